@@ -1,0 +1,338 @@
+//! What can be typed. Every command turns its arguments into the library's plain options, and
+//! nothing below knows clap.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Find images by what they show: index folders of photographs, then ask with a picture.
+#[derive(Debug, Parser)]
+#[command(name = "imgsearch", version, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  imgsearch index ~/Pictures             index a folder, or bring its index up to date
+  imgsearch query cat.jpg -k 5           the five images most like cat.jpg
+  imgsearch train ~/Pictures -o my.onnx  an encoder made for these photographs
+
+Exit status: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder that holds the index [default: the user's data folder]
+    #[arg(long, global = true, env = "IMGSEARCH_INDEX", value_name = "DIR")]
+    #[arg(help_heading = "Global options")]
+    pub index: Option<PathBuf>,
+
+    /// Where the encoder runs
+    #[arg(long, global = true, value_enum, default_value_t = ProviderArg::Cpu, value_name = "PROVIDER")]
+    #[arg(help_heading = "Global options")]
+    pub provider: ProviderArg,
+
+    /// ONNX Runtime library to load [default: it is looked for, and fetched once where missing]
+    #[arg(long, global = true, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    #[arg(help_heading = "Global options")]
+    pub ort_library: Option<PathBuf>,
+
+    /// Never fetch anything
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub offline: bool,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, short = 'j', global = true, value_name = "N", default_value_t = 0)]
+    #[arg(hide_default_value = true, help_heading = "Global options")]
+    pub threads: usize,
+
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProviderArg {
+    /// The processor
+    Cpu,
+    /// An NVIDIA graphics card, or an error
+    Cuda,
+    /// The graphics card where there is one, and it says which it took
+    Auto,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Index folders of images, or bring what is indexed up to date
+    Index(IndexArgs),
+    /// Find the images most like one or several others
+    #[command(visible_alias = "search")]
+    Query(QueryArgs),
+    /// Say where the index is, what it holds and how the last run went
+    Status(StatusArgs),
+    /// Forget images; the files themselves are not touched
+    Remove(RemoveArgs),
+    /// Print the code and the hash of images
+    Encode(EncodeArgs),
+    /// Train an encoder on your own photographs
+    Train(TrainArgs),
+    /// Measure an encoder on a labelled folder: one folder a class
+    Eval(EvalArgs),
+    /// Show which ONNX Runtime is in use, or install one
+    Runtime(RuntimeArgs),
+}
+
+/// What an image may cost before it is refused.
+#[derive(Debug, Args)]
+pub struct LimitArgs {
+    /// Refuse images of more megapixels than this
+    #[arg(long, value_name = "MP", default_value_t = 256, help_heading = "Limits")]
+    pub max_megapixels: u64,
+
+    /// Refuse files larger than this many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Limits")]
+    pub max_file_size: u64,
+
+    /// Memory in MiB that decoding one image may take
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Limits")]
+    pub max_memory: u64,
+}
+
+/// Which files are walked.
+#[derive(Debug, Args)]
+pub struct WalkArgs {
+    /// Look into hidden files and folders too
+    #[arg(long)]
+    pub hidden: bool,
+
+    /// Do not follow symbolic links
+    #[arg(long)]
+    pub no_follow: bool,
+
+    /// Leave out what matches; may be given several times. A file .imgsearchignore in a folder
+    /// lists such patterns for what is below it
+    #[arg(long, value_name = "GLOB")]
+    pub ignore: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Folders and files to index [default: the folders of the last run]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub walk: WalkArgs,
+
+    /// Keep images in the index whose files are gone
+    #[arg(long)]
+    pub keep_missing: bool,
+
+    /// Try the files again that could not be read or decoded before
+    #[arg(long)]
+    pub retry: bool,
+
+    /// Encoder to use [default: the index's own, and the built-in one for a new index]
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+
+    /// Encode every stored image again, with --encoder or the built-in encoder. The old index
+    /// serves until the new one is complete
+    #[arg(long)]
+    pub reencode: bool,
+
+    /// Print events as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ByArg {
+    /// By the code: 30 numbers, Euclidean distance
+    Code,
+    /// By the semantic hash: differing bits
+    Hash,
+    /// By both together
+    Both,
+}
+
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// Images to ask with; - reads one from standard input
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+
+    /// How many images to find
+    #[arg(short, value_name = "K", default_value_t = 10)]
+    pub k: usize,
+
+    /// What the images are ranked by
+    #[arg(long, value_enum, default_value_t = ByArg::Both, value_name = "WHAT")]
+    pub by: ByArg,
+
+    /// Encoder to use; it must be the one that made the index [default: the index's own]
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+
+    /// Print one JSON object a query
+    #[arg(long, group = "format")]
+    pub json: bool,
+
+    /// Print paths only, one a line
+    #[arg(long, group = "format")]
+    pub paths: bool,
+
+    /// Print paths only, each ended by a zero byte, for `xargs -0`
+    #[arg(long, short = '0', group = "format")]
+    pub print0: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// List the files that could not be read or decoded, and why
+    #[arg(long)]
+    pub damaged: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// Files and folders to forget, whether they still exist or not
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EncodeArgs {
+    /// Images to encode; - reads one from standard input
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+
+    /// Encoder to use [default: the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+
+    /// Print one JSON object an image
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Photographs, or folders of them, to train on
+    #[arg(value_name = "PHOTOS", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// The encoder file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Encoder or trunk whose features are trained on [default: the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub trunk: Option<PathBuf>,
+
+    /// Numbers in the code
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub code: usize,
+
+    /// Bits in the semantic hash
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub bits: usize,
+
+    /// Passes over the photographs [default: as many as the recipe has]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+
+    /// Altered copies of each photograph that teach the code what does not matter; 0 for none
+    #[arg(long, value_name = "N", default_value_t = imgsearch::train::DEFAULT_VIEWS)]
+    pub views: usize,
+
+    /// At most so many photographs, spread evenly over those found
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// The same seed gives the same file on the same machine
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Name of the encoder, kept in the file [default: the file's name]
+    #[arg(long)]
+    pub name: Option<String>,
+
+    #[command(flatten)]
+    pub walk: WalkArgs,
+
+    /// Print events as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A folder with one folder for each class
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// Encoder to measure [default: the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+
+    /// Judge only this part of the classes or images: `all`, `classes:I/N` for every N-th class
+    /// beginning with the I-th, `half` for the second half of each class
+    #[arg(long, value_name = "PART", default_value = "all")]
+    pub part: String,
+
+    /// Leave out the PCA and ITQ baselines, which take most of the time
+    #[arg(long)]
+    pub no_baselines: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RuntimeArgs {
+    #[command(subcommand)]
+    pub command: Option<RuntimeCommand>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuntimeCommand {
+    /// Fetch ONNX Runtime into the user's cache folder
+    Install {
+        /// The one for NVIDIA graphics cards
+        #[arg(long)]
+        cuda: bool,
+    },
+}

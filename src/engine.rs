@@ -1,0 +1,313 @@
+//! The engine: an encoder file and the ONNX Runtime that runs it, ready to hand out workers.
+//!
+//! Owns how decoding and encoding are put together: a [`Worker`] turns the bytes of one or
+//! several image files into codes and hashes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use imgsearch_index::EncoderRecord;
+use imgsearch_onnx::{
+    Encoder, EncoderFile, EncoderInfo, Encodings, Outputs, Provider, ProviderChoice, Resize,
+    Runtime, RuntimeOptions, SessionOptions,
+};
+
+use crate::decode::{self, Decoded, Decoder, Geometry, Limits};
+use crate::error::{Error, Result};
+
+/// How many images a processor's session encodes at once. Larger batches were not faster on
+/// any processor tried, and hold more memory.
+const CPU_BATCH: usize = 8;
+
+/// How many images a graphics card's session encodes at once.
+const CUDA_BATCH: usize = 64;
+
+/// How an [`Engine`] is set up.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// Where computations run. Default: the processor.
+    pub provider: ProviderChoice,
+    /// The ONNX Runtime library to load. Default: it is looked for.
+    pub library: Option<PathBuf>,
+    /// Never fetch ONNX Runtime. Default: it is fetched once where it is missing.
+    pub offline: bool,
+    /// Worker threads. Default (0): one for each processor core.
+    pub threads: usize,
+    /// What an image may cost before it is refused.
+    pub limits: Limits,
+    /// Told, in one line, that something is about to be fetched.
+    pub notice: Option<fn(&str)>,
+}
+
+/// An encoder with the runtime that runs it.
+#[derive(Debug)]
+pub struct Engine {
+    file: EncoderFile,
+    runtime: &'static Runtime,
+    options: EngineOptions,
+    geometry: Geometry,
+    provider: Provider,
+    /// Why the provider is not what could have been hoped for, where `auto` fell back.
+    provider_note: Option<String>,
+    first: Mutex<Option<Encoder>>,
+    /// One session that all workers share, where the computations run on a graphics card.
+    shared: Option<Arc<Mutex<Encoder>>>,
+}
+
+impl Engine {
+    /// Loads ONNX Runtime and opens `file` on the chosen provider.
+    ///
+    /// # Errors
+    ///
+    /// Where ONNX Runtime is not found and cannot be fetched, where the provider asked for
+    /// cannot be had, and where the file breaks the encoder contract.
+    pub fn new(file: EncoderFile, options: EngineOptions) -> Result<Self> {
+        let runtime = Runtime::load(&RuntimeOptions {
+            library: options.library.clone(),
+            offline: options.offline,
+            notice: options.notice,
+            ..RuntimeOptions::default()
+        })?;
+        let session = SessionOptions {
+            provider: options.provider,
+            ..SessionOptions::default()
+        };
+        let first = Encoder::new(&file, runtime, &session)?;
+        let provider = first.provider();
+        let provider_note = first.provider_note().map(ToOwned::to_owned);
+        let info = file.info();
+        let geometry = Geometry {
+            width: info.width,
+            height: info.height,
+            resize: match info.resize {
+                Resize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
+                Resize::Squash => decode::Resize::Squash,
+                // A way of resizing of a later format was refused when the file was read.
+                _ => decode::Resize::Squash,
+            },
+        };
+        let (first, shared) = match provider {
+            Provider::Cuda => (None, Some(Arc::new(Mutex::new(first)))),
+            _ => (Some(first), None),
+        };
+        Ok(Self {
+            file,
+            runtime,
+            options,
+            geometry,
+            provider,
+            provider_note,
+            first: Mutex::new(first),
+            shared,
+        })
+    }
+
+    /// The encoder's file.
+    pub fn file(&self) -> &EncoderFile {
+        &self.file
+    }
+
+    /// What the encoder's file declares.
+    pub fn info(&self) -> &EncoderInfo {
+        self.file.info()
+    }
+
+    /// The ONNX Runtime in use.
+    pub fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    /// Where the computations run.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Why the computations do not run on a graphics card although `auto` tried.
+    pub fn provider_note(&self) -> Option<&str> {
+        self.provider_note.as_deref()
+    }
+
+    /// How images are brought to the encoder's input size.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// What an image may cost.
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
+    /// How many workers keep this machine busy.
+    pub fn threads(&self) -> usize {
+        match self.options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        }
+    }
+
+    /// How many images a worker should encode at once.
+    pub fn batch(&self) -> usize {
+        match self.provider {
+            Provider::Cuda => CUDA_BATCH,
+            _ => CPU_BATCH,
+        }
+    }
+
+    /// A new worker. Each thread needs its own.
+    ///
+    /// # Errors
+    ///
+    /// Where a session cannot be opened.
+    pub fn worker(&self) -> Result<Worker> {
+        let session = match &self.shared {
+            Some(shared) => Session::Shared(Arc::clone(shared)),
+            None => {
+                let ready = self
+                    .first
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                Session::Own(Box::new(match ready {
+                    Some(encoder) => encoder,
+                    None => Encoder::new(
+                        &self.file,
+                        self.runtime,
+                        &SessionOptions {
+                            provider: self.options.provider,
+                            ..SessionOptions::default()
+                        },
+                    )?,
+                }))
+            }
+        };
+        Ok(Worker {
+            decoder: Decoder::new(self.options.limits.clone()),
+            session,
+            geometry: self.geometry,
+        })
+    }
+
+    /// What an index remembers of this encoder.
+    pub fn record(&self) -> EncoderRecord {
+        record_of(self.file.info())
+    }
+}
+
+/// What an index remembers of the encoder that `info` describes.
+pub(crate) fn record_of(info: &EncoderInfo) -> EncoderRecord {
+    EncoderRecord {
+        fingerprint: info.fingerprint.clone(),
+        name: info.name.clone(),
+        code_len: info.code_len,
+        bits: info.bits,
+        hash_weight: info.hash_weight,
+        metadata: info.training.clone(),
+    }
+}
+
+/// A session of a worker's own, or one that all share.
+enum Session {
+    Own(Box<Encoder>),
+    Shared(Arc<Mutex<Encoder>>),
+}
+
+/// Decodes and encodes images on one thread.
+pub struct Worker {
+    decoder: Decoder,
+    session: Session,
+    geometry: Geometry,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("geometry", &self.geometry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one image was turned into.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Encoded {
+    /// The code: as many numbers as the encoder declares.
+    pub code: Vec<f32>,
+    /// The semantic hash, bit `i` in byte `i / 8` at position `i % 8`.
+    pub hash: Vec<u8>,
+    /// Width in pixels, as it is looked at (orientation applied).
+    pub width: u32,
+    /// Height in pixels, as it is looked at.
+    pub height: u32,
+    /// What is wrong with the file, where a part of the picture could still be used.
+    pub damage: Option<String>,
+}
+
+impl Worker {
+    /// The bytes that one decoded image takes in a batch.
+    pub fn image_bytes(&self) -> usize {
+        self.geometry.width as usize * self.geometry.height as usize * 3
+    }
+
+    /// Decodes one image into `out`, of [`Worker::image_bytes`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the image.
+    pub fn decode_into(
+        &mut self,
+        bytes: &[u8],
+        out: &mut [u8],
+    ) -> Result<Decoded, decode::DecodeError> {
+        self.decoder.decode_into(bytes, &self.geometry, out)
+    }
+
+    /// Decodes one image in colour at about the resolution that encoding needs, whole.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the image.
+    pub fn decoder(&mut self) -> &mut Decoder {
+        &mut self.decoder
+    }
+
+    /// Encodes `n` images that lie decoded one behind the other in `pixels`.
+    ///
+    /// # Errors
+    ///
+    /// Where the encoder fails on them.
+    pub fn encode(&mut self, pixels: &[u8], n: usize, outputs: Outputs) -> Result<Encodings> {
+        Ok(match &mut self.session {
+            Session::Own(encoder) => encoder.encode(pixels, n, outputs)?,
+            Session::Shared(encoder) => lock(encoder).encode(pixels, n, outputs)?,
+        })
+    }
+
+    /// Decodes and encodes one image file's bytes; `name` stands in error messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Image`] where the bytes are no image that can be decoded.
+    pub fn encode_image(&mut self, bytes: &[u8], name: &Path) -> Result<Encoded> {
+        let mut pixels = vec![0; self.image_bytes()];
+        let decoded = self
+            .decode_into(bytes, &mut pixels)
+            .map_err(|source| Error::Image {
+                path: name.to_owned(),
+                source,
+            })?;
+        let encodings = self.encode(&pixels, 1, Outputs::Search)?;
+        Ok(Encoded {
+            code: encodings.code(0).to_vec(),
+            hash: encodings.hash(0),
+            width: decoded.width,
+            height: decoded.height,
+            damage: decoded.damage,
+        })
+    }
+}
+
+fn lock(encoder: &Mutex<Encoder>) -> MutexGuard<'_, Encoder> {
+    // A panic in another worker leaves the session as it was before the call.
+    encoder.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,179 @@
+//! Extraction: features, codes and hashes of many image files, without an index.
+//!
+//! What training and evaluation start from.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use imgsearch_onnx::Outputs;
+
+use crate::augment::{self, View};
+use crate::crew;
+use crate::engine::{Engine, Worker};
+use crate::error::{Error, Result};
+
+/// What was extracted, row by row in the order of the paths.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Extracted {
+    /// The images that could be encoded.
+    pub paths: Vec<PathBuf>,
+    /// Features, `[images, feature_len]`, row-major.
+    pub features: Vec<f32>,
+    /// Features of altered copies of the images, one matrix of that shape for each view.
+    pub views: Vec<Vec<f32>>,
+    /// Codes, `[images, code_len]`; empty for a trunk.
+    pub codes: Vec<f32>,
+    /// Packed hashes, `[images, ceil(bits / 8)]`; empty for a trunk.
+    pub hashes: Vec<u8>,
+    /// Numbers in a row of features.
+    pub feature_len: usize,
+    /// The images that could not be, and why.
+    pub failed: Vec<(PathBuf, String)>,
+}
+
+/// What to extract.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ExtractOptions {
+    /// Altered copies of each image to extract features of.
+    pub views: usize,
+    /// What the alterations are drawn with.
+    pub seed: u64,
+}
+
+/// One image's part.
+struct Row {
+    features: Vec<f32>,
+    views: Vec<Vec<f32>>,
+    code: Vec<f32>,
+    hash: Vec<u8>,
+}
+
+/// Encodes the files at `paths` on all workers of the engine; `tick` is told how many are done.
+///
+/// # Errors
+///
+/// Where the encoder fails, where it declares no features, and [`Error::Interrupted`] once
+/// `stop` is set. An image that cannot be decoded is listed in [`Extracted::failed`].
+pub fn extract(
+    engine: &Engine,
+    paths: &[PathBuf],
+    options: ExtractOptions,
+    stop: &AtomicBool,
+    tick: &mut dyn FnMut(usize),
+) -> Result<Extracted> {
+    let feature_len = engine.info().feature_len.ok_or_else(|| {
+        Error::BadEvaluation(format!(
+            "the encoder {:?} has no output `features`, which training and evaluation need",
+            engine.info().name
+        ))
+    })?;
+    let mut extracted = Extracted {
+        feature_len,
+        views: vec![Vec::new(); options.views],
+        ..Extracted::default()
+    };
+    let batch = engine.batch();
+    crew::run(
+        engine.threads(),
+        paths.len(),
+        batch,
+        stop,
+        || engine.worker(),
+        |worker, range| rows(worker, &paths[range.clone()], range.start, options),
+        |range, rows| {
+            let end = range.end;
+            for (i, row) in range.zip(rows) {
+                match row {
+                    Ok(row) => {
+                        extracted.paths.push(paths[i].clone());
+                        extracted.features.extend_from_slice(&row.features);
+                        extracted.codes.extend_from_slice(&row.code);
+                        extracted.hashes.extend_from_slice(&row.hash);
+                        for (all, view) in extracted.views.iter_mut().zip(&row.views) {
+                            all.extend_from_slice(view);
+                        }
+                    }
+                    Err(reason) => extracted.failed.push((paths[i].clone(), reason)),
+                }
+            }
+            tick(end);
+            Ok(())
+        },
+    )?;
+    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
+    Ok(extracted)
+}
+
+/// The rows of a chunk of files, each with its place's number in `start..`.
+fn rows(
+    worker: &mut Worker,
+    paths: &[PathBuf],
+    start: usize,
+    options: ExtractOptions,
+) -> Result<Vec<Result<Row, String>>> {
+    let size = worker.image_bytes();
+    let geometry = worker.geometry();
+    let mut pixels = Vec::with_capacity(paths.len() * size);
+    // The altered copies, view after view.
+    let mut altered = vec![Vec::with_capacity(paths.len() * size); options.views];
+    let mut rows = Vec::with_capacity(paths.len());
+    for (i, path) in paths.iter().enumerate() {
+        let decoded = fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| {
+                let mut clean = vec![0; size];
+                worker
+                    .decode_into(&bytes, &mut clean)
+                    .map_err(|error| error.to_string())?;
+                let views = if options.views == 0 {
+                    Vec::new()
+                } else {
+                    let whole = worker
+                        .decode_whole(&bytes)
+                        .map_err(|error| error.to_string())?;
+                    (0..options.views)
+                        .map(|v| {
+                            let view = View::draw(options.seed, (start + i) as u64, v as u64);
+                            augment::apply(&whole, view, &geometry)
+                        })
+                        .collect()
+                };
+                Ok((clean, views))
+            });
+        rows.push(decoded.map(|(clean, views)| {
+            pixels.extend_from_slice(&clean);
+            for (all, view) in altered.iter_mut().zip(views) {
+                all.extend_from_slice(&view);
+            }
+        }));
+    }
+    let n = pixels.len() / size;
+    if n == 0 {
+        return Ok(rows.into_iter().filter_map(|row| row.err().map(Err)).collect());
+    }
+    let encodings = worker.encode(&pixels, n, Outputs::All)?;
+    let views = altered
+        .iter()
+        .map(|pixels| worker.encode(pixels, n, Outputs::Features))
+        .collect::<Result<Vec<_>>>()?;
+    let mut good = 0..n;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            row.map(|()| {
+                let i = good.next().unwrap_or_default();
+                Row {
+                    features: encodings.features(i).to_vec(),
+                    views: views.iter().map(|view| view.features(i).to_vec()).collect(),
+                    code: encodings.code(i).to_vec(),
+                    hash: encodings.hash(i),
+                }
+            })
+        })
+        .collect())
+}

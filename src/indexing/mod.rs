@@ -1,0 +1,224 @@
+//! Indexing: from folders to a store that mirrors them.
+//!
+//! A run has four steps, one module each. The walk lists candidate files ([`crate::walk`]);
+//! the [`plan`] compares them with what is stored, by size and modification time, and leaves
+//! the jobs; [`work`]ers, one a core, read, hash, decode and encode; the one [`write`]r takes
+//! their results in the order of the jobs, so that ids do not depend on which worker was
+//! faster, and commits them in batches. Files that vanished are removed last.
+//!
+//! A crash loses what was not committed: at most [`COMMIT_EVERY`] images or
+//! [`COMMIT_SECONDS`] of work, whichever is less, and the next run does just those again.
+
+mod plan;
+mod work;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use imgsearch_index::Writer;
+use serde::Serialize;
+
+use crate::crew;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::walk::{self, WalkOptions};
+
+/// Results are committed when this many have come together …
+pub const COMMIT_EVERY: usize = 256;
+
+/// … or when this many seconds have passed since the last commit.
+pub const COMMIT_SECONDS: f64 = 1.0;
+
+/// What an indexing run looks at and does.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct IndexOptions {
+    /// What is walked.
+    pub walk: WalkOptions,
+    /// Keep what is stored of files that vanished. Default: it is removed.
+    pub keep_missing: bool,
+    /// Try again the files that could not be read or decoded before, changed or not.
+    pub retry: bool,
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A new image.
+    Added,
+    /// An image whose content is another than before.
+    Changed,
+    /// An image that was stored under another path, which is gone.
+    Moved,
+    /// The file's date changed and its content did not.
+    Touched,
+    /// An image that is no longer there.
+    Removed,
+    /// Indexed as far as it could be decoded.
+    Damaged(String),
+    /// Not indexed; why.
+    Failed(String),
+}
+
+/// Told of what happens, as it happens. Every method has a default that does nothing.
+///
+/// The methods are called from the thread that called [`crate::Library::index`].
+pub trait Progress {
+    /// The files were walked and compared with the store.
+    fn planned(&self, _plan: &Planned) {}
+
+    /// A file was dealt with. It is on disk only after the next [`Progress::committed`].
+    fn file(&self, _path: &std::path::Path, _outcome: &Outcome) {}
+
+    /// A folder or link could not be read; what is stored of the images below it stays.
+    fn walk_error(&self, _path: &std::path::Path, _reason: &str) {}
+
+    /// So many files of those planned have been dealt with and are on disk.
+    fn committed(&self, _done: usize) {}
+
+    /// Something that the person should know and that is no failure.
+    fn note(&self, _text: &str) {}
+}
+
+/// A [`Progress`] that tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {}
+
+/// The size of the work, known once the files are walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Planned {
+    /// Candidate image files that were walked.
+    pub found: usize,
+    /// Those that are stored and have not changed.
+    pub unchanged: usize,
+    /// Those to read.
+    pub jobs: usize,
+}
+
+/// What an indexing run did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// New images.
+    pub added: usize,
+    /// Images whose content changed.
+    pub changed: usize,
+    /// Images found again under another path.
+    pub moved: usize,
+    /// Images whose files vanished and which were removed from the index.
+    pub removed: usize,
+    /// Images whose files vanished and which were kept on request or out of caution.
+    pub kept_missing: usize,
+    /// Files skipped because neither size nor date had changed, or only the date had.
+    pub unchanged: usize,
+    /// Of the images added or changed, those whose content was stored already and which were
+    /// not encoded again.
+    pub identical: usize,
+    /// Images indexed of which a part is missing.
+    pub damaged: usize,
+    /// Files that could not be read or decoded in this run.
+    pub failed: usize,
+    /// Files that could not be read or decoded before and have not changed since.
+    pub failed_before: usize,
+    /// Files walked that are no images.
+    pub others: usize,
+    /// Folders and links that could not be read.
+    pub unreadable_folders: usize,
+    /// Images encoded.
+    pub encoded: usize,
+    /// Seconds that the run took, walking included.
+    pub seconds: f64,
+    /// Images encoded a second, over the time that reading and encoding took.
+    pub images_per_second: f64,
+    /// Whether the run was interrupted before it was through.
+    pub interrupted: bool,
+}
+
+/// Runs one indexing pass. See [`crate::Library::index`].
+pub(crate) fn run(
+    writer: &mut Writer,
+    engine: &Engine,
+    paths: &[PathBuf],
+    options: &IndexOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<Summary> {
+    let started = Instant::now();
+    let walked = walk::walk(paths, &options.walk)?;
+    for (path, reason) in &walked.errors {
+        progress.walk_error(path, reason);
+    }
+    let reader = writer.reader()?;
+    let plan = plan::plan(&reader, &walked, options)?;
+    let planned = Planned {
+        found: walked.candidates.len(),
+        unchanged: plan.unchanged,
+        jobs: plan.jobs.len(),
+    };
+    progress.planned(&planned);
+    let mut summary = Summary {
+        unchanged: plan.unchanged,
+        failed_before: plan.failed_before,
+        others: walked.others.len(),
+        unreadable_folders: walked.errors.len(),
+        ..Summary::default()
+    };
+
+    writer.begin_run(paths)?;
+    let encoding = Instant::now();
+    let mut write = write::Write::new(writer, &plan, progress, &mut summary);
+    process(&reader, engine, &plan, stop, &mut write)?;
+    let renamed = write.finish()?;
+    let seconds = encoding.elapsed().as_secs_f64();
+    if seconds > 0.0 && summary.encoded > 0 {
+        summary.images_per_second = summary.encoded as f64 / seconds;
+    }
+
+    summary.interrupted = stop.load(Ordering::Relaxed);
+    if !summary.interrupted {
+        let missing = plan::Missing {
+            rows: &plan.missing,
+            renamed: &renamed,
+            walked: &walked,
+        };
+        missing.settle(writer, options, progress, &mut summary)?;
+    }
+    summary.seconds = started.elapsed().as_secs_f64();
+    let counts = serde_json::to_value(&summary).unwrap_or_default();
+    writer.finish_run(&counts, !summary.interrupted)?;
+    Ok(summary)
+}
+
+/// Hands the jobs out to workers and their results to the writer.
+fn process(
+    reader: &imgsearch_index::Reader,
+    engine: &Engine,
+    plan: &plan::Plan,
+    stop: &AtomicBool,
+    write: &mut write::Write<'_>,
+) -> Result<()> {
+    if plan.jobs.is_empty() {
+        return Ok(());
+    }
+    let shift = work::Shift {
+        batch: engine.batch(),
+        claims: work::Claims::default(),
+        max_file_bytes: engine.limits().max_file_bytes,
+    };
+    crew::run(
+        engine.threads(),
+        plan.jobs.len(),
+        engine.batch(),
+        stop,
+        || work::Desk::new(engine, reader),
+        |desk, range| shift.chunk(&plan.jobs[range], desk),
+        |range, made| write.receive(range.start, made),
+    )
+}

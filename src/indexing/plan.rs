@@ -1,0 +1,166 @@
+//! The plan: which of the walked files need reading, and which stored images were not walked.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use imgsearch_index::{Change, ImageId, KnownPath, Reader, Writer};
+
+use super::{IndexOptions, Outcome, Progress, Summary};
+use crate::error::Result;
+use crate::walk::{Candidate, Walked};
+
+/// A file to read, and what is stored under its path.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub candidate: Candidate,
+    pub before: Option<Before>,
+}
+
+/// What is stored under a path before the run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    pub digest: [u8; 32],
+}
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub jobs: Vec<Job>,
+    pub unchanged: usize,
+    pub failed_before: usize,
+    /// Stored images below the roots that the walk did not meet.
+    pub missing: Vec<(ImageId, PathBuf)>,
+}
+
+/// Compares what was walked with what is stored.
+pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> Result<Plan> {
+    let mut jobs = Vec::new();
+    let (mut unchanged, mut failed_before) = (0, 0);
+    let mut seen = HashSet::new();
+    for candidate in &walked.candidates {
+        let before = match reader.by_path(&candidate.path)? {
+            Some(KnownPath::Image(image)) => {
+                seen.insert(image.id);
+                if image.stat == candidate.stat {
+                    unchanged += 1;
+                    continue;
+                }
+                Some(Before {
+                    digest: image.digest,
+                })
+            }
+            Some(KnownPath::Failed(failure))
+                if failure.stat == candidate.stat && !options.retry =>
+            {
+                failed_before += 1;
+                continue;
+            }
+            _ => None,
+        };
+        jobs.push(Job {
+            candidate: candidate.clone(),
+            before,
+        });
+    }
+    let mut missing = Vec::new();
+    for root in &walked.roots {
+        for image in reader.under(root)? {
+            // A root inside another root would list an image twice.
+            if seen.insert(image.id) {
+                missing.push((image.id, image.path));
+            }
+        }
+    }
+    Ok(Plan {
+        jobs,
+        unchanged,
+        failed_before,
+        missing,
+    })
+}
+
+/// Stored images that the walk did not meet, to be removed where they are really gone.
+pub(super) struct Missing<'a> {
+    pub rows: &'a [(ImageId, PathBuf)],
+    pub renamed: &'a HashSet<ImageId>,
+    pub walked: &'a Walked,
+}
+
+impl Missing<'_> {
+    /// Removes what vanished; keeps what is only out of sight.
+    pub fn settle(
+        &self,
+        writer: &mut Writer,
+        options: &IndexOptions,
+        progress: &dyn Progress,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let gone: Vec<&(ImageId, PathBuf)> = self
+            .rows
+            .iter()
+            .filter(|(id, path)| !self.renamed.contains(id) && self.is_gone(path))
+            .collect();
+        if options.keep_missing {
+            summary.kept_missing += gone.len();
+            return Ok(());
+        }
+        let (gone, suspicious): (Vec<_>, Vec<_>) = gone
+            .into_iter()
+            .partition(|(_, path)| self.root_of(path).is_none_or(|root| self.shows_anything(root)));
+        if let Some((_, path)) = suspicious.first() {
+            let root = self.root_of(path).unwrap_or(path);
+            summary.kept_missing += suspicious.len();
+            progress.note(&format!(
+                "{} is empty, but {} indexed images are stored under it: they are kept, in case a disk is not \
+                 mounted. If they are gone for good: imgsearch remove {0}",
+                root.display(),
+                suspicious.len(),
+            ));
+        }
+        for batch in gone.chunks(super::COMMIT_EVERY) {
+            let changes: Vec<Change> = batch
+                .iter()
+                .map(|(id, _)| Change::Remove { id: *id })
+                .collect();
+            writer.apply(&changes)?;
+            for (_, path) in batch {
+                progress.file(path, &Outcome::Removed);
+            }
+            summary.removed += batch.len();
+        }
+        writer.forget_failures(|path| self.roots_contain(path) && self.is_gone(path))?;
+        Ok(())
+    }
+
+    /// Whether a file that was not walked is gone, and not merely out of sight: excluded by an
+    /// option, or below a folder that cannot be read.
+    fn is_gone(&self, path: &Path) -> bool {
+        if self.walked.others.binary_search_by(|other| other.as_path().cmp(path)).is_ok() {
+            // It is still there, and no longer an image.
+            return true;
+        }
+        let unreadable = self.walked.errors.iter().any(|(folder, _)| path.starts_with(folder));
+        !unreadable
+            && matches!(fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound
+                || error.kind() == std::io::ErrorKind::NotADirectory)
+    }
+
+    fn roots_contain(&self, path: &Path) -> bool {
+        self.root_of(path).is_some()
+    }
+
+    fn root_of(&self, path: &Path) -> Option<&Path> {
+        self.walked
+            .roots
+            .iter()
+            .map(PathBuf::as_path)
+            .find(|root| path.starts_with(root))
+    }
+
+    fn shows_anything(&self, root: &Path) -> bool {
+        let under = |path: &Path| path.starts_with(root);
+        self.walked.candidates.iter().any(|c| under(&c.path))
+            || self.walked.others.iter().any(|path| under(path))
+            || fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some())
+    }
+}

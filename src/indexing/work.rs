@@ -1,0 +1,180 @@
+//! The workers: each reads, hashes, decodes and encodes its share of the jobs.
+//!
+//! Every core runs one worker with a session of its own, and a worker does all the steps for
+//! its chunk of files, so no core waits for another and memory holds one batch of small
+//! pictures and one file a worker.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use imgsearch_index::Reader;
+use imgsearch_onnx::Outputs;
+
+use super::plan::Job;
+use crate::decode::Decoded;
+use crate::engine::{Engine, Worker};
+use crate::error::Result;
+
+pub(super) type Digest = [u8; 32];
+
+/// What a worker made of one job.
+pub(super) enum Made {
+    /// A picture of a content not stored before.
+    Encoded {
+        digest: Digest,
+        decoded: Decoded,
+        code: Vec<f32>,
+        hash: Vec<u8>,
+    },
+    /// The content is that of an image stored before this run.
+    Stored { digest: Digest },
+    /// The content is that of another file of this run.
+    Twin { digest: Digest },
+    /// The content is what it was under this path.
+    Same,
+    /// It cannot be read or decoded.
+    Failed {
+        stage: &'static str,
+        reason: String,
+        digest: Option<Digest>,
+    },
+}
+
+/// The contents that some worker of this run has taken on, so that identical files are
+/// encoded once.
+#[derive(Default)]
+pub(super) struct Claims(Mutex<HashSet<Digest>>);
+
+impl Claims {
+    /// Whether the caller is the first to ask for this content.
+    fn claim(&self, digest: Digest) -> bool {
+        let mut claimed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.insert(digest)
+    }
+}
+
+/// What a worker has of its own.
+pub(super) struct Desk {
+    worker: Worker,
+    reader: Reader,
+    /// A batch of decoded pictures.
+    pixels: Vec<u8>,
+    /// The file being read.
+    file: Vec<u8>,
+}
+
+impl Desk {
+    pub fn new(engine: &Engine, reader: &Reader) -> Result<Self> {
+        let worker = engine.worker()?;
+        Ok(Self {
+            pixels: vec![0; engine.batch() * worker.image_bytes()],
+            worker,
+            reader: reader.try_clone()?,
+            file: Vec::new(),
+        })
+    }
+}
+
+/// What all workers share.
+pub(super) struct Shift {
+    pub batch: usize,
+    pub claims: Claims,
+    pub max_file_bytes: u64,
+}
+
+impl Shift {
+    /// Deals with a chunk of at most `batch` jobs.
+    pub fn chunk(&self, jobs: &[Job], desk: &mut Desk) -> Result<Vec<Made>> {
+        debug_assert!(jobs.len() <= self.batch);
+        let Desk {
+            worker,
+            reader,
+            pixels,
+            file,
+        } = desk;
+        let size = worker.image_bytes();
+        let mut made = Vec::with_capacity(jobs.len());
+        // The places in `made` whose pictures lie in `pixels`, in order.
+        let mut pending = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let slot = pending.len() * size..(pending.len() + 1) * size;
+            let one = self.one(job, worker, reader, &mut pixels[slot], file)?;
+            if matches!(one, Made::Encoded { .. }) {
+                pending.push(made.len());
+            }
+            made.push(one);
+        }
+        if !pending.is_empty() {
+            let encodings =
+                worker.encode(&pixels[..pending.len() * size], pending.len(), Outputs::Search)?;
+            for (i, &place) in pending.iter().enumerate() {
+                if let Made::Encoded { code, hash, .. } = &mut made[place] {
+                    *code = encodings.code(i).to_vec();
+                    *hash = encodings.hash(i);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// Deals with one file, all but the encoding.
+    fn one(
+        &self,
+        job: &Job,
+        worker: &mut Worker,
+        reader: &Reader,
+        out: &mut [u8],
+        file: &mut Vec<u8>,
+    ) -> Result<Made> {
+        let failed = |stage, reason, digest| {
+            Ok(Made::Failed {
+                stage,
+                reason,
+                digest,
+            })
+        };
+        if let Err(error) = read_within(&job.candidate.path, self.max_file_bytes, file) {
+            return failed("read", error.to_string(), None);
+        }
+        let digest = *blake3::hash(file).as_bytes();
+        if job.before.is_some_and(|before| before.digest == digest) {
+            return Ok(Made::Same);
+        }
+        if reader.has_content(&digest)? {
+            return Ok(Made::Stored { digest });
+        }
+        if !self.claims.claim(digest) {
+            return Ok(Made::Twin { digest });
+        }
+        match worker.decode_into(file, out) {
+            Ok(decoded) => Ok(Made::Encoded {
+                digest,
+                decoded,
+                code: Vec::new(),
+                hash: Vec::new(),
+            }),
+            Err(error) => failed("decode", error.to_string(), Some(digest)),
+        }
+    }
+}
+
+/// Reads a whole file into `buffer`, up to a limit that is checked as it is read, since a file
+/// may grow meanwhile.
+fn read_within(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length <= limit {
+        buffer.reserve(usize::try_from(length).unwrap_or(0));
+        file.take(limit + 1).read_to_end(buffer)?;
+    }
+    if length > limit || buffer.len() as u64 > limit {
+        return Err(io::Error::other(format!(
+            "{length} bytes are more than the limit of {limit}; see --max-file-size"
+        )));
+    }
+    Ok(())
+}

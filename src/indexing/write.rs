@@ -1,0 +1,230 @@
+//! The writer: results in the order of the jobs, committed in batches.
+//!
+//! It runs on the thread that asked for the run and is the only one that touches the store.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::time::Instant;
+
+use imgsearch_index::{Change, FileStat, ImageId, NewContent, Writer};
+
+use super::plan::{Job, Plan};
+use super::work::{Digest, Made};
+use super::{COMMIT_EVERY, COMMIT_SECONDS, Outcome, Progress, Summary};
+use crate::error::Result;
+
+/// Of the images that share a content, so many are looked at to see whether one of them moved.
+const MOVE_CANDIDATES: usize = 64;
+
+pub(super) struct Write<'a> {
+    writer: &'a mut Writer,
+    jobs: &'a [Job],
+    progress: &'a dyn Progress,
+    summary: &'a mut Summary,
+    changes: Vec<Change>,
+    last_commit: Instant,
+    /// Contents of this run: stored, or why not.
+    settled: HashMap<Digest, Option<(&'static str, String)>>,
+    /// Jobs whose content another worker has taken on and not delivered yet.
+    waiting: HashMap<Digest, Vec<usize>>,
+    renamed: HashSet<ImageId>,
+}
+
+impl<'a> Write<'a> {
+    pub fn new(
+        writer: &'a mut Writer,
+        plan: &'a Plan,
+        progress: &'a dyn Progress,
+        summary: &'a mut Summary,
+    ) -> Self {
+        Self {
+            writer,
+            jobs: &plan.jobs,
+            progress,
+            summary,
+            changes: Vec::new(),
+            last_commit: Instant::now(),
+            settled: HashMap::new(),
+            waiting: HashMap::new(),
+            renamed: HashSet::new(),
+        }
+    }
+
+    /// Takes the results of the jobs from number `start` on; commits where enough has come
+    /// together.
+    pub fn receive(&mut self, start: usize, made: Vec<Made>) -> Result<()> {
+        for (i, made) in made.into_iter().enumerate() {
+            self.settle(start + i, made)?;
+        }
+        let due = self.last_commit.elapsed().as_secs_f64() >= COMMIT_SECONDS;
+        if self.changes.len() >= COMMIT_EVERY || (due && !self.changes.is_empty()) {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Commits what is left; the images that were renamed.
+    pub fn finish(mut self) -> Result<HashSet<ImageId>> {
+        self.commit()?;
+        Ok(self.renamed)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if !self.changes.is_empty() {
+            self.writer.apply(&self.changes)?;
+            self.progress.committed(self.changes.len());
+            self.changes.clear();
+        }
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+
+    fn settle(&mut self, job: usize, made: Made) -> Result<()> {
+        match made {
+            Made::Same => {
+                let Job { candidate, .. } = &self.jobs[job];
+                self.changes.push(Change::Touch {
+                    path: candidate.path.clone(),
+                    stat: candidate.stat,
+                });
+                self.summary.unchanged += 1;
+                self.progress.file(&candidate.path, &Outcome::Touched);
+            }
+            Made::Stored { digest } => self.known(job, digest)?,
+            Made::Twin { digest } => match self.settled.get(&digest).cloned() {
+                Some(outcome) => self.twin(job, digest, outcome)?,
+                None => self.waiting.entry(digest).or_default().push(job),
+            },
+            Made::Encoded {
+                digest,
+                decoded,
+                code,
+                hash,
+            } => {
+                let damage = decoded.damage.clone();
+                let (path, stat) = self.place(job);
+                self.changes.push(Change::Insert {
+                    path,
+                    stat,
+                    content: NewContent {
+                        digest,
+                        width: decoded.width,
+                        height: decoded.height,
+                        format: decoded.format.name().to_owned(),
+                        taken: decoded.taken,
+                        damage: decoded.damage,
+                        code,
+                        hash,
+                    },
+                });
+                self.summary.encoded += 1;
+                self.count(job, damage);
+                self.deliver(digest, None)?;
+            }
+            Made::Failed {
+                stage,
+                reason,
+                digest,
+            } => {
+                self.failed(job, stage, reason.clone(), digest);
+                if let Some(digest) = digest {
+                    self.deliver(digest, Some((stage, reason)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The content of this run is settled: so are the jobs that waited for it.
+    fn deliver(&mut self, digest: Digest, failure: Option<(&'static str, String)>) -> Result<()> {
+        self.settled.insert(digest, failure.clone());
+        for job in self.waiting.remove(&digest).unwrap_or_default() {
+            self.twin(job, digest, failure.clone())?;
+        }
+        Ok(())
+    }
+
+    fn twin(
+        &mut self,
+        job: usize,
+        digest: Digest,
+        failure: Option<(&'static str, String)>,
+    ) -> Result<()> {
+        match failure {
+            Some((stage, reason)) => self.failed(job, stage, reason, Some(digest)),
+            None => self.share(job, digest),
+        }
+        Ok(())
+    }
+
+    /// A content that was stored before the run: a moved file, or one more of the same.
+    fn known(&mut self, job: usize, digest: Digest) -> Result<()> {
+        if self.jobs[job].before.is_none()
+            && let Some(id) = self.moved_from(digest)?
+        {
+            let (path, stat) = self.place(job);
+            self.progress.file(&path, &Outcome::Moved);
+            self.changes.push(Change::Rename { id, path, stat });
+            self.renamed.insert(id);
+            self.summary.moved += 1;
+            return Ok(());
+        }
+        self.share(job, digest);
+        Ok(())
+    }
+
+    /// An image of this content whose file is gone and which no other file has inherited.
+    fn moved_from(&self, digest: Digest) -> Result<Option<ImageId>> {
+        let sharing = self.writer.images_with(&digest, MOVE_CANDIDATES)?;
+        let gone = sharing.into_iter().find(|image| {
+            !self.renamed.contains(&image.id)
+                && matches!(fs::symlink_metadata(&image.path), Err(error)
+                    if error.kind() == std::io::ErrorKind::NotFound)
+        });
+        Ok(gone.map(|image| image.id))
+    }
+
+    fn share(&mut self, job: usize, digest: Digest) {
+        let (path, stat) = self.place(job);
+        self.changes.push(Change::InsertKnown { path, stat, digest });
+        self.summary.identical += 1;
+        self.count(job, None);
+    }
+
+    fn count(&mut self, job: usize, damage: Option<String>) {
+        let Job { candidate, before } = &self.jobs[job];
+        let mut outcome = match before {
+            Some(_) => {
+                self.summary.changed += 1;
+                Outcome::Changed
+            }
+            None => {
+                self.summary.added += 1;
+                Outcome::Added
+            }
+        };
+        if let Some(damage) = damage {
+            self.summary.damaged += 1;
+            outcome = Outcome::Damaged(damage);
+        }
+        self.progress.file(&candidate.path, &outcome);
+    }
+
+    fn failed(&mut self, job: usize, stage: &'static str, reason: String, digest: Option<Digest>) {
+        let (path, stat) = self.place(job);
+        self.summary.failed += 1;
+        self.progress.file(&path, &Outcome::Failed(reason.clone()));
+        self.changes.push(Change::Failure {
+            path,
+            stat,
+            stage: stage.to_owned(),
+            reason,
+            digest,
+        });
+    }
+
+    fn place(&self, job: usize) -> (std::path::PathBuf, FileStat) {
+        let candidate = &self.jobs[job].candidate;
+        (candidate.path.clone(), candidate.stat)
+    }
+}

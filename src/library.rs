@@ -1,0 +1,403 @@
+//! The front door: a library of images, opened in a folder, indexed and asked.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use imgsearch_index::{ImageId, Index, Query, RankBy, SearchParams, Writer};
+use imgsearch_onnx::EncoderFile;
+
+use crate::engine::{Encoded, Engine, EngineOptions, Worker, record_of};
+use crate::error::{Error, Result};
+use crate::indexing::{self, IndexOptions, Progress, Summary};
+
+/// The name under which an index keeps its encoder.
+const ENCODER_FILE: &str = "encoder.onnx";
+
+/// The folder inside an index in which a re-encoded index grows until it is complete.
+const REENCODE_FOLDER: &str = "reencode";
+
+/// One answer to a query.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Match {
+    /// The image.
+    pub id: ImageId,
+    /// Where it was when it was indexed.
+    pub path: PathBuf,
+    /// The distance it was ranked by: the Euclidean distance of the codes, the share of
+    /// differing bits, or the two together. 0 for the image itself.
+    pub distance: f32,
+    /// Bits that differ between the two hashes.
+    pub hamming: u32,
+}
+
+/// A library of images: an index in a folder, and the encoder that made it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use imgsearch::{IndexOptions, Library, Quiet};
+///
+/// let mut library = Library::open_or_create("my-index")?;
+/// library.index(&["photos".into()], &IndexOptions::default(), &Quiet)?;
+/// for found in library.nearest_to("cat.jpg", 10)? {
+///     println!("{:.3}  {}", found.distance, found.path.display());
+/// }
+/// # Ok::<(), imgsearch::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Library {
+    dir: PathBuf,
+    file: EncoderFile,
+    options: EngineOptions,
+    engine: OnceLock<Engine>,
+    /// The worker that encodes queries.
+    asker: Mutex<Option<Worker>>,
+    index: Option<Index>,
+}
+
+/// How a [`Library`] is opened.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// The encoder. Default: the one that the index keeps, and the built-in one where there is
+    /// no index yet.
+    pub encoder: Option<EncoderFile>,
+    /// How the encoder runs.
+    pub engine: EngineOptions,
+}
+
+impl Library {
+    /// Opens the library in `dir` with default options.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no index in `dir`, or it cannot be read.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(dir, OpenOptions::default())
+    }
+
+    /// Opens the library in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no index in `dir`, it cannot be read, or another encoder made it than the
+    /// one given.
+    pub fn open_with(dir: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
+        let dir = dir.as_ref();
+        let index = Index::open(dir)?;
+        let file = match options.encoder {
+            Some(file) => file,
+            None => kept_encoder(dir)?,
+        };
+        index.check_encoder(&record_of(file.info()))?;
+        Ok(Self::assemble(dir, file, options.engine, Some(index)))
+    }
+
+    /// Opens the library in `dir`, which may not exist yet: [`Library::index`] makes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::open`], but for a missing index.
+    pub fn open_or_create(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_or_create_with(dir, OpenOptions::default())
+    }
+
+    /// Opens the library in `dir`, which may not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::open_with`], but for a missing index.
+    pub fn open_or_create_with(dir: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
+        let dir = dir.as_ref();
+        if Index::exists(dir) {
+            return Self::open_with(dir, options);
+        }
+        let file = match options.encoder {
+            Some(file) => file,
+            None => EncoderFile::default_encoder()?,
+        };
+        Ok(Self::assemble(dir, file, options.engine, None))
+    }
+
+    fn assemble(
+        dir: &Path,
+        file: EncoderFile,
+        options: EngineOptions,
+        index: Option<Index>,
+    ) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            file,
+            options,
+            engine: OnceLock::new(),
+            asker: Mutex::new(None),
+            index,
+        }
+    }
+
+    /// The folder that holds the index.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The index, to search with codes of one's own.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing was indexed yet.
+    pub fn index_view(&self) -> Result<&Index> {
+        match &self.index {
+            Some(index) => Ok(index),
+            // Opening says what is missing and how to make it.
+            None => Err(Index::open(&self.dir)
+                .err()
+                .map_or_else(|| Error::Interrupted, Error::from)),
+        }
+    }
+
+    /// The encoder's file.
+    pub fn encoder_file(&self) -> &EncoderFile {
+        &self.file
+    }
+
+    /// The running encoder, started at its first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn engine(&self) -> Result<&Engine> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = Engine::new(self.file.clone(), self.options.clone())?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// Indexes files and folders, or brings what is indexed of them up to date.
+    ///
+    /// Unchanged files are not read. See [`IndexOptions`] and [`Summary`].
+    ///
+    /// # Errors
+    ///
+    /// Where a path does not exist, another process writes to the index, the encoder fails or
+    /// the store cannot be written. Files that cannot be decoded are no error.
+    pub fn index(
+        &mut self,
+        paths: &[PathBuf],
+        options: &IndexOptions,
+        progress: &dyn Progress,
+    ) -> Result<Summary> {
+        self.index_until(paths, options, progress, &AtomicBool::new(false))
+    }
+
+    /// As [`Library::index`], until `stop` is set: what is done by then is committed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::index`].
+    pub fn index_until(
+        &mut self,
+        paths: &[PathBuf],
+        options: &IndexOptions,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<Summary> {
+        // Fails before anything is created where the encoder cannot run.
+        let record = self.engine()?.record();
+        let mut writer = Writer::open(&self.dir, &record)?;
+        keep_encoder(&self.dir, &self.file)?;
+        let summary = indexing::run(&mut writer, self.engine()?, paths, options, stop, progress);
+        drop(writer);
+        self.index = Some(Index::open(&self.dir)?);
+        summary
+    }
+
+    /// Encodes every stored image again with this library's encoder, which may be another than
+    /// the index's own. The old index serves until the new one is complete; an interrupted or
+    /// failed run leaves it as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::index`].
+    pub fn reencode(
+        dir: impl AsRef<Path>,
+        options: OpenOptions,
+        index_options: &IndexOptions,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<Summary> {
+        let dir = dir.as_ref();
+        let file = match options.encoder {
+            Some(file) => file,
+            None => EncoderFile::default_encoder()?,
+        };
+        // Held so that nobody writes to the old index meanwhile.
+        let lock = Writer::open_existing(dir)?;
+        let paths = lock.reader()?.paths()?;
+        let aside = dir.join(REENCODE_FOLDER);
+        remove_folder(&aside)?;
+        let engine = Engine::new(file, options.engine)?;
+        let mut writer = Writer::open(&aside, &engine.record())?;
+        let (present, gone): (Vec<_>, Vec<_>) =
+            paths.into_iter().partition(|path| path.symlink_metadata().is_ok());
+        if !gone.is_empty() {
+            progress.note(&format!(
+                "{} stored images are no longer there and are left out",
+                gone.len()
+            ));
+        }
+        let summary =
+            indexing::run_listed(&mut writer, &engine, present, index_options, stop, progress)?;
+        if !summary.interrupted {
+            keep_encoder(&aside, engine.file())?;
+            let encoder = aside.join(ENCODER_FILE);
+            lock.replace_with(writer)?;
+            fs::rename(&encoder, dir.join(ENCODER_FILE))
+                .map_err(|source| Error::io("replace", &dir.join(ENCODER_FILE), source))?;
+        } else {
+            drop(writer);
+        }
+        remove_folder(&aside)?;
+        Ok(summary)
+    }
+
+    /// The `k` images most like the image file at `path`, best first.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or decoded, or nothing was indexed yet.
+    pub fn nearest_to(&self, path: impl AsRef<Path>, k: usize) -> Result<Vec<Match>> {
+        let encoded = self.encode_file(path.as_ref())?;
+        self.nearest(&encoded, k, RankBy::Both)
+    }
+
+    /// The `k` images nearest to what was encoded, best first, ties by id.
+    ///
+    /// # Errors
+    ///
+    /// Where `k` is 0, the code is not the index's length, or nothing was indexed yet.
+    pub fn nearest(&self, encoded: &Encoded, k: usize, by: RankBy) -> Result<Vec<Match>> {
+        let index = self.index_view()?;
+        let query = Query {
+            code: &encoded.code,
+            hash: Some(&encoded.hash),
+        };
+        let neighbours = index.search(&query, &SearchParams::new(k).by(by))?;
+        let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
+        let images = index.images(&ids)?;
+        Ok(neighbours
+            .into_iter()
+            .zip(images)
+            .filter_map(|(found, image)| {
+                Some(Match {
+                    id: found.id,
+                    path: image?.path,
+                    distance: found.distance,
+                    hamming: found.hamming.unwrap_or(0),
+                })
+            })
+            .collect())
+    }
+
+    /// Encodes one image file.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or decoded.
+    pub fn encode_file(&self, path: &Path) -> Result<Encoded> {
+        let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        self.encode_bytes(&bytes, path)
+    }
+
+    /// Encodes one image file's bytes; `name` stands in error messages.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are no image that can be decoded.
+    pub fn encode_bytes(&self, bytes: &[u8], name: &Path) -> Result<Encoded> {
+        let mut asker = self.asker.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = match asker.as_mut() {
+            Some(worker) => worker,
+            None => asker.insert(self.engine()?.worker()?),
+        };
+        worker.encode_image(bytes, name)
+    }
+
+    /// Forgets the images at and below `paths`, whether the files exist or not; how many.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no index, another process writes to it, or it cannot be written.
+    pub fn remove(dir: impl AsRef<Path>, paths: &[PathBuf]) -> Result<usize> {
+        let mut writer = Writer::open_existing(dir.as_ref())?;
+        let mut removed = 0;
+        for path in paths {
+            removed += writer.remove_under(&lexically_absolute(path)?)?;
+        }
+        Ok(removed)
+    }
+}
+
+/// The encoder that the index in `dir` keeps.
+///
+/// # Errors
+///
+/// Where it cannot be read or breaks the contract.
+pub(crate) fn kept_encoder(dir: &Path) -> Result<EncoderFile> {
+    let path = dir.join(ENCODER_FILE);
+    if path.exists() {
+        Ok(EncoderFile::from_path(&path)?)
+    } else {
+        // An index whose encoder was deleted: where the built-in one made it, all is well.
+        Ok(EncoderFile::default_encoder()?)
+    }
+}
+
+/// Keeps a copy of the encoder beside the codes that it made, so that an index stays usable
+/// whatever becomes of the file that was given, or of the built-in encoder in a later version.
+fn keep_encoder(dir: &Path, file: &EncoderFile) -> Result<()> {
+    let path = dir.join(ENCODER_FILE);
+    if path.exists() {
+        return Ok(());
+    }
+    let aside = dir.join(format!("{ENCODER_FILE}.new"));
+    fs::write(&aside, file.bytes()).map_err(|source| Error::io("write", &aside, source))?;
+    fs::File::open(&aside)
+        .and_then(|written| written.sync_all())
+        .map_err(|source| Error::io("write", &aside, source))?;
+    fs::rename(&aside, &path).map_err(|source| Error::io("write", &path, source))
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path, source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The absolute form of a path that need not exist: the part of it that exists is resolved, as
+/// indexing did, and the rest is taken as it is written.
+fn lexically_absolute(path: &Path) -> Result<PathBuf> {
+    let absolute =
+        std::path::absolute(path).map_err(|source| Error::io("resolve", path, source))?;
+    let mut rest = Vec::new();
+    let mut existing = absolute.as_path();
+    loop {
+        if let Ok(resolved) = fs::canonicalize(existing) {
+            return Ok(rest.iter().rev().fold(resolved, |path, name| path.join(name)));
+        }
+        match (existing.parent(), existing.file_name()) {
+            (Some(parent), Some(name)) => {
+                rest.push(name.to_owned());
+                existing = parent;
+            }
+            _ => return Ok(absolute),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Walking: from the paths that a person names to a sorted list of candidate image files.
+//!
+//! Owns the rules of what is looked at: hidden files, ignore patterns, symbolic links.
+//! A file is a candidate when its first bytes are an image's or its extension says that it
+//! should be one, so that a photograph without an extension is found and a text file named
+//! `.jpg` is reported.
+
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use ignore::overrides::{Override, OverrideBuilder};
+use ignore::{WalkBuilder, WalkState};
+
+use crate::decode;
+use crate::error::{Error, Result};
+use imgsearch_index::FileStat;
+
+/// The name of a file that lists patterns to leave out, in the syntax of `.gitignore`.
+pub const IGNORE_FILE: &str = ".imgsearchignore";
+
+/// How many leading bytes decide whether a file without an image's extension is an image.
+const SNIFF_BYTES: usize = 64;
+
+/// What is walked and what is left out.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WalkOptions {
+    /// Look at hidden files and folders too. Default: no.
+    pub hidden: bool,
+    /// Do not follow symbolic links. Default: links are followed, loops are not, and a link
+    /// into a folder that is walked anyway is not walked twice.
+    pub no_follow: bool,
+    /// Globs of files and folders to leave out, as in `.gitignore`: `*.png`, `cache/`.
+    pub ignore: Vec<String>,
+}
+
+/// A file that may be an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Size and modification time when it was walked.
+    pub stat: FileStat,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Walked {
+    /// Candidate image files, sorted by path, each once.
+    pub candidates: Vec<Candidate>,
+    /// Files that are no images by extension and content, sorted.
+    pub others: Vec<PathBuf>,
+    /// Folders and links that could not be read, with the reason. What is stored of the images
+    /// below them is left alone.
+    pub errors: Vec<(PathBuf, String)>,
+    /// The absolute roots that were walked.
+    pub roots: Vec<PathBuf>,
+}
+
+/// Walks `paths`, each a file or a folder.
+///
+/// # Errors
+///
+/// [`Error::NoSuchPath`] for a path that does not exist, [`Error::BadPattern`] for a glob that
+/// cannot be understood. A folder below a root that cannot be read is no error but listed in
+/// [`Walked::errors`].
+pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
+    let mut walked = Walked::default();
+    for path in paths {
+        walked.roots.push(absolute(path)?);
+    }
+    walked.roots.sort();
+    walked.roots.dedup();
+
+    let roots = walked.roots.clone();
+    for root in &roots {
+        // A root inside another root is reached from there.
+        if roots.iter().any(|r| r != root && root.starts_with(r)) {
+            continue;
+        }
+        walk_root(root, &roots, options, &mut walked)?;
+    }
+    walked.candidates.sort_by(|a, b| a.path.cmp(&b.path));
+    walked.candidates.dedup_by(|a, b| a.path == b.path);
+    walked.others.sort();
+    Ok(walked)
+}
+
+/// The absolute form of a path that must exist, with the links in it resolved.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            Error::NoSuchPath {
+                path: path.to_owned(),
+            }
+        } else {
+            Error::io("read", path, source)
+        }
+    })
+}
+
+/// Size and modification time in the index's terms.
+pub(crate) fn stat_of(metadata: &Metadata) -> FileStat {
+    let mtime_ns = match metadata.modified() {
+        Ok(time) => match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        },
+        // A platform without modification times: the size and the content still tell.
+        Err(_) => 0,
+    };
+    FileStat {
+        size: metadata.len(),
+        mtime_ns,
+    }
+}
+
+enum Found {
+    Candidate(Candidate),
+    Other(PathBuf),
+    Error(PathBuf, String),
+}
+
+fn walk_root(
+    root: &Path,
+    roots: &[PathBuf],
+    options: &WalkOptions,
+    walked: &mut Walked,
+) -> Result<()> {
+    let overrides = overrides(root, &options.ignore)?;
+    let walker = WalkBuilder::new(root)
+        .standard_filters(false)
+        .hidden(!options.hidden)
+        .parents(false)
+        .follow_links(!options.no_follow)
+        .add_custom_ignore_filename(IGNORE_FILE)
+        .overrides(overrides)
+        .filter_entry({
+            let roots = roots.to_vec();
+            let no_follow = options.no_follow;
+            move |entry| {
+                if !entry.path_is_symlink() || entry.depth() == 0 {
+                    return true;
+                }
+                if no_follow {
+                    return false;
+                }
+                // A link to something that is walked anyway would list it twice.
+                match fs::canonicalize(entry.path()) {
+                    Ok(target) => !roots.iter().any(|root| target.starts_with(root)),
+                    Err(_) => true,
+                }
+            }
+        })
+        .build_parallel();
+
+    let (sender, receiver) = crossbeam_channel::unbounded();
+    walker.run(|| {
+        let sender = sender.clone();
+        Box::new(move |entry| {
+            let found = match entry {
+                Ok(entry) => look_at(entry),
+                Err(error) => error_of(&error),
+            };
+            match found.map(|found| sender.send(found)) {
+                Some(Err(_)) => WalkState::Quit,
+                _ => WalkState::Continue,
+            }
+        })
+    });
+    drop(sender);
+    for found in receiver {
+        match found {
+            Found::Candidate(candidate) => walked.candidates.push(candidate),
+            Found::Other(path) => walked.others.push(path),
+            Found::Error(path, reason) => walked.errors.push((path, reason)),
+        }
+    }
+    Ok(())
+}
+
+/// The globs to leave out, as the inverted whitelist that the walker wants.
+fn overrides(root: &Path, patterns: &[String]) -> Result<Override> {
+    let bad = |pattern: &str, error: ignore::Error| Error::BadPattern {
+        pattern: pattern.to_owned(),
+        reason: error.to_string(),
+    };
+    let mut builder = OverrideBuilder::new(root);
+    for pattern in patterns {
+        let negated = match pattern.strip_prefix('!') {
+            Some(kept) => kept.to_owned(),
+            None => format!("!{pattern}"),
+        };
+        builder.add(&negated).map_err(|e| bad(pattern, e))?;
+    }
+    builder.build().map_err(|e| bad(&patterns.join(" "), e))
+}
+
+fn look_at(entry: ignore::DirEntry) -> Option<Found> {
+    let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+    if !is_file {
+        return None;
+    }
+    let metadata = match entry.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => return Some(Found::Error(entry.path().to_owned(), reason(&error))),
+    };
+    let stat = stat_of(&metadata);
+    let path = entry.into_path();
+    if decode::has_image_extension(&path) || starts_like_an_image(&path) {
+        Some(Found::Candidate(Candidate { path, stat }))
+    } else {
+        Some(Found::Other(path))
+    }
+}
+
+/// Whether the first bytes are an image's. A file that cannot be opened and has no image's
+/// extension is taken for none: its owner did not say that it is one.
+fn starts_like_an_image(path: &Path) -> bool {
+    let mut head = [0; SNIFF_BYTES];
+    let Ok(mut file) = File::open(path) else {
+        return false;
+    };
+    let mut filled = 0;
+    while filled < head.len() {
+        match file.read(&mut head[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+    decode::sniff(&head[..filled]).is_some()
+}
+
+/// A walker's error as something to report; a link loop is skipped without a word.
+fn error_of(error: &ignore::Error) -> Option<Found> {
+    fn path_of(error: &ignore::Error) -> Option<&Path> {
+        match error {
+            ignore::Error::WithPath { path, .. } => Some(path),
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+                path_of(err)
+            }
+            _ => None,
+        }
+    }
+    fn is_loop(error: &ignore::Error) -> bool {
+        match error {
+            ignore::Error::Loop { .. } => true,
+            ignore::Error::WithPath { err, .. }
+            | ignore::Error::WithDepth { err, .. }
+            | ignore::Error::WithLineNumber { err, .. } => is_loop(err),
+            _ => false,
+        }
+    }
+    if is_loop(error) {
+        tracing::debug!(%error, "a symbolic-link loop is skipped");
+        return None;
+    }
+    let path = path_of(error).unwrap_or(Path::new("")).to_owned();
+    Some(Found::Error(path, reason(error)))
+}
+
+fn reason(error: &ignore::Error) -> String {
+    error
+        .io_error()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+}
