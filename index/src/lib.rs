@@ -1,1 +1,63 @@
-//! Under construction.
+//! Codes, semantic hashes and what is known of the images they belong to: stored in SQLite,
+//! searched in memory.
+//!
+//! This crate knows nothing of pictures. It takes a *code* (30 numbers by default) and a
+//! *hash* (256 bits by default) for each image, as an encoder made them, and finds the nearest.
+//! SQLite is the only truth; whatever else an index holds can be made from it.
+//!
+//! ```
+//! use imgsearch_index::{Change, EncoderRecord, FileStat, Index, NewContent, Writer};
+//!
+//! let dir = tempfile::tempdir()?;
+//! let encoder = EncoderRecord {
+//!     fingerprint: "1b2c".into(), name: "two numbers".into(), code_len: 2, bits: 8,
+//!     hash_weight: 1.0, metadata: "{}".into(),
+//! };
+//! let mut writer = Writer::open(dir.path(), &encoder)?;
+//! for (i, code) in [[0.0, 0.0], [1.0, 0.0], [5.0, 5.0]].into_iter().enumerate() {
+//!     let content = NewContent {
+//!         digest: [i as u8; 32], width: 640, height: 480, format: "jpeg".into(), taken: None,
+//!         damage: None, code: code.into(), hash: vec![0],
+//!     };
+//!     let path = format!("/photos/{i}.jpg").into();
+//!     writer.apply(&[Change::Insert { path, stat: FileStat::default(), content }])?;
+//! }
+//!
+//! let index = Index::open(dir.path())?;
+//! let nearest = index.nearest(&[0.9, 0.0], 2)?;
+//! assert_eq!(index.image(nearest[0].id)?.unwrap().path.to_str(), Some("/photos/1.jpg"));
+//! assert_eq!(index.image(nearest[1].id)?.unwrap().path.to_str(), Some("/photos/0.jpg"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Index`] is searched; any number may be open, beside a writer too.
+//! - [`Writer`] changes what is stored, a batch a transaction; one at a time holds the lock.
+//! - [`Reader`] looks up images by path, content and number.
+//! - [`l2_squared`], [`hamming`] and [`pack_bits`] are the distances and the order of bits.
+//!
+//! What lies on disk is described in `FORMAT.md` beside this crate's manifest.
+
+mod distance;
+mod error;
+mod index;
+mod lock;
+mod path;
+mod reader;
+mod schema;
+mod search;
+mod types;
+mod vectors;
+mod writer;
+
+pub use distance::{hamming, l2_squared, pack_bits};
+pub use error::{Error, Result};
+pub use index::Index;
+pub use lock::Holder;
+pub use reader::Reader;
+pub use schema::FORMAT_VERSION;
+pub use search::{Neighbour, Query, RankBy, SearchParams};
+pub use types::{
+    Change, Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, NewContent, Run,
+    Stats,
+};
+pub use writer::Writer;

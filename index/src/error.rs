@@ -1,0 +1,134 @@
+//! The one error type of the crate, sorted by whose turn it is to act.
+
+use std::path::{Path, PathBuf};
+
+use crate::lock::Holder;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What can go wrong in the index.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no index in the folder.
+    #[error(
+        "there is no index in {}\nMake one with: imgsearch index FOLDER   (or name another with --index DIR)",
+        dir.display()
+    )]
+    NoIndex {
+        /// The folder that was looked in.
+        dir: PathBuf,
+    },
+
+    /// Another process writes to the index.
+    #[error("the index in {} is being written to by {holder}; wait until it is done", dir.display())]
+    Locked {
+        /// The index.
+        dir: PathBuf,
+        /// Who holds the lock, as far as it is known.
+        holder: Holder,
+    },
+
+    /// Another encoder made the index: its codes cannot be compared with this one's.
+    #[error(
+        "the index in {} was made by the encoder {made_by:?} ({made_by_fingerprint}), and its codes cannot be \
+         compared with those of {given:?} ({given_fingerprint})\nEncode it again with: imgsearch index --reencode \
+         [--encoder FILE]   (or choose another index with --index DIR)",
+        dir.display()
+    )]
+    EncoderMismatch {
+        /// The index.
+        dir: PathBuf,
+        /// Name of the encoder that made it.
+        made_by: String,
+        /// Fingerprint of the encoder that made it.
+        made_by_fingerprint: String,
+        /// Name of the encoder that was given.
+        given: String,
+        /// Fingerprint of the encoder that was given.
+        given_fingerprint: String,
+    },
+
+    /// The index was written by a newer version of this program.
+    #[error(
+        "the index in {} has format {found}, and this version of imgsearch knows formats up to {known}; use a newer \
+         imgsearch",
+        dir.display()
+    )]
+    NewerFormat {
+        /// The index.
+        dir: PathBuf,
+        /// The format found.
+        found: i64,
+        /// The newest format known.
+        known: i64,
+    },
+
+    /// What is stored cannot be right.
+    #[error("the index in {} is damaged: {what}\nMake it anew: move the folder away and run imgsearch index", dir.display())]
+    Corrupt {
+        /// The index.
+        dir: PathBuf,
+        /// What was found.
+        what: String,
+    },
+
+    /// A query or a code to store is not what the index holds.
+    #[error("{0}")]
+    BadInput(String),
+
+    /// A path cannot be stored on this platform.
+    #[error("the path {} is not valid Unicode and cannot be stored on this platform", path.display())]
+    BadPath {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A file or folder of the index cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// The database could not do what it was asked. What was committed before is kept.
+    #[error("the database of the index in {} failed: {source}", dir.display())]
+    Database {
+        /// The index.
+        dir: PathBuf,
+        /// What the database said.
+        source: Source,
+    },
+}
+
+/// [`std::result::Result`] with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// A database's error: damage where it says so, else what it says.
+    pub(crate) fn database(dir: &Path, source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match source.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt {
+                dir: dir.to_owned(),
+                what: source.to_string(),
+            },
+            _ => Self::Database {
+                dir: dir.to_owned(),
+                source: Box::new(source),
+            },
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The writer's lock: one process writes, and a second is told who.
+//!
+//! Owns the file `writer.lock`. The lock is the kernel's, so it ends with its holder however
+//! that ends; the text in the file only says who it was.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+const LOCK_FILE: &str = "writer.lock";
+
+/// Who holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Process number; 0 where it is not known.
+    pub pid: u32,
+    /// The command, as it was typed.
+    pub command: String,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pid == 0 {
+            return f.write_str("another process");
+        }
+        let ago = now().saturating_sub(self.since);
+        write!(
+            f,
+            "process {} ({}), begun {ago} seconds ago",
+            self.pid, self.command
+        )
+    }
+}
+
+/// The lock, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the index in `dir`, or says who has it.
+    pub fn take(dir: &Path) -> Result<Self> {
+        let path = dir.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|source| Error::io("open", &path, source))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked {
+                    dir: dir.to_owned(),
+                    holder: read_holder(&mut file),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path, source)),
+        }
+        let holder = Holder {
+            pid: std::process::id(),
+            command: std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+                .join(" "),
+            since: now(),
+        };
+        let text = serde_json::to_vec(&holder).unwrap_or_default();
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(&text))
+            .map_err(|source| Error::io("write", &path, source))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// What the file says of its holder; nobody in particular where it cannot be read, as on
+/// platforms whose locks forbid reading.
+fn read_holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    match file.read_to_string(&mut text) {
+        Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
+        Err(_) => Holder::default(),
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path()).unwrap();
+        match Lock::take(dir.path()) {
+            Err(Error::Locked { holder, .. }) => {
+                assert_eq!(holder.pid, std::process::id());
+                assert!(holder.to_string().contains(&holder.pid.to_string()));
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(first);
+        Lock::take(dir.path()).unwrap();
+    }
+}

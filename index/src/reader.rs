@@ -1,0 +1,341 @@
+//! The reader: what is stored, as of whatever is committed.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::error::{Error, Result};
+use crate::path;
+use crate::schema;
+use crate::types::{
+    Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, Run, Stats,
+};
+
+const IMAGE_COLUMNS: &str = "i.id, i.path, i.size, i.mtime_ns, c.digest, c.width, c.height, c.format, c.taken, \
+                             c.damage FROM images i JOIN contents c ON c.id = i.content";
+
+/// Looks up images, failures and runs. It belongs to one thread; [`Reader::try_clone`] makes
+/// another for another thread.
+#[derive(Debug)]
+pub struct Reader {
+    dir: PathBuf,
+    pub(crate) connection: Connection,
+}
+
+impl Reader {
+    /// Opens the index in `dir` for reading.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoIndex`] where there is none, [`Error::NewerFormat`], and what the database says.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Ok(Self {
+            connection: schema::open_readable(dir)?,
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// A reader of the same index for another thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::open`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Self::open(&self.dir)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The encoder that made the codes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] where the index does not say.
+    pub fn encoder(&self) -> Result<EncoderRecord> {
+        encoder_of(&self.connection)
+            .map_err(|source| self.fail(source))?
+            .ok_or_else(|| self.corrupt("it does not say which encoder made it"))
+    }
+
+    /// What is stored under a path.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn by_path(&self, path: &Path) -> Result<Option<KnownPath>> {
+        let bytes = path::to_bytes(path)?;
+        let image = self.one(
+            &format!("SELECT {IMAGE_COLUMNS} WHERE i.path = ?1"),
+            [bytes],
+            image_of,
+        )?;
+        if let Some(image) = image {
+            return Ok(Some(KnownPath::Image(Box::new(image))));
+        }
+        let failure = self.one(
+            "SELECT path, size, mtime_ns, stage, reason FROM failures WHERE path = ?1",
+            [bytes],
+            failure_of,
+        )?;
+        Ok(failure.map(KnownPath::Failed))
+    }
+
+    /// Whether a content is stored.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn has_content(&self, digest: &Digest) -> Result<bool> {
+        let found = self.one("SELECT 1 FROM contents WHERE digest = ?1", [digest], |_| {
+            Ok(())
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// At most `limit` images of a content.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn images_with(&self, digest: &Digest, limit: usize) -> Result<Vec<Image>> {
+        self.many(
+            &format!("SELECT {IMAGE_COLUMNS} WHERE c.digest = ?1 ORDER BY i.id LIMIT ?2"),
+            (digest, limit as i64),
+            image_of,
+        )
+    }
+
+    /// The image of a number.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn image(&self, id: ImageId) -> Result<Option<Image>> {
+        self.one(
+            &format!("SELECT {IMAGE_COLUMNS} WHERE i.id = ?1"),
+            [id.0],
+            image_of,
+        )
+    }
+
+    /// The images at and below a path, sorted by path.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn under(&self, path: &Path) -> Result<Vec<Image>> {
+        let (low, high) = path::below(path)?;
+        self.many(
+            &format!(
+                "SELECT {IMAGE_COLUMNS} WHERE i.path = ?1 OR (i.path >= ?2 AND i.path < ?3) ORDER BY i.path"
+            ),
+            (path::to_bytes(path)?, low, high),
+            image_of,
+        )
+    }
+
+    /// The paths of all images, sorted.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn paths(&self) -> Result<Vec<PathBuf>> {
+        self.many("SELECT path FROM images ORDER BY path", (), |row| {
+            path_of(row, 0)
+        })
+    }
+
+    /// Images of which a part is missing, sorted by path.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn damaged(&self) -> Result<Vec<Image>> {
+        self.many(
+            &format!("SELECT {IMAGE_COLUMNS} WHERE c.damage IS NOT NULL ORDER BY i.path"),
+            (),
+            image_of,
+        )
+    }
+
+    /// Files that could not be read or decoded, sorted by path.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn failures(&self) -> Result<Vec<Failure>> {
+        self.many(
+            "SELECT path, size, mtime_ns, stage, reason FROM failures ORDER BY path",
+            (),
+            failure_of,
+        )
+    }
+
+    /// The newest run.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn last_run(&self) -> Result<Option<Run>> {
+        let run = self.one(
+            "SELECT id, started, ended, completed, counts FROM runs ORDER BY id DESC LIMIT 1",
+            (),
+            |row| {
+                Ok(Run {
+                    id: row.get(0)?,
+                    started: row.get(1)?,
+                    ended: row.get(2)?,
+                    completed: row.get(3)?,
+                    counts: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
+                    roots: Vec::new(),
+                })
+            },
+        )?;
+        run.map(|mut run| {
+            run.roots = self.many(
+                "SELECT path FROM run_roots WHERE run = ?1 ORDER BY path",
+                [run.id],
+                |row| path_of(row, 0),
+            )?;
+            Ok(run)
+        })
+        .transpose()
+    }
+
+    /// The size of the index.
+    ///
+    /// # Errors
+    ///
+    /// What the database says, and where the folder cannot be listed.
+    pub fn stats(&self) -> Result<Stats> {
+        let count = |sql: &str| -> Result<u64> {
+            let count = self.one(sql, (), |row| row.get::<_, i64>(0))?;
+            Ok(count.unwrap_or(0).unsigned_abs())
+        };
+        let mut bytes = 0;
+        let entries =
+            std::fs::read_dir(&self.dir).map_err(|source| Error::io("list", &self.dir, source))?;
+        for entry in entries {
+            let metadata = entry
+                .and_then(|entry| entry.metadata())
+                .map_err(|source| Error::io("list", &self.dir, source))?;
+            bytes += metadata.len();
+        }
+        Ok(Stats {
+            images: count("SELECT count(*) FROM images")?,
+            contents: count("SELECT count(*) FROM contents")?,
+            damaged: count(
+                "SELECT count(*) FROM images i JOIN contents c ON c.id = i.content WHERE c.damage IS NOT NULL",
+            )?,
+            failed: count("SELECT count(*) FROM failures")?,
+            bytes,
+        })
+    }
+
+    /// How often the index was changed.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn generation(&self) -> Result<i64> {
+        self.one("SELECT number FROM generation", (), |row| row.get(0))?
+            .ok_or_else(|| self.corrupt("its generation is missing"))
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(parameters, map).optional())
+            .map_err(|source| self.fail(source))
+    }
+
+    fn many<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_map(parameters, map)?.collect())
+            .map_err(|source| self.fail(source))
+    }
+
+    pub(crate) fn fail(&self, source: rusqlite::Error) -> Error {
+        Error::database(&self.dir, source)
+    }
+
+    pub(crate) fn corrupt(&self, what: impl Into<String>) -> Error {
+        Error::Corrupt {
+            dir: self.dir.clone(),
+            what: what.into(),
+        }
+    }
+}
+
+/// The encoder that an index names; none in an index that is just being made.
+pub(crate) fn encoder_of(connection: &Connection) -> rusqlite::Result<Option<EncoderRecord>> {
+    connection
+        .query_row(
+            "SELECT fingerprint, name, code_len, bits, hash_weight, metadata FROM encoder",
+            (),
+            |row| {
+                Ok(EncoderRecord {
+                    fingerprint: row.get(0)?,
+                    name: row.get(1)?,
+                    code_len: row.get::<_, u32>(2)? as usize,
+                    bits: row.get::<_, u32>(3)? as usize,
+                    hash_weight: row.get::<_, f64>(4)? as f32,
+                    metadata: row.get(5)?,
+                })
+            },
+        )
+        .optional()
+}
+
+fn path_of(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {
+    path::from_bytes(row.get(column)?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Blob,
+            Box::new(error),
+        )
+    })
+}
+
+fn stat_of(row: &Row<'_>, size: usize, mtime: usize) -> rusqlite::Result<FileStat> {
+    Ok(FileStat {
+        size: row.get::<_, i64>(size)?.cast_unsigned(),
+        mtime_ns: row.get(mtime)?,
+    })
+}
+
+fn image_of(row: &Row<'_>) -> rusqlite::Result<Image> {
+    Ok(Image {
+        id: ImageId(row.get(0)?),
+        path: path_of(row, 1)?,
+        stat: stat_of(row, 2, 3)?,
+        digest: row.get(4)?,
+        width: row.get(5)?,
+        height: row.get(6)?,
+        format: row.get(7)?,
+        taken: row.get(8)?,
+        damage: row.get(9)?,
+    })
+}
+
+fn failure_of(row: &Row<'_>) -> rusqlite::Result<Failure> {
+    Ok(Failure {
+        path: path_of(row, 0)?,
+        stat: stat_of(row, 1, 2)?,
+        stage: row.get(3)?,
+        reason: row.get(4)?,
+    })
+}

@@ -1,0 +1,203 @@
+//! The schema: what the database holds, and how older ones are brought up to it.
+//!
+//! Owns the connection's settings and the list of migrations. The list is append-only: a
+//! database of format `n` has gone through the first `n` steps.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Error, Result};
+
+/// The database's name inside an index.
+pub(crate) const DATABASE_FILE: &str = "imgsearch.sqlite";
+
+/// Marks a database as ours: "imgs" in ASCII.
+const APPLICATION_ID: i32 = 0x696d_6773;
+
+/// How long a statement waits for another's, in milliseconds.
+const BUSY_TIMEOUT_MS: u32 = 10_000;
+
+/// Each step leads from the format of its place in the list to the next.
+const MIGRATIONS: &[&str] = &[
+    // 1: the first.
+    "
+    -- The encoder that made every code here.
+    CREATE TABLE encoder (
+        one         INTEGER PRIMARY KEY CHECK (one = 1),
+        fingerprint TEXT NOT NULL,
+        name        TEXT NOT NULL,
+        code_len    INTEGER NOT NULL,
+        bits        INTEGER NOT NULL,
+        hash_weight REAL NOT NULL,
+        metadata    TEXT NOT NULL
+    ) STRICT;
+
+    -- Counted up with every change, so that what is derived can tell that it is stale.
+    CREATE TABLE generation (
+        one    INTEGER PRIMARY KEY CHECK (one = 1),
+        number INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO generation VALUES (1, 0);
+
+    -- Distinct contents: files of the same bytes share one.
+    CREATE TABLE contents (
+        id     INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        width  INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        taken  INTEGER,
+        damage TEXT,
+        code   BLOB NOT NULL,
+        hash   BLOB NOT NULL
+    ) STRICT;
+
+    -- Files. AUTOINCREMENT: a number is never used again.
+    CREATE TABLE images (
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        path     BLOB NOT NULL UNIQUE,
+        size     INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        content  INTEGER NOT NULL REFERENCES contents (id)
+    ) STRICT;
+    CREATE INDEX images_by_content ON images (content);
+
+    -- Files that cannot be read or decoded, so that they are not tried again until they change.
+    CREATE TABLE failures (
+        path     BLOB PRIMARY KEY,
+        size     INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        stage    TEXT NOT NULL,
+        reason   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE runs (
+        id        INTEGER PRIMARY KEY,
+        started   INTEGER NOT NULL,
+        ended     INTEGER,
+        completed INTEGER NOT NULL DEFAULT 0,
+        counts    TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    CREATE TABLE run_roots (
+        run  INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        path BLOB NOT NULL,
+        PRIMARY KEY (run, path)
+    ) STRICT, WITHOUT ROWID;
+    ",
+];
+
+/// The newest format known, which is what is written.
+pub const FORMAT_VERSION: i64 = MIGRATIONS.len() as i64;
+
+pub(crate) fn database_path(dir: &Path) -> PathBuf {
+    dir.join(DATABASE_FILE)
+}
+
+/// Opens the database for writing, made or brought up to date as need be.
+pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
+    let fail = |source| Error::database(dir, source);
+    let mut connection = Connection::open(database_path(dir)).map_err(fail)?;
+    configure(&connection).map_err(fail)?;
+    let format = format_of(&connection).map_err(fail)?;
+    check_format(dir, format)?;
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .map_err(fail)?;
+    // A commit is on disk when it returns: what was reported as stored stays stored.
+    connection
+        .pragma_update(None, "synchronous", "full")
+        .map_err(fail)?;
+    for step in usize::try_from(format).unwrap_or(0)..MIGRATIONS.len() {
+        let transaction = connection.transaction().map_err(fail)?;
+        transaction.execute_batch(MIGRATIONS[step]).map_err(fail)?;
+        transaction
+            .pragma_update(None, "user_version", step as i64 + 1)
+            .map_err(fail)?;
+        transaction
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+    }
+    Ok(connection)
+}
+
+/// Opens the database for reading only, as of whatever is committed.
+pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
+    let path = database_path(dir);
+    if !path.exists() {
+        return Err(Error::NoIndex {
+            dir: dir.to_owned(),
+        });
+    }
+    let fail = |source| Error::database(dir, source);
+    let plain = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(&path, plain)
+        .and_then(|connection| format_of(&connection).map(|format| (connection, format)));
+    let (connection, format) = match opened {
+        Ok(opened) => opened,
+        // Reading a write-ahead log needs a shared-memory file beside it, which cannot be made in
+        // a folder that is read-only. Nobody can write there either, so what is in the main file
+        // is all there is.
+        Err(error) if cannot_open(&error) => {
+            let connection = Connection::open_with_flags(
+                immutable_uri(&path),
+                plain | OpenFlags::SQLITE_OPEN_URI,
+            )
+            .map_err(fail)?;
+            let format = format_of(&connection).map_err(fail)?;
+            (connection, format)
+        }
+        Err(error) => return Err(fail(error)),
+    };
+    configure(&connection).map_err(fail)?;
+    check_format(dir, format)?;
+    if format < FORMAT_VERSION {
+        // An older format is brought up to date by whoever may write; a reader asks for that.
+        drop(connection);
+        drop(open_writable(dir)?);
+        return open_readable(dir);
+    }
+    Ok(connection)
+}
+
+fn cannot_open(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+}
+
+/// The database as a URI, with what would end the path in it escaped.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                uri.push(char::from(byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn check_format(dir: &Path, found: i64) -> Result<()> {
+    if found > FORMAT_VERSION {
+        return Err(Error::NewerFormat {
+            dir: dir.to_owned(),
+            found,
+            known: FORMAT_VERSION,
+        });
+    }
+    Ok(())
+}

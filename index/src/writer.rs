@@ -1,0 +1,478 @@
+//! The writer: the one that changes the store, a batch a transaction.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Transaction, params};
+
+use crate::distance::finite;
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::path;
+use crate::reader::{Reader, encoder_of};
+use crate::schema;
+use crate::types::{Change, Digest, EncoderRecord, FileStat, Image, NewContent};
+
+/// Writes to an index. While it lives nobody else does; readers go on.
+#[derive(Debug)]
+pub struct Writer {
+    dir: PathBuf,
+    connection: Connection,
+    reader: Reader,
+    encoder: EncoderRecord,
+    run: Option<i64>,
+    _lock: Lock,
+}
+
+impl Writer {
+    /// Opens the index in `dir` for writing with the codes of an encoder; makes it where there is
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] where another process writes, [`Error::EncoderMismatch`] where another
+    /// encoder made the index, and where the folder cannot be written.
+    pub fn open(dir: &Path, encoder: &EncoderRecord) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(|source| Error::io("make the folder", dir, source))?;
+        let lock = Lock::take(dir)?;
+        let connection = schema::open_writable(dir)?;
+        let fail = |source| Error::database(dir, source);
+        match encoder_of(&connection).map_err(fail)? {
+            Some(made_by) => check_encoder(dir, &made_by, encoder)?,
+            None => insert_encoder(&connection, encoder).map_err(fail)?,
+        }
+        Self::assemble(dir, connection, lock)
+    }
+
+    /// Opens an index that exists, whichever encoder made it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoIndex`] where there is none, [`Error::Locked`] where another process writes.
+    pub fn open_existing(dir: &Path) -> Result<Self> {
+        drop(schema::open_readable(dir)?);
+        let lock = Lock::take(dir)?;
+        let connection = schema::open_writable(dir)?;
+        Self::assemble(dir, connection, lock)
+    }
+
+    fn assemble(dir: &Path, connection: Connection, lock: Lock) -> Result<Self> {
+        let reader = Reader::open(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            encoder: reader.encoder()?,
+            connection,
+            reader,
+            run: None,
+            _lock: lock,
+        })
+    }
+
+    /// The encoder whose codes are stored.
+    pub fn encoder(&self) -> &EncoderRecord {
+        &self.encoder
+    }
+
+    /// A reader of the same index.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn reader(&self) -> Result<Reader> {
+        self.reader.try_clone()
+    }
+
+    /// At most `limit` stored images of a content.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn images_with(&self, digest: &Digest, limit: usize) -> Result<Vec<Image>> {
+        self.reader.images_with(digest, limit)
+    }
+
+    /// Applies changes in one transaction: all of them are on disk when it returns, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadInput`] for a code or hash that is not the encoder's, a path or number that is
+    /// not stored where the change needs it; what the database says (a full disk, say). Nothing
+    /// is changed then.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
+        for change in changes {
+            if let Change::Insert { path, content, .. } = change {
+                check_content(&self.encoder, path, content)?;
+            }
+        }
+        let dir = self.dir.clone();
+        let fail = |source| Error::database(&dir, source);
+        let transaction = self.connection.transaction().map_err(fail)?;
+        for change in changes {
+            apply_one(&transaction, change).map_err(|error| match error {
+                Refused::Database(source) => fail(source),
+                Refused::Input(error) => error,
+            })?;
+        }
+        transaction
+            .execute("UPDATE generation SET number = number + 1", ())
+            .map_err(fail)?;
+        transaction.commit().map_err(fail)
+    }
+
+    /// Forgets the images and failures at and below a path; how many images.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn remove_under(&mut self, path: &Path) -> Result<usize> {
+        let images = self.reader.under(path)?;
+        let changes: Vec<Change> = images
+            .iter()
+            .map(|image| Change::Remove { id: image.id })
+            .collect();
+        if !changes.is_empty() {
+            self.apply(&changes)?;
+        }
+        self.forget_failures(|failed| failed.starts_with(path))?;
+        self.sweep()?;
+        Ok(images.len())
+    }
+
+    /// Forgets the failures whose paths are chosen.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn forget_failures(&mut self, chosen: impl Fn(&Path) -> bool) -> Result<usize> {
+        let dir = self.dir.clone();
+        let fail = |source| Error::database(&dir, source);
+        let chosen: Vec<_> = self
+            .reader
+            .failures()?
+            .into_iter()
+            .filter(|failure| chosen(&failure.path))
+            .collect();
+        let transaction = self.connection.transaction().map_err(fail)?;
+        for failure in &chosen {
+            transaction
+                .execute(
+                    "DELETE FROM failures WHERE path = ?1",
+                    [path::to_bytes(&failure.path)?],
+                )
+                .map_err(fail)?;
+        }
+        transaction.commit().map_err(fail)?;
+        Ok(chosen.len())
+    }
+
+    /// Records that a run begins.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn begin_run(&mut self, roots: &[PathBuf]) -> Result<()> {
+        let dir = self.dir.clone();
+        let fail = |source| Error::database(&dir, source);
+        let transaction = self.connection.transaction().map_err(fail)?;
+        transaction
+            .execute("INSERT INTO runs (started) VALUES (?1)", [now()])
+            .map_err(fail)?;
+        let run = transaction.last_insert_rowid();
+        for root in roots {
+            transaction
+                .execute(
+                    "INSERT OR IGNORE INTO run_roots (run, path) VALUES (?1, ?2)",
+                    params![run, path::to_bytes(root)?],
+                )
+                .map_err(fail)?;
+        }
+        transaction.commit().map_err(fail)?;
+        self.run = Some(run);
+        Ok(())
+    }
+
+    /// Records that the run ended, and forgets the contents that no image has any more. They are
+    /// kept until then, for within a run a content may leave one path and come to another.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn finish_run(&mut self, counts: &serde_json::Value, completed: bool) -> Result<()> {
+        self.sweep()?;
+        if let Some(run) = self.run.take() {
+            self.connection
+                .execute(
+                    "UPDATE runs SET ended = ?2, completed = ?3, counts = ?4 WHERE id = ?1",
+                    params![run, now(), completed, counts.to_string()],
+                )
+                .map_err(|source| Error::database(&self.dir, source))?;
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> Result<()> {
+        self.connection
+            .execute(
+                "DELETE FROM contents WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.content = contents.id)",
+                (),
+            )
+            .map_err(|source| Error::database(&self.dir, source))?;
+        Ok(())
+    }
+
+    /// Puts another index in the place of this one, in one step: readers see the one or the
+    /// other. What is open goes on with what it opened.
+    ///
+    /// # Errors
+    ///
+    /// What the database and the file system say; this index is kept then.
+    pub fn replace_with(self, other: Self) -> Result<()> {
+        let from = schema::database_path(&other.dir);
+        let to = schema::database_path(&self.dir);
+        // Both logs go into their databases, so that one file is the whole index.
+        for writer in [&self, &other] {
+            writer
+                .connection
+                .pragma_update(None, "journal_mode", "delete")
+                .map_err(|source| Error::database(&writer.dir, source))?;
+        }
+        let Self {
+            connection, reader, ..
+        } = other;
+        drop((connection, reader));
+        let Self {
+            connection,
+            reader,
+            _lock,
+            ..
+        } = self;
+        drop((connection, reader));
+        fs::rename(&from, &to).map_err(|source| Error::io("replace", &to, source))
+    }
+}
+
+/// Refuses an encoder that did not make the index.
+pub(crate) fn check_encoder(
+    dir: &Path,
+    made_by: &EncoderRecord,
+    given: &EncoderRecord,
+) -> Result<()> {
+    if made_by.fingerprint == given.fingerprint {
+        return Ok(());
+    }
+    Err(Error::EncoderMismatch {
+        dir: dir.to_owned(),
+        made_by: made_by.name.clone(),
+        made_by_fingerprint: made_by.fingerprint.clone(),
+        given: given.name.clone(),
+        given_fingerprint: given.fingerprint.clone(),
+    })
+}
+
+fn insert_encoder(connection: &Connection, encoder: &EncoderRecord) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO encoder VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            encoder.fingerprint,
+            encoder.name,
+            encoder.code_len as i64,
+            encoder.bits as i64,
+            f64::from(encoder.hash_weight),
+            encoder.metadata
+        ],
+    )?;
+    Ok(())
+}
+
+fn check_content(encoder: &EncoderRecord, path: &Path, content: &NewContent) -> Result<()> {
+    let bad = |what: String| Err(Error::BadInput(format!("{}: {what}", path.display())));
+    if content.code.len() != encoder.code_len {
+        return bad(format!(
+            "a code of {} numbers, and the index holds codes of {}",
+            content.code.len(),
+            encoder.code_len
+        ));
+    }
+    if content.hash.len() != encoder.hash_bytes() {
+        return bad(format!(
+            "a hash of {} bytes, and the index holds hashes of {}",
+            content.hash.len(),
+            encoder.hash_bytes()
+        ));
+    }
+    if !finite(&content.code) {
+        return bad("the code holds a number that is not finite".to_owned());
+    }
+    Ok(())
+}
+
+enum Refused {
+    Database(rusqlite::Error),
+    Input(Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Input(error)
+    }
+}
+
+fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refused> {
+    match change {
+        Change::Insert {
+            path,
+            stat,
+            content,
+        } => {
+            let id = insert_content(transaction, content)?;
+            insert_image(transaction, path, stat, id)
+        }
+        Change::InsertKnown { path, stat, digest } => {
+            let id = transaction
+                .prepare_cached("SELECT id FROM contents WHERE digest = ?1")?
+                .query_row([digest], |row| row.get(0))
+                .map_err(|error| match error {
+                    rusqlite::Error::QueryReturnedNoRows => Refused::Input(Error::BadInput(
+                        format!("{}: its content is not stored", path.display()),
+                    )),
+                    error => error.into(),
+                })?;
+            insert_image(transaction, path, stat, id)
+        }
+        Change::Touch { path, stat } => {
+            let touched = transaction
+                .prepare_cached("UPDATE images SET size = ?2, mtime_ns = ?3 WHERE path = ?1")?
+                .execute(params![
+                    path::to_bytes(path)?,
+                    stat.size.cast_signed(),
+                    stat.mtime_ns
+                ])?;
+            forget_failure(transaction, path)?;
+            found(touched, || {
+                format!("no image is stored under {}", path.display())
+            })
+        }
+        Change::Rename { id, path, stat } => {
+            remove_at(transaction, path)?;
+            let renamed = transaction
+                .prepare_cached(
+                    "UPDATE images SET path = ?2, size = ?3, mtime_ns = ?4 WHERE id = ?1",
+                )?
+                .execute(params![
+                    id.0,
+                    path::to_bytes(path)?,
+                    stat.size.cast_signed(),
+                    stat.mtime_ns
+                ])?;
+            forget_failure(transaction, path)?;
+            found(renamed, || format!("there is no image {id}"))
+        }
+        Change::Remove { id } => {
+            let removed = transaction
+                .prepare_cached("DELETE FROM images WHERE id = ?1")?
+                .execute([id.0])?;
+            found(removed, || format!("there is no image {id}"))
+        }
+        Change::Failure {
+            path,
+            stat,
+            stage,
+            reason,
+            digest,
+        } => {
+            if digest.is_some() {
+                remove_at(transaction, path)?;
+            }
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO failures VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![
+                    path::to_bytes(path)?,
+                    stat.size.cast_signed(),
+                    stat.mtime_ns,
+                    stage,
+                    reason
+                ])?;
+            Ok(())
+        }
+    }
+}
+
+fn found(rows: usize, what: impl FnOnce() -> String) -> Result<(), Refused> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(Refused::Input(Error::BadInput(what())))
+    }
+}
+
+/// Stores a content, or finds it stored already.
+fn insert_content(transaction: &Transaction<'_>, content: &NewContent) -> Result<i64, Refused> {
+    let code: Vec<u8> = content.code.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let id = transaction
+        .prepare_cached(
+            "INSERT INTO contents (digest, width, height, format, taken, damage, code, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
+        )?
+        .query_row(
+            params![
+                content.digest,
+                content.width,
+                content.height,
+                content.format,
+                content.taken,
+                content.damage,
+                code,
+                content.hash
+            ],
+            |row| row.get(0),
+        )?;
+    Ok(id)
+}
+
+fn insert_image(
+    transaction: &Transaction<'_>,
+    path: &Path,
+    stat: &FileStat,
+    content: i64,
+) -> Result<(), Refused> {
+    remove_at(transaction, path)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO images (path, size, mtime_ns, content) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            path::to_bytes(path)?,
+            stat.size.cast_signed(),
+            stat.mtime_ns,
+            content
+        ])?;
+    forget_failure(transaction, path)
+}
+
+fn remove_at(transaction: &Transaction<'_>, path: &Path) -> Result<(), Refused> {
+    transaction
+        .prepare_cached("DELETE FROM images WHERE path = ?1")?
+        .execute([path::to_bytes(path)?])?;
+    Ok(())
+}
+
+fn forget_failure(transaction: &Transaction<'_>, path: &Path) -> Result<(), Refused> {
+    transaction
+        .prepare_cached("DELETE FROM failures WHERE path = ?1")?
+        .execute([path::to_bytes(path)?])?;
+    Ok(())
+}
+
+fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs().cast_signed())
+}

@@ -1,0 +1,471 @@
+//! The contract: what an encoder file declares, and how it is checked.
+//!
+//! One ONNX file is one encoder and carries its own preprocessing. Its input is `images`; its
+//! outputs are `code` and `hash`, beside `features` where there is a trunk; a file with
+//! `features` alone is a trunk, to train on. What the graph cannot say stands in the model's
+//! metadata under keys that begin with `imgsearch.`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use prost::Message as _;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::proto::{
+    ModelProto, StringStringEntryProto, TensorShapeProtoDimensionValue, TypeProtoValue,
+    ValueInfoProto, data_type,
+};
+
+/// The newest format of the metadata that this version knows, which is what it writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Name of the input: uint8 `[n, height, width, 3]`, RGB.
+pub const INPUT: &str = "images";
+/// Name of the output that holds codes: float32 `[n, code_len]`.
+pub const CODE: &str = "code";
+/// Name of the output that holds hash logits: float32 `[n, bits]`; a bit is set where its logit
+/// is above zero.
+pub const HASH: &str = "hash";
+/// Name of the output that holds the trunk's features: float32 `[n, feature_len]`.
+pub const FEATURES: &str = "features";
+
+/// Weight of the hash in a file that does not state it. Squared distances of codes of length one
+/// reach 4 and shares of bits reach 1, so both count alike.
+pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
+
+/// Share of a picture's short side that the encoder sees, in a file that does not state it: the
+/// 224 of 256 pixels that most ImageNet models were made for.
+const DEFAULT_CROP: f64 = 224.0 / 256.0;
+
+const PREFIX: &str = "imgsearch.";
+
+/// How a picture is brought to the encoder's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Resize {
+    /// Scaled until its short side has so many pixels, then its centre is cut out.
+    ShortSideCrop {
+        /// Pixels of the short side.
+        short: u32,
+    },
+    /// Scaled to the encoder's width and height, whatever its own shape.
+    Squash,
+}
+
+/// What an encoder file declares.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EncoderInfo {
+    /// A name for people.
+    pub name: String,
+    /// The kind of autoencoder, in words.
+    pub kind: String,
+    /// Numbers in a code; 0 for a trunk.
+    pub code_len: usize,
+    /// Bits in a hash; 0 for a trunk.
+    pub bits: usize,
+    /// Numbers in the trunk's features, where the file has them.
+    pub feature_len: Option<usize>,
+    /// Width of the input in pixels.
+    pub width: u32,
+    /// Height of the input in pixels.
+    pub height: u32,
+    /// How pictures are brought to that size.
+    pub resize: Resize,
+    /// How much the hash counts beside the code where both rank.
+    pub hash_weight: f32,
+    /// How it was trained: JSON, for people.
+    pub training: String,
+    /// Its licence.
+    pub licence: String,
+    /// Whose work is in it.
+    pub attribution: String,
+    /// Names the function from pictures to codes: of equal fingerprints, codes can be compared.
+    pub fingerprint: String,
+}
+
+impl EncoderInfo {
+    /// Whether the file holds features only, to train on.
+    pub fn is_trunk(&self) -> bool {
+        self.code_len == 0
+    }
+}
+
+/// An encoder file, checked.
+#[derive(Clone)]
+pub struct EncoderFile {
+    bytes: Arc<[u8]>,
+    info: EncoderInfo,
+}
+
+impl std::fmt::Debug for EncoderFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EncoderFile")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EncoderFile {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where it cannot be read, [`Error::Contract`] where it is no encoder.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        Self::from_bytes(bytes, &path.display().to_string())
+    }
+
+    /// Checks an encoder in memory; `name` stands in error messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`] where it is no encoder.
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>, name: &str) -> Result<Self> {
+        let bytes = bytes.into();
+        let model = decode(&bytes, name)?;
+        let info = check(&model, name)?;
+        Ok(Self { bytes, info })
+    }
+
+    /// The encoder that is built in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`] where this program was built with a broken one.
+    pub fn default_encoder() -> Result<Self> {
+        static DEFAULT: &[u8] = include_bytes!("../model/default.onnx");
+        Self::from_bytes(DEFAULT, "the built-in encoder")
+    }
+
+    /// Writes a model with its metadata, and checks what was written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`] where the model breaks the contract.
+    pub(crate) fn from_model(mut model: ModelProto, info: &EncoderInfo) -> Result<Self> {
+        write_metadata(&mut model, info);
+        Self::from_bytes(model.encode_to_vec(), &info.name)
+    }
+
+    /// What it declares.
+    pub fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The model in it.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the file was checked.
+    pub(crate) fn model(&self) -> Result<ModelProto> {
+        decode(&self.bytes, &self.info.name)
+    }
+
+    /// Refuses a trunk where codes are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`] for a trunk.
+    pub fn require_codes(&self) -> Result<()> {
+        if self.info.is_trunk() {
+            return Err(contract(
+                &self.info.name,
+                "it is a trunk: it has the output `features` and no `code`. Make an encoder of it with: imgsearch train \
+                 PHOTOS --trunk FILE -o my.onnx",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn contract(name: &str, reason: impl Into<String>) -> Error {
+    Error::Contract {
+        name: name.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+fn decode(bytes: &[u8], name: &str) -> Result<ModelProto> {
+    let model = ModelProto::decode(bytes)
+        .map_err(|error| contract(name, format!("it is not an ONNX file ({error})")))?;
+    if model.graph.is_none() {
+        return Err(contract(name, "it is not an ONNX file: it holds no graph"));
+    }
+    Ok(model)
+}
+
+/// Checks a model against the contract.
+fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
+    let fail = |reason: String| contract(name, reason);
+    let metadata: HashMap<&str, &str> = model
+        .metadata_props
+        .iter()
+        .filter_map(|entry| Some((entry.key.as_deref()?, entry.value.as_deref()?)))
+        .filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value)))
+        .collect();
+    if let Some(format) = metadata.get("format") {
+        let format: u32 = format
+            .parse()
+            .map_err(|_| fail(format!("its format {format:?} is not a number")))?;
+        if format > FORMAT_VERSION {
+            return Err(fail(format!(
+                "its format is {format}, and this version of imgsearch knows formats up to {FORMAT_VERSION}; use a \
+                 newer imgsearch"
+            )));
+        }
+    }
+
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| fail("it holds no graph".to_owned()))?;
+    let constants: Vec<_> = graph
+        .initializer
+        .iter()
+        .filter_map(|t| t.name.as_deref())
+        .collect();
+    let inputs: Vec<_> = graph
+        .input
+        .iter()
+        .filter(|input| !constants.contains(&input.name.as_deref().unwrap_or("")))
+        .collect();
+    let [input] = inputs.as_slice() else {
+        return Err(fail(format!(
+            "it has {} inputs, and an encoder has one, `{INPUT}`",
+            inputs.len()
+        )));
+    };
+    if input.name.as_deref() != Some(INPUT) {
+        return Err(fail(format!(
+            "its input is called `{}` and must be called `{INPUT}`",
+            input.name.as_deref().unwrap_or("")
+        )));
+    }
+    let (kind, shape) = tensor_of(input);
+    let (&[None, Some(height), Some(width), Some(3)], data_type::UINT8) = (shape.as_slice(), kind)
+    else {
+        return Err(fail(format!(
+            "its input `{INPUT}` is {} and must be uint8 [n, height, width, 3], n left open",
+            describe(kind, &shape)
+        )));
+    };
+    let pixels = |side: i64| {
+        u32::try_from(side)
+            .ok()
+            .filter(|side| (1..=4096).contains(side))
+    };
+    let (Some(width), Some(height)) = (pixels(width), pixels(height)) else {
+        return Err(fail(format!(
+            "its input of {width} by {height} pixels is not between 1 and 4096"
+        )));
+    };
+
+    let length_of = |output: &str| -> Result<Option<usize>> {
+        let Some(value) = graph
+            .output
+            .iter()
+            .find(|value| value.name.as_deref() == Some(output))
+        else {
+            return Ok(None);
+        };
+        let (kind, shape) = tensor_of(value);
+        match (kind, shape.as_slice()) {
+            (data_type::FLOAT, &[_, Some(length)]) if length > 0 => {
+                Ok(usize::try_from(length).ok())
+            }
+            _ => Err(fail(format!(
+                "its output `{output}` is {} and must be float32 [n, length], its length stated",
+                describe(kind, &shape)
+            ))),
+        }
+    };
+    let (code, hash, features) = (length_of(CODE)?, length_of(HASH)?, length_of(FEATURES)?);
+    let (code_len, bits) = match (code, hash, features) {
+        (Some(code), Some(hash), _) => (code, hash),
+        (None, None, Some(_)) => (0, 0),
+        (None, ..) => return Err(fail(format!("it has no output `{CODE}`"))),
+        (_, None, _) => return Err(fail(format!("it has no output `{HASH}`"))),
+    };
+    let declared = [("code_length", code_len), ("bits", bits)];
+    for (key, length) in declared {
+        if let Some(text) = metadata.get(key)
+            && text.parse() != Ok(length)
+        {
+            return Err(fail(format!(
+                "its metadata declares {PREFIX}{key} = {text}, and its output has {length}"
+            )));
+        }
+    }
+
+    let resize = match metadata.get("resize") {
+        None => Resize::ShortSideCrop {
+            short: (f64::from(width.min(height)) / DEFAULT_CROP).round() as u32,
+        },
+        Some(text) => parse_resize(text).ok_or_else(|| {
+            fail(format!(
+                "its metadata declares {PREFIX}resize = {text}, and that is none of squash and short-side-crop:PIXELS"
+            ))
+        })?,
+    };
+    if let Resize::ShortSideCrop { short } = resize
+        && short < width.max(height)
+    {
+        return Err(fail(format!(
+            "pictures scaled to a short side of {short} cannot fill {width} by {height} pixels"
+        )));
+    }
+    if let Some(distance) = metadata.get("distance")
+        && *distance != "l2"
+    {
+        return Err(fail(format!(
+            "its metadata declares {PREFIX}distance = {distance}, and only l2 is known"
+        )));
+    }
+    let hash_weight = match metadata.get("hash_weight") {
+        None => DEFAULT_HASH_WEIGHT,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|weight: &f32| weight.is_finite() && *weight >= 0.0)
+            .ok_or_else(|| {
+                fail(format!(
+                    "its metadata declares {PREFIX}hash_weight = {text}, and that is no number from 0 up"
+                ))
+            })?,
+    };
+    let fingerprint = fingerprint(model, resize);
+    if let Some(written) = metadata.get("fingerprint")
+        && *written != fingerprint
+    {
+        return Err(fail(format!(
+            "its content does not match its fingerprint {written}: the file is damaged, or was edited"
+        )));
+    }
+    let text = |key: &str| {
+        metadata
+            .get(key)
+            .map_or_else(String::new, |text| (*text).to_owned())
+    };
+    let named = text("name");
+    Ok(EncoderInfo {
+        name: if named.is_empty() {
+            Path::new(name)
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        } else {
+            named
+        },
+        kind: text("kind"),
+        code_len,
+        bits,
+        feature_len: features,
+        width,
+        height,
+        resize,
+        hash_weight,
+        training: text("training"),
+        licence: text("licence"),
+        attribution: text("attribution"),
+        fingerprint,
+    })
+}
+
+/// Element type and dimensions of an input or output; an open dimension is none.
+fn tensor_of(value: &ValueInfoProto) -> (i32, Vec<Option<i64>>) {
+    let Some(TypeProtoValue::TensorType(tensor)) =
+        value.r#type.as_ref().and_then(|kind| kind.value.as_ref())
+    else {
+        return (0, Vec::new());
+    };
+    let dimensions = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+    let shape = dimensions
+        .iter()
+        .map(|dimension| match dimension.value {
+            Some(TensorShapeProtoDimensionValue::DimValue(value)) => Some(value),
+            _ => None,
+        })
+        .collect();
+    (tensor.elem_type.unwrap_or(0), shape)
+}
+
+fn describe(kind: i32, shape: &[Option<i64>]) -> String {
+    let kind = match kind {
+        data_type::FLOAT => "float32".to_owned(),
+        data_type::UINT8 => "uint8".to_owned(),
+        other => format!("of ONNX type {other}"),
+    };
+    let shape: Vec<String> = shape
+        .iter()
+        .map(|side| side.map_or_else(|| "n".to_owned(), |side| side.to_string()))
+        .collect();
+    format!("{kind} [{}]", shape.join(", "))
+}
+
+fn parse_resize(text: &str) -> Option<Resize> {
+    match text.split_once(':') {
+        None if text == "squash" => Some(Resize::Squash),
+        Some(("short-side-crop", short)) => Some(Resize::ShortSideCrop {
+            short: short.parse().ok()?,
+        }),
+        _ => None,
+    }
+}
+
+fn write_resize(resize: Resize) -> String {
+    match resize {
+        Resize::ShortSideCrop { short } => format!("short-side-crop:{short}"),
+        Resize::Squash => "squash".to_owned(),
+    }
+}
+
+/// BLAKE3 of the graph and of how pictures are brought to it, the first 16 bytes in hexadecimal.
+/// Names, licences and other words about an encoder do not change its codes, so they are left
+/// out.
+fn fingerprint(model: &ModelProto, resize: Resize) -> String {
+    let mut hasher = blake3::Hasher::new();
+    if let Some(graph) = &model.graph {
+        hasher.update(&graph.encode_to_vec());
+    }
+    hasher.update(write_resize(resize).as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+fn write_metadata(model: &mut ModelProto, info: &EncoderInfo) {
+    model.metadata_props.retain(|entry| {
+        !entry
+            .key
+            .as_deref()
+            .is_some_and(|key| key.starts_with(PREFIX))
+    });
+    let fingerprint = fingerprint(model, info.resize);
+    let mut put = |key: &str, value: String| {
+        model.metadata_props.push(StringStringEntryProto {
+            key: Some(format!("{PREFIX}{key}")),
+            value: Some(value),
+        });
+    };
+    put("format", FORMAT_VERSION.to_string());
+    put("name", info.name.clone());
+    put("kind", info.kind.clone());
+    put("code_length", info.code_len.to_string());
+    put("bits", info.bits.to_string());
+    put("resize", write_resize(info.resize));
+    put("distance", "l2".to_owned());
+    put("hash_weight", info.hash_weight.to_string());
+    put("training", info.training.clone());
+    put("licence", info.licence.clone());
+    put("attribution", info.attribution.clone());
+    put("fingerprint", fingerprint);
+}
