@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::{
-    Encoder, EncoderFile, EncoderInfo, Encodings, Outputs, Provider, ProviderChoice, Resize,
-    Runtime, RuntimeOptions, SessionOptions,
+    Encoder, EncoderFile, EncoderInfo, Encodings, Provider, ProviderChoice, Resize, Runtime,
+    RuntimeOptions, SessionOptions,
 };
 
 use crate::decode::{self, Decoded, Decoder, Geometry, Limits};
@@ -40,6 +40,18 @@ pub struct EngineOptions {
     pub notice: Option<fn(&str)>,
 }
 
+impl EngineOptions {
+    /// How ONNX Runtime is looked for.
+    pub fn runtime(&self) -> RuntimeOptions {
+        let mut runtime = RuntimeOptions::default();
+        runtime.library.clone_from(&self.library);
+        runtime.offline = self.offline;
+        runtime.prefer_cuda = self.provider != ProviderChoice::Cpu;
+        runtime.notice = self.notice;
+        runtime
+    }
+}
+
 /// An encoder with the runtime that runs it.
 #[derive(Debug)]
 pub struct Engine {
@@ -63,17 +75,8 @@ impl Engine {
     /// Where ONNX Runtime is not found and cannot be fetched, where the provider asked for
     /// cannot be had, and where the file breaks the encoder contract.
     pub fn new(file: EncoderFile, options: EngineOptions) -> Result<Self> {
-        let runtime = Runtime::load(&RuntimeOptions {
-            library: options.library.clone(),
-            offline: options.offline,
-            notice: options.notice,
-            ..RuntimeOptions::default()
-        })?;
-        let session = SessionOptions {
-            provider: options.provider,
-            ..SessionOptions::default()
-        };
-        let first = Encoder::new(&file, runtime, &session)?;
+        let runtime = Runtime::load(&options.runtime())?;
+        let first = Encoder::new(&file, runtime, &SessionOptions::on(options.provider))?;
         let provider = first.provider();
         let provider_note = first.provider_note().map(ToOwned::to_owned);
         let info = file.info();
@@ -173,16 +176,13 @@ impl Engine {
                     None => Encoder::new(
                         &self.file,
                         self.runtime,
-                        &SessionOptions {
-                            provider: self.options.provider,
-                            ..SessionOptions::default()
-                        },
+                        &SessionOptions::on(self.options.provider),
                     )?,
                 }))
             }
         };
         Ok(Worker {
-            decoder: Decoder::new(self.options.limits.clone()),
+            decoder: Decoder::new(self.options.limits),
             session,
             geometry: self.geometry,
         })
@@ -262,13 +262,18 @@ impl Worker {
         self.decoder.decode_into(bytes, &self.geometry, out)
     }
 
-    /// Decodes one image in colour at about the resolution that encoding needs, whole.
+    /// How images are brought to the encoder's input size.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Decodes one image whole and upright.
     ///
     /// # Errors
     ///
     /// What is wrong with the image.
-    pub fn decoder(&mut self) -> &mut Decoder {
-        &mut self.decoder
+    pub fn decode_whole(&mut self, bytes: &[u8]) -> Result<decode::Rgb, decode::DecodeError> {
+        self.decoder.decode_whole(bytes)
     }
 
     /// Encodes `n` images that lie decoded one behind the other in `pixels`.
@@ -276,10 +281,10 @@ impl Worker {
     /// # Errors
     ///
     /// Where the encoder fails on them.
-    pub fn encode(&mut self, pixels: &[u8], n: usize, outputs: Outputs) -> Result<Encodings> {
+    pub fn encode(&mut self, pixels: &[u8], n: usize) -> Result<Encodings> {
         Ok(match &mut self.session {
-            Session::Own(encoder) => encoder.encode(pixels, n, outputs)?,
-            Session::Shared(encoder) => lock(encoder).encode(pixels, n, outputs)?,
+            Session::Own(encoder) => encoder.encode(pixels, n)?,
+            Session::Shared(encoder) => lock(encoder).encode(pixels, n)?,
         })
     }
 
@@ -296,7 +301,7 @@ impl Worker {
                 path: name.to_owned(),
                 source,
             })?;
-        let encodings = self.encode(&pixels, 1, Outputs::Search)?;
+        let encodings = self.encode(&pixels, 1)?;
         Ok(Encoded {
             code: encodings.code(0).to_vec(),
             hash: encodings.hash(0),

@@ -6,8 +6,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use imgsearch_onnx::Outputs;
-
 use crate::augment::{self, View};
 use crate::crew;
 use crate::engine::{Engine, Worker};
@@ -156,10 +154,10 @@ fn rows(
     if n == 0 {
         return Ok(rows.into_iter().filter_map(|row| row.err().map(Err)).collect());
     }
-    let encodings = worker.encode(&pixels, n, Outputs::All)?;
+    let encodings = worker.encode(&pixels, n)?;
     let views = altered
         .iter()
-        .map(|pixels| worker.encode(pixels, n, Outputs::Features))
+        .map(|pixels| worker.encode(pixels, n))
         .collect::<Result<Vec<_>>>()?;
     let mut good = 0..n;
     Ok(rows

@@ -1,1 +1,43 @@
-//! Under construction.
+//! Semantic image search by deep-autoencoder hashing.
+//!
+//! A deep autoencoder turns every image into a *code* of 30 numbers and a *semantic hash* of 256
+//! bits; images that show alike things get alike codes and hashes. Searching is encoding the
+//! query image the same way and finding the nearest codes.
+//!
+//! ```no_run
+//! use imgsearch::{IndexOptions, Library, Quiet};
+//!
+//! let mut library = Library::open_or_create("my-index")?;
+//! library.index(&["photos".into()], &IndexOptions::default(), &Quiet)?;
+//! for found in library.nearest_to("cat.jpg", 10)? {
+//!     println!("{:.3}  {}", found.distance, found.path.display());
+//! }
+//! # Ok::<(), imgsearch::Error>(())
+//! ```
+//!
+//! - [`Library`] is the front door: images indexed and asked for, by paths or bytes.
+//! - [`Engine`] runs an encoder; [`extract`], [`train`] and [`eval`] build on it.
+//! - [`decode`] turns files of many formats into pixels, whatever is in them.
+//! - [`index`] holds codes and searches them, for programs that have codes of their own;
+//!   [`onnx`] reads, runs and makes encoder files.
+
+mod augment;
+mod crew;
+pub mod decode;
+mod engine;
+mod error;
+pub mod eval;
+pub mod extract;
+mod indexing;
+pub mod labelled;
+mod library;
+pub mod train;
+mod walk;
+
+pub use engine::{Encoded, Engine, EngineOptions, Worker};
+pub use error::{Error, Result};
+pub use imgsearch_index as index;
+pub use imgsearch_onnx as onnx;
+pub use indexing::{IndexOptions, Outcome, Planned, Progress, Quiet, Summary};
+pub use library::{Library, Match, OpenOptions, default_dir};
+pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};

@@ -401,3 +401,15 @@ fn lexically_absolute(path: &Path) -> Result<PathBuf> {
         }
     }
 }
+
+/// The folder that holds the user's index where no other is named: `imgsearch` in the platform's
+/// data folder.
+///
+/// # Errors
+///
+/// [`Error::NoDataFolder`] on a system without a home folder.
+pub fn default_dir() -> Result<PathBuf> {
+    directories::ProjectDirs::from("", "", "imgsearch")
+        .map(|dirs| dirs.data_dir().to_owned())
+        .ok_or(Error::NoDataFolder)
+}

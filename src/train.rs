@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use imgsearch_onnx::train::{
+    Identity, Metric,
     EpochReport, Head, TrainOptions as HeadOptions, TrainingSet, neighbourhood_preservation,
 };
-use imgsearch_onnx::{EncoderFile, Identity};
+use imgsearch_onnx::EncoderFile;
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -134,6 +135,7 @@ pub fn train(
         clean: &all.features,
         views: all.views.iter().map(Vec::as_slice).collect(),
         d: all.feature_len,
+        metric: Metric::of(engine.file())?,
     };
     let head = imgsearch_onnx::train::train_head(&set, &options.head, &mut |report| {
         progress.epoch(report);

@@ -89,6 +89,23 @@ pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
     Ok(walked)
 }
 
+/// Files that are known by name, as if a walk had met them.
+///
+/// # Errors
+///
+/// Where a file cannot be looked at.
+pub(crate) fn listed(files: Vec<PathBuf>) -> Result<Walked> {
+    let mut walked = Walked::default();
+    for path in files {
+        let metadata = fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
+        walked.candidates.push(Candidate {
+            path,
+            stat: stat_of(&metadata),
+        });
+    }
+    Ok(walked)
+}
+
 /// The absolute form of a path that must exist, with the links in it resolved.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(|source| {

@@ -410,10 +410,3 @@ pub mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
 }
-
-/// Types of attributes that this crate writes (`AttributeProto.AttributeType`).
-pub mod attribute_type {
-    pub const FLOAT: i32 = 1;
-    pub const INT: i32 = 2;
-    pub const INTS: i32 = 7;
-}

@@ -5,10 +5,14 @@ use std::collections::HashSet;
 use crate::contract::FEATURES;
 use crate::error::{Error, Result};
 use crate::proto::{
-    AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TensorShapeProtoDimension, TensorShapeProtoDimensionValue, TypeProto, TypeProtoTensor,
-    TypeProtoValue, ValueInfoProto, attribute_type, data_type,
+    ModelProto, NodeProto, TensorProto, TensorShapeProto, TensorShapeProtoDimension,
+    TensorShapeProtoDimensionValue, TypeProto, TypeProtoTensor, TypeProtoValue, ValueInfoProto,
+    data_type,
 };
+
+/// Name of the constant in a trunk that says how much each direction of its features matters:
+/// float32 `[feature_len, width]`.
+pub(crate) const METRIC: &str = "metric";
 
 /// The model that computes `features` and nothing else.
 ///
@@ -37,6 +41,8 @@ pub(crate) fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     }
     kept.reverse();
     graph.node = kept;
+    // The metric belongs to the trunk, though only heads compute with it.
+    needed.insert(METRIC.to_owned());
     let needed = |name: &Option<String>| name.as_ref().is_some_and(|name| needed.contains(name));
     graph.initializer.retain(|tensor| needed(&tensor.name));
     graph.value_info.retain(|value| needed(&value.name));
@@ -90,65 +96,58 @@ impl<'a> Grafter<'a> {
         Self { model, prefix }
     }
 
-    /// The version of the standard operators that the model uses.
-    pub fn opset(&self) -> i64 {
-        let standard =
-            |opset: &&OperatorSetIdProto| opset.domain.as_deref().unwrap_or("").is_empty();
-        let opset = self.model.opset_import.iter().find(standard);
-        opset.and_then(|opset| opset.version).unwrap_or(0)
-    }
-
     /// Adds a float32 constant; its name.
     pub fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
+        self.shared_constant(&format!("{}{name}", self.prefix), shape, values)
+    }
+
+    /// Adds a float32 constant under a name without the prefix, unless it is there.
+    pub fn shared_constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
-        let name = format!("{}{name}", self.prefix);
-        if let Some(graph) = &mut self.model.graph {
+        if let Some(graph) = &mut self.model.graph
+            && !graph
+                .initializer
+                .iter()
+                .any(|tensor| tensor.name.as_deref() == Some(name))
+        {
             graph.initializer.push(TensorProto {
-                name: Some(name.clone()),
+                name: Some(name.to_owned()),
                 data_type: Some(data_type::FLOAT),
                 dims: shape.iter().map(|&side| side as i64).collect(),
                 raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
                 ..TensorProto::default()
             });
         }
-        name
+        name.to_owned()
     }
 
     /// Adds a node with one output; the output's name.
-    pub fn node(
-        &mut self,
-        operator: &str,
-        inputs: &[&str],
-        output: &str,
-        attributes: Vec<AttributeProto>,
-    ) -> String {
-        let name = format!("{}{output}", self.prefix);
-        self.named_node(operator, inputs, &name, attributes)
+    pub fn node(&mut self, operator: &str, inputs: &[&str], output: &str) -> String {
+        let output = format!("{}{output}", self.prefix);
+        self.push(operator, inputs, &output);
+        output
     }
 
-    /// As [`Grafter::node`], the output named without the prefix.
-    pub fn named_node(
-        &mut self,
-        operator: &str,
-        inputs: &[&str],
-        output: &str,
-        attributes: Vec<AttributeProto>,
-    ) -> String {
+    /// Adds a node whose output is an output of the model, float32 `[n, length]`.
+    pub fn output_node(&mut self, operator: &str, inputs: &[&str], output: &str, length: usize) {
+        self.push(operator, inputs, output);
+        self.output(output, length);
+    }
+
+    fn push(&mut self, operator: &str, inputs: &[&str], output: &str) {
         if let Some(graph) = &mut self.model.graph {
             graph.node.push(NodeProto {
                 input: inputs.iter().map(|&input| input.to_owned()).collect(),
                 output: vec![output.to_owned()],
-                name: Some(format!("{}{output}", self.prefix)),
+                name: Some(format!("{}{output}.node", self.prefix)),
                 op_type: Some(operator.to_owned()),
-                attribute: attributes,
                 ..NodeProto::default()
             });
         }
-        output.to_owned()
     }
 
     /// Declares an output, float32 `[n, length]`.
-    pub fn output(&mut self, name: &str, length: usize) {
+    fn output(&mut self, name: &str, length: usize) {
         let dimension = |value| TensorShapeProtoDimension {
             value: Some(value),
             ..TensorShapeProtoDimension::default()
@@ -173,25 +172,5 @@ impl<'a> Grafter<'a> {
                 ..ValueInfoProto::default()
             });
         }
-    }
-}
-
-/// An attribute that is a number.
-pub(crate) fn integer(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(attribute_type::INT),
-        i: Some(value),
-        ..AttributeProto::default()
-    }
-}
-
-/// An attribute that is a list of numbers.
-pub(crate) fn integers(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(attribute_type::INTS),
-        ints: values.to_vec(),
-        ..AttributeProto::default()
     }
 }

@@ -152,17 +152,42 @@ pub(crate) fn run(
 ) -> Result<Summary> {
     let started = Instant::now();
     let walked = walk::walk(paths, &options.walk)?;
+    run_walked(writer, engine, &walked, options, stop, progress, started)
+}
+
+/// Indexes a list of files, wherever they lie, without walking.
+pub(crate) fn run_listed(
+    writer: &mut Writer,
+    engine: &Engine,
+    files: Vec<PathBuf>,
+    options: &IndexOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<Summary> {
+    let started = Instant::now();
+    let walked = walk::listed(files)?;
+    run_walked(writer, engine, &walked, options, stop, progress, started)
+}
+
+fn run_walked(
+    writer: &mut Writer,
+    engine: &Engine,
+    walked: &walk::Walked,
+    options: &IndexOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+    started: Instant,
+) -> Result<Summary> {
     for (path, reason) in &walked.errors {
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
-    let plan = plan::plan(&reader, &walked, options)?;
-    let planned = Planned {
+    let plan = plan::plan(&reader, walked, options)?;
+    progress.planned(&Planned {
         found: walked.candidates.len(),
         unchanged: plan.unchanged,
         jobs: plan.jobs.len(),
-    };
-    progress.planned(&planned);
+    });
     let mut summary = Summary {
         unchanged: plan.unchanged,
         failed_before: plan.failed_before,
@@ -171,7 +196,7 @@ pub(crate) fn run(
         ..Summary::default()
     };
 
-    writer.begin_run(paths)?;
+    writer.begin_run(&walked.roots)?;
     let encoding = Instant::now();
     let mut write = write::Write::new(writer, &plan, progress, &mut summary);
     process(&reader, engine, &plan, stop, &mut write)?;
@@ -186,7 +211,7 @@ pub(crate) fn run(
         let missing = plan::Missing {
             rows: &plan.missing,
             renamed: &renamed,
-            walked: &walked,
+            walked,
         };
         missing.settle(writer, options, progress, &mut summary)?;
     }

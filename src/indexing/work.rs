@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use imgsearch_index::Reader;
-use imgsearch_onnx::Outputs;
 
 use super::plan::Job;
 use crate::decode::Decoded;
@@ -108,8 +107,7 @@ impl Shift {
             made.push(one);
         }
         if !pending.is_empty() {
-            let encodings =
-                worker.encode(&pixels[..pending.len() * size], pending.len(), Outputs::Search)?;
+            let encodings = worker.encode(&pixels[..pending.len() * size], pending.len())?;
             for (i, &place) in pending.iter().enumerate() {
                 if let Made::Encoded { code, hash, .. } = &mut made[place] {
                     *code = encodings.code(i).to_vec();

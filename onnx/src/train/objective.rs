@@ -1,0 +1,249 @@
+//! What training minimises, and the parameters that it moves.
+//!
+//! The encoder's last layer takes a picture's centred features `x` to a code on the unit sphere.
+//! Three terms, each with a weight:
+//!
+//! - *neighbourhood*: the cross-entropy from the softmax of feature similarities within a batch
+//!   to that of code similarities, the codes of one altered copy against those of another. It is
+//!   the Kullback-Leibler divergence of stochastic neighbour embedding (Hinton and Roweis 2002)
+//!   up to a constant;
+//! - *reconstruction*: one minus the cosine between the features and what a decoder makes of the
+//!   code, which is what makes it an autoencoder;
+//! - *contrast*: the code of one copy tells its picture's other copy from the rest of the batch
+//!   (NT-Xent, Chen et al. 2020).
+
+use candle_core::{D, Device, Result, Tensor, Var};
+use candle_nn::ops::log_softmax;
+
+use super::TrainOptions;
+use super::linear::Normal;
+
+/// What replaces a similarity that must not count: softmax makes nothing of it.
+const NEVER: f64 = -1e9;
+
+/// The parameters.
+pub(super) struct Model {
+    /// `[d, code]`.
+    pub encoder: Var,
+    /// `[code, width]`.
+    decoder_in: Var,
+    /// `[width, d]`.
+    decoder_out: Var,
+}
+
+/// A batch: features of two copies and of the picture itself, each `[n, d]`.
+pub(super) struct Batch {
+    pub one: Tensor,
+    pub other: Tensor,
+    pub clean: Tensor,
+}
+
+/// The terms of the loss, each with its weight in.
+pub(super) struct Terms {
+    pub neighbourhood: Tensor,
+    pub reconstruction: Tensor,
+    pub contrast: Tensor,
+}
+
+impl Terms {
+    pub fn total(&self) -> Result<Tensor> {
+        (&self.neighbourhood + &self.reconstruction)? + &self.contrast
+    }
+}
+
+impl Model {
+    /// Begins with a given encoder and a random decoder.
+    pub fn new(
+        encoder: &[f32],
+        d: usize,
+        code: usize,
+        width: usize,
+        random: &mut Normal,
+    ) -> Result<Self> {
+        let device = &Device::Cpu;
+        let mut noise = |rows: usize, columns: usize| -> Result<Var> {
+            // He et al. 2015, for rectified units.
+            let scale = (2.0 / rows as f32).sqrt();
+            let values: Vec<f32> = (0..rows * columns).map(|_| scale * random.draw()).collect();
+            Var::from_vec(values, (rows, columns), device)
+        };
+        Ok(Self {
+            decoder_in: noise(code, width)?,
+            decoder_out: noise(width, d)?,
+            encoder: Var::from_slice(encoder, (d, code), device)?,
+        })
+    }
+
+    pub fn parameters(&self) -> Vec<Var> {
+        vec![
+            self.encoder.clone(),
+            self.decoder_in.clone(),
+            self.decoder_out.clone(),
+        ]
+    }
+
+    fn code(&self, features: &Tensor) -> Result<Tensor> {
+        unit(&features.matmul(&self.encoder)?)
+    }
+
+    /// The loss on a batch.
+    pub fn terms(&self, batch: &Batch, options: &TrainOptions) -> Result<Terms> {
+        let (one, other) = (self.code(&batch.one)?, self.code(&batch.other)?);
+        let clean = unit(&batch.clean)?;
+        let n = clean.dim(0)?;
+        let itself = (Tensor::eye(n, candle_core::DType::F32, &Device::Cpu)? * NEVER)?;
+        let across = one.matmul(&other.t()?)?;
+
+        let wanted = ((clean.matmul(&clean.t()?)? / options.feature_temperature)? + &itself)?;
+        let wanted = candle_nn::ops::softmax(&wanted, D::Minus1)?.detach();
+        let got = log_softmax(
+            &((&across / options.code_temperature)? + &itself)?,
+            D::Minus1,
+        )?;
+        let neighbourhood = (wanted * got)?.sum(D::Minus1)?.mean_all()?.neg()?;
+
+        let decoded = one
+            .matmul(&self.decoder_in)?
+            .relu()?
+            .matmul(&self.decoder_out)?;
+        let cosine = (unit(&decoded)? * &clean)?.sum(D::Minus1)?;
+        let reconstruction = (1.0 - cosine)?.mean_all()?;
+
+        let contrast = if options.contrast_weight > 0.0 {
+            let within = ((one.matmul(&one.t()?)? / options.contrast_temperature)? + &itself)?;
+            let all = Tensor::cat(&[&(&across / options.contrast_temperature)?, &within], 1)?;
+            let right = Tensor::eye(n, candle_core::DType::F32, &Device::Cpu)?;
+            (log_softmax(&all, D::Minus1)?.narrow(1, 0, n)? * right)?
+                .sum(D::Minus1)?
+                .mean_all()?
+                .neg()?
+        } else {
+            Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?
+        };
+        Ok(Terms {
+            neighbourhood: (neighbourhood * options.neighbourhood_weight)?,
+            reconstruction: (reconstruction * options.reconstruction_weight)?,
+            contrast: (contrast * options.contrast_weight)?,
+        })
+    }
+}
+
+/// Rows of length one.
+fn unit(rows: &Tensor) -> Result<Tensor> {
+    let norm = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-9)?.sqrt()?;
+    rows.broadcast_div(&norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: usize = 3;
+    const WIDTH: usize = 6;
+    const FEATURES: usize = 5;
+
+    fn batch(random: &mut Normal) -> Batch {
+        let mut rows = || {
+            let values: Vec<f32> = (0..8 * FEATURES).map(|_| random.draw()).collect();
+            Tensor::from_vec(values, (8, FEATURES), &Device::Cpu).unwrap()
+        };
+        Batch {
+            one: rows(),
+            other: rows(),
+            clean: rows(),
+        }
+    }
+
+    /// The gradient of one term by the library against finite differences, along random ways.
+    fn check(term: impl Fn(&Terms) -> Tensor) {
+        let mut random = Normal::new(11);
+        let start: Vec<f32> = (0..FEATURES * CODE).map(|_| random.draw()).collect();
+        let model = Model::new(&start, FEATURES, CODE, WIDTH, &mut random).unwrap();
+        let batch = batch(&mut random);
+        let options = TrainOptions {
+            contrast_weight: 1.0,
+            reconstruction_weight: 1.0,
+            ..TrainOptions::default()
+        };
+        let value = || -> f64 {
+            let terms = model.terms(&batch, &options).unwrap();
+            f64::from(term(&terms).to_scalar::<f32>().unwrap())
+        };
+        let gradients = term(&model.terms(&batch, &options).unwrap())
+            .backward()
+            .unwrap();
+        let mut checked = 0;
+        for parameter in model.parameters() {
+            let Some(gradient) = gradients.get(&parameter) else {
+                continue;
+            };
+            let direction: Vec<f32> = (0..parameter.elem_count()).map(|_| random.draw()).collect();
+            let way = Tensor::from_vec(direction, parameter.shape(), &Device::Cpu).unwrap();
+            let slope = (gradient * &way)
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
+            let here = parameter.as_tensor().copy().unwrap();
+            let step = 1e-3;
+            let mut at = |distance: f64| {
+                parameter
+                    .set(&(&here + (&way * distance).unwrap()).unwrap())
+                    .unwrap();
+                value()
+            };
+            let measured = (at(step) - at(-step)) / (2.0 * step);
+            parameter.set(&here).unwrap();
+            let error = (measured - f64::from(slope)).abs();
+            assert!(
+                error < 0.02 * measured.abs().max(0.05),
+                "{measured} {slope}"
+            );
+            checked += 1;
+        }
+        assert!(checked > 0);
+    }
+
+    #[test]
+    fn gradient_of_the_neighbourhood_term() {
+        check(|terms| terms.neighbourhood.clone());
+    }
+
+    #[test]
+    fn gradient_of_the_reconstruction_term() {
+        check(|terms| terms.reconstruction.clone());
+    }
+
+    #[test]
+    fn gradient_of_the_contrast_term() {
+        check(|terms| terms.contrast.clone());
+    }
+
+    #[test]
+    fn a_perfect_autoencoder_reconstructs_at_no_cost() {
+        let mut random = Normal::new(1);
+        let identity = [1.0, 0.0, 0.0, 1.0];
+        let model = Model::new(&identity, 2, 2, 4, &mut random).unwrap();
+        // Each sign of each number has a unit of its own.
+        let into = [1.0f32, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0, -1.0];
+        let out = [1.0f32, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0];
+        model
+            .decoder_in
+            .set(&Tensor::from_slice(&into, (2, 4), &Device::Cpu).unwrap())
+            .unwrap();
+        model
+            .decoder_out
+            .set(&Tensor::from_slice(&out, (4, 2), &Device::Cpu).unwrap())
+            .unwrap();
+        let rows =
+            Tensor::from_slice(&[0.6f32, -0.8, -1.0, 2.0, 3.0, 0.1], (3, 2), &Device::Cpu).unwrap();
+        let batch = Batch {
+            one: rows.clone(),
+            other: rows.clone(),
+            clean: rows,
+        };
+        let terms = model.terms(&batch, &TrainOptions::default()).unwrap();
+        assert!(terms.reconstruction.to_scalar::<f32>().unwrap().abs() < 1e-5);
+    }
+}

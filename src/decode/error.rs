@@ -1,0 +1,52 @@
+//! Why an image cannot be decoded.
+
+/// Why an image cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The file holds nothing.
+    #[error("the file is empty")]
+    Empty,
+
+    /// The content is that of no image format that is known.
+    #[error("not an image: its content is that of no format that is known")]
+    NotAnImage,
+
+    /// The format is known and cannot be decoded.
+    #[error("{0} images cannot be decoded; convert it to JPEG, PNG or WebP")]
+    Unsupported(&'static str),
+
+    /// The content is broken.
+    #[error("damaged: {0}")]
+    Malformed(String),
+
+    /// The file ends so early that there is no picture to speak of.
+    #[error("truncated: it ends before enough of the picture is there")]
+    Truncated,
+
+    /// The image has more pixels than is allowed.
+    #[error("too large: {width} by {height} pixels are more than the limit of {} megapixels; see --max-megapixels", limit / 1_000_000)]
+    TooManyPixels {
+        /// Width that the file declares.
+        width: u32,
+        /// Height that the file declares.
+        height: u32,
+        /// The limit in pixels.
+        limit: u64,
+    },
+
+    /// Decoding would take more memory than is allowed.
+    #[error("too large: decoding {width} by {height} pixels takes more memory than the limit of {} MiB; see --max-memory", limit >> 20)]
+    TooMuchMemory {
+        /// Width that the file declares.
+        width: u32,
+        /// Height that the file declares.
+        height: u32,
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// A decoder panicked; its message.
+    #[error("damaged: the decoder gave up on it ({0})")]
+    Panicked(String),
+}

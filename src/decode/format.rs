@@ -1,0 +1,197 @@
+//! Formats, told by content.
+
+use std::path::Path;
+
+use image::ImageFormat;
+
+/// A file format of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// JPEG.
+    Jpeg,
+    /// PNG, animated or not.
+    Png,
+    /// WebP.
+    WebP,
+    /// GIF.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+    /// TIFF.
+    Tiff,
+    /// Windows icon.
+    Ico,
+    /// Portable any-map: PBM, PGM, PPM, PAM.
+    Pnm,
+    /// QOI.
+    Qoi,
+    /// Radiance HDR.
+    Hdr,
+    /// OpenEXR.
+    Exr,
+    /// DirectDraw surface.
+    Dds,
+    /// Farbfeld.
+    Farbfeld,
+    /// Truevision TGA, which has no mark of its own and is told by its extension.
+    Tga,
+    /// HEIC or HEIF, which cannot be decoded here.
+    Heif,
+    /// AVIF, which cannot be decoded here.
+    Avif,
+    /// JPEG XL, which cannot be decoded here.
+    JpegXl,
+    /// JPEG 2000, which cannot be decoded here.
+    Jpeg2000,
+}
+
+impl Format {
+    /// The format's name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::WebP => "webp",
+            Self::Gif => "gif",
+            Self::Bmp => "bmp",
+            Self::Tiff => "tiff",
+            Self::Ico => "ico",
+            Self::Pnm => "pnm",
+            Self::Qoi => "qoi",
+            Self::Hdr => "hdr",
+            Self::Exr => "exr",
+            Self::Dds => "dds",
+            Self::Farbfeld => "farbfeld",
+            Self::Tga => "tga",
+            Self::Heif => "heif",
+            Self::Avif => "avif",
+            Self::JpegXl => "jpeg-xl",
+            Self::Jpeg2000 => "jpeg-2000",
+        }
+    }
+
+    /// The decoder's name for it; none for a format that cannot be decoded here.
+    pub(super) fn decoder(self) -> Option<ImageFormat> {
+        Some(match self {
+            Self::Jpeg => ImageFormat::Jpeg,
+            Self::Png => ImageFormat::Png,
+            Self::WebP => ImageFormat::WebP,
+            Self::Gif => ImageFormat::Gif,
+            Self::Bmp => ImageFormat::Bmp,
+            Self::Tiff => ImageFormat::Tiff,
+            Self::Ico => ImageFormat::Ico,
+            Self::Pnm => ImageFormat::Pnm,
+            Self::Qoi => ImageFormat::Qoi,
+            Self::Hdr => ImageFormat::Hdr,
+            Self::Exr => ImageFormat::OpenExr,
+            Self::Dds => ImageFormat::Dds,
+            Self::Farbfeld => ImageFormat::Farbfeld,
+            Self::Tga => ImageFormat::Tga,
+            Self::Heif | Self::Avif | Self::JpegXl | Self::Jpeg2000 => return None,
+        })
+    }
+}
+
+/// The format of a file by its first bytes; 64 are enough. None where it is no image that is
+/// known. Two letters that could begin any text (`BM`, `P6`) count only with what must follow.
+pub fn sniff(head: &[u8]) -> Option<Format> {
+    let starts = |mark: &[u8]| head.starts_with(mark);
+    let at = |place: usize, mark: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(mark));
+    let format = if starts(b"\xff\xd8\xff") {
+        Format::Jpeg
+    } else if starts(b"\x89PNG\r\n\x1a\n") {
+        Format::Png
+    } else if starts(b"GIF87a") || starts(b"GIF89a") {
+        Format::Gif
+    } else if starts(b"RIFF") && at(8, b"WEBP") {
+        Format::WebP
+    } else if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") {
+        Format::Tiff
+    } else if starts(b"BM") && at(6, &[0; 4]) && head.get(14).is_some_and(|&size| size >= 12) && at(16, &[0; 2]) {
+        Format::Bmp
+    } else if starts(b"qoif") {
+        Format::Qoi
+    } else if starts(b"#?RADIANCE") || starts(b"#?RGBE") {
+        Format::Hdr
+    } else if starts(b"\x76\x2f\x31\x01") {
+        Format::Exr
+    } else if starts(b"DDS ") {
+        Format::Dds
+    } else if starts(b"farbfeld") {
+        Format::Farbfeld
+    } else if starts(b"\0\0\x01\0") && head.get(4).is_some_and(|&count| count > 0) && at(5, b"\0") {
+        Format::Ico
+    } else if is_pnm(head) {
+        Format::Pnm
+    } else if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") {
+        Format::JpegXl
+    } else if starts(b"\0\0\0\x0cjP  \r\n\x87\n") || starts(b"\xff\x4f\xff\x51") {
+        Format::Jpeg2000
+    } else if at(4, b"ftyp") {
+        match head.get(8..12)? {
+            b"avif" | b"avis" => Format::Avif,
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Format::Heif,
+            _ => return None,
+        }
+    } else {
+        return None;
+    };
+    Some(format)
+}
+
+/// `P1` to `P7`, white space, and then a number, a comment or PAM's first key.
+fn is_pnm(head: &[u8]) -> bool {
+    let [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = head else {
+        return false;
+    };
+    let next = rest.iter().find(|byte| !byte.is_ascii_whitespace());
+    next.is_some_and(|&byte| byte.is_ascii_digit() || byte == b'#' || (head[1] == b'7' && byte.is_ascii_uppercase()))
+}
+
+/// The extensions of files that are images, or say so.
+const EXTENSIONS: &[&str] = &[
+    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ico", "pbm", "pgm",
+    "ppm", "pam", "pnm", "qoi", "hdr", "exr", "dds", "ff", "tga", "heic", "heif", "avif", "jxl", "jp2",
+];
+
+/// Whether a file's extension says that it is an image.
+pub fn has_image_extension(path: &Path) -> bool {
+    path.extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_no_images() {
+        for text in [
+            &b"BMW is a maker of cars, and this is a text"[..],
+            b"P6 is a processor of 1995",
+            b"P1\nnothing",
+            b"II is the Roman two",
+            b"GIF is a format",
+            b"",
+            b"\0\0\x01",
+            b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2",
+        ] {
+            assert_eq!(sniff(text), None, "{}", text.escape_ascii());
+        }
+        assert_eq!(sniff(b"P6\n# made by hand\n2 2\n255\n"), Some(Format::Pnm));
+        assert_eq!(sniff(b"P7\nWIDTH 2\n"), Some(Format::Pnm));
+        assert_eq!(sniff(b"\0\0\0\x20ftypheic\0\0\0\0"), Some(Format::Heif));
+    }
+
+    #[test]
+    fn extensions_in_any_case() {
+        for name in ["a.JPG", "b.jpeg", "c.TiFf", "d.heic"] {
+            assert!(has_image_extension(Path::new(name)), "{name}");
+        }
+        for name in ["jpg", "a.txt", "a.jpg.xmp", ".png"] {
+            assert!(!has_image_extension(Path::new(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Decoding: from a file's bytes to the pixels that an encoder wants.
+//!
+//! Owns what is accepted and what it may cost. JPEG goes through libjpeg-turbo at a reduced size
+//! where the cargo feature `turbojpeg` is on; everything else, and what libjpeg-turbo cannot
+//! read, through the `image` crate. The picture is brought upright as its EXIF data say, shown on
+//! white where it is transparent, and resized once, from the crop box straight to the encoder's
+//! size. Colour profiles are ignored.
+//!
+//! A file is hostile until shown otherwise: its format is told by its content, its dimensions and
+//! memory are checked before it is decoded, and a decoder that panics costs one image.
+
+mod error;
+mod exif;
+mod format;
+#[cfg(feature = "turbojpeg")]
+mod jpeg;
+mod other;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+pub use error::DecodeError;
+use exif::Orientation;
+pub use format::{Format, has_image_extension, sniff};
+
+/// A JPEG is decoded at the smallest size whose short side has at least so many pixels: features
+/// of the encoder then agree with those of a full decode to a cosine of 0.999.
+pub const MIN_SHORT_SIDE: u32 = 512;
+
+/// What an image may cost before it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of a file. Default: 1 GiB.
+    pub max_file_bytes: u64,
+    /// Pixels of a picture. Default: 256 million.
+    pub max_pixels: u64,
+    /// Bytes of memory that decoding takes. Default: 1 GiB.
+    pub max_memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 1 << 30,
+            max_pixels: 256_000_000,
+            max_memory: 1 << 30,
+        }
+    }
+}
+
+impl Limits {
+    fn check_pixels(&self, width: u32, height: u32) -> Result<(), DecodeError> {
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            return Err(DecodeError::TooManyPixels {
+                width,
+                height,
+                limit: self.max_pixels,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self, width: u32, height: u32, bytes: u64) -> Result<(), DecodeError> {
+        if bytes > self.max_memory {
+            return Err(DecodeError::TooMuchMemory {
+                width,
+                height,
+                limit: self.max_memory,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How a picture is brought to an encoder's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resize {
+    /// Scaled until its short side has so many pixels, then its centre is cut out.
+    ShortSideCrop {
+        /// Pixels of the short side.
+        short: u32,
+    },
+    /// Scaled to the encoder's size, whatever its own shape.
+    Squash,
+}
+
+/// The size of an encoder's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// How pictures are brought there.
+    pub resize: Resize,
+}
+
+/// A decoded picture: `width * height * 3` bytes of RGB, row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rgb {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The pixels.
+    pub pixels: Vec<u8>,
+}
+
+/// What is known of a decoded image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decoded {
+    /// The file's format.
+    pub format: Format,
+    /// Full width in pixels, as it is looked at.
+    pub width: u32,
+    /// Full height in pixels, as it is looked at.
+    pub height: u32,
+    /// When it was taken: seconds since 1970 of the camera's clock.
+    pub taken: Option<i64>,
+    /// What is wrong with the file, where a part of the picture could still be used.
+    pub damage: Option<String>,
+}
+
+/// Decodes images on one thread, keeping what can be used again.
+pub struct Decoder {
+    limits: Limits,
+    resizer: Resizer,
+    #[cfg(feature = "turbojpeg")]
+    jpeg: Option<turbojpeg::Decompressor>,
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A picture as it is stored, and what is known of it.
+struct Stored {
+    rgb: Rgb,
+    orientation: Orientation,
+    decoded: Decoded,
+}
+
+impl Decoder {
+    /// A decoder that refuses what costs more than `limits`.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            resizer: Resizer::new(),
+            #[cfg(feature = "turbojpeg")]
+            jpeg: None,
+        }
+    }
+
+    /// Decodes a file's bytes into `out`: `height * width * 3` bytes of RGB as `geometry` says.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be decoded. `out` may have been written to.
+    ///
+    /// # Panics
+    ///
+    /// Where `out` has another length.
+    pub fn decode_into(
+        &mut self,
+        bytes: &[u8],
+        geometry: &Geometry,
+        out: &mut [u8],
+    ) -> Result<Decoded, DecodeError> {
+        let length = geometry.width as usize * geometry.height as usize * 3;
+        assert_eq!(out.len(), length, "the buffer is not the geometry's");
+        let least = match geometry.resize {
+            // Twice what is wanted leaves resizing something to smooth.
+            Resize::ShortSideCrop { short } => short * 2,
+            Resize::Squash => geometry.width.max(geometry.height) * 2,
+        };
+        let stored = self.guarded(|decoder| decoder.stored(bytes, least.max(MIN_SHORT_SIDE)))?;
+        let small = self.resize(&stored, geometry)?;
+        out.copy_from_slice(&small);
+        Ok(stored.decoded)
+    }
+
+    /// Decodes a file's bytes whole and upright, at a short side of about [`MIN_SHORT_SIDE`]
+    /// where the format allows it.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be decoded.
+    pub fn decode_whole(&mut self, bytes: &[u8]) -> Result<Rgb, DecodeError> {
+        let Stored {
+            rgb, orientation, ..
+        } = self.guarded(|decoder| decoder.stored(bytes, MIN_SHORT_SIDE))?;
+        if orientation == Orientation::UPRIGHT {
+            return Ok(rgb);
+        }
+        let pixels = orientation.apply(&rgb.pixels, rgb.width as usize, rgb.height as usize);
+        let (width, height) = upright(&rgb, orientation);
+        Ok(Rgb {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// Runs a decoder; where it panics, the state it may have left broken is dropped.
+    fn guarded<T>(
+        &mut self,
+        decode: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        catch_unwind(AssertUnwindSafe(|| decode(self))).unwrap_or_else(|panic| {
+            *self = Self::new(self.limits);
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(DecodeError::Panicked(text.unwrap_or("no message").to_owned()))
+        })
+    }
+
+    fn stored(&mut self, bytes: &[u8], short: u32) -> Result<Stored, DecodeError> {
+        if bytes.is_empty() {
+            return Err(DecodeError::Empty);
+        }
+        let format = sniff(bytes).ok_or(DecodeError::NotAnImage)?;
+        let reader = format
+            .decoder()
+            .ok_or(DecodeError::Unsupported(format.name()))?;
+        let exif = exif::read(bytes);
+        let assemble = |rgb: Rgb, width, height, damage| {
+            let (width, height) = if exif.orientation.swaps_sides() {
+                (height, width)
+            } else {
+                (width, height)
+            };
+            Stored {
+                rgb,
+                orientation: exif.orientation,
+                decoded: Decoded {
+                    format,
+                    width,
+                    height,
+                    taken: exif.taken,
+                    damage,
+                },
+            }
+        };
+        #[cfg(feature = "turbojpeg")]
+        if format == Format::Jpeg
+            && let Some(jpeg) = self.turbo(bytes, short)?
+        {
+            return Ok(assemble(jpeg.rgb, jpeg.width, jpeg.height, jpeg.damage));
+        }
+        #[cfg(not(feature = "turbojpeg"))]
+        let _ = short;
+        let rgb = other::decode(bytes, reader, &self.limits)?;
+        // `image` reads a truncated JPEG without a word.
+        let damage = (format == Format::Jpeg && !has_end_of_image(bytes))
+            .then(|| "truncated: the end of the file is missing".to_owned());
+        let (width, height) = (rgb.width, rgb.height);
+        Ok(assemble(rgb, width, height, damage))
+    }
+
+    #[cfg(feature = "turbojpeg")]
+    fn turbo(&mut self, bytes: &[u8], short: u32) -> Result<Option<jpeg::Jpeg>, DecodeError> {
+        let decompressor = match &mut self.jpeg {
+            Some(decompressor) => decompressor,
+            None => match turbojpeg::Decompressor::new() {
+                Ok(new) => self.jpeg.insert(new),
+                // Out of memory for it: the other decoder needs less.
+                Err(_) => return Ok(None),
+            },
+        };
+        jpeg::decode(decompressor, bytes, short, &self.limits)
+    }
+
+    /// One resampling from the crop box to the encoder's size, then upright: the crop is central,
+    /// so turning the small picture is turning the large one.
+    fn resize(&mut self, stored: &Stored, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
+        let Stored {
+            rgb, orientation, ..
+        } = stored;
+        let (width, height) = if orientation.swaps_sides() {
+            (geometry.height, geometry.width)
+        } else {
+            (geometry.width, geometry.height)
+        };
+        let (source_width, source_height) = (f64::from(rgb.width), f64::from(rgb.height));
+        let (crop_width, crop_height) = match geometry.resize {
+            Resize::Squash => (source_width, source_height),
+            Resize::ShortSideCrop { short } => {
+                let scale = source_width.min(source_height) / f64::from(short);
+                (
+                    (f64::from(width) * scale).min(source_width),
+                    (f64::from(height) * scale).min(source_height),
+                )
+            }
+        };
+        let broken = |error: &dyn std::fmt::Display| DecodeError::Malformed(error.to_string());
+        let source = ImageRef::new(rgb.width, rgb.height, &rgb.pixels, PixelType::U8x3)
+            .map_err(|error| broken(&error))?;
+        let mut target = Image::new(width, height, PixelType::U8x3);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+            .crop(
+                (source_width - crop_width) / 2.0,
+                (source_height - crop_height) / 2.0,
+                crop_width,
+                crop_height,
+            );
+        self.resizer
+            .resize(&source, &mut target, &options)
+            .map_err(|error| broken(&error))?;
+        let pixels = target.into_vec();
+        Ok(if *orientation == Orientation::UPRIGHT {
+            pixels
+        } else {
+            orientation.apply(&pixels, width as usize, height as usize)
+        })
+    }
+}
+
+fn upright(rgb: &Rgb, orientation: Orientation) -> (u32, u32) {
+    if orientation.swaps_sides() {
+        (rgb.height, rgb.width)
+    } else {
+        (rgb.width, rgb.height)
+    }
+}
+
+/// Whether a JPEG file has its end marker, with or without something behind it.
+fn has_end_of_image(bytes: &[u8]) -> bool {
+    bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+}

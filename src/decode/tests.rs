@@ -1,0 +1,1 @@
+//! Placeholder until the formats' tests are written.
