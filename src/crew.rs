@@ -119,7 +119,9 @@ mod tests {
                     stop.store(true, Ordering::Relaxed);
                 }
                 // Uneven work, so that chunks finish out of order.
-                std::thread::sleep(std::time::Duration::from_micros((range.start % 5) as u64 * 50));
+                std::thread::sleep(std::time::Duration::from_micros(
+                    (range.start % 5) as u64 * 50,
+                ));
                 Ok(range.map(|i| i * i).collect::<Vec<_>>())
             },
             |_, chunk| {

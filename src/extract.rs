@@ -152,7 +152,10 @@ fn rows(
     }
     let n = pixels.len() / size;
     if n == 0 {
-        return Ok(rows.into_iter().filter_map(|row| row.err().map(Err)).collect());
+        return Ok(rows
+            .into_iter()
+            .filter_map(|row| row.err().map(Err))
+            .collect());
     }
     let encodings = worker.encode(&pixels, n)?;
     let views = altered

@@ -116,7 +116,11 @@ pub fn list(folder: &Path, part: Part, options: &WalkOptions) -> Result<Labelled
     let (mut class, mut image) = (0, 0);
     let mut name = None;
     for candidate in walked.candidates {
-        let mut inside = candidate.path.strip_prefix(&root).unwrap_or(&candidate.path).components();
+        let mut inside = candidate
+            .path
+            .strip_prefix(&root)
+            .unwrap_or(&candidate.path)
+            .components();
         let (Some(first), Some(_)) = (inside.next(), inside.next()) else {
             // An image beside the class folders belongs to no class.
             continue;
@@ -151,10 +155,23 @@ mod tests {
 
     #[test]
     fn parts_read_as_they_are_written() {
-        for text in ["all", "first-half", "second-half", "classes:2/3", "other-classes:0/5"] {
+        for text in [
+            "all",
+            "first-half",
+            "second-half",
+            "classes:2/3",
+            "other-classes:0/5",
+        ] {
             assert_eq!(text.parse::<Part>().unwrap().to_string(), text);
         }
-        for text in ["", "half", "classes:3/3", "classes:1", "classes:a/b", "classes:0/1"] {
+        for text in [
+            "",
+            "half",
+            "classes:3/3",
+            "classes:1",
+            "classes:a/b",
+            "classes:0/1",
+        ] {
             assert!(text.parse::<Part>().is_err(), "{text}");
         }
     }

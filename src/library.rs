@@ -93,6 +93,7 @@ impl Library {
             Some(file) => file,
             None => kept_encoder(dir)?,
         };
+        file.require_codes()?;
         index.check_encoder(&record_of(file.info()))?;
         Ok(Self::assemble(dir, file, options.engine, Some(index)))
     }
@@ -120,6 +121,7 @@ impl Library {
             Some(file) => file,
             None => EncoderFile::default_encoder()?,
         };
+        file.require_codes()?;
         Ok(Self::assemble(dir, file, options.engine, None))
     }
 
@@ -235,6 +237,7 @@ impl Library {
             Some(file) => file,
             None => EncoderFile::default_encoder()?,
         };
+        file.require_codes()?;
         // Held so that nobody writes to the old index meanwhile.
         let lock = Writer::open_existing(dir)?;
         let paths = lock.reader()?.paths()?;
@@ -242,8 +245,9 @@ impl Library {
         remove_folder(&aside)?;
         let engine = Engine::new(file, options.engine)?;
         let mut writer = Writer::open(&aside, &engine.record())?;
-        let (present, gone): (Vec<_>, Vec<_>) =
-            paths.into_iter().partition(|path| path.symlink_metadata().is_ok());
+        let (present, gone): (Vec<_>, Vec<_>) = paths
+            .into_iter()
+            .partition(|path| path.symlink_metadata().is_ok());
         if !gone.is_empty() {
             progress.note(&format!(
                 "{} stored images are no longer there and are left out",
@@ -390,7 +394,10 @@ fn lexically_absolute(path: &Path) -> Result<PathBuf> {
     let mut existing = absolute.as_path();
     loop {
         if let Ok(resolved) = fs::canonicalize(existing) {
-            return Ok(rest.iter().rev().fold(resolved, |path, name| path.join(name)));
+            return Ok(rest
+                .iter()
+                .rev()
+                .fold(resolved, |path, name| path.join(name)));
         }
         match (existing.parent(), existing.file_name()) {
             (Some(parent), Some(name)) => {

@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use imgsearch_onnx::train::{
-    Identity, Metric,
-    EpochReport, Head, TrainOptions as HeadOptions, TrainingSet, neighbourhood_preservation,
-};
 use imgsearch_onnx::EncoderFile;
+use imgsearch_onnx::train::{
+    EpochReport, Head, Identity, Metric, TrainOptions as HeadOptions, TrainingSet,
+    neighbourhood_preservation,
+};
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -228,6 +228,10 @@ fn split_off_judges(all: &mut Extracted) -> Extracted {
     judges.features = part(&mut all.features, n, held);
     judges.codes = part(&mut all.codes, n, held);
     judges.hashes = part(&mut all.hashes, n, held);
-    judges.views = all.views.iter_mut().map(|view| part(view, n, held)).collect();
+    judges.views = all
+        .views
+        .iter_mut()
+        .map(|view| part(view, n, held))
+        .collect();
     judges
 }

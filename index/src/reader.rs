@@ -35,6 +35,11 @@ impl Reader {
         })
     }
 
+    /// The folder that holds the index.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// A reader of the same index for another thread.
     ///
     /// # Errors
@@ -42,10 +47,6 @@ impl Reader {
     /// As [`Reader::open`].
     pub fn try_clone(&self) -> Result<Self> {
         Self::open(&self.dir)
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// The encoder that made the codes.

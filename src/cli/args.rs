@@ -46,7 +46,13 @@ pub struct Global {
     pub offline: bool,
 
     /// Worker threads [default: one for each core]
-    #[arg(long, short = 'j', global = true, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        short = 'j',
+        global = true,
+        value_name = "N",
+        default_value_t = 0
+    )]
     #[arg(hide_default_value = true, help_heading = "Global options")]
     pub threads: usize,
 
@@ -90,15 +96,30 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct LimitArgs {
     /// Refuse images of more megapixels than this
-    #[arg(long, value_name = "MP", default_value_t = 256, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "MP",
+        default_value_t = 256,
+        help_heading = "Limits"
+    )]
     pub max_megapixels: u64,
 
     /// Refuse files larger than this many MiB
-    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 1024,
+        help_heading = "Limits"
+    )]
     pub max_file_size: u64,
 
     /// Memory in MiB that decoding one image may take
-    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 1024,
+        help_heading = "Limits"
+    )]
     pub max_memory: u64,
 }
 
@@ -271,6 +292,18 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 
+    /// Train only on a part of the first folder, as `imgsearch eval --part` has it
+    #[arg(long, value_name = "PART", default_value = "all")]
+    pub part: String,
+
+    /// The largest learning rate [default: the recipe's]
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f64>,
+
+    /// What was trained on, in words, kept in the file
+    #[arg(long, value_name = "TEXT")]
+    pub data: Option<String>,
+
     /// The same seed gives the same file on the same machine
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -300,8 +333,8 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
 
-    /// Judge only this part of the classes or images: `all`, `classes:I/N` for every N-th class
-    /// beginning with the I-th, `half` for the second half of each class
+    /// Judge only a part: first-half or second-half of each class, classes:I/N for every N-th
+    /// class from number I, other-classes:I/N for the others
     #[arg(long, value_name = "PART", default_value = "all")]
     pub part: String,
 

@@ -85,7 +85,11 @@ pub(super) fn read(bytes: &[u8]) -> Exif {
 
 /// Seconds since 1970 of a date of the Gregorian calendar.
 fn seconds(time: &exif::DateTime) -> Option<i64> {
-    let (year, month, day) = (i64::from(time.year), i64::from(time.month), i64::from(time.day));
+    let (year, month, day) = (
+        i64::from(time.year),
+        i64::from(time.month),
+        i64::from(time.day),
+    );
     let in_range = (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && time.hour < 24
@@ -95,14 +99,23 @@ fn seconds(time: &exif::DateTime) -> Option<i64> {
         return None;
     }
     // Years that begin in March put the leap day last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let (year, month) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
     let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
         + year.div_euclid(400)
         + (month * 153 + 2) / 5
         + day
         - 1
         - 719_468;
-    Some(days * 86_400 + i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second))
+    Some(
+        days * 86_400
+            + i64::from(time.hour) * 3600
+            + i64::from(time.minute) * 60
+            + i64::from(time.second),
+    )
 }
 
 #[cfg(test)]
@@ -135,7 +148,11 @@ mod tests {
         for (i, (letters, width, height)) in stored.into_iter().enumerate() {
             let pixels: Vec<u8> = letters.iter().flat_map(|&c| [c; 3]).collect();
             let orientation = Orientation(i as u8 + 1);
-            assert_eq!(orientation.apply(&pixels, width, height), seen, "{orientation:?}");
+            assert_eq!(
+                orientation.apply(&pixels, width, height),
+                seen,
+                "{orientation:?}"
+            );
         }
     }
 }

@@ -97,7 +97,8 @@ impl Format {
 /// known. Two letters that could begin any text (`BM`, `P6`) count only with what must follow.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     let starts = |mark: &[u8]| head.starts_with(mark);
-    let at = |place: usize, mark: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(mark));
+    let at =
+        |place: usize, mark: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(mark));
     let format = if starts(b"\xff\xd8\xff") {
         Format::Jpeg
     } else if starts(b"\x89PNG\r\n\x1a\n") {
@@ -108,7 +109,11 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
         Format::WebP
     } else if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") {
         Format::Tiff
-    } else if starts(b"BM") && at(6, &[0; 4]) && head.get(14).is_some_and(|&size| size >= 12) && at(16, &[0; 2]) {
+    } else if starts(b"BM")
+        && at(6, &[0; 4])
+        && head.get(14).is_some_and(|&size| size >= 12)
+        && at(16, &[0; 2])
+    {
         Format::Bmp
     } else if starts(b"qoif") {
         Format::Qoi
@@ -131,7 +136,9 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     } else if at(4, b"ftyp") {
         match head.get(8..12)? {
             b"avif" | b"avis" => Format::Avif,
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Format::Heif,
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+                Format::Heif
+            }
             _ => return None,
         }
     } else {
@@ -146,13 +153,16 @@ fn is_pnm(head: &[u8]) -> bool {
         return false;
     };
     let next = rest.iter().find(|byte| !byte.is_ascii_whitespace());
-    next.is_some_and(|&byte| byte.is_ascii_digit() || byte == b'#' || (head[1] == b'7' && byte.is_ascii_uppercase()))
+    next.is_some_and(|&byte| {
+        byte.is_ascii_digit() || byte == b'#' || (head[1] == b'7' && byte.is_ascii_uppercase())
+    })
 }
 
 /// The extensions of files that are images, or say so.
 const EXTENSIONS: &[&str] = &[
-    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ico", "pbm", "pgm",
-    "ppm", "pam", "pnm", "qoi", "hdr", "exr", "dds", "ff", "tga", "heic", "heif", "avif", "jxl", "jp2",
+    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ico",
+    "pbm", "pgm", "ppm", "pam", "pnm", "qoi", "hdr", "exr", "dds", "ff", "tga", "heic", "heif",
+    "avif", "jxl", "jp2",
 ];
 
 /// Whether a file's extension says that it is an image.

@@ -44,9 +44,17 @@ pub(super) fn decode(
     };
     let scaled = header.scaled(factor);
     let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
-    let format = if cmyk { PixelFormat::CMYK } else { PixelFormat::RGB };
+    let format = if cmyk {
+        PixelFormat::CMYK
+    } else {
+        PixelFormat::RGB
+    };
     // A progressive picture is held whole, two bytes a coefficient, whatever the scale.
-    let coefficients = if header.is_progressive { header.width * header.height * 6 } else { 0 };
+    let coefficients = if header.is_progressive {
+        header.width * header.height * 6
+    } else {
+        0
+    };
     let length = scaled.width * scaled.height * format.size();
     limits.check_memory(width, height, (coefficients + length) as u64)?;
 

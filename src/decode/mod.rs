@@ -223,7 +223,9 @@ impl Decoder {
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(DecodeError::Panicked(text.unwrap_or("no message").to_owned()))
+            Err(DecodeError::Panicked(
+                text.unwrap_or("no message").to_owned(),
+            ))
         })
     }
 

@@ -59,7 +59,8 @@ fn on_white(image: DynamicImage) -> Vec<u8> {
         .pixels()
         .flat_map(|pixel| {
             let alpha = u16::from(pixel[3]);
-            [0, 1, 2].map(|i| ((u16::from(pixel[i]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+            [0, 1, 2]
+                .map(|i| ((u16::from(pixel[i]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
         })
         .collect()
 }

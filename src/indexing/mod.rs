@@ -232,6 +232,7 @@ fn process(
     if plan.jobs.is_empty() {
         return Ok(());
     }
+    let dir = reader.dir();
     let shift = work::Shift {
         batch: engine.batch(),
         claims: work::Claims::default(),
@@ -242,7 +243,7 @@ fn process(
         plan.jobs.len(),
         engine.batch(),
         stop,
-        || work::Desk::new(engine, reader),
+        || work::Desk::new(engine, dir),
         |desk, range| shift.chunk(&plan.jobs[range], desk),
         |range, made| write.receive(range.start, made),
     )

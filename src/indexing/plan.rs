@@ -104,9 +104,10 @@ impl Missing<'_> {
             summary.kept_missing += gone.len();
             return Ok(());
         }
-        let (gone, suspicious): (Vec<_>, Vec<_>) = gone
-            .into_iter()
-            .partition(|(_, path)| self.root_of(path).is_none_or(|root| self.shows_anything(root)));
+        let (gone, suspicious): (Vec<_>, Vec<_>) = gone.into_iter().partition(|(_, path)| {
+            self.root_of(path)
+                .is_none_or(|root| self.shows_anything(root))
+        });
         if let Some((_, path)) = suspicious.first() {
             let root = self.root_of(path).unwrap_or(path);
             summary.kept_missing += suspicious.len();
@@ -135,11 +136,20 @@ impl Missing<'_> {
     /// Whether a file that was not walked is gone, and not merely out of sight: excluded by an
     /// option, or below a folder that cannot be read.
     fn is_gone(&self, path: &Path) -> bool {
-        if self.walked.others.binary_search_by(|other| other.as_path().cmp(path)).is_ok() {
+        if self
+            .walked
+            .others
+            .binary_search_by(|other| other.as_path().cmp(path))
+            .is_ok()
+        {
             // It is still there, and no longer an image.
             return true;
         }
-        let unreadable = self.walked.errors.iter().any(|(folder, _)| path.starts_with(folder));
+        let unreadable = self
+            .walked
+            .errors
+            .iter()
+            .any(|(folder, _)| path.starts_with(folder));
         !unreadable
             && matches!(fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound
                 || error.kind() == std::io::ErrorKind::NotADirectory)

@@ -66,12 +66,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub fn new(engine: &Engine, reader: &Reader) -> Result<Self> {
+    pub fn new(engine: &Engine, index: &Path) -> Result<Self> {
         let worker = engine.worker()?;
         Ok(Self {
             pixels: vec![0; engine.batch() * worker.image_bytes()],
             worker,
-            reader: reader.try_clone()?,
+            reader: Reader::open(index)?,
             file: Vec::new(),
         })
     }

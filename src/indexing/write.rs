@@ -186,7 +186,8 @@ impl<'a> Write<'a> {
 
     fn share(&mut self, job: usize, digest: Digest) {
         let (path, stat) = self.place(job);
-        self.changes.push(Change::InsertKnown { path, stat, digest });
+        self.changes
+            .push(Change::InsertKnown { path, stat, digest });
         self.summary.identical += 1;
         self.count(job, None);
     }

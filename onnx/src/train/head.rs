@@ -3,14 +3,11 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::linear::{normalise, product};
+use super::linear::{LEAST_NORM, centre, normalise, product};
 use crate::contract::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH};
 use crate::encoder::pack;
 use crate::error::{Error, Result};
-use crate::surgery::{Grafter, METRIC, cut_trunk};
-
-/// Rows are never divided by less, so that a picture without features has a code of zeros.
-const LEAST_NORM: f32 = 1e-6;
+use crate::surgery::{Grafter, METRIC, constant, cut_trunk};
 
 /// The encoder half of an autoencoder on a trunk's features.
 ///
@@ -134,8 +131,8 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] where the trunk's features are not the head's, [`Error::Contract`]
-    /// where `base` has none.
+    /// [`Error::BadInput`] where the trunk's features or its metric are not the head's,
+    /// [`Error::Contract`] where `base` has no features.
     pub fn encoder_file(&self, base: &EncoderFile, identity: &Identity) -> Result<EncoderFile> {
         let info = base.info();
         let d = self.feature_len();
@@ -146,6 +143,14 @@ impl Head {
             )));
         }
         let mut model = cut_trunk(&base.model()?, &info.name)?;
+        if let (Some((_, theirs)), Some(own)) = (constant(&model, METRIC), &self.metric)
+            && theirs != *own
+        {
+            return Err(Error::BadInput(format!(
+                "the head was trained with another metric than the one in {:?}; train with that",
+                info.name
+            )));
+        }
         self.graft(&mut Grafter::new(&mut model, "head."));
         let mut training = serde_json::to_value(&self.record).unwrap_or_default();
         training["data"] = identity.training_data.clone().into();
@@ -205,7 +210,7 @@ pub(super) fn directions(
 ) -> Vec<f32> {
     let d = mean.len();
     let mut rows = features.to_vec();
-    super::linear::centre(&mut rows, mean);
+    centre(&mut rows, mean);
     normalise(&mut rows, d);
     match metric {
         Some(metric) => product(&rows, metric, n, d, width),

@@ -20,6 +20,9 @@ const ITQ_ROWS: usize = 8192;
 /// Directions with less than this share of the largest variance are noise of the arithmetic.
 const LEAST_VARIANCE: f32 = 1e-7;
 
+/// Rows are never divided by less, so that a picture without features has a code of zeros.
+pub(super) const LEAST_NORM: f32 = 1e-6;
+
 fn matrix(rows: &[f32], n: usize, d: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice(rows, n, d)
 }
@@ -36,6 +39,11 @@ pub(super) fn row_major(matrix: MatRef<'_, f32>) -> Vec<f32> {
 /// The product of row-major matrices `[n, d]` and `[d, k]`.
 pub(super) fn product(a: &[f32], b: &[f32], n: usize, d: usize, k: usize) -> Vec<f32> {
     row_major((matrix(a, n, d) * matrix(b, d, k)).as_ref())
+}
+
+/// The transpose of a row-major matrix `[n, d]`.
+pub(super) fn transposed(rows: &[f32], n: usize, d: usize) -> Vec<f32> {
+    row_major(matrix(rows, n, d).transpose())
 }
 
 /// The mean of the rows.
@@ -59,13 +67,12 @@ pub(super) fn centre(rows: &mut [f32], mean: &[f32]) {
     }
 }
 
-/// Brings every row to length one; a row of zeros stays.
+/// Brings every row to length one; a row of zeros stays. The exported graph does the same.
 pub(super) fn normalise(rows: &mut [f32], d: usize) {
     for row in rows.chunks_exact_mut(d) {
         let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        if norm > 0.0 {
-            row.iter_mut().for_each(|v| *v /= norm);
-        }
+        let norm = norm.max(LEAST_NORM);
+        row.iter_mut().for_each(|v| *v /= norm);
     }
 }
 

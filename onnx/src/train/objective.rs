@@ -187,7 +187,7 @@ mod tests {
                 .unwrap();
             let here = parameter.as_tensor().copy().unwrap();
             let step = 1e-3;
-            let mut at = |distance: f64| {
+            let at = |distance: f64| {
                 parameter
                     .set(&(&here + (&way * distance).unwrap()).unwrap())
                     .unwrap();

@@ -1,0 +1,75 @@
+//! How a head is trained, and what is told while it is.
+
+use serde::Serialize;
+
+/// How a head is trained. The defaults are the recipe of the built-in encoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Numbers in the code. Default: 30.
+    pub code_len: usize,
+    /// Bits in the hash. Default: 256.
+    pub bits: usize,
+    /// Passes over the photographs. Default: 20.
+    pub epochs: usize,
+    /// Photographs in a batch, among which neighbourhoods are compared. Default: 512.
+    pub batch: usize,
+    /// The largest learning rate, reached after a tenth of the steps. Default: 0.0005.
+    pub learning_rate: f64,
+    /// Units in the decoder's hidden layer. Default: 512.
+    pub decoder_width: usize,
+    /// Weight of the neighbourhood term. Default: 1.
+    pub neighbourhood_weight: f64,
+    /// Weight of the reconstruction term. Default: 0.5.
+    pub reconstruction_weight: f64,
+    /// Weight of the contrast term. Default: 0.
+    pub contrast_weight: f64,
+    /// Temperature of the softmax over feature similarities. Default: 0.1.
+    pub feature_temperature: f64,
+    /// Temperature of the softmax over code similarities. Default: 0.25.
+    pub code_temperature: f64,
+    /// Temperature of the contrast term. Default: 0.3.
+    pub contrast_temperature: f64,
+    /// How much the hash counts beside the code where both rank. Default: 8.
+    pub hash_weight: f32,
+    /// What everything random is drawn with. Default: 0.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            code_len: 30,
+            bits: 256,
+            epochs: 20,
+            batch: 512,
+            learning_rate: 5e-4,
+            decoder_width: 512,
+            neighbourhood_weight: 1.0,
+            reconstruction_weight: 0.5,
+            contrast_weight: 0.0,
+            feature_temperature: 0.1,
+            code_temperature: 0.25,
+            contrast_temperature: 0.3,
+            hash_weight: 8.0,
+            seed: 0,
+        }
+    }
+}
+
+/// A pass over the photographs, done.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EpochReport {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Of so many.
+    pub of: usize,
+    /// Mean of the whole loss.
+    pub loss: f64,
+    /// Mean of the neighbourhood term, weighted.
+    pub neighbourhood: f64,
+    /// Mean of the reconstruction term, weighted.
+    pub reconstruction: f64,
+    /// Mean of the contrast term, weighted.
+    pub contrast: f64,
+}

@@ -1,0 +1,395 @@
+//! The trainer as a whole, on features made by rule, and its file in ONNX Runtime.
+
+use std::ops::ControlFlow;
+
+use super::baseline::{Itq, Pca};
+use super::linear::{Normal, normalise};
+use super::*;
+use crate::{Encoder, EncoderFile, Runtime, RuntimeOptions, SessionOptions};
+
+const D: usize = 48;
+
+/// Groups of pictures: each has the features of its group's centre and some of its own. Of `n`
+/// pictures, picture `i` is in group `i % groups`. The second part is an altered copy.
+fn pictures(n: usize, groups: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
+    let mut random = Normal::new(99);
+    let centres: Vec<f32> = (0..groups * D).map(|_| random.draw()).collect();
+    let mut random = Normal::new(seed);
+    let (mut clean, mut copy) = (Vec::new(), Vec::new());
+    for i in 0..n {
+        for centre in &centres[i % groups * D..][..D] {
+            let own = centre + 0.7 * random.draw();
+            clean.push(3.0 + own);
+            copy.push(3.0 + own + 0.3 * random.draw());
+        }
+    }
+    (clean, copy)
+}
+
+fn small() -> TrainOptions {
+    TrainOptions {
+        code_len: 6,
+        bits: 24,
+        epochs: 30,
+        batch: 64,
+        learning_rate: 5e-3,
+        decoder_width: 32,
+        ..TrainOptions::default()
+    }
+}
+
+fn set(clean: &[f32]) -> TrainingSet<'_> {
+    TrainingSet {
+        clean,
+        views: Vec::new(),
+        d: D,
+        metric: None,
+    }
+}
+
+fn quietly(_: &EpochReport) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn train(set: &TrainingSet<'_>, options: &TrainOptions) -> Head {
+    train_head(set, options, &mut quietly).unwrap()
+}
+
+fn l2(rows: &[f32], length: usize) -> impl Fn(usize, usize) -> f32 {
+    move |a, b| {
+        let pair = rows[a * length..][..length]
+            .iter()
+            .zip(&rows[b * length..][..length]);
+        pair.map(|(x, y)| (x - y).powi(2)).sum()
+    }
+}
+
+#[test]
+fn a_trained_code_keeps_more_neighbours_than_main_directions_do() {
+    let (n, judged) = (600, 200);
+    let (clean, copy) = pictures(n, 20, 1);
+    let (unseen, _) = pictures(judged, 20, 2);
+    let set = TrainingSet {
+        views: vec![&copy],
+        ..set(&clean)
+    };
+    let options = small();
+    let k = options.code_len;
+    let head = train(&set, &options);
+    let kept = |codes: &[f32]| neighbourhood_preservation(&unseen, D, judged, 10, l2(codes, k));
+
+    let trained = kept(&head.apply(&unseen, judged).codes);
+    let pca = Pca::fit(&clean, n, D, k).unwrap();
+    let mut projected = pca.project(&unseen, judged);
+    normalise(&mut projected, k);
+    let projected = kept(&projected);
+    let mut random = Normal::new(3);
+    let random = Head {
+        code: head.code.iter().map(|_| random.draw()).collect(),
+        code_bias: vec![0.0; k],
+        ..head
+    };
+    let random = kept(&random.apply(&unseen, judged).codes);
+    assert!(
+        trained > projected + 0.02 && projected > random,
+        "trained {trained}, main directions {projected}, random {random}"
+    );
+}
+
+#[test]
+fn training_lowers_the_loss_and_tells_every_pass() {
+    let (clean, _) = pictures(200, 10, 1);
+    let mut reports = Vec::new();
+    train_head(&set(&clean), &small(), &mut |report| {
+        reports.push(*report);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(reports.len(), 30);
+    assert!(
+        reports
+            .iter()
+            .enumerate()
+            .all(|(i, report)| report.epoch == i + 1 && report.of == 30)
+    );
+    let (first, last) = (&reports[0], &reports[29]);
+    assert!(
+        last.neighbourhood < first.neighbourhood,
+        "{first:?} {last:?}"
+    );
+    assert!(
+        last.reconstruction < 0.8 * first.reconstruction,
+        "{first:?} {last:?}"
+    );
+}
+
+#[test]
+fn a_seed_gives_one_head() {
+    let (clean, copy) = pictures(150, 10, 1);
+    let set = TrainingSet {
+        views: vec![&copy],
+        ..set(&clean)
+    };
+    let options = TrainOptions {
+        contrast_weight: 0.2,
+        epochs: 3,
+        ..small()
+    };
+    let head = train(&set, &options);
+    assert_eq!(head, train(&set, &options));
+    let other = TrainOptions { seed: 1, ..options };
+    assert_ne!(head.code, train(&set, &other).code);
+}
+
+#[test]
+fn progress_may_end_it_early() {
+    let (clean, _) = pictures(100, 10, 1);
+    let mut passes = 0;
+    let head = train_head(&set(&clean), &small(), &mut |_| {
+        passes += 1;
+        ControlFlow::Break(())
+    })
+    .unwrap();
+    assert_eq!((passes, head.record.epochs), (1, 1));
+}
+
+#[test]
+fn codes_are_centred_and_bits_balanced() {
+    // More bits than directions: two turns stand side by side.
+    let options = TrainOptions {
+        bits: 80,
+        ..small()
+    };
+    for n in [99, 100] {
+        let (clean, _) = pictures(n, 10, 1);
+        let head = train(&set(&clean), &options);
+        assert_eq!(
+            (head.code_len(), head.bits(), head.feature_len()),
+            (6, 80, D)
+        );
+        let out = head.apply(&clean, n);
+        assert!(
+            out.codes
+                .chunks_exact(6)
+                .all(|code| (l2(code, 6)(0, 0) == 0.0)
+                    && (code.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4)
+        );
+        for bit in 0..80 {
+            let ones = out
+                .logits
+                .iter()
+                .skip(bit)
+                .step_by(80)
+                .filter(|&&l| l > 0.0)
+                .count();
+            assert!(
+                ones.abs_diff(n - ones) <= 1 + n % 2,
+                "bit {bit} is set in {ones} of {n}"
+            );
+        }
+        let hashes = out.hashes();
+        assert_eq!(hashes.len(), n * 10);
+        let mut distinct: Vec<&[u8]> = hashes.chunks_exact(10).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert!(distinct.len() > n * 9 / 10, "{} of {n}", distinct.len());
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused() {
+    let (clean, copy) = pictures(100, 10, 1);
+    let refused = |set: &TrainingSet<'_>, options: &TrainOptions, because: &str| {
+        let error = train_head(set, options, &mut quietly).unwrap_err();
+        assert!(matches!(error, Error::BadInput(_)), "{error}");
+        assert!(error.to_string().contains(because), "{error}");
+    };
+    let few = &clean[..D * (LEAST_PHOTOGRAPHS - 1)];
+    refused(&set(few), &small(), "at least 16");
+    refused(&set(&clean[1..]), &small(), "rows");
+    for broken in [f32::NAN, f32::INFINITY] {
+        let mut rows = clean.clone();
+        rows[70] = broken;
+        refused(&set(&rows), &small(), "not finite");
+        let views = TrainingSet {
+            views: vec![&copy, &rows],
+            ..set(&clean)
+        };
+        refused(&views, &small(), "not finite");
+    }
+    let alike: Vec<f32> = clean[..D].repeat(100);
+    refused(&set(&alike), &small(), "same features");
+    let views = TrainingSet {
+        views: vec![&copy[D..]],
+        ..set(&clean)
+    };
+    refused(&views, &small(), "altered copies");
+    let long = TrainOptions {
+        code_len: D + 1,
+        ..small()
+    };
+    refused(&set(&clean), &long, "at most 48");
+    for options in [
+        TrainOptions {
+            code_len: 0,
+            ..small()
+        },
+        TrainOptions { bits: 0, ..small() },
+        TrainOptions {
+            batch: 1,
+            ..small()
+        },
+    ] {
+        refused(&set(&clean), &options, "at least one");
+    }
+    let metric = TrainingSet {
+        metric: Some(Metric::new(vec![1.0; 20], 10, 2).unwrap()),
+        ..set(&clean)
+    };
+    refused(&metric, &small(), "metric");
+    assert!(Metric::new(vec![1.0; 20], 10, 3).is_err());
+    assert!(Metric::new(vec![f32::NAN; 20], 10, 2).is_err());
+}
+
+#[test]
+fn a_descent_that_diverges_is_an_error() {
+    let (clean, _) = pictures(100, 10, 1);
+    let options = TrainOptions {
+        learning_rate: 1e38,
+        ..small()
+    };
+    let error = train_head(&set(&clean), &options, &mut quietly).unwrap_err();
+    assert!(matches!(error, Error::Training(_)), "{error}");
+    assert!(error.to_string().contains("lower learning rate"), "{error}");
+}
+
+#[test]
+fn a_metric_decides_which_directions_matter() {
+    // Only the first eight numbers are let through, so the rest cannot change a code.
+    let (clean, _) = pictures(120, 10, 1);
+    let mut matrix = vec![0.0; D * 8];
+    (0..8).for_each(|i| matrix[i * 8 + i] = 1.0);
+    let set = TrainingSet {
+        metric: Some(Metric::new(matrix, D, 8).unwrap()),
+        ..set(&clean)
+    };
+    let head = train(&set, &small());
+    // Opposite shifts in two numbers about the mean keep the length of the row.
+    let mut row: Vec<f32> = head.mean.clone();
+    (row[3], row[20]) = (row[3] + 1.0, row[20] + 0.5);
+    let mut other = row.clone();
+    (other[20], other[30]) = (head.mean[20], other[30] - 0.5);
+    let (one, two) = (head.apply(&row, 1), head.apply(&other, 1));
+    for (a, b) in one.codes.iter().zip(&two.codes) {
+        assert!((a - b).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn the_hash_is_no_worse_than_published_quantisation() {
+    let (n, judged, bits) = (600, 200, 24);
+    let (clean, _) = pictures(n, 20, 1);
+    let (unseen, _) = pictures(judged, 20, 2);
+    let head = train(&set(&clean), &small());
+    let kept = |hashes: &[u8]| {
+        let bytes = bits / 8;
+        neighbourhood_preservation(&unseen, D, judged, 10, |a, b| {
+            let pair = hashes[a * bytes..][..bytes]
+                .iter()
+                .zip(&hashes[b * bytes..][..bytes]);
+            pair.map(|(x, y)| (x ^ y).count_ones()).sum::<u32>() as f32
+        })
+    };
+    let ours = kept(&head.apply(&unseen, judged).hashes());
+    let itq = Itq::fit(&clean, n, D, bits, 0).unwrap();
+    let published = kept(&itq.hash(&unseen, judged));
+    assert!(ours > published - 0.03, "{ours} {published}");
+}
+
+#[test]
+fn onnx_runtime_computes_what_the_head_does() {
+    let base = EncoderFile::default_encoder().unwrap();
+    let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
+    let encoder =
+        |file: &EncoderFile| Encoder::new(file, runtime, &SessionOptions::default()).unwrap();
+    let (height, width) = (base.info().height as usize, base.info().width as usize);
+    let n = 48;
+    // Stripes of two colours at every angle and width.
+    let mut random = Normal::new(8);
+    let mut pixels = Vec::with_capacity(n * height * width * 3);
+    for _ in 0..n {
+        let mut draw = || random.unit();
+        let (along, across) = (draw() - 0.5, draw() - 0.5);
+        let colours: Vec<f32> = (0..6).map(|_| 255.0 * draw()).collect();
+        for y in 0..height {
+            for x in 0..width {
+                let stripe = ((along * x as f32 + across * y as f32).sin() + 1.0) / 2.0;
+                pixels.extend(
+                    (0..3).map(|c| (stripe * colours[c] + (1.0 - stripe) * colours[c + 3]) as u8),
+                );
+            }
+        }
+    }
+    let features = encoder(&base).encode(&pixels, n).unwrap().features;
+    let d = features.len() / n;
+
+    let wide: Vec<f32> = (0..d * 64).map(|_| 0.05 * random.draw()).collect();
+    let options = TrainOptions {
+        code_len: 12,
+        bits: 100,
+        epochs: 2,
+        ..TrainOptions::default()
+    };
+    for metric in [None, Some(Metric::new(wide, d, 64).unwrap())] {
+        let set = TrainingSet {
+            clean: &features,
+            views: Vec::new(),
+            d,
+            metric: metric.clone(),
+        };
+        let head = train(&set, &options);
+        let identity = Identity {
+            name: "striped".to_owned(),
+            training_data: "stripes made by rule".to_owned(),
+            photographs: n,
+        };
+        let file = head.encoder_file(&base, &identity).unwrap();
+        let info = file.info();
+        assert_eq!(
+            (info.code_len, info.bits, info.feature_len),
+            (12, 100, Some(d))
+        );
+        assert!(
+            info.training.contains("stripes made by rule"),
+            "{}",
+            info.training
+        );
+
+        let ran = encoder(&file).encode(&pixels, n).unwrap();
+        let applied = head.apply(&ran.features, n);
+        for (a, b) in ran.codes.iter().zip(&applied.codes) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+        for (a, b) in ran.logits.iter().zip(&applied.logits) {
+            assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");
+            assert!((*a > 0.0) == (*b > 0.0) || b.abs() < 1e-4, "{a} {b}");
+        }
+        if let Some(metric) = &metric {
+            let other = Metric::new(metric.matrix.iter().map(|v| v + 1.0).collect(), d, 64);
+            let set = TrainingSet {
+                metric: Some(other.unwrap()),
+                ..set
+            };
+            let error = train(&set, &options).encoder_file(&file, &identity);
+            assert!(error.unwrap_err().to_string().contains("another metric"));
+        }
+        // The trunk can be trained on again, with its metric.
+        assert_eq!(Metric::of(&file).unwrap(), metric);
+        let again = head.encoder_file(&file, &identity).unwrap();
+        assert_eq!(encoder(&again).encode(&pixels, n).unwrap(), ran);
+    }
+    let (clean, _) = pictures(100, 10, 1);
+    let other = train(&set(&clean), &small());
+    let error = other.encoder_file(&base, &Identity::default()).unwrap_err();
+    assert!(error.to_string().contains("48"), "{error}");
+}

@@ -1,0 +1,60 @@
+//! `imgsearch encode`.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::{EncodeArgs, Global};
+use super::output::shown;
+use super::setup::engine;
+use super::{Outcome, Result};
+
+pub fn run(global: &Global, args: &EncodeArgs) -> Result {
+    let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
+    engine.file().require_codes()?;
+    let mut worker = engine.worker()?;
+    let mut outcome = Outcome::Done;
+    let mut out = io::stdout().lock();
+    for image in &args.images {
+        let mut bytes = Vec::new();
+        let read = if image == Path::new("-") {
+            io::stdin().read_to_end(&mut bytes).map(|_| ())
+        } else {
+            std::fs::read(image).map(|content| bytes = content)
+        };
+        let encoded = read
+            .map_err(|source| imgsearch::Error::Io {
+                action: "read",
+                path: image.clone(),
+                source,
+            })
+            .and_then(|()| worker.encode_image(&bytes, image));
+        let encoded = match encoded {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                eprintln!("imgsearch: {error}");
+                outcome = Outcome::Lacking;
+                continue;
+            }
+        };
+        let hash: String = encoded
+            .hash
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        if args.json {
+            let line = json!({
+                "path": image.to_string_lossy(), "code": encoded.code, "hash": hash,
+                "width": encoded.width, "height": encoded.height, "damage": encoded.damage,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(out, "{}", shown(image))?;
+            let code: Vec<String> = encoded.code.iter().map(|v| format!("{v:.4}")).collect();
+            writeln!(out, "  code  {}", code.join(" "))?;
+            writeln!(out, "  hash  {hash}")?;
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,250 @@
+//! `imgsearch index`.
+
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use imgsearch::index::Index;
+use imgsearch::{IndexOptions, Library, Outcome as FileOutcome, Planned, Progress, Summary};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::args::{Global, IndexArgs};
+use super::output::{bar, count, counted, duration, shown};
+use super::setup::{index_dir, open_options, say_provider, stop_flag, walk_options};
+use super::{Outcome, Result};
+
+/// Files that could not be used are named as they are met, up to so many.
+const NAMED_FAILURES: usize = 10;
+
+pub fn run(global: &Global, args: &IndexArgs) -> Result {
+    let dir = index_dir(global)?;
+    let stop = stop_flag("stopping after what is under way; Ctrl-C again ends at once")?;
+    let mut options = IndexOptions::default();
+    options.walk = walk_options(&args.walk);
+    options.keep_missing = args.keep_missing;
+    options.retry = args.retry;
+    let view = View::new(global, args.json);
+    let summary = if args.reencode {
+        let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+        Library::reencode(&dir, open, &options, &view, &stop)?
+    } else {
+        update(global, args, &dir, &options, &view, &stop)?
+    };
+    view.finish(global, args, &dir, &summary)?;
+    Ok(if summary.interrupted {
+        Outcome::Interrupted
+    } else if summary.failed > 0 || summary.unreadable_folders > 0 {
+        Outcome::Lacking
+    } else {
+        Outcome::Done
+    })
+}
+
+fn update(
+    global: &Global,
+    args: &IndexArgs,
+    dir: &Path,
+    options: &IndexOptions,
+    view: &View,
+    stop: &AtomicBool,
+) -> Result<Summary> {
+    let paths = if args.paths.is_empty() {
+        last_roots(dir)?
+    } else {
+        args.paths.clone()
+    };
+    let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+    let mut library = Library::open_or_create_with(dir, open)?;
+    say_provider(global, library.engine()?);
+    Ok(library.index_until(&paths, options, view, stop)?)
+}
+
+/// The paths of the last run, for a run that names none.
+fn last_roots(dir: &Path) -> Result<Vec<PathBuf>> {
+    let roots = if Index::exists(dir) {
+        Index::open(dir)?
+            .to_reader()?
+            .last_run()?
+            .map(|run| run.roots)
+    } else {
+        None
+    };
+    match roots {
+        Some(roots) if !roots.is_empty() => Ok(roots),
+        _ => Err("name the folders to index: imgsearch index FOLDER".into()),
+    }
+}
+
+/// What a person or a program sees of a run.
+struct View {
+    json: bool,
+    quiet: bool,
+    bar: ProgressBar,
+    named: Cell<usize>,
+    /// The first error of writing to stdout.
+    broken: RefCell<Option<std::io::Error>>,
+}
+
+impl View {
+    fn new(global: &Global, json: bool) -> Self {
+        let bar = bar(global, json, 0, "images");
+        bar.set_message("looking for images ");
+        Self {
+            json,
+            quiet: global.quiet,
+            bar,
+            named: Cell::new(0),
+            broken: RefCell::new(None),
+        }
+    }
+
+    fn event(&self, event: &serde_json::Value) {
+        if let Err(error) = writeln!(std::io::stdout(), "{event}") {
+            self.broken.borrow_mut().get_or_insert(error);
+        }
+    }
+
+    fn finish(
+        &self,
+        global: &Global,
+        args: &IndexArgs,
+        dir: &Path,
+        summary: &Summary,
+    ) -> Result<()> {
+        self.bar.finish_and_clear();
+        if self.json {
+            self.event(&json!({"event": "summary", "summary": summary}));
+        } else if !self.quiet {
+            print_summary(summary, dir);
+        }
+        if summary.interrupted && !global.quiet {
+            let what: Vec<String> = args
+                .paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            eprintln!(
+                "Interrupted: what was done is kept. To go on: imgsearch index {}",
+                if args.reencode {
+                    "--reencode".to_owned()
+                } else {
+                    what.join(" ")
+                }
+            );
+        }
+        match self.broken.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Progress for View {
+    fn planned(&self, plan: &Planned) {
+        self.bar.set_length(plan.jobs as u64);
+        self.bar.set_message("");
+        self.bar.reset_eta();
+        self.bar.reset_elapsed();
+        if self.json {
+            self.event(&json!({"event": "planned", "plan": plan}));
+        }
+    }
+
+    fn file(&self, path: &Path, outcome: &FileOutcome) {
+        if !matches!(outcome, FileOutcome::Removed) {
+            self.bar.inc(1);
+        }
+        if self.json {
+            self.event(
+                &json!({"event": "file", "path": path.to_string_lossy(), "outcome": outcome}),
+            );
+            return;
+        }
+        let (FileOutcome::Failed(reason) | FileOutcome::Damaged(reason)) = outcome else {
+            return;
+        };
+        self.named.set(self.named.get() + 1);
+        let text = match self.named.get() {
+            n if n <= NAMED_FAILURES => format!("{}: {reason}", shown(path)),
+            n if n == NAMED_FAILURES + 1 => {
+                "more files could not be used whole: imgsearch status --damaged lists them"
+                    .to_owned()
+            }
+            _ => return,
+        };
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    fn walk_error(&self, path: &Path, reason: &str) {
+        if self.json {
+            self.event(
+                &json!({"event": "unreadable", "path": path.to_string_lossy(), "reason": reason}),
+            );
+        } else {
+            self.bar
+                .suspend(|| eprintln!("cannot look into {}: {reason}", shown(path)));
+        }
+    }
+
+    fn committed(&self, done: usize) {
+        if self.json {
+            self.event(&json!({"event": "committed", "changes": done}));
+        }
+    }
+
+    fn note(&self, text: &str) {
+        if self.json {
+            self.event(&json!({"event": "note", "text": text}));
+        } else {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+}
+
+fn print_summary(summary: &Summary, dir: &Path) {
+    let looked_at = summary.added
+        + summary.changed
+        + summary.moved
+        + summary.unchanged
+        + summary.failed
+        + summary.failed_before;
+    if looked_at == 0 && summary.removed == 0 && !summary.interrupted {
+        eprintln!(
+            "No image was found ({} looked at). Hidden files and folders are skipped: see --hidden, and --ignore and \
+             {} for what else is.",
+            counted(summary.others, "other file was", "other files were"),
+            imgsearch::IGNORE_FILE
+        );
+        return;
+    }
+    let mut parts = Vec::new();
+    let mut part = |n: usize, text: &str| {
+        if n > 0 {
+            parts.push(format!("{} {text}", count(n as u64)));
+        }
+    };
+    part(summary.added, "added");
+    part(summary.changed, "changed");
+    part(summary.moved, "moved");
+    part(summary.removed, "removed");
+    part(summary.unchanged, "unchanged");
+    part(summary.kept_missing, "missing and kept");
+    part(summary.damaged, "damaged in part");
+    part(summary.failed, "unusable");
+    part(summary.failed_before, "unusable as before");
+    let mut line = parts.join(", ");
+    if summary.identical > 0 {
+        line += &format!(
+            " ({} of the same content as others)",
+            count(summary.identical as u64)
+        );
+    }
+    line += &format!("; {}", duration(summary.seconds));
+    if summary.encoded > 0 {
+        line += &format!(", {:.0} images/s", summary.images_per_second);
+    }
+    eprintln!("{line}");
+    eprintln!("index: {}", shown(dir));
+}

@@ -1,0 +1,75 @@
+//! The command line: what was typed, turned into calls of the library, and their results printed.
+//!
+//! stdout carries results, stderr everything else. Exit statuses are decided here and nowhere
+//! else: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.
+
+mod args;
+mod encode;
+mod eval;
+mod index;
+mod output;
+mod query;
+mod remove;
+mod runtime;
+mod setup;
+mod status;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All went well.
+    Done,
+    /// Nothing was found, or some files failed.
+    Lacking,
+    /// The person stopped it.
+    Interrupted,
+}
+
+/// A command's result; an error is printed as it is.
+pub type Result<T = Outcome> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let global = &cli.global;
+    let result = match &cli.command {
+        Command::Index(args) => index::run(global, args),
+        Command::Query(args) => query::run(global, args),
+        Command::Status(args) => status::run(global, args),
+        Command::Remove(args) => remove::run(global, args),
+        Command::Encode(args) => encode::run(global, args),
+        Command::Train(args) => train::run(global, args),
+        Command::Eval(args) => eval::run(global, args),
+        Command::Runtime(args) => runtime::run(global, args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Lacking) => ExitCode::from(1),
+        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        // Whoever reads the results has seen enough, as `head` does.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            if matches!(
+                error.downcast_ref::<imgsearch::Error>(),
+                Some(imgsearch::Error::Interrupted)
+            ) {
+                eprintln!("interrupted");
+                return ExitCode::from(130);
+            }
+            eprintln!("imgsearch: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

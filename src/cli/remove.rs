@@ -1,0 +1,26 @@
+//! `imgsearch remove`.
+
+use imgsearch::Library;
+use serde_json::json;
+
+use super::args::{Global, RemoveArgs};
+use super::output::counted;
+use super::setup::index_dir;
+use super::{Outcome, Result};
+
+pub fn run(global: &Global, args: &RemoveArgs) -> Result {
+    let removed = Library::remove(index_dir(global)?, &args.paths)?;
+    if args.json {
+        println!("{}", json!({"removed": removed}));
+    } else if !global.quiet {
+        eprintln!(
+            "{} forgotten; the files are untouched",
+            counted(removed, "image", "images")
+        );
+    }
+    Ok(if removed == 0 {
+        Outcome::Lacking
+    } else {
+        Outcome::Done
+    })
+}

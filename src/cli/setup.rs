@@ -1,0 +1,104 @@
+//! From what was typed to the library's options.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use imgsearch::decode::Limits;
+use imgsearch::onnx::{EncoderFile, Provider, ProviderChoice};
+use imgsearch::{Engine, EngineOptions, OpenOptions, WalkOptions};
+
+use super::Result;
+use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
+
+/// The folder that holds the index.
+pub fn index_dir(global: &Global) -> Result<PathBuf> {
+    Ok(match &global.index {
+        Some(dir) => dir.clone(),
+        None => imgsearch::default_dir()?,
+    })
+}
+
+pub fn provider(global: &Global) -> ProviderChoice {
+    match global.provider {
+        ProviderArg::Cpu => ProviderChoice::Cpu,
+        ProviderArg::Cuda => ProviderChoice::Cuda,
+        ProviderArg::Auto => ProviderChoice::Auto,
+    }
+}
+
+pub fn engine_options(global: &Global, limits: Option<&LimitArgs>) -> EngineOptions {
+    let mut options = EngineOptions::default();
+    options.provider = provider(global);
+    options.library.clone_from(&global.ort_library);
+    options.offline = global.offline;
+    options.threads = global.threads;
+    if let Some(args) = limits {
+        let mut limits = Limits::default();
+        limits.max_pixels = args.max_megapixels.saturating_mul(1_000_000);
+        limits.max_file_bytes = args.max_file_size.saturating_mul(1 << 20);
+        limits.max_memory = args.max_memory.saturating_mul(1 << 20);
+        options.limits = limits;
+    }
+    options.notice = Some(|text| eprintln!("{text}"));
+    options
+}
+
+pub fn open_options(
+    global: &Global,
+    encoder: Option<&Path>,
+    limits: Option<&LimitArgs>,
+) -> Result<OpenOptions> {
+    let mut options = OpenOptions::default();
+    options.encoder = encoder.map(EncoderFile::from_path).transpose()?;
+    options.engine = engine_options(global, limits);
+    Ok(options)
+}
+
+/// The encoder that was named, or the built-in one, running.
+pub fn engine(
+    global: &Global,
+    encoder: Option<&Path>,
+    limits: Option<&LimitArgs>,
+) -> Result<Engine> {
+    let file = match encoder {
+        Some(path) => EncoderFile::from_path(path)?,
+        None => EncoderFile::default_encoder()?,
+    };
+    let engine = Engine::new(file, engine_options(global, limits))?;
+    say_provider(global, &engine);
+    Ok(engine)
+}
+
+/// Says which provider `auto` took.
+pub fn say_provider(global: &Global, engine: &Engine) {
+    if global.provider != ProviderArg::Auto || global.quiet {
+        return;
+    }
+    match (engine.provider(), engine.provider_note()) {
+        (Provider::Cuda, _) => eprintln!("running on the graphics card (CUDA)"),
+        (_, Some(why)) => eprintln!("running on the processor: {why}"),
+        _ => eprintln!("running on the processor"),
+    }
+}
+
+pub fn walk_options(args: &WalkArgs) -> WalkOptions {
+    let mut options = WalkOptions::default();
+    options.hidden = args.hidden;
+    options.no_follow = args.no_follow;
+    options.ignore.clone_from(&args.ignore);
+    options
+}
+
+/// A flag that the first Ctrl-C sets, after saying `message`; the second ends the program.
+pub fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\n{message}");
+    })?;
+    Ok(stop)
+}

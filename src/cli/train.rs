@@ -1,0 +1,241 @@
+//! `imgsearch train`.
+
+use std::path::{Path, PathBuf};
+
+use imgsearch::labelled::{self, Part};
+use imgsearch::onnx::train::EpochReport;
+use imgsearch::train::{TrainOptions, TrainProgress, Trained, train};
+use imgsearch::walk;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::args::{Global, TrainArgs};
+use super::output::{bar, bytes, count, duration, shown};
+use super::setup::{engine, stop_flag, walk_options};
+use super::{Outcome, Result};
+
+pub fn run(global: &Global, args: &TrainArgs) -> Result {
+    let photographs = photographs(args)?;
+    check_output(&args.output)?;
+    let engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
+    let mut options = TrainOptions::default();
+    options.views = args.views;
+    options.name = match &args.name {
+        Some(name) => name.clone(),
+        None => args
+            .output
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+    };
+    options.data = match &args.data {
+        Some(data) => data.clone(),
+        None => format!(
+            "{} photographs of the user's own",
+            count(photographs.len() as u64)
+        ),
+    };
+    options.head.code_len = args.code;
+    options.head.bits = args.bits;
+    options.head.seed = args.seed;
+    if let Some(epochs) = args.epochs {
+        options.head.epochs = epochs;
+    }
+    if let Some(rate) = args.learning_rate {
+        options.head.learning_rate = rate;
+    }
+    let stop = stop_flag("stopping; nothing is written")?;
+    let mut view = View {
+        json: args.json,
+        quiet: global.quiet,
+        bar: bar(global, args.json, photographs.len() as u64, "photographs"),
+        epochs: None,
+        global,
+    };
+    let trained = train(&engine, &photographs, &options, &stop, &mut view)?;
+    view.finish();
+    write(&args.output, trained.file.bytes())?;
+    report(args, global, &trained);
+    Ok(Outcome::Done)
+}
+
+/// The photographs to train on, evenly thinned where there is a limit.
+fn photographs(args: &TrainArgs) -> Result<Vec<PathBuf>> {
+    let part: Part = args.part.parse()?;
+    let mut found: Vec<PathBuf> = if part == Part::All {
+        let walked = walk(&args.paths, &walk_options(&args.walk))?;
+        walked
+            .candidates
+            .into_iter()
+            .map(|candidate| candidate.path)
+            .collect()
+    } else {
+        // Only the first path is a labelled folder; of the others everything is taken.
+        let (labelled, others) = args
+            .paths
+            .split_first()
+            .ok_or("no photographs were named")?;
+        let mut found = labelled::list(labelled, part, &walk_options(&args.walk))?.paths;
+        if !others.is_empty() {
+            let walked = walk(others, &walk_options(&args.walk))?;
+            found.extend(
+                walked
+                    .candidates
+                    .into_iter()
+                    .map(|candidate| candidate.path),
+            );
+        }
+        found
+    };
+    if let Some(limit) = args.limit.filter(|&limit| limit < found.len()) {
+        let all = found.len();
+        found = (0..limit).map(|i| found[i * all / limit].clone()).collect();
+    }
+    if found.is_empty() {
+        return Err(
+            "no photograph was found; hidden files and folders are skipped, see --hidden".into(),
+        );
+    }
+    Ok(found)
+}
+
+/// Finds out before the work, not after it, that the file cannot be written.
+fn check_output(path: &Path) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(format!(
+            "cannot write {}: there is no folder {}",
+            path.display(),
+            folder.display()
+        )
+        .into());
+    }
+    if path.is_dir() {
+        return Err(format!("cannot write {}: it is a folder", path.display()).into());
+    }
+    Ok(())
+}
+
+/// Writes beside and renames, so that an encoder that is there stays until the new one is whole.
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let failed = |source| imgsearch::Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::write(&aside, content).map_err(failed)?;
+    std::fs::rename(&aside, path).map_err(failed)?;
+    Ok(())
+}
+
+struct View<'a> {
+    json: bool,
+    quiet: bool,
+    bar: ProgressBar,
+    epochs: Option<ProgressBar>,
+    global: &'a Global,
+}
+
+impl View<'_> {
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+        if let Some(epochs) = &self.epochs {
+            epochs.finish_and_clear();
+        }
+    }
+}
+
+impl TrainProgress for View<'_> {
+    fn extracted(&mut self, done: usize, of: usize) {
+        self.bar.set_position(done as u64);
+        if self.json {
+            println!("{}", json!({"event": "extracted", "done": done, "of": of}));
+        }
+    }
+
+    fn failed(&mut self, path: &Path, reason: &str) {
+        if self.json {
+            println!(
+                "{}",
+                json!({"event": "failed", "path": path.to_string_lossy(), "reason": reason})
+            );
+        } else {
+            self.bar.suspend(|| eprintln!("{}: {reason}", shown(path)));
+        }
+    }
+
+    fn epoch(&mut self, report: &EpochReport) {
+        if self.json {
+            println!("{}", json!({"event": "epoch", "report": report}));
+            return;
+        }
+        self.bar.finish_and_clear();
+        let global = self.global;
+        let epochs = self
+            .epochs
+            .get_or_insert_with(|| bar(global, false, report.of as u64, "passes"));
+        epochs.set_position(report.epoch as u64);
+        epochs.set_message(format!("loss {:.4} ", report.loss));
+        if epochs.is_hidden() && !self.quiet {
+            eprintln!(
+                "pass {:>3} of {}: loss {:.4} (neighbourhood {:.4}, reconstruction {:.4})",
+                report.epoch, report.of, report.loss, report.neighbourhood, report.reconstruction
+            );
+        }
+    }
+}
+
+fn report(args: &TrainArgs, global: &Global, trained: &Trained) {
+    let info = trained.file.info();
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "event": "trained", "file": args.output.to_string_lossy(), "fingerprint": info.fingerprint,
+                "photographs": trained.photographs, "held_out": trained.held_out, "before": trained.before,
+                "after": trained.after, "extract_seconds": trained.extract_seconds,
+                "train_seconds": trained.train_seconds,
+            })
+        );
+        return;
+    }
+    if global.quiet {
+        return;
+    }
+    println!(
+        "trained on {} photographs in {} (after {} for their features)",
+        count(trained.photographs as u64),
+        duration(trained.train_seconds),
+        duration(trained.extract_seconds)
+    );
+    println!(
+        "neighbours kept, of the {} nearest by features of {} held-out photographs:",
+        imgsearch::train::NEIGHBOURS,
+        count(trained.held_out as u64)
+    );
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    println!("            code      hash");
+    if let Some(before) = trained.before {
+        println!(
+            "  before  {:>6}    {:>6}",
+            percent(before.code),
+            percent(before.hash)
+        );
+    }
+    println!(
+        "  after   {:>6}    {:>6}",
+        percent(trained.after.code),
+        percent(trained.after.hash)
+    );
+    println!(
+        "wrote {} ({}). Use it with: imgsearch index FOLDER --encoder {0}",
+        args.output.display(),
+        bytes(trained.file.bytes().len() as u64)
+    );
+}
