@@ -79,11 +79,10 @@ pub(super) fn fit(
     let mut copies: Vec<&[f32]> = vec![clean];
     copies.extend(views.iter().map(Vec::as_slice));
     let gather = |rows: &[f32], places: &[usize]| -> candle_core::Result<Tensor> {
-        let picked: Vec<f32> = places
-            .iter()
-            .flat_map(|&i| &rows[i * d..(i + 1) * d])
-            .copied()
-            .collect();
+        let mut picked = Vec::with_capacity(places.len() * d);
+        for &i in places {
+            picked.extend_from_slice(&rows[i * d..(i + 1) * d]);
+        }
         Tensor::from_vec(picked, (places.len(), d), &candle_core::Device::Cpu)
     };
     let (mut step, mut done, mut last_loss) = (0, 0, 0.0);

@@ -1,0 +1,148 @@
+//! Every kind of file that is not what it says: counted, remembered, listed, and never the end.
+
+use std::fs;
+
+use crate::support::{Place, sample};
+
+/// A JPEG header that declares 65,000 by 65,000 pixels, and nothing behind it.
+const HUGE_JPEG: &[u8] = b"\xff\xd8\xff\xc0\0\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\
+    \xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0";
+
+/// A PNG header that declares 60,000 by 60,000 pixels, with the checksum that belongs to it.
+fn huge_png() -> Vec<u8> {
+    let mut header = b"IHDR".to_vec();
+    header.extend(60_000u32.to_be_bytes());
+    header.extend(60_000u32.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut crc = !0u32;
+    for byte in &header {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    png.extend(&header);
+    png.extend((!crc).to_be_bytes());
+    png.extend(b"\0\0\0\x0cIDAT");
+    png.extend([0x78, 0x9c, 0x63, 0, 0, 0, 1, 0, 1, 0, 0, 0]);
+    png
+}
+
+#[test]
+fn no_broken_file_stops_a_run() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    let cat = fs::read(sample("cat.jpg")).unwrap();
+    fs::write(place.photo("zero.jpg"), "").unwrap();
+    fs::write(place.photo("stump.jpg"), &cat[..2000]).unwrap();
+    fs::write(place.photo("half.jpg"), &cat[..cat.len() * 2 / 3]).unwrap();
+    fs::write(place.photo("text.jpg"), "this is a text").unwrap();
+    fs::write(place.photo("huge.jpg"), HUGE_JPEG).unwrap();
+    fs::write(place.photo("huge.png"), huge_png()).unwrap();
+    fs::write(place.photo("phone.heic"), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
+
+    let ran = place.run(&["index", "photos", "--json"]).ended(1);
+    let run = ran.summary();
+    assert_eq!((&run["added"], &run["damaged"], &run["failed"]), (&3.into(), &1.into(), &6.into()), "{run}");
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+
+    let listed = place.run(&["status", "--damaged", "--json"]).ended(0).json_lines();
+    let reason = |name: &str| {
+        let line = listed.iter().find(|line| line["path"].as_str().unwrap().ends_with(name));
+        line.unwrap_or_else(|| panic!("{name} is not listed"))["reason"].as_str().unwrap().to_owned()
+    };
+    for (name, part) in [
+        ("zero.jpg", "empty"),
+        ("stump.jpg", "truncated"),
+        ("half.jpg", "truncated"),
+        ("text.jpg", "not an image"),
+        ("huge.jpg", "too large: 65000 by 65000"),
+        ("huge.png", "too large: 60000 by 60000"),
+        ("phone.heic", "heif images cannot be decoded"),
+    ] {
+        assert!(reason(name).contains(part), "{name}: {}", reason(name));
+    }
+    let text = place.run(&["status", "--damaged"]).ended(0).stdout;
+    assert_eq!(text.lines().count(), 7, "{text}");
+
+    // They are not tried again until they change …
+    let events = place.run(&["index", "photos", "--json"]).ended(0);
+    assert_eq!(events.json_lines()[0]["plan"]["jobs"], 0);
+    assert_eq!(events.summary()["failed_before"], 6);
+    // … or it is asked for …
+    let again = place.run(&["index", "photos", "--retry", "--json"]).ended(1).summary();
+    assert_eq!(again["failed"], 6);
+    // … and one that is mended is taken in.
+    fs::copy(sample("rocket.jpg"), place.photo("zero.jpg")).unwrap();
+    assert_eq!(place.index()["added"], 1);
+    fs::remove_file(place.photo("text.jpg")).unwrap();
+    assert_eq!(place.index()["failed_before"], 4);
+    assert_eq!(place.run(&["status", "--damaged"]).ended(0).stdout.lines().count(), 5);
+}
+
+#[test]
+fn an_image_that_becomes_garbage_is_forgotten_and_reported() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    fs::write(place.photo("cat.jpg"), "overwritten").unwrap();
+    let run = place.run(&["index", "photos", "--json"]).ended(1).summary();
+    assert_eq!(run["failed"], 1);
+    assert_eq!(place.nearest(&sample("cat.jpg"), 5), ["coffee.jpg"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_permission_is_reported_and_what_is_stored_of_it_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    let cat = place.photo("cat.jpg");
+    fs::write(&cat, "changed meanwhile").unwrap();
+    fs::set_permissions(&cat, fs::Permissions::from_mode(0)).unwrap();
+    if fs::read(&cat).is_ok() {
+        eprintln!("this user may read everything, so there is nothing to refuse");
+        return;
+    }
+    let ran = place.run(&["index", "photos"]).ended(1);
+    assert!(ran.stderr.contains("cat.jpg"), "{}", ran.stderr);
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_need_not_be_unicode() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"caf\xe9 \xff.jpg");
+    fs::copy(sample("cat.jpg"), place.photos().join(name)).unwrap();
+    assert_eq!(place.index()["added"], 1);
+    assert_eq!(place.index()["unchanged"], 1);
+    let output = place
+        .command()
+        .arg("query")
+        .arg(place.photos().join(name))
+        .args(["-k", "1", "-0"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert!(output.stdout.ends_with(b"caf\xe9 \xff.jpg\0"));
+}
+
+#[test]
+fn an_empty_folder_is_no_error_and_says_what_is_skipped() {
+    let place = Place::new();
+    let ran = place.run(&["index", "photos"]).ended(0);
+    assert!(ran.stderr.contains("No image was found") && ran.stderr.contains("--hidden"), "{}", ran.stderr);
+    let nothing = place.run(&["query", sample("cat.jpg").to_str().unwrap()]).ended(1);
+    assert!(nothing.stderr.contains("the index is empty"), "{}", nothing.stderr);
+}
+
+#[test]
+fn a_database_that_is_none_is_named() {
+    let place = Place::with(&["cat.jpg"]);
+    fs::create_dir(place.index_dir()).unwrap();
+    fs::write(place.index_dir().join("imgsearch.sqlite"), "this is no database, but a text of some length").unwrap();
+    let ran = place.run(&["query", "photos/cat.jpg"]).ended(2);
+    assert!(ran.stderr.contains("is damaged"), "{}", ran.stderr);
+}

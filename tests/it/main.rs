@@ -1,0 +1,8 @@
+//! The program as its users run it: the real binary, the real encoder, real files.
+
+mod cases;
+mod contract;
+mod damaged;
+mod golden;
+mod incremental;
+mod support;

@@ -1,0 +1,131 @@
+//! What the tests share: a place of their own, and the binary in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with photographs, and an index beside it.
+pub struct Place {
+    dir: TempDir,
+}
+
+/// What a run of the program left.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn json_lines(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// The summary of an `index --json`.
+    pub fn summary(&self) -> Value {
+        let last = self.json_lines().pop().unwrap_or_else(|| panic!("{self:?}"));
+        assert_eq!(last["event"], "summary", "{self:?}");
+        last["summary"].clone()
+    }
+
+    /// Fails unless the program ended with this status.
+    #[track_caller]
+    pub fn ended(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("photos")).unwrap();
+        Self { dir }
+    }
+
+    /// With some of the samples in it.
+    pub fn with(samples: &[&str]) -> Self {
+        let place = Self::new();
+        for name in samples {
+            std::fs::copy(sample(name), place.photo(name)).unwrap();
+        }
+        place
+    }
+
+    pub fn photos(&self) -> PathBuf {
+        self.dir.path().join("photos")
+    }
+
+    pub fn photo(&self, name: &str) -> PathBuf {
+        self.photos().join(name)
+    }
+
+    pub fn index_dir(&self) -> PathBuf {
+        self.dir.path().join("index")
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgsearch"));
+        command.current_dir(self.dir.path()).env("IMGSEARCH_INDEX", self.index_dir());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        ran(self.command().args(arguments).output().unwrap())
+    }
+
+    /// `imgsearch index photos`, which must go well.
+    #[track_caller]
+    pub fn index(&self) -> Value {
+        self.run(&["index", "photos", "--json"]).ended(0).summary()
+    }
+
+    /// The names of the images nearest to a file, best first.
+    #[track_caller]
+    pub fn nearest(&self, image: &Path, k: usize) -> Vec<String> {
+        let ran = self.run(&["query", image.to_str().unwrap(), "-k", &k.to_string(), "--json"]).ended(0);
+        let line = &ran.json_lines()[0];
+        line["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| {
+                let path = Path::new(found["path"].as_str().unwrap());
+                path.file_name().unwrap().to_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+}
+
+pub fn ran(output: Output) -> Ran {
+    Ran {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+pub fn sample(name: &str) -> PathBuf {
+    samples().join(name)
+}
+
+pub fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
+}
+
+/// All samples' names, sorted.
+pub fn sample_names() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(samples())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".jpg"))
+        .collect();
+    names.sort();
+    names
+}
