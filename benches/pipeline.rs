@@ -46,7 +46,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn files(folder: &Path) -> imgsearch::Result<Vec<PathBuf>> {
     let walked = walk(&[folder.to_owned()], &WalkOptions::default())?;
-    Ok(walked.candidates.into_iter().map(|found| found.path).collect())
+    Ok(walked
+        .candidates
+        .into_iter()
+        .map(|found| found.path)
+        .collect())
 }
 
 /// Photographs of 12 megapixels with the detail that a file of that size has.
@@ -58,7 +62,8 @@ fn enlarge(files: &[PathBuf], work: &Path) -> Result<Vec<PathBuf>, Box<dyn std::
     for (i, file) in files.iter().take(LARGE).enumerate() {
         let image = image::open(file)?.to_rgb8();
         let (width, height) = LARGE_SIDES;
-        let mut large = image::imageops::resize(&image, width, height, image::imageops::FilterType::Triangle);
+        let mut large =
+            image::imageops::resize(&image, width, height, image::imageops::FilterType::Triangle);
         for channel in large.iter_mut() {
             // Xorshift (Marsaglia 2003): grain of up to six levels.
             noise ^= noise << 13;
@@ -75,18 +80,27 @@ fn enlarge(files: &[PathBuf], work: &Path) -> Result<Vec<PathBuf>, Box<dyn std::
 }
 
 fn measure(name: &str, files: &[PathBuf], work: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let engine = Engine::new(imgsearch::onnx::EncoderFile::default_encoder()?, EngineOptions::default())?;
+    let engine = Engine::new(
+        imgsearch::onnx::EncoderFile::default_encoder()?,
+        EngineOptions::default(),
+    )?;
     let contents: Vec<Vec<u8>> = files.iter().map(std::fs::read).collect::<Result<_, _>>()?;
     let batch = engine.batch();
     let (mut decode, mut encode, mut index) = (0.0f64, 0.0f64, 0.0f64);
     for round in 0..ROUNDS {
         decode = decode.max(rate(&engine, contents.len(), 1, |worker, i| {
             let mut out = vec![0; worker.image_bytes()];
-            worker.decode_into(&contents[i], &mut out).map_err(|error| error.to_string()).map(|_| ())
+            worker
+                .decode_into(&contents[i], &mut out)
+                .map_err(|error| error.to_string())
+                .map(|_| ())
         })?);
         encode = encode.max(rate(&engine, 512, batch, |worker, _| {
             let pixels = vec![127; worker.image_bytes() * batch];
-            worker.encode(&pixels, batch).map_err(|error| error.to_string()).map(|_| ())
+            worker
+                .encode(&pixels, batch)
+                .map_err(|error| error.to_string())
+                .map(|_| ())
         })?);
         let dir = work.join(format!("index-{name}-{round}"));
         let mut library = Library::open_or_create(&dir)?;
@@ -132,7 +146,14 @@ fn rate(
                 })
             })
             .collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| Err("a worker panicked".to_owned()))).collect()
+        handles
+            .into_iter()
+            .map(|handle| {
+                handle
+                    .join()
+                    .unwrap_or_else(|_| Err("a worker panicked".to_owned()))
+            })
+            .collect()
     });
     let seconds = started.elapsed().as_secs_f64();
     results.into_iter().collect::<Result<(), _>>()?;
@@ -144,7 +165,10 @@ fn query(photos: &Path, files: &[PathBuf], work: &Path) -> Result<(), Box<dyn st
     let dir = work.join("query-index");
     let run = |arguments: &[&std::ffi::OsStr]| -> Result<f64, Box<dyn std::error::Error>> {
         let started = Instant::now();
-        let output = Command::new(binary).args(arguments).env("IMGSEARCH_INDEX", &dir).output()?;
+        let output = Command::new(binary)
+            .args(arguments)
+            .env("IMGSEARCH_INDEX", &dir)
+            .output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into());
         }
@@ -161,7 +185,11 @@ fn query(photos: &Path, files: &[PathBuf], work: &Path) -> Result<(), Box<dyn st
         .sum::<Result<u64, std::io::Error>>()?;
     let encoder = std::fs::metadata(dir.join("encoder.onnx"))?.len();
     println!();
-    println!("cold query of {} images, end to end: {:.0} ms (median of {QUERIES})", files.len(), times[QUERIES / 2]);
+    println!(
+        "cold query of {} images, end to end: {:.0} ms (median of {QUERIES})",
+        files.len(),
+        times[QUERIES / 2]
+    );
     println!(
         "index on disk: {} bytes an image, and {:.1} MB once for its encoder",
         (bytes - encoder) / files.len() as u64,

@@ -45,6 +45,8 @@ mod path;
 mod reader;
 mod schema;
 mod search;
+#[cfg(test)]
+mod tests;
 mod types;
 mod vectors;
 mod writer;

@@ -5,7 +5,7 @@
 //! here, because those that are not would be lost when a model is read and written again.
 //!
 //! Names follow the specification; its documentation says what each field means.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::enum_variant_names)]
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AttributeProto {

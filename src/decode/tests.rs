@@ -16,7 +16,11 @@ const GEOMETRY: Geometry = Geometry {
 /// Red, green, blue and white quarters, or transparent black where it is white.
 fn quarters(transparent: bool) -> DynamicImage {
     let mut image = RgbaImage::from_pixel(64, 48, Rgba([255, 255, 255, 255]));
-    for (x, y, colour) in [(0, 0, [255, 0, 0, 255]), (32, 0, [0, 255, 0, 255]), (0, 24, [0, 0, 255, 255])] {
+    for (x, y, colour) in [
+        (0, 0, [255, 0, 0, 255]),
+        (32, 0, [0, 255, 0, 255]),
+        (0, 24, [0, 0, 255, 255]),
+    ] {
         let quarter = RgbaImage::from_pixel(32, 24, Rgba(colour));
         image.copy_from(&quarter, x, y).unwrap();
     }
@@ -29,7 +33,9 @@ fn quarters(transparent: bool) -> DynamicImage {
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    image.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    image
+        .write_to(&mut Cursor::new(&mut bytes), format)
+        .unwrap();
     bytes
 }
 
@@ -50,18 +56,25 @@ fn colours(out: &[u8]) -> [[u8; 3]; 4] {
 fn assert_quarters(name: &str, out: &[u8], tolerance: u8) {
     let expected = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]];
     for (got, expected) in colours(out).iter().zip(expected) {
-        let close = got.iter().zip(expected).all(|(got, expected)| got.abs_diff(expected) <= tolerance);
+        let close = got
+            .iter()
+            .zip(expected)
+            .all(|(got, expected)| got.abs_diff(expected) <= tolerance);
         assert!(close, "{name}: {got:?} is not {expected:?}");
     }
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
     std::fs::read(path).unwrap()
 }
 
 fn sample(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/samples")
+        .join(name);
     std::fs::read(path).unwrap()
 }
 
@@ -79,11 +92,24 @@ fn every_format_shows_its_colours() {
         (ImageFormat::Ico, &rgba, 0),
         (ImageFormat::Pnm, &rgb, 0),
         (ImageFormat::Qoi, &rgba, 0),
-        (ImageFormat::Farbfeld, &DynamicImage::ImageRgba16(rgba.to_rgba16()), 0),
-        (ImageFormat::Hdr, &DynamicImage::ImageRgb32F(rgb.to_rgb32f()), 3),
-        (ImageFormat::OpenExr, &DynamicImage::ImageRgb32F(rgb.to_rgb32f()), 0),
+        (
+            ImageFormat::Farbfeld,
+            &DynamicImage::ImageRgba16(rgba.to_rgba16()),
+            0,
+        ),
+        (
+            ImageFormat::Hdr,
+            &DynamicImage::ImageRgb32F(rgb.to_rgb32f()),
+            3,
+        ),
+        (
+            ImageFormat::OpenExr,
+            &DynamicImage::ImageRgb32F(rgb.to_rgb32f()),
+            0,
+        ),
     ] {
-        let (decoded, out) = decode(&encoded(image, format)).unwrap_or_else(|error| panic!("{format:?}: {error}"));
+        let (decoded, out) =
+            decode(&encoded(image, format)).unwrap_or_else(|error| panic!("{format:?}: {error}"));
         assert_quarters(&format!("{format:?}"), &out, tolerance);
         assert_eq!((decoded.width, decoded.height), (64, 48), "{format:?}");
         assert_eq!(decoded.format.decoder(), Some(format));
@@ -102,7 +128,8 @@ fn odd_kinds_show_their_colours() {
         ("animated.webp", 0),
         ("animated.png", 0),
     ] {
-        let (decoded, out) = decode(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (decoded, out) =
+            decode(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_quarters(name, &out, tolerance);
         assert_eq!(decoded.damage, None, "{name}");
     }
@@ -124,14 +151,22 @@ fn grey_and_deep_pictures_keep_their_levels() {
     ] {
         let (_, out) = decode(&bytes).unwrap();
         for (got, level) in colours(&out).iter().zip(levels) {
-            assert!(got.iter().all(|c| c.abs_diff(level) <= 2), "{name}: {got:?} is not {level}");
+            assert!(
+                got.iter().all(|c| c.abs_diff(level) <= 2),
+                "{name}: {got:?} is not {level}"
+            );
         }
     }
 }
 
 #[test]
 fn what_is_transparent_is_white() {
-    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Qoi] {
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Qoi,
+    ] {
         let (_, out) = decode(&encoded(&quarters(true), format)).unwrap();
         assert_quarters(&format!("{format:?}"), &out, 8);
     }
@@ -172,18 +207,30 @@ fn the_eight_orientations_show_the_same_picture() {
     for (i, image) in stored.into_iter().enumerate() {
         // Without loss, so that only the turning shows.
         let mut jpeg = Vec::new();
-        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100).encode_image(&image.to_rgb8()).unwrap();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100)
+            .encode_image(&image.to_rgb8())
+            .unwrap();
         let bytes = with_orientation(&jpeg, i as u8 + 1);
         let mut out = vec![0; 48 * 32 * 3];
         let mut decoder = Decoder::new(Limits::default());
         let decoded = decoder.decode_into(&bytes, &crop, &mut out).unwrap();
-        assert_eq!((decoded.width, decoded.height), (upright.width(), upright.height()));
+        assert_eq!(
+            (decoded.width, decoded.height),
+            (upright.width(), upright.height())
+        );
         let whole = decoder.decode_whole(&bytes).unwrap();
-        assert_eq!(whole.width > whole.height, upright.width() > upright.height());
+        assert_eq!(
+            whole.width > whole.height,
+            upright.width() > upright.height()
+        );
         match &first {
             None => first = Some(out),
             Some(first) => {
-                let apart: f64 = first.iter().zip(&out).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+                let apart: f64 = first
+                    .iter()
+                    .zip(&out)
+                    .map(|(a, b)| f64::from(a.abs_diff(*b)))
+                    .sum();
                 let mean = apart / out.len() as f64;
                 assert!(mean < 1.0, "orientation {}: {mean} levels apart", i + 1);
             }
@@ -193,10 +240,14 @@ fn the_eight_orientations_show_the_same_picture() {
 
 #[test]
 fn the_date_is_read() {
-    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
+    let mut exif =
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
     exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x2c\0\0\0\0");
     exif.extend(b"2000:02:29 12:00:01\0");
-    let jpeg = encoded(&DynamicImage::ImageRgb8(quarters(false).to_rgb8()), ImageFormat::Jpeg);
+    let jpeg = encoded(
+        &DynamicImage::ImageRgb8(quarters(false).to_rgb8()),
+        ImageFormat::Jpeg,
+    );
     let mut bytes = jpeg[..2].to_vec();
     bytes.extend([0xff, 0xe1]);
     bytes.extend((exif.len() as u16 + 2).to_be_bytes());
@@ -208,7 +259,11 @@ fn the_date_is_read() {
 
 #[test]
 fn no_truncated_file_is_taken_for_whole() {
-    let rgb = DynamicImage::ImageRgb8(image::load_from_memory(&sample("cat.jpg")).unwrap().to_rgb8());
+    let rgb = DynamicImage::ImageRgb8(
+        image::load_from_memory(&sample("cat.jpg"))
+            .unwrap()
+            .to_rgb8(),
+    );
     for format in [
         ImageFormat::Jpeg,
         ImageFormat::Png,
@@ -248,7 +303,11 @@ fn progressive_pictures_too() {
     let whole = fixture("progressive.jpg");
     for length in 1..whole.len() - 1 {
         if let Ok((decoded, _)) = decode(&whole[..length]) {
-            assert!(decoded.damage.is_some(), "{length} of {} bytes", whole.len());
+            assert!(
+                decoded.damage.is_some(),
+                "{length} of {} bytes",
+                whole.len()
+            );
         }
     }
 }
@@ -257,7 +316,13 @@ fn progressive_pictures_too() {
 fn no_small_change_to_a_file_makes_a_panic() {
     // Not every changed byte is damage that can be seen; none may hang or escape as a panic.
     let rgb = DynamicImage::ImageRgb8(quarters(false).to_rgb8());
-    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff] {
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+    ] {
         let whole = encoded(&rgb, format);
         for place in (0..whole.len()).step_by(1 + whole.len() / 400) {
             for change in [0xff, 0x80, 0x01] {
@@ -280,7 +345,9 @@ fn jpeg_header(width: u16, height: u16) -> Vec<u8> {
     let mut bytes = b"\xff\xd8\xff\xc0\0\x11\x08".to_vec();
     bytes.extend(height.to_be_bytes());
     bytes.extend(width.to_be_bytes());
-    bytes.extend(b"\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0");
+    bytes.extend(
+        b"\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0",
+    );
     bytes
 }
 
@@ -294,7 +361,11 @@ fn png_bomb(side: u32) -> Vec<u8> {
 fn bombs_are_refused_before_they_are_decoded() {
     assert!(matches!(
         decode(&jpeg_header(65_000, 65_000)),
-        Err(DecodeError::TooManyPixels { width: 65_000, height: 65_000, .. })
+        Err(DecodeError::TooManyPixels {
+            width: 65_000,
+            height: 65_000,
+            ..
+        })
     ));
     let bomb = png_bomb(3000);
     assert!(bomb.len() < 40_000);
@@ -302,18 +373,31 @@ fn bombs_are_refused_before_they_are_decoded() {
     limits.max_pixels = 1_000_000;
     let mut out = vec![0; 32 * 32 * 3];
     let refused = Decoder::new(limits).decode_into(&bomb, &GEOMETRY, &mut out);
-    assert!(matches!(refused, Err(DecodeError::TooManyPixels { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(DecodeError::TooManyPixels { .. })),
+        "{refused:?}"
+    );
     let mut limits = Limits::default();
     limits.max_memory = 1 << 20;
     let refused = Decoder::new(limits).decode_into(&bomb, &GEOMETRY, &mut out);
-    assert!(matches!(refused, Err(DecodeError::TooMuchMemory { .. })), "{refused:?}");
-    assert!(Decoder::new(Limits::default()).decode_into(&bomb, &GEOMETRY, &mut out).is_ok());
+    assert!(
+        matches!(refused, Err(DecodeError::TooMuchMemory { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        Decoder::new(Limits::default())
+            .decode_into(&bomb, &GEOMETRY, &mut out)
+            .is_ok()
+    );
 }
 
 #[test]
 fn what_is_no_image_says_so() {
     assert_eq!(decode(b""), Err(DecodeError::Empty));
-    assert_eq!(decode(b"This is a text, whatever it is called."), Err(DecodeError::NotAnImage));
+    assert_eq!(
+        decode(b"This is a text, whatever it is called."),
+        Err(DecodeError::NotAnImage)
+    );
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     assert_eq!(decode(heic), Err(DecodeError::Unsupported("heif")));
 }
@@ -325,7 +409,12 @@ fn a_decoder_goes_on_after_a_broken_file() {
     let good = sample("coffee.jpg");
     decoder.decode_into(&good, &GEOMETRY, &mut out).unwrap();
     let first = out.clone();
-    for broken in [&good[..900], &good[..good.len() / 2], b"text", &jpeg_header(64, 64)] {
+    for broken in [
+        &good[..900],
+        &good[..good.len() / 2],
+        b"text",
+        &jpeg_header(64, 64),
+    ] {
         let _ = decoder.decode_into(broken, &GEOMETRY, &mut out);
         decoder.decode_into(&good, &GEOMETRY, &mut out).unwrap();
         assert_eq!(out, first);

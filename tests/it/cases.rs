@@ -19,7 +19,12 @@ fn save(image: &DynamicImage, path: &Path, quality: u8) {
 /// A picture without a twentieth of each side's length.
 fn cropped(image: &DynamicImage) -> DynamicImage {
     let (width, height) = (image.width(), image.height());
-    image.crop_imm(width / 40, height / 40, width - width / 20, height - height / 20)
+    image.crop_imm(
+        width / 40,
+        height / 40,
+        width - width / 20,
+        height - height / 20,
+    )
 }
 
 #[test]
@@ -48,7 +53,14 @@ fn every_image_finds_itself_first_and_its_edited_copies_next() {
 
 #[test]
 fn the_same_picture_from_another_side_is_the_nearest_other() {
-    let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg", "temple.jpg", "coins.jpg", "flower.jpg"]);
+    let place = Place::with(&[
+        "cat.jpg",
+        "coffee.jpg",
+        "rocket.jpg",
+        "temple.jpg",
+        "coins.jpg",
+        "flower.jpg",
+    ]);
     place.index();
     for (part, whole) in [
         ("cat-face.jpg", "cat.jpg"),
@@ -64,12 +76,17 @@ fn answers_come_in_every_form() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg"]);
     place.index();
 
-    let text = place.run(&["query", "photos/cat.jpg", "-k", "2"]).ended(0).stdout;
+    let text = place
+        .run(&["query", "photos/cat.jpg", "-k", "2"])
+        .ended(0)
+        .stdout;
     let first = text.lines().next().unwrap();
     assert_eq!(first, "1  0.0000  photos/cat.jpg");
     assert_eq!(text.lines().count(), 2);
 
-    let json = place.run(&["query", "photos/cat.jpg", "photos/coffee.jpg", "--json"]).ended(0);
+    let json = place
+        .run(&["query", "photos/cat.jpg", "photos/coffee.jpg", "--json"])
+        .ended(0);
     let lines = json.json_lines();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1]["query"], "photos/coffee.jpg");
@@ -80,14 +97,29 @@ fn answers_come_in_every_form() {
     let path = std::fs::canonicalize(place.photo("coffee.jpg")).unwrap();
     assert_eq!(first["path"], path.to_str().unwrap());
 
-    let paths = place.run(&["query", "photos/cat.jpg", "--paths", "-k", "1"]).ended(0).stdout;
-    assert_eq!(paths.trim_end(), std::fs::canonicalize(place.photo("cat.jpg")).unwrap().to_str().unwrap());
-    let zero = place.run(&["query", "photos/cat.jpg", "-0"]).ended(0).stdout;
+    let paths = place
+        .run(&["query", "photos/cat.jpg", "--paths", "-k", "1"])
+        .ended(0)
+        .stdout;
+    assert_eq!(
+        paths.trim_end(),
+        std::fs::canonicalize(place.photo("cat.jpg"))
+            .unwrap()
+            .to_str()
+            .unwrap()
+    );
+    let zero = place
+        .run(&["query", "photos/cat.jpg", "-0"])
+        .ended(0)
+        .stdout;
     assert_eq!(zero.matches('\0').count(), 3);
     assert!(!zero.contains('\n'));
 
     for by in ["code", "hash", "both"] {
-        let text = place.run(&["query", "photos/rocket.jpg", "--by", by, "-k", "1"]).ended(0).stdout;
+        let text = place
+            .run(&["query", "photos/rocket.jpg", "--by", by, "-k", "1"])
+            .ended(0)
+            .stdout;
         assert_eq!(text, "1  0.0000  photos/rocket.jpg\n");
     }
 
@@ -102,29 +134,48 @@ fn answers_come_in_every_form() {
     let cat = std::fs::read(sample("cat.jpg")).unwrap();
     asking.stdin.take().unwrap().write_all(&cat).unwrap();
     let piped = ran(asking.wait_with_output().unwrap()).ended(0);
-    assert!(piped.json_lines()[0]["results"][0]["path"].as_str().unwrap().ends_with("cat.jpg"));
+    assert!(
+        piped.json_lines()[0]["results"][0]["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("cat.jpg")
+    );
 }
 
 #[test]
 fn errors_say_what_to_do() {
     let place = Place::with(&["cat.jpg"]);
     let none = place.run(&["query", "photos/cat.jpg"]).ended(2).stderr;
-    assert!(none.contains("there is no index in") && none.contains("imgsearch index"), "{none}");
+    assert!(
+        none.contains("there is no index in") && none.contains("imgsearch index"),
+        "{none}"
+    );
     let nothing = place.run(&["index"]).ended(2).stderr;
     assert!(nothing.contains("imgsearch index FOLDER"), "{nothing}");
     let missing = place.run(&["index", "nowhere"]).ended(2).stderr;
-    assert!(missing.contains("no such file or folder: nowhere"), "{missing}");
+    assert!(
+        missing.contains("no such file or folder: nowhere"),
+        "{missing}"
+    );
 
     place.index();
-    let zero = place.run(&["query", "photos/cat.jpg", "-k", "0"]).ended(2).stderr;
+    let zero = place
+        .run(&["query", "photos/cat.jpg", "-k", "0"])
+        .ended(2)
+        .stderr;
     assert!(zero.contains("-k 0"), "{zero}");
     let gone = place.run(&["query", "photos/dog.jpg"]).ended(2).stderr;
     assert!(gone.contains("photos/dog.jpg"), "{gone}");
     std::fs::write(place.photo("text.jpg"), "no image").unwrap();
     let text = place.run(&["query", "photos/text.jpg"]).ended(2).stderr;
-    assert!(text.contains("photos/text.jpg") && text.contains("not an image"), "{text}");
+    assert!(
+        text.contains("photos/text.jpg") && text.contains("not an image"),
+        "{text}"
+    );
     // One bad image of several is no reason to withhold the others' answers.
-    let several = place.run(&["query", "photos/text.jpg", "photos/cat.jpg", "--json"]).ended(1);
+    let several = place
+        .run(&["query", "photos/text.jpg", "photos/cat.jpg", "--json"])
+        .ended(1);
     assert_eq!(several.json_lines().len(), 1);
 }
 
@@ -142,7 +193,12 @@ fn status_and_encode_tell_what_there_is() {
 
     let encoded = place.run(&["encode", "photos/cat.jpg", "--json"]).ended(0);
     let encoded = &encoded.json_lines()[0];
-    let code: Vec<f64> = encoded["code"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let code: Vec<f64> = encoded["code"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap())
+        .collect();
     assert_eq!(code.len(), 30);
     let length: f64 = code.iter().map(|v| v * v).sum::<f64>().sqrt();
     assert!((length - 1.0).abs() < 1e-3, "{length}");
@@ -154,13 +210,30 @@ fn the_runtime_is_shown_and_a_bad_one_is_refused() {
     let place = Place::new();
     let shown = place.run(&["runtime", "--json"]).ended(0);
     let shown = &shown.json_lines()[0];
-    assert!(shown["version"].as_str().unwrap().starts_with("1."), "{shown}");
-    assert!(shown["providers"].as_array().unwrap().contains(&"cpu".into()));
+    assert!(
+        shown["version"].as_str().unwrap().starts_with("1."),
+        "{shown}"
+    );
+    assert!(
+        shown["providers"]
+            .as_array()
+            .unwrap()
+            .contains(&"cpu".into())
+    );
 
     std::fs::write(place.photo("libonnxruntime.so"), "this is a text").unwrap();
-    let text = place.run(&["runtime", "--ort-library", "photos/libonnxruntime.so"]).ended(2).stderr;
-    assert!(text.contains("photos/libonnxruntime.so") && text.contains("cannot be used"), "{text}");
-    let missing = place.run(&["runtime", "--ort-library", "nowhere/lib.so"]).ended(2).stderr;
+    let text = place
+        .run(&["runtime", "--ort-library", "photos/libonnxruntime.so"])
+        .ended(2)
+        .stderr;
+    assert!(
+        text.contains("photos/libonnxruntime.so") && text.contains("cannot be used"),
+        "{text}"
+    );
+    let missing = place
+        .run(&["runtime", "--ort-library", "nowhere/lib.so"])
+        .ended(2)
+        .stderr;
     assert!(missing.contains("no such file"), "{missing}");
 }
 
@@ -168,12 +241,25 @@ fn the_runtime_is_shown_and_a_bad_one_is_refused() {
 fn a_graphics_card_that_is_not_there_is_an_error_and_auto_says_what_it_took() {
     let place = Place::with(&["cat.jpg"]);
     let shown = place.run(&["runtime", "--json"]).ended(0);
-    if shown.json_lines()[0]["providers"].as_array().unwrap().contains(&"cuda".into()) {
+    if shown.json_lines()[0]["providers"]
+        .as_array()
+        .unwrap()
+        .contains(&"cuda".into())
+    {
         eprintln!("this ONNX Runtime has CUDA, so there is nothing to refuse");
         return;
     }
-    let refused = place.run(&["index", "photos", "--provider", "cuda"]).ended(2).stderr;
-    assert!(refused.contains("CUDA") && refused.contains("imgsearch runtime install --cuda"), "{refused}");
-    let auto = place.run(&["index", "photos", "--provider", "auto"]).ended(0).stderr;
+    let refused = place
+        .run(&["index", "photos", "--provider", "cuda"])
+        .ended(2)
+        .stderr;
+    assert!(
+        refused.contains("CUDA") && refused.contains("imgsearch runtime install --cuda"),
+        "{refused}"
+    );
+    let auto = place
+        .run(&["index", "photos", "--provider", "auto"])
+        .ended(0)
+        .stderr;
     assert!(auto.contains("running on the processor"), "{auto}");
 }

@@ -22,7 +22,10 @@ fn training_place() -> Place {
 fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     let place = training_place();
     let train = |seed: &str, output: &str| {
-        let arguments = ["train", "photos", "-o", output, "--views", "1", "--epochs", "3", "--seed", seed, "--json"];
+        let arguments = [
+            "train", "photos", "-o", output, "--views", "1", "--epochs", "3", "--seed", seed,
+            "--json",
+        ];
         place.run(&arguments).ended(0).json_lines().pop().unwrap()
     };
     let first = train("1", "one.onnx");
@@ -31,14 +34,23 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     assert!((0.0..=1.0).contains(&kept));
     let again = train("1", "again.onnx");
     let other = train("2", "two.onnx");
-    assert_eq!(first["fingerprint"], again["fingerprint"], "the same seed gives the same encoder");
+    assert_eq!(
+        first["fingerprint"], again["fingerprint"],
+        "the same seed gives the same encoder"
+    );
     assert_ne!(first["fingerprint"], other["fingerprint"]);
 
-    place.run(&["index", "photos", "--encoder", "one.onnx"]).ended(0);
+    place
+        .run(&["index", "photos", "--encoder", "one.onnx"])
+        .ended(0);
     let status = place.run(&["status", "--json"]).ended(0).json_lines();
     assert_eq!(status[0]["encoder"]["fingerprint"], first["fingerprint"]);
     // The index keeps its encoder: no option and no file are needed to ask it or to go on.
-    fs::rename(place.photos().with_file_name("one.onnx"), place.photos().with_file_name("away.onnx")).unwrap();
+    fs::rename(
+        place.photos().with_file_name("one.onnx"),
+        place.photos().with_file_name("away.onnx"),
+    )
+    .unwrap();
     assert_eq!(place.nearest(&place.photo("0-cat.jpg"), 1), ["0-cat.jpg"]);
     place.run(&["index", "photos"]).ended(0);
 
@@ -47,11 +59,16 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
         let mut arguments = command.to_vec();
         arguments.extend(["--encoder", "two.onnx"]);
         let refused = place.run(&arguments).ended(2).stderr;
-        assert!(refused.contains("was made by the encoder \"one\""), "{refused}");
+        assert!(
+            refused.contains("was made by the encoder \"one\""),
+            "{refused}"
+        );
         assert!(refused.contains("imgsearch index --reencode"), "{refused}");
     }
     let before = place.run(&["status", "--json"]).ended(0).json_lines();
-    place.run(&["index", "--reencode", "--encoder", "two.onnx"]).ended(0);
+    place
+        .run(&["index", "--reencode", "--encoder", "two.onnx"])
+        .ended(0);
     let after = place.run(&["status", "--json"]).ended(0).json_lines();
     assert_eq!(after[0]["encoder"]["fingerprint"], other["fingerprint"]);
     assert_eq!(after[0]["stats"]["images"], before[0]["stats"]["images"]);
@@ -63,18 +80,33 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
 fn what_is_no_encoder_is_refused() {
     let place = Place::with(&["cat.jpg"]);
     fs::write(place.photo("text.onnx"), "this is a text").unwrap();
-    let text = place.run(&["encode", "photos/cat.jpg", "--encoder", "photos/text.onnx"]).ended(2).stderr;
-    assert!(text.contains("photos/text.onnx") && text.contains("not an ONNX file"), "{text}");
-    let missing = place.run(&["encode", "photos/cat.jpg", "--encoder", "photos/none.onnx"]).ended(2).stderr;
+    let text = place
+        .run(&["encode", "photos/cat.jpg", "--encoder", "photos/text.onnx"])
+        .ended(2)
+        .stderr;
+    assert!(
+        text.contains("photos/text.onnx") && text.contains("not an ONNX file"),
+        "{text}"
+    );
+    let missing = place
+        .run(&["encode", "photos/cat.jpg", "--encoder", "photos/none.onnx"])
+        .ended(2)
+        .stderr;
     assert!(missing.contains("photos/none.onnx"), "{missing}");
 }
 
 #[test]
 fn training_says_what_it_lacks() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
-    let few = place.run(&["train", "photos", "-o", "my.onnx"]).ended(2).stderr;
+    let few = place
+        .run(&["train", "photos", "-o", "my.onnx"])
+        .ended(2)
+        .stderr;
     assert!(few.contains("2 photographs"), "{few}");
-    let folder = place.run(&["train", "photos", "-o", "nowhere/my.onnx"]).ended(2).stderr;
+    let folder = place
+        .run(&["train", "photos", "-o", "nowhere/my.onnx"])
+        .ended(2)
+        .stderr;
     assert!(folder.contains("there is no folder nowhere"), "{folder}");
 }
 
@@ -90,9 +122,15 @@ fn evaluation_prints_every_representation() {
             part.save(class.join(format!("{i}.jpg"))).unwrap();
         }
     }
-    let report = place.run(&["eval", "photos", "--json"]).ended(0).json_lines();
+    let report = place
+        .run(&["eval", "photos", "--json"])
+        .ended(0)
+        .json_lines();
     let rows = report[0]["rows"].as_array().unwrap();
-    let names: Vec<&str> = rows.iter().map(|row| row["representation"].as_str().unwrap()).collect();
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| row["representation"].as_str().unwrap())
+        .collect();
     assert_eq!(&names[..4], ["features", "code", "hash", "code + hash"]);
     assert!(names.contains(&"PCA to 30"));
     for row in rows {
@@ -102,6 +140,9 @@ fn evaluation_prints_every_representation() {
     assert_eq!(rows[2]["distinct"], 1.0);
     let refused = place.run(&["eval", "photos/cat"]).ended(2).stderr;
     assert!(refused.contains("at least two"), "{refused}");
-    let part = place.run(&["eval", "photos", "--part", "thirds"]).ended(2).stderr;
+    let part = place
+        .run(&["eval", "photos", "--part", "thirds"])
+        .ended(2)
+        .stderr;
     assert!(part.contains("first-half"), "{part}");
 }

@@ -5,7 +5,8 @@ use std::fs;
 use crate::support::{Place, sample};
 
 /// A JPEG header that declares 65,000 by 65,000 pixels, and nothing behind it.
-const HUGE_JPEG: &[u8] = b"\xff\xd8\xff\xc0\0\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\
+const HUGE_JPEG: &[u8] =
+    b"\xff\xd8\xff\xc0\0\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\
     \xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0";
 
 /// A PNG header that declares 60,000 by 60,000 pixels, with the checksum that belongs to it.
@@ -18,7 +19,11 @@ fn huge_png() -> Vec<u8> {
     for byte in &header {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
@@ -39,17 +44,33 @@ fn no_broken_file_stops_a_run() {
     fs::write(place.photo("text.jpg"), "this is a text").unwrap();
     fs::write(place.photo("huge.jpg"), HUGE_JPEG).unwrap();
     fs::write(place.photo("huge.png"), huge_png()).unwrap();
-    fs::write(place.photo("phone.heic"), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
+    fs::write(
+        place.photo("phone.heic"),
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    )
+    .unwrap();
 
     let ran = place.run(&["index", "photos", "--json"]).ended(1);
     let run = ran.summary();
-    assert_eq!((&run["added"], &run["damaged"], &run["failed"]), (&3.into(), &1.into(), &6.into()), "{run}");
+    assert_eq!(
+        (&run["added"], &run["damaged"], &run["failed"]),
+        (&3.into(), &1.into(), &6.into()),
+        "{run}"
+    );
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
 
-    let listed = place.run(&["status", "--damaged", "--json"]).ended(0).json_lines();
+    let listed = place
+        .run(&["status", "--damaged", "--json"])
+        .ended(0)
+        .json_lines();
     let reason = |name: &str| {
-        let line = listed.iter().find(|line| line["path"].as_str().unwrap().ends_with(name));
-        line.unwrap_or_else(|| panic!("{name} is not listed"))["reason"].as_str().unwrap().to_owned()
+        let line = listed
+            .iter()
+            .find(|line| line["path"].as_str().unwrap().ends_with(name));
+        line.unwrap_or_else(|| panic!("{name} is not listed"))["reason"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     for (name, part) in [
         ("zero.jpg", "empty"),
@@ -70,14 +91,25 @@ fn no_broken_file_stops_a_run() {
     assert_eq!(events.json_lines()[0]["plan"]["jobs"], 0);
     assert_eq!(events.summary()["failed_before"], 6);
     // … or it is asked for …
-    let again = place.run(&["index", "photos", "--retry", "--json"]).ended(1).summary();
+    let again = place
+        .run(&["index", "photos", "--retry", "--json"])
+        .ended(1)
+        .summary();
     assert_eq!(again["failed"], 6);
     // … and one that is mended is taken in.
     fs::copy(sample("rocket.jpg"), place.photo("zero.jpg")).unwrap();
     assert_eq!(place.index()["added"], 1);
     fs::remove_file(place.photo("text.jpg")).unwrap();
     assert_eq!(place.index()["failed_before"], 4);
-    assert_eq!(place.run(&["status", "--damaged"]).ended(0).stdout.lines().count(), 5);
+    assert_eq!(
+        place
+            .run(&["status", "--damaged"])
+            .ended(0)
+            .stdout
+            .lines()
+            .count(),
+        5
+    );
 }
 
 #[test]
@@ -133,16 +165,30 @@ fn names_need_not_be_unicode() {
 fn an_empty_folder_is_no_error_and_says_what_is_skipped() {
     let place = Place::new();
     let ran = place.run(&["index", "photos"]).ended(0);
-    assert!(ran.stderr.contains("No image was found") && ran.stderr.contains("--hidden"), "{}", ran.stderr);
-    let nothing = place.run(&["query", sample("cat.jpg").to_str().unwrap()]).ended(1);
-    assert!(nothing.stderr.contains("the index is empty"), "{}", nothing.stderr);
+    assert!(
+        ran.stderr.contains("No image was found") && ran.stderr.contains("--hidden"),
+        "{}",
+        ran.stderr
+    );
+    let nothing = place
+        .run(&["query", sample("cat.jpg").to_str().unwrap()])
+        .ended(1);
+    assert!(
+        nothing.stderr.contains("the index is empty"),
+        "{}",
+        nothing.stderr
+    );
 }
 
 #[test]
 fn a_database_that_is_none_is_named() {
     let place = Place::with(&["cat.jpg"]);
     fs::create_dir(place.index_dir()).unwrap();
-    fs::write(place.index_dir().join("imgsearch.sqlite"), "this is no database, but a text of some length").unwrap();
+    fs::write(
+        place.index_dir().join("imgsearch.sqlite"),
+        "this is no database, but a text of some length",
+    )
+    .unwrap();
     let ran = place.run(&["query", "photos/cat.jpg"]).ended(2);
     assert!(ran.stderr.contains("is damaged"), "{}", ran.stderr);
 }

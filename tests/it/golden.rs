@@ -19,7 +19,10 @@ const MOST_BITS: u32 = 5;
 fn codes_of_the_samples_are_those_that_were_committed() {
     let place = Place::new();
     let names = sample_names();
-    let paths: Vec<String> = names.iter().map(|name| samples().join(name).to_str().unwrap().to_owned()).collect();
+    let paths: Vec<String> = names
+        .iter()
+        .map(|name| samples().join(name).to_str().unwrap().to_owned())
+        .collect();
     let mut arguments = vec!["encode", "--json"];
     arguments.extend(paths.iter().map(String::as_str));
     let ran = place.run(&arguments).ended(0);
@@ -29,28 +32,48 @@ fn codes_of_the_samples_are_those_that_were_committed() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let kept: BTreeMap<_, _> = got
             .iter()
-            .map(|(name, line)| (name, serde_json::json!({"code": line["code"], "hash": line["hash"]})))
+            .map(|(name, line)| {
+                (
+                    name,
+                    serde_json::json!({"code": line["code"], "hash": line["hash"]}),
+                )
+            })
             .collect();
-        let mut lines: Vec<String> = kept.iter().map(|(name, line)| format!("{name:?}: {line}")).collect();
+        let mut lines: Vec<String> = kept
+            .iter()
+            .map(|(name, line)| format!("{name:?}: {line}"))
+            .collect();
         lines.sort();
         std::fs::write(&file, format!("{{\n{}\n}}\n", lines.join(",\n"))).unwrap();
         return;
     }
-    let golden: BTreeMap<String, Value> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    assert_eq!(golden.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    let golden: BTreeMap<String, Value> =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(
+        golden.keys().collect::<Vec<_>>(),
+        names.iter().collect::<Vec<_>>()
+    );
     for (name, line) in got {
         let golden = &golden[name];
         let cosine = dot(&line["code"], &golden["code"])
             / (dot(&line["code"], &line["code"]) * dot(&golden["code"], &golden["code"])).sqrt();
         assert!(cosine > LEAST_COSINE, "{name}: {cosine}");
-        let apart: u32 = bytes(&line["hash"]).zip(bytes(&golden["hash"])).map(|(a, b)| (a ^ b).count_ones()).sum();
+        let apart: u32 = bytes(&line["hash"])
+            .zip(bytes(&golden["hash"]))
+            .map(|(a, b)| (a ^ b).count_ones())
+            .sum();
         assert!(apart <= MOST_BITS, "{name}: {apart} bits");
     }
 }
 
 fn dot(a: &Value, b: &Value) -> f64 {
     let numbers = |value: &Value| -> Vec<f64> {
-        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect()
     };
     numbers(a).iter().zip(numbers(b)).map(|(a, b)| a * b).sum()
 }

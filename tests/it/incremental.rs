@@ -13,7 +13,10 @@ fn what_did_not_change_is_not_read() {
     assert_eq!((&first["added"], &first["encoded"]), (&3.into(), &3.into()));
     let second = place.index();
     assert_eq!(second["unchanged"], 3);
-    assert_eq!((&second["added"], &second["encoded"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&second["added"], &second["encoded"]),
+        (&0.into(), &0.into())
+    );
     // A run without paths goes over those of the last.
     let third = place.run(&["index", "--json"]).ended(0).summary();
     assert_eq!(third["unchanged"], 3);
@@ -23,13 +26,20 @@ fn what_did_not_change_is_not_read() {
 fn a_touched_file_is_read_and_not_encoded() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
-    let file = fs::File::options().write(true).open(place.photo("cat.jpg")).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_secs(100)).unwrap();
+    let file = fs::File::options()
+        .write(true)
+        .open(place.photo("cat.jpg"))
+        .unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(100))
+        .unwrap();
     drop(file);
     let run = place.index();
     assert_eq!((&run["unchanged"], &run["encoded"]), (&1.into(), &0.into()));
     // The new date is remembered.
-    let events = place.run(&["index", "photos", "--json"]).ended(0).json_lines();
+    let events = place
+        .run(&["index", "photos", "--json"])
+        .ended(0)
+        .json_lines();
     assert_eq!(events[0]["plan"]["jobs"], 0);
 }
 
@@ -38,7 +48,9 @@ fn a_changed_file_is_encoded_again_under_a_new_number() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     let id = |name: &str| {
-        let ran = place.run(&["query", &format!("photos/{name}"), "-k", "1", "--json"]).ended(0);
+        let ran = place
+            .run(&["query", &format!("photos/{name}"), "-k", "1", "--json"])
+            .ended(0);
         ran.json_lines()[0]["results"][0]["id"].as_i64().unwrap()
     };
     let (cat, coffee) = (id("cat.jpg"), id("coffee.jpg"));
@@ -54,14 +66,28 @@ fn a_changed_file_is_encoded_again_under_a_new_number() {
 fn a_moved_file_keeps_its_number_and_is_not_encoded() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
-    let before = place.run(&["query", "photos/cat.jpg", "-k", "1", "--json"]).ended(0).json_lines();
+    let before = place
+        .run(&["query", "photos/cat.jpg", "-k", "1", "--json"])
+        .ended(0)
+        .json_lines();
     fs::create_dir(place.photo("pets")).unwrap();
     fs::rename(place.photo("cat.jpg"), place.photo("pets/tom.jpg")).unwrap();
     let run = place.index();
-    assert_eq!((&run["moved"], &run["encoded"], &run["removed"]), (&1.into(), &0.into(), &0.into()));
-    let after = place.run(&["query", "photos/pets/tom.jpg", "-k", "1", "--json"]).ended(0).json_lines();
+    assert_eq!(
+        (&run["moved"], &run["encoded"], &run["removed"]),
+        (&1.into(), &0.into(), &0.into())
+    );
+    let after = place
+        .run(&["query", "photos/pets/tom.jpg", "-k", "1", "--json"])
+        .ended(0)
+        .json_lines();
     assert_eq!(before[0]["results"][0]["id"], after[0]["results"][0]["id"]);
-    assert!(after[0]["results"][0]["path"].as_str().unwrap().ends_with("pets/tom.jpg"));
+    assert!(
+        after[0]["results"][0]["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("pets/tom.jpg")
+    );
 }
 
 #[test]
@@ -72,7 +98,11 @@ fn two_files_that_change_names_keep_their_codes() {
     fs::rename(place.photo("coffee.jpg"), place.photo("cat.jpg")).unwrap();
     fs::rename(place.photo("x"), place.photo("coffee.jpg")).unwrap();
     let run = place.index();
-    assert_eq!((&run["changed"], &run["encoded"]), (&2.into(), &0.into()), "{run}");
+    assert_eq!(
+        (&run["changed"], &run["encoded"]),
+        (&2.into(), &0.into()),
+        "{run}"
+    );
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["coffee.jpg"]);
     assert_eq!(place.nearest(&sample("coffee.jpg"), 1), ["cat.jpg"]);
 }
@@ -82,8 +112,14 @@ fn a_vanished_file_is_removed_unless_it_is_to_be_kept() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg"]);
     place.index();
     fs::remove_file(place.photo("cat.jpg")).unwrap();
-    let kept = place.run(&["index", "photos", "--keep-missing", "--json"]).ended(0).summary();
-    assert_eq!((&kept["removed"], &kept["kept_missing"]), (&0.into(), &1.into()));
+    let kept = place
+        .run(&["index", "photos", "--keep-missing", "--json"])
+        .ended(0)
+        .summary();
+    assert_eq!(
+        (&kept["removed"], &kept["kept_missing"]),
+        (&0.into(), &1.into())
+    );
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
     assert_eq!(place.index()["removed"], 1);
     assert_ne!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
@@ -95,7 +131,10 @@ fn a_disk_that_is_not_mounted_loses_nothing() {
     place.index();
     fs::rename(place.photos(), place.photos().with_file_name("away")).unwrap();
     let gone = place.run(&["index", "photos"]).ended(2).stderr;
-    assert!(gone.contains("images already indexed under it are kept"), "{gone}");
+    assert!(
+        gone.contains("images already indexed under it are kept"),
+        "{gone}"
+    );
     // The empty folder that a disk would be mounted on.
     fs::create_dir(place.photos()).unwrap();
     let empty = place.run(&["index", "photos"]).ended(0).stderr;
@@ -113,7 +152,10 @@ fn identical_files_are_encoded_once_and_all_found() {
         fs::copy(sample("cat.jpg"), place.photo(&format!("copy-{i:02}.jpg"))).unwrap();
     }
     let run = place.index();
-    assert_eq!((&run["added"], &run["encoded"], &run["identical"]), (&42.into(), &2.into(), &40.into()));
+    assert_eq!(
+        (&run["added"], &run["encoded"], &run["identical"]),
+        (&42.into(), &2.into(), &40.into())
+    );
     let found = place.nearest(&sample("cat.jpg"), 42);
     assert_eq!(found.len(), 42);
     assert_eq!(found[41], "coffee.jpg");
@@ -129,11 +171,24 @@ fn hidden_ignored_and_other_files_are_left_out() {
     }
     fs::write(place.photo("notes.txt"), "not a picture").unwrap();
     fs::write(place.photo(".imgsearchignore"), "private.*\n").unwrap();
-    let run = place.run(&["index", "photos", "--ignore", "*.png", "--json"]).ended(0).summary();
-    assert_eq!((&run["added"], &run["others"]), (&1.into(), &1.into()), "{run}");
-    let run = place.run(&["index", "photos", "--hidden", "--json"]).ended(0).summary();
+    let run = place
+        .run(&["index", "photos", "--ignore", "*.png", "--json"])
+        .ended(0)
+        .summary();
+    assert_eq!(
+        (&run["added"], &run["others"]),
+        (&1.into(), &1.into()),
+        "{run}"
+    );
+    let run = place
+        .run(&["index", "photos", "--hidden", "--json"])
+        .ended(0)
+        .summary();
     assert_eq!(run["added"], 2, "{run}");
-    let bad = place.run(&["index", "photos", "--ignore", "a[b"]).ended(2).stderr;
+    let bad = place
+        .run(&["index", "photos", "--ignore", "a[b"])
+        .ended(2)
+        .stderr;
     assert!(bad.contains("a[b"), "{bad}");
 }
 
@@ -158,7 +213,10 @@ fn links_are_followed_once_and_loops_are_not() {
     symlink("cat.jpg", place.photo("same.jpg")).unwrap();
     symlink(&outside, place.photo("elsewhere")).unwrap();
     symlink(&outside, outside.join("round")).unwrap();
-    let without = place.run(&["index", "photos", "--no-follow", "--json"]).ended(0).summary();
+    let without = place
+        .run(&["index", "photos", "--no-follow", "--json"])
+        .ended(0)
+        .summary();
     assert_eq!(without["added"], 1, "{without}");
     let run = place.index();
     assert_eq!(run["added"], 1, "{run}");
@@ -168,10 +226,17 @@ fn links_are_followed_once_and_loops_are_not() {
 fn a_second_writer_is_told_who_the_first_is_and_readers_go_on() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
-    let lock = fs::File::options().read(true).write(true).open(place.index_dir().join("writer.lock")).unwrap();
+    let lock = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(place.index_dir().join("writer.lock"))
+        .unwrap();
     lock.lock().unwrap();
     let refused = place.run(&["index", "photos"]).ended(2).stderr;
-    assert!(refused.contains("is being written to by process"), "{refused}");
+    assert!(
+        refused.contains("is being written to by process"),
+        "{refused}"
+    );
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
 }
 
@@ -233,9 +298,15 @@ fn an_interrupted_run_commits_and_says_how_to_go_on() {
     let mut seen = String::new();
     while !seen.contains("\"event\":\"file\"") {
         seen.clear();
-        assert_ne!(std::io::BufRead::read_line(&mut lines, &mut seen).unwrap(), 0);
+        assert_ne!(
+            std::io::BufRead::read_line(&mut lines, &mut seen).unwrap(),
+            0
+        );
     }
-    let killed = std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &run.id().to_string()])
+        .status()
+        .unwrap();
     assert!(killed.success());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();

@@ -29,7 +29,10 @@ impl Ran {
 
     /// The summary of an `index --json`.
     pub fn summary(&self) -> Value {
-        let last = self.json_lines().pop().unwrap_or_else(|| panic!("{self:?}"));
+        let last = self
+            .json_lines()
+            .pop()
+            .unwrap_or_else(|| panic!("{self:?}"));
         assert_eq!(last["event"], "summary", "{self:?}");
         last["summary"].clone()
     }
@@ -72,7 +75,9 @@ impl Place {
 
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgsearch"));
-        command.current_dir(self.dir.path()).env("IMGSEARCH_INDEX", self.index_dir());
+        command
+            .current_dir(self.dir.path())
+            .env("IMGSEARCH_INDEX", self.index_dir());
         command
     }
 
@@ -89,7 +94,15 @@ impl Place {
     /// The names of the images nearest to a file, best first.
     #[track_caller]
     pub fn nearest(&self, image: &Path, k: usize) -> Vec<String> {
-        let ran = self.run(&["query", image.to_str().unwrap(), "-k", &k.to_string(), "--json"]).ended(0);
+        let ran = self
+            .run(&[
+                "query",
+                image.to_str().unwrap(),
+                "-k",
+                &k.to_string(),
+                "--json",
+            ])
+            .ended(0);
         let line = &ran.json_lines()[0];
         line["results"]
             .as_array()

@@ -1,0 +1,459 @@
+//! The store against a model of it, search against a naive one, and what must be refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use crate::*;
+
+fn encoder(code_len: usize, bits: usize) -> EncoderRecord {
+    EncoderRecord {
+        fingerprint: "f".to_owned(),
+        name: "test".to_owned(),
+        code_len,
+        bits,
+        hash_weight: 3.0,
+        metadata: "{}".to_owned(),
+    }
+}
+
+fn content(number: u64, code: Vec<f32>, hash: Vec<u8>) -> NewContent {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&number.to_le_bytes());
+    NewContent {
+        digest,
+        width: 4,
+        height: 3,
+        format: "jpeg".to_owned(),
+        taken: Some(-5),
+        damage: None,
+        code,
+        hash,
+    }
+}
+
+fn insert(path: &str, content: NewContent) -> Change {
+    Change::Insert {
+        path: path.into(),
+        stat: FileStat {
+            size: 7,
+            mtime_ns: -9,
+        },
+        content,
+    }
+}
+
+/// Numbers from a few values, so that distances tie.
+fn few_values(seed: &mut u64) -> f32 {
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    ((*seed >> 60) % 3) as f32 - 1.0
+}
+
+fn filled(dir: &Path, n: u64, code_len: usize, bits: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
+    let mut writer = Writer::open(dir, &encoder(code_len, bits)).unwrap();
+    let mut seed = 42;
+    let rows: Vec<(Vec<f32>, Vec<u8>)> = (0..n)
+        .map(|_| {
+            let code = (0..code_len).map(|_| few_values(&mut seed)).collect();
+            let logits: Vec<f32> = (0..bits).map(|_| few_values(&mut seed)).collect();
+            (code, pack_bits(&logits))
+        })
+        .collect();
+    let changes: Vec<Change> = rows
+        .iter()
+        .enumerate()
+        .map(|(i, (code, hash))| {
+            insert(
+                &format!("/p/{i:05}.jpg"),
+                content(i as u64, code.clone(), hash.clone()),
+            )
+        })
+        .collect();
+    writer.apply(&changes).unwrap();
+    rows
+}
+
+#[test]
+fn search_is_the_naive_ranking_for_every_measure_and_length() {
+    for (code_len, bits) in [(30, 256), (7, 65), (1, 1), (33, 100)] {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = filled(dir.path(), 400, code_len, bits);
+        let index = Index::open(dir.path()).unwrap();
+        for (code, hash) in rows.iter().take(20) {
+            let query = Query {
+                code,
+                hash: Some(hash),
+            };
+            for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
+                let mut naive: Vec<(f32, i64)> = rows
+                    .iter()
+                    .enumerate()
+                    .map(|(i, (other, bits_of))| {
+                        let square: f32 =
+                            code.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum();
+                        let share = hamming(hash, bits_of) as f32 / bits as f32;
+                        let distance = match by {
+                            RankBy::Code => square.sqrt(),
+                            RankBy::Hash => share,
+                            RankBy::Both => {
+                                square + 3.0 / bits as f32 * hamming(hash, bits_of) as f32
+                            }
+                        };
+                        (distance, i as i64 + 1)
+                    })
+                    .collect();
+                naive.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                for k in [1, 13, 400, 1000] {
+                    let found = index.search(&query, &SearchParams::new(k).by(by)).unwrap();
+                    assert_eq!(found.len(), k.min(400));
+                    for (found, (distance, id)) in found.iter().zip(&naive) {
+                        assert_eq!(found.id.0, *id, "{by:?} {k}");
+                        assert!((found.distance - distance).abs() < 1e-5);
+                    }
+                }
+            }
+            let near = index.within_hamming(hash, 2).unwrap();
+            let expected = rows
+                .iter()
+                .filter(|(_, other)| hamming(hash, other) <= 2)
+                .count();
+            assert_eq!(near.len(), expected);
+            assert!(
+                near.windows(2)
+                    .all(|pair| pair[0].hamming <= pair[1].hamming)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_or_stored_is_refused_and_nothing_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        Index::open(dir.path()),
+        Err(Error::NoIndex { .. })
+    ));
+    assert!(matches!(
+        Writer::open_existing(dir.path()),
+        Err(Error::NoIndex { .. })
+    ));
+    filled(dir.path(), 3, 4, 16);
+    let index = Index::open(dir.path()).unwrap();
+    for (code, k) in [
+        (&[0.0f32; 4][..], 0),
+        (&[0.0; 3], 5),
+        (&[f32::NAN, 0.0, 0.0, 0.0], 5),
+        (&[f32::INFINITY; 4], 5),
+    ] {
+        assert!(
+            matches!(index.nearest(code, k), Err(Error::BadInput(_))),
+            "{code:?} {k}"
+        );
+    }
+    assert!(index.within_hamming(&[0], 3).is_err());
+    let no_hash = Query {
+        code: &[0.0; 4],
+        hash: None,
+    };
+    assert!(
+        index
+            .search(&no_hash, &SearchParams::new(1).by(RankBy::Hash))
+            .is_err()
+    );
+
+    let mut writer = Writer::open(dir.path(), &encoder(4, 16)).unwrap();
+    for bad in [
+        content(9, vec![0.0; 3], vec![0; 2]),
+        content(9, vec![0.0; 4], vec![0; 3]),
+        content(9, vec![f32::NAN, 0.0, 0.0, 0.0], vec![0; 2]),
+    ] {
+        let good = insert("/good.jpg", content(8, vec![0.0; 4], vec![0; 2]));
+        assert!(writer.apply(&[good, insert("/bad.jpg", bad)]).is_err());
+    }
+    for bad in [
+        Change::Remove { id: ImageId(99) },
+        Change::InsertKnown {
+            path: "/x".into(),
+            stat: FileStat::default(),
+            digest: [7; 32],
+        },
+        Change::Touch {
+            path: "/nowhere".into(),
+            stat: FileStat::default(),
+        },
+    ] {
+        let good = insert("/good.jpg", content(8, vec![0.0; 4], vec![0; 2]));
+        assert!(writer.apply(&[good, bad]).is_err());
+    }
+    assert_eq!(writer.reader().unwrap().stats().unwrap().images, 3);
+}
+
+#[test]
+fn another_encoder_and_another_writer_are_refused_and_readers_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 3, 4, 16);
+    let mut other = encoder(4, 16);
+    other.fingerprint = "g".to_owned();
+    other.name = "other".to_owned();
+    let error = Writer::open(dir.path(), &other).unwrap_err();
+    assert!(matches!(error, Error::EncoderMismatch { .. }));
+    assert!(error.to_string().contains("--reencode"));
+
+    let mut writer = Writer::open(dir.path(), &encoder(4, 16)).unwrap();
+    match Writer::open(dir.path(), &encoder(4, 16)) {
+        Err(Error::Locked { holder, .. }) => assert_eq!(holder.pid, std::process::id()),
+        other => panic!("{other:?}"),
+    }
+    let mut index = Index::open(dir.path()).unwrap();
+    assert_eq!(index.len().unwrap(), 3);
+    writer
+        .apply(&[insert("/new.jpg", content(77, vec![1.0; 4], vec![1; 2]))])
+        .unwrap();
+    assert_eq!(
+        index.len().unwrap(),
+        3,
+        "a view does not change under its reader"
+    );
+    index.refresh();
+    assert_eq!(index.len().unwrap(), 4);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 1, 4, 16);
+    let database = dir.path().join("imgsearch.sqlite");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection
+        .pragma_update(None, "user_version", FORMAT_VERSION + 1)
+        .unwrap();
+    drop(connection);
+    for error in [
+        Index::open(dir.path()).unwrap_err(),
+        Writer::open(dir.path(), &encoder(4, 16)).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::NewerFormat { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_code_of_the_wrong_length_in_the_database_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2, 4, 16);
+    let connection = rusqlite::Connection::open(dir.path().join("imgsearch.sqlite")).unwrap();
+    connection
+        .execute("UPDATE contents SET code = x'00' WHERE id = 2", ())
+        .unwrap();
+    drop(connection);
+    let error = Index::open(dir.path()).unwrap().len().unwrap_err();
+    assert!(
+        matches!(&error, Error::Corrupt { what, .. } if what.contains("image 2")),
+        "{error}"
+    );
+}
+
+/// The database that version 0.1.0 wrote: six images, two of one content, and a failure.
+#[test]
+fn the_first_format_is_read_for_good() {
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format-1.sqlite");
+    if std::env::var_os("FREEZE_FORMAT").is_some() {
+        freeze(&frozen);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(&frozen, dir.path().join("imgsearch.sqlite")).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(index.encoder(), &encoder(4, 12));
+    let found = index.nearest(&[2.0, 0.0, 0.0, 0.0], 3).unwrap();
+    assert_eq!(
+        found.iter().map(|found| found.id.0).collect::<Vec<_>>(),
+        [3, 6, 2]
+    );
+    let image = index.image(ImageId(3)).unwrap().unwrap();
+    assert_eq!(image.path, PathBuf::from("/frozen/2.jpg"));
+    assert_eq!(
+        (image.stat.size, image.stat.mtime_ns, image.taken),
+        (7, -9, Some(-5))
+    );
+    let reader = index.to_reader().unwrap();
+    assert_eq!(reader.failures().unwrap()[0].reason, "truncated");
+    assert!(reader.last_run().unwrap().unwrap().completed);
+    drop((index, reader));
+    Writer::open(dir.path(), &encoder(4, 12))
+        .unwrap()
+        .remove_under(Path::new("/frozen"))
+        .unwrap();
+}
+
+fn freeze(path: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), &encoder(4, 12)).unwrap();
+    writer.begin_run(&["/frozen".into()]).unwrap();
+    let mut changes: Vec<Change> = (0..5u8)
+        .map(|i| {
+            insert(
+                &format!("/frozen/{i}.jpg"),
+                content(i.into(), vec![f32::from(i), 0.0, 0.0, 0.0], vec![i, 0]),
+            )
+        })
+        .collect();
+    let Change::Insert { content, .. } = &changes[2] else {
+        unreachable!()
+    };
+    let digest = content.digest;
+    changes.push(Change::InsertKnown {
+        path: "/frozen/twin.jpg".into(),
+        stat: FileStat::default(),
+        digest,
+    });
+    changes.push(Change::Failure {
+        path: "/frozen/broken.jpg".into(),
+        stat: FileStat::default(),
+        stage: "decode".to_owned(),
+        reason: "truncated".to_owned(),
+        digest: Some([9; 32]),
+    });
+    writer.apply(&changes).unwrap();
+    writer
+        .finish_run(&serde_json::json!({"added": 6}), true)
+        .unwrap();
+    drop(writer);
+    let connection = rusqlite::Connection::open(dir.path().join("imgsearch.sqlite")).unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "delete")
+        .unwrap();
+    drop(connection);
+    std::fs::copy(dir.path().join("imgsearch.sqlite"), path).unwrap();
+}
+
+#[test]
+fn an_index_takes_the_place_of_another_whole() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    filled(old.path(), 5, 4, 16);
+    filled(new.path(), 2, 6, 24);
+    let reading = Index::open(old.path()).unwrap();
+    assert_eq!(reading.len().unwrap(), 5);
+    let keeper = Writer::open_existing(old.path()).unwrap();
+    keeper
+        .replace_with(Writer::open_existing(new.path()).unwrap())
+        .unwrap();
+    let index = Index::open(old.path()).unwrap();
+    assert_eq!((index.len().unwrap(), index.encoder().code_len), (2, 6));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert { path: u8, content: u8 },
+    Known { path: u8, content: u8 },
+    Rename { from: u8, to: u8 },
+    Remove { path: u8 },
+    Fail { path: u8 },
+    Touch { path: u8 },
+    End,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let path = 0u8..8;
+    let content = 0u8..5;
+    prop_oneof![
+        (path.clone(), content.clone()).prop_map(|(path, content)| Step::Insert { path, content }),
+        (path.clone(), content).prop_map(|(path, content)| Step::Known { path, content }),
+        (path.clone(), path.clone()).prop_map(|(from, to)| Step::Rename { from, to }),
+        path.clone().prop_map(|path| Step::Remove { path }),
+        path.clone().prop_map(|path| Step::Fail { path }),
+        path.prop_map(|path| Step::Touch { path }),
+        Just(Step::End),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn the_store_does_what_a_map_does(steps in prop::collection::vec(step(), 1..60)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path(), &encoder(2, 8)).unwrap();
+        let reader = writer.reader().unwrap();
+        // Path to (content, id), and the contents that may still be stored.
+        let mut model: BTreeMap<u8, (u8, i64)> = BTreeMap::new();
+        let mut contents = std::collections::BTreeSet::new();
+        let name = |path: u8| format!("/m/{path}");
+        let made = |number: u8| content(number.into(), vec![f32::from(number), 0.0], vec![number]);
+        let mut newest = 0;
+        for step in steps {
+            let change = match &step {
+                Step::Insert { path, content } => insert(&name(*path), made(*content)),
+                Step::Known { path, content } => Change::InsertKnown {
+                    path: name(*path).into(),
+                    stat: FileStat::default(),
+                    digest: made(*content).digest,
+                },
+                Step::Rename { from, to } => {
+                    let Some((_, id)) = model.get(from) else { continue };
+                    Change::Rename { id: ImageId(*id), path: name(*to).into(), stat: FileStat::default() }
+                }
+                Step::Remove { path } => {
+                    let Some((_, id)) = model.get(path) else { continue };
+                    Change::Remove { id: ImageId(*id) }
+                }
+                Step::Fail { path } => Change::Failure {
+                    path: name(*path).into(),
+                    stat: FileStat::default(),
+                    stage: "decode".to_owned(),
+                    reason: "broken".to_owned(),
+                    digest: Some([1; 32]),
+                },
+                Step::Touch { path } => Change::Touch {
+                    path: name(*path).into(),
+                    stat: FileStat { size: 1, mtime_ns: 2 },
+                },
+                Step::End => {
+                    writer.finish_run(&serde_json::Value::Null, true).unwrap();
+                    contents = model.values().map(|(content, _)| *content).collect();
+                    continue;
+                }
+            };
+            let applied = writer.apply(&[change]).is_ok();
+            match step {
+                Step::Insert { path, content } | Step::Known { path, content } => {
+                    let possible = matches!(step, Step::Insert { .. }) || contents.contains(&content);
+                    prop_assert_eq!(applied, possible);
+                    if applied {
+                        contents.insert(content);
+                        let Some(KnownPath::Image(image)) = reader.by_path(Path::new(&name(path))).unwrap() else {
+                            panic!("it was inserted");
+                        };
+                        prop_assert!(image.id.0 > newest, "a number was used twice");
+                        newest = image.id.0;
+                        model.insert(path, (content, image.id.0));
+                    }
+                }
+                Step::Rename { from, to } if from != to => {
+                    let moved = model.remove(&from).unwrap();
+                    model.insert(to, moved);
+                }
+                Step::Remove { path } | Step::Fail { path } => {
+                    model.remove(&path);
+                }
+                Step::Touch { path } => prop_assert_eq!(applied, model.contains_key(&path)),
+                _ => {}
+            }
+            let stored: Vec<(PathBuf, u64, i64)> = reader
+                .under(Path::new("/m"))
+                .unwrap()
+                .into_iter()
+                .map(|image| {
+                    let number = u64::from_le_bytes(image.digest[..8].try_into().unwrap());
+                    (image.path, number, image.id.0)
+                })
+                .collect();
+            let expected: Vec<(PathBuf, u64, i64)> = model
+                .iter()
+                .map(|(path, (content, id))| (name(*path).into(), u64::from(*content), *id))
+                .collect();
+            prop_assert_eq!(stored, expected);
+        }
+        prop_assert_eq!(Index::open(dir.path()).unwrap().len().unwrap(), model.len());
+    }
+}
