@@ -13,8 +13,9 @@ use crate::engine::{Encoded, Engine, EngineOptions, Worker, record_of};
 use crate::error::{Error, Result};
 use crate::indexing::{self, IndexOptions, Progress, Summary};
 
-/// The name under which an index keeps its encoder.
-const ENCODER_FILE: &str = "encoder.onnx";
+/// An index keeps its encoder as `encoder-FINGERPRINT.onnx`: by name, so that a crash between
+/// the two never leaves codes beside another encoder's file.
+const KEPT_ENCODER: (&str, &str) = ("encoder-", ".onnx");
 
 /// The folder inside an index in which a re-encoded index grows until it is complete.
 const REENCODE_FOLDER: &str = "reencode";
@@ -91,7 +92,7 @@ impl Library {
         let index = Index::open(dir)?;
         let file = match options.encoder {
             Some(file) => file,
-            None => kept_encoder(dir)?,
+            None => kept_encoder(dir, &index.encoder().fingerprint)?,
         };
         file.require_codes()?;
         index.check_encoder(&record_of(file.info()))?;
@@ -239,8 +240,8 @@ impl Library {
         };
         file.require_codes()?;
         // Held so that nobody writes to the old index meanwhile.
-        let lock = Writer::open_existing(dir)?;
-        let paths = lock.reader()?.paths()?;
+        let mut old = Writer::open_existing(dir)?;
+        let paths = old.reader()?.paths()?;
         let aside = dir.join(REENCODE_FOLDER);
         remove_folder(&aside)?;
         let engine = Engine::new(file, options.engine)?;
@@ -256,14 +257,12 @@ impl Library {
         }
         let summary =
             indexing::run_listed(&mut writer, &engine, present, index_options, stop, progress)?;
-        if !summary.interrupted {
-            keep_encoder(&aside, engine.file())?;
-            let encoder = aside.join(ENCODER_FILE);
-            lock.replace_with(writer)?;
-            fs::rename(&encoder, dir.join(ENCODER_FILE))
-                .map_err(|source| Error::io("replace", &dir.join(ENCODER_FILE), source))?;
-        } else {
+        if summary.interrupted {
             drop(writer);
+        } else {
+            keep_encoder(dir, engine.file())?;
+            old.replace_with(writer)?;
+            forget_encoders(dir, &engine.file().info().fingerprint)?;
         }
         remove_folder(&aside)?;
         Ok(summary)
@@ -351,8 +350,8 @@ impl Library {
 /// # Errors
 ///
 /// Where it cannot be read or breaks the contract.
-pub(crate) fn kept_encoder(dir: &Path) -> Result<EncoderFile> {
-    let path = dir.join(ENCODER_FILE);
+pub(crate) fn kept_encoder(dir: &Path, fingerprint: &str) -> Result<EncoderFile> {
+    let path = kept_encoder_path(dir, fingerprint);
     if path.exists() {
         Ok(EncoderFile::from_path(&path)?)
     } else {
@@ -361,19 +360,40 @@ pub(crate) fn kept_encoder(dir: &Path) -> Result<EncoderFile> {
     }
 }
 
+fn kept_encoder_path(dir: &Path, fingerprint: &str) -> PathBuf {
+    let (start, end) = KEPT_ENCODER;
+    dir.join(format!("{start}{fingerprint}{end}"))
+}
+
 /// Keeps a copy of the encoder beside the codes that it made, so that an index stays usable
 /// whatever becomes of the file that was given, or of the built-in encoder in a later version.
 fn keep_encoder(dir: &Path, file: &EncoderFile) -> Result<()> {
-    let path = dir.join(ENCODER_FILE);
+    let path = kept_encoder_path(dir, &file.info().fingerprint);
     if path.exists() {
         return Ok(());
     }
-    let aside = dir.join(format!("{ENCODER_FILE}.new"));
+    let aside = path.with_extension("new");
     fs::write(&aside, file.bytes()).map_err(|source| Error::io("write", &aside, source))?;
     fs::File::open(&aside)
         .and_then(|written| written.sync_all())
         .map_err(|source| Error::io("write", &aside, source))?;
     fs::rename(&aside, &path).map_err(|source| Error::io("write", &path, source))
+}
+
+/// Removes the kept encoders but for one.
+fn forget_encoders(dir: &Path, but: &str) -> Result<()> {
+    let kept = kept_encoder_path(dir, but);
+    let (start, end) = KEPT_ENCODER;
+    let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
+    for entry in listed {
+        let entry = entry.map_err(|source| Error::io("list", dir, source))?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        if name.starts_with(start) && name.ends_with(end) && path != kept {
+            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_folder(path: &Path) -> Result<()> {

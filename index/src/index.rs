@@ -70,7 +70,9 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// What the database says, as codes are loaded.
+    /// What the database says, as codes are loaded;
+    /// [`Error::EncoderMismatch`](crate::Error::EncoderMismatch) where they were replaced by
+    /// another encoder's since it was opened: [`Index::refresh`] shows those.
     pub fn len(&self) -> Result<usize> {
         Ok(self.vectors()?.len())
     }
@@ -142,9 +144,16 @@ impl Index {
         self.reader().try_clone()
     }
 
-    /// Shows what was committed since.
-    pub fn refresh(&mut self) {
+    /// Shows what was committed since, codes of another encoder included.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn refresh(&mut self) -> Result<()> {
+        let encoder = self.reader().encoder()?;
+        self.encoder = encoder;
         self.vectors = OnceLock::new();
+        Ok(())
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {
@@ -157,11 +166,16 @@ impl Index {
             return Ok(vectors);
         }
         let reader = self.reader();
-        let vectors =
-            Vectors::load(&reader.connection, &self.encoder).map_err(|error| match error {
-                LoadError::Database(source) => reader.fail(source),
-                LoadError::Corrupt(what) => reader.corrupt(what),
-            })?;
+        // One snapshot of the database for both: the encoder may have been replaced since.
+        let snapshot = reader
+            .connection
+            .unchecked_transaction()
+            .map_err(|source| reader.fail(source))?;
+        self.check_encoder(&reader.encoder()?)?;
+        let vectors = Vectors::load(&snapshot, &self.encoder).map_err(|error| match error {
+            LoadError::Database(source) => reader.fail(source),
+            LoadError::Corrupt(what) => reader.corrupt(what),
+        })?;
         Ok(self.vectors.get_or_init(|| vectors))
     }
 }

@@ -53,11 +53,13 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] where the index does not say.
+    /// [`Error::NoIndex`] where whoever made the database got no further than that.
     pub fn encoder(&self) -> Result<EncoderRecord> {
         encoder_of(&self.connection)
             .map_err(|source| self.fail(source))?
-            .ok_or_else(|| self.corrupt("it does not say which encoder made it"))
+            .ok_or_else(|| Error::NoIndex {
+                dir: self.dir.clone(),
+            })
     }
 
     /// What is stored under a path.

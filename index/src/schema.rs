@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
+use crate::lock::Lock;
 
 /// The database's name inside an index.
 pub(crate) const DATABASE_FILE: &str = "imgsearch.sqlite";
@@ -101,6 +102,9 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
     configure(&connection).map_err(fail)?;
     let format = format_of(&connection).map_err(fail)?;
     check_format(dir, format)?;
+    if format == 0 {
+        check_blank(dir, &connection)?;
+    }
     connection
         .pragma_update(None, "journal_mode", "wal")
         .map_err(fail)?;
@@ -108,11 +112,12 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
     connection
         .pragma_update(None, "synchronous", "full")
         .map_err(fail)?;
-    for step in usize::try_from(format).unwrap_or(0)..MIGRATIONS.len() {
+    let done = usize::try_from(format).unwrap_or(0);
+    for (step, migration) in (1i64..).zip(MIGRATIONS).skip(done) {
         let transaction = connection.transaction().map_err(fail)?;
-        transaction.execute_batch(MIGRATIONS[step]).map_err(fail)?;
+        transaction.execute_batch(migration).map_err(fail)?;
         transaction
-            .pragma_update(None, "user_version", step as i64 + 1)
+            .pragma_update(None, "user_version", step)
             .map_err(fail)?;
         transaction
             .pragma_update(None, "application_id", APPLICATION_ID)
@@ -141,7 +146,7 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
         // is all there is.
         Err(error) if cannot_open(&error) => {
             let connection = Connection::open_with_flags(
-                immutable_uri(&path),
+                uri(&path) + "?immutable=1",
                 plain | OpenFlags::SQLITE_OPEN_URI,
             )
             .map_err(fail)?;
@@ -152,10 +157,18 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
     };
     configure(&connection).map_err(fail)?;
     check_format(dir, format)?;
+    if format == 0 {
+        // Whoever made the file got no further.
+        check_blank(dir, &connection)?;
+        return Err(Error::NoIndex {
+            dir: dir.to_owned(),
+        });
+    }
     if format < FORMAT_VERSION {
-        // An older format is brought up to date by whoever may write; a reader asks for that.
         drop(connection);
+        let lock = Lock::take(dir)?;
         drop(open_writable(dir)?);
+        drop(lock);
         return open_readable(dir);
     }
     Ok(connection)
@@ -166,8 +179,8 @@ fn cannot_open(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
-/// The database as a URI, with what would end the path in it escaped.
-fn immutable_uri(path: &Path) -> String {
+/// A database's path as a URI, with what would end the path in it escaped.
+pub(crate) fn uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -177,7 +190,7 @@ fn immutable_uri(path: &Path) -> String {
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
-    uri + "?immutable=1"
+    uri
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -189,6 +202,20 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Refuses a database without a format that holds tables: it is somebody else's.
+fn check_blank(dir: &Path, connection: &Connection) -> Result<()> {
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
+        .map_err(|source| Error::database(dir, source))?;
+    if tables > 0 {
+        return Err(Error::Corrupt {
+            dir: dir.to_owned(),
+            what: format!("{DATABASE_FILE} is a database of another program"),
+        });
+    }
+    Ok(())
 }
 
 fn check_format(dir: &Path, found: i64) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::*;
 
 fn encoder(code_len: usize, bits: usize) -> EncoderRecord {
     EncoderRecord {
-        fingerprint: "f".to_owned(),
+        fingerprint: format!("{code_len}-{bits}"),
         name: "test".to_owned(),
         code_len,
         bits,
@@ -217,7 +217,7 @@ fn another_encoder_and_another_writer_are_refused_and_readers_go_on() {
         3,
         "a view does not change under its reader"
     );
-    index.refresh();
+    index.refresh().unwrap();
     assert_eq!(index.len().unwrap(), 4);
 }
 
@@ -333,14 +333,97 @@ fn an_index_takes_the_place_of_another_whole() {
     let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     filled(old.path(), 5, 4, 16);
     filled(new.path(), 2, 6, 24);
-    let reading = Index::open(old.path()).unwrap();
-    assert_eq!(reading.len().unwrap(), 5);
-    let keeper = Writer::open_existing(old.path()).unwrap();
-    keeper
-        .replace_with(Writer::open_existing(new.path()).unwrap())
+    let mut writer = Writer::open_existing(old.path()).unwrap();
+    let failed = |path: &str| Change::Failure {
+        path: path.into(),
+        stat: FileStat::default(),
+        stage: "read".to_owned(),
+        reason: "gone".to_owned(),
+        digest: None,
+    };
+    writer.apply(&[failed("/elsewhere")]).unwrap();
+    let mut other = Writer::open_existing(new.path()).unwrap();
+    // One path of the old index with another content, and one that is new.
+    let moved = other.reader().unwrap().paths().unwrap()[1].clone();
+    other
+        .apply(&[
+            insert(
+                moved.to_str().unwrap(),
+                content(77, vec![0.5; 6], vec![1, 2, 3]),
+            ),
+            insert("/new", content(78, vec![0.25; 6], vec![0, 0, 3])),
+            failed("/failed"),
+        ])
         .unwrap();
-    let index = Index::open(old.path()).unwrap();
-    assert_eq!((index.len().unwrap(), index.encoder().code_len), (2, 6));
+
+    let mut reading = Index::open(old.path()).unwrap();
+    assert_eq!(reading.len().unwrap(), 5);
+    let late = Index::open(old.path()).unwrap();
+    let ids = |index: &Index| -> BTreeMap<PathBuf, ImageId> {
+        let images = index.to_reader().unwrap().under(Path::new("/")).unwrap();
+        images
+            .into_iter()
+            .map(|image| (image.path, image.id))
+            .collect()
+    };
+    let before = ids(&reading);
+    writer.replace_with(other).unwrap();
+    assert_eq!(writer.encoder().code_len, 6);
+
+    // What was loaded goes on; what was opened and not loaded is refused rather than mixed up.
+    assert_eq!(reading.nearest(&[0.0; 4], 9).unwrap().len(), 5);
+    assert!(matches!(late.len(), Err(Error::EncoderMismatch { .. })));
+    reading.refresh().unwrap();
+    assert_eq!((reading.len().unwrap(), reading.encoder().code_len), (3, 6));
+    let after = ids(&reading);
+    assert_eq!(after.len(), 3);
+    let stays = before
+        .keys()
+        .find(|path| after.contains_key(*path) && **path != moved);
+    let stays = stays.unwrap();
+    assert_eq!(after[stays], before[stays], "the same image keeps its id");
+    let highest = *before.values().max().unwrap();
+    assert!(after[&moved] > highest, "an id names one content for good");
+    assert!(after[Path::new("/new")] > highest);
+    let found = reading.nearest(&[0.5; 6], 1).unwrap();
+    assert_eq!((found[0].id, found[0].distance), (after[&moved], 0.0));
+    let failures = reading.to_reader().unwrap().failures().unwrap();
+    let failures: Vec<_> = failures
+        .iter()
+        .map(|failure| failure.path.clone())
+        .collect();
+    assert_eq!(failures, [Path::new("/elsewhere"), Path::new("/failed")]);
+}
+
+#[test]
+fn a_database_that_was_only_begun_is_no_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("imgsearch.sqlite");
+    std::fs::write(&database, "").unwrap();
+    let no_index = |dir: &Path| {
+        for error in [
+            Index::open(dir).unwrap_err(),
+            Writer::open_existing(dir).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::NoIndex { .. }), "{error}");
+        }
+    };
+    no_index(dir.path());
+    drop(crate::schema::open_writable(dir.path()).unwrap());
+    no_index(dir.path());
+    // Indexing goes on from there.
+    filled(dir.path(), 1, 4, 16);
+
+    let other = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(other.path().join("imgsearch.sqlite")).unwrap();
+    connection.execute("CREATE TABLE notes (text)", ()).unwrap();
+    drop(connection);
+    for error in [
+        Index::open(other.path()).unwrap_err(),
+        Writer::open(other.path(), &encoder(4, 16)).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("of another program"), "{error}");
+    }
 }
 
 #[derive(Debug, Clone)]

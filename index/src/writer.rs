@@ -51,7 +51,8 @@ impl Writer {
     ///
     /// [`Error::NoIndex`] where there is none, [`Error::Locked`] where another process writes.
     pub fn open_existing(dir: &Path) -> Result<Self> {
-        drop(schema::open_readable(dir)?);
+        // Before anything is made: a folder without an index gets no lock.
+        Reader::open(dir)?.encoder()?;
         let lock = Lock::take(dir)?;
         let connection = schema::open_writable(dir)?;
         Self::assemble(dir, connection, lock)
@@ -221,35 +222,72 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts another index in the place of this one, in one step: readers see the one or the
-    /// other. What is open goes on with what it opened.
+    /// Puts the images and the encoder of another index in the place of this one's, in one
+    /// transaction: readers see the one or the other. An image whose path and content stay keeps
+    /// its id, and failures that the other does not know of are kept.
     ///
     /// # Errors
     ///
-    /// What the database and the file system say; this index is kept then.
-    pub fn replace_with(self, other: Self) -> Result<()> {
+    /// What the database says; this index is kept as it was then.
+    pub fn replace_with(&mut self, other: Self) -> Result<()> {
         let from = schema::database_path(&other.dir);
-        let to = schema::database_path(&self.dir);
-        // Both logs go into their databases, so that one file is the whole index.
-        for writer in [&self, &other] {
-            writer
-                .connection
-                .pragma_update(None, "journal_mode", "delete")
-                .map_err(|source| Error::database(&writer.dir, source))?;
-        }
-        let Self {
-            connection, reader, ..
-        } = other;
-        drop((connection, reader));
-        let Self {
-            connection,
-            reader,
-            _lock,
-            ..
-        } = self;
-        drop((connection, reader));
-        fs::rename(&from, &to).map_err(|source| Error::io("replace", &to, source))
+        drop(other);
+        let dir = self.dir.clone();
+        let fail = |source| Error::database(&dir, source);
+        self.connection
+            .execute("ATTACH DATABASE ?1 AS new", [schema::uri(&from)])
+            .map_err(fail)?;
+        let replaced = replace(&mut self.connection).map_err(fail);
+        self.connection
+            .execute("DETACH DATABASE new", ())
+            .map_err(fail)?;
+        replaced?;
+        self.encoder = self.reader.encoder()?;
+        Ok(())
     }
+}
+
+fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "
+        DELETE FROM encoder;
+        INSERT INTO encoder SELECT * FROM new.encoder;
+
+        INSERT INTO contents (digest, width, height, format, taken, damage, code, hash)
+            SELECT digest, width, height, format, taken, damage, code, hash FROM new.contents
+            WHERE true
+            ON CONFLICT (digest) DO UPDATE SET
+                width = excluded.width, height = excluded.height, format = excluded.format,
+                taken = excluded.taken, damage = excluded.damage,
+                code = excluded.code, hash = excluded.hash;
+
+        CREATE TEMP TABLE wanted AS
+            SELECT n.id, n.path, n.size, n.mtime_ns, c.id AS content
+            FROM new.images n
+            JOIN new.contents nc ON nc.id = n.content
+            JOIN contents c ON c.digest = nc.digest;
+        CREATE UNIQUE INDEX temp.wanted_by_path ON wanted (path);
+        DELETE FROM images WHERE NOT EXISTS
+            (SELECT 1 FROM wanted w WHERE w.path = images.path AND w.content = images.content);
+        UPDATE images SET size = w.size, mtime_ns = w.mtime_ns
+            FROM wanted w WHERE w.path = images.path;
+        INSERT INTO images (path, size, mtime_ns, content)
+            SELECT path, size, mtime_ns, content FROM wanted w
+            WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.path = w.path)
+            ORDER BY w.id;
+        DROP TABLE wanted;
+        DELETE FROM contents WHERE NOT EXISTS
+            (SELECT 1 FROM images WHERE images.content = contents.id);
+
+        DELETE FROM failures WHERE path IN (SELECT path FROM images);
+        INSERT OR REPLACE INTO failures SELECT * FROM new.failures;
+        INSERT INTO runs (started, ended, completed, counts)
+            SELECT started, ended, completed, counts FROM new.runs ORDER BY id;
+        UPDATE generation SET number = number + 1;
+        ",
+    )?;
+    transaction.commit()
 }
 
 /// Refuses an encoder that did not make the index.

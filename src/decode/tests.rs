@@ -369,16 +369,20 @@ fn bombs_are_refused_before_they_are_decoded() {
     ));
     let bomb = png_bomb(3000);
     assert!(bomb.len() < 40_000);
-    let mut limits = Limits::default();
-    limits.max_pixels = 1_000_000;
+    let limits = Limits {
+        max_pixels: 1_000_000,
+        ..Limits::default()
+    };
     let mut out = vec![0; 32 * 32 * 3];
     let refused = Decoder::new(limits).decode_into(&bomb, &GEOMETRY, &mut out);
     assert!(
         matches!(refused, Err(DecodeError::TooManyPixels { .. })),
         "{refused:?}"
     );
-    let mut limits = Limits::default();
-    limits.max_memory = 1 << 20;
+    let limits = Limits {
+        max_memory: 1 << 20,
+        ..Limits::default()
+    };
     let refused = Decoder::new(limits).decode_into(&bomb, &GEOMETRY, &mut out);
     assert!(
         matches!(refused, Err(DecodeError::TooMuchMemory { .. })),
