@@ -7,7 +7,7 @@ use crate::decode::DecodeError;
 /// What can go wrong between photographs and answers.
 ///
 /// A photograph that cannot be read or decoded while indexing is not an error
-/// but data (see [`crate::Failure`]): the run goes on without it. It is an error where a
+/// but data (see [`Failure`](imgsearch_index::Failure)): the run goes on without it. It is an error where a
 /// caller asked for that one image, as a query does.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

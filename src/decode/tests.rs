@@ -3,7 +3,8 @@
 use std::io::Cursor;
 use std::path::PathBuf;
 
-use image::{DynamicImage, GenericImage, ImageFormat, Rgba, RgbaImage};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, GenericImage, ImageEncoder, ImageFormat, Rgba, RgbaImage};
 
 use super::*;
 
@@ -198,9 +199,9 @@ fn the_eight_orientations_show_the_same_picture() {
         upright.fliph(),
         upright.rotate180(),
         upright.flipv(),
-        upright.rotate270().fliph(),
-        upright.rotate270(),
         upright.rotate90().fliph(),
+        upright.rotate270(),
+        upright.rotate270().fliph(),
         upright.rotate90(),
     ];
     let mut first: Option<Vec<u8>> = None;
@@ -353,8 +354,14 @@ fn jpeg_header(width: u16, height: u16) -> Vec<u8> {
 
 /// A PNG of one colour, tiny as a file.
 fn png_bomb(side: u32) -> Vec<u8> {
-    let image = image::GrayImage::new(side, side);
-    encoded(&DynamicImage::ImageLuma8(image), ImageFormat::Png)
+    let mut out = Vec::new();
+    let encoder =
+        PngEncoder::new_with_quality(&mut out, CompressionType::Best, FilterType::NoFilter);
+    let black = vec![0; (side * side) as usize];
+    encoder
+        .write_image(&black, side, side, image::ExtendedColorType::L8)
+        .unwrap();
+    out
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_file_without_permission_is_reported_and_what_is_stored_of_it_stays() {
     place.index();
     let cat = place.photo("cat.jpg");
     fs::write(&cat, "changed meanwhile").unwrap();
-    fs::set_permissions(&cat, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&cat, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&cat).is_ok() {
         eprintln!("this user may read everything, so there is nothing to refuse");
         return;
