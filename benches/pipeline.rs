@@ -183,7 +183,9 @@ fn query(photos: &Path, files: &[PathBuf], work: &Path) -> Result<(), Box<dyn st
     let bytes: u64 = std::fs::read_dir(&dir)?
         .map(|entry| Ok(entry?.metadata()?.len()))
         .sum::<Result<u64, std::io::Error>>()?;
-    let encoder = std::fs::metadata(dir.join("encoder.onnx"))?.len();
+    let encoder = imgsearch::onnx::EncoderFile::default_encoder()?
+        .bytes()
+        .len() as u64;
     println!();
     println!(
         "cold query of {} images, end to end: {:.0} ms (median of {QUERIES})",

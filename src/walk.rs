@@ -56,7 +56,7 @@ pub struct Walked {
     /// Folders and links that could not be read, with the reason. What is stored of the images
     /// below them is left alone.
     pub errors: Vec<(PathBuf, String)>,
-    /// The absolute roots that were walked.
+    /// The absolute paths that were walked, sorted, without those inside another.
     pub roots: Vec<PathBuf>,
 }
 
@@ -69,19 +69,31 @@ pub struct Walked {
 /// [`Walked::errors`].
 pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
     let mut walked = Walked::default();
-    for path in paths {
-        walked.roots.push(absolute(path)?);
-    }
-    walked.roots.sort();
-    walked.roots.dedup();
-
-    let roots = walked.roots.clone();
-    for root in &roots {
-        // A root inside another root is reached from there.
-        if roots.iter().any(|r| r != root && root.starts_with(r)) {
-            continue;
+    let mut named = paths
+        .iter()
+        .map(|path| absolute(path))
+        .collect::<Result<Vec<_>>>()?;
+    named.sort();
+    // Sorted, what lies in a folder follows it.
+    for path in named {
+        if !walked
+            .roots
+            .last()
+            .is_some_and(|last| path.starts_with(last))
+        {
+            walked.roots.push(path);
         }
-        walk_root(root, &roots, options, &mut walked)?;
+    }
+    let (folders, files): (Vec<_>, Vec<_>) =
+        walked.roots.iter().cloned().partition(|root| root.is_dir());
+    for file in files {
+        match fs::metadata(&file) {
+            Ok(metadata) => walked.add(look_at_file(file, &metadata)),
+            Err(error) => walked.add(Found::Error(file, error.to_string())),
+        }
+    }
+    for folder in &folders {
+        walk_folder(folder, &folders, options, &mut walked)?;
     }
     walked.candidates.sort_by(|a, b| a.path.cmp(&b.path));
     walked.candidates.dedup_by(|a, b| a.path == b.path);
@@ -141,7 +153,17 @@ enum Found {
     Error(PathBuf, String),
 }
 
-fn walk_root(
+impl Walked {
+    fn add(&mut self, found: Found) {
+        match found {
+            Found::Candidate(candidate) => self.candidates.push(candidate),
+            Found::Other(path) => self.others.push(path),
+            Found::Error(path, reason) => self.errors.push((path, reason)),
+        }
+    }
+}
+
+fn walk_folder(
     root: &Path,
     roots: &[PathBuf],
     options: &WalkOptions,
@@ -190,11 +212,7 @@ fn walk_root(
     });
     drop(sender);
     for found in receiver {
-        match found {
-            Found::Candidate(candidate) => walked.candidates.push(candidate),
-            Found::Other(path) => walked.others.push(path),
-            Found::Error(path, reason) => walked.errors.push((path, reason)),
-        }
+        walked.add(found);
     }
     Ok(())
 }
@@ -225,12 +243,15 @@ fn look_at(entry: ignore::DirEntry) -> Option<Found> {
         Ok(metadata) => metadata,
         Err(error) => return Some(Found::Error(entry.path().to_owned(), reason(&error))),
     };
-    let stat = stat_of(&metadata);
-    let path = entry.into_path();
+    Some(look_at_file(entry.into_path(), &metadata))
+}
+
+fn look_at_file(path: PathBuf, metadata: &Metadata) -> Found {
     if decode::has_image_extension(&path) || starts_like_an_image(&path) {
-        Some(Found::Candidate(Candidate { path, stat }))
+        let stat = stat_of(metadata);
+        Found::Candidate(Candidate { path, stat })
     } else {
-        Some(Found::Other(path))
+        Found::Other(path)
     }
 }
 

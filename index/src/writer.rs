@@ -18,8 +18,10 @@ use crate::types::{Change, Digest, EncoderRecord, FileStat, Image, NewContent};
 #[derive(Debug)]
 pub struct Writer {
     dir: PathBuf,
-    connection: Connection,
+    // Before the connection: whoever closes last folds the log into the database, and a reader
+    // may not.
     reader: Reader,
+    connection: Connection,
     encoder: EncoderRecord,
     run: Option<i64>,
     _lock: Lock,

@@ -64,12 +64,9 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
     }
     let mut missing = Vec::new();
     for root in &walked.roots {
-        for image in reader.under(root)? {
-            // A root inside another root would list an image twice.
-            if seen.insert(image.id) {
-                missing.push((image.id, image.path));
-            }
-        }
+        let rows = reader.under(root)?.into_iter();
+        let unseen = rows.filter(|image| !seen.contains(&image.id));
+        missing.extend(unseen.map(|image| (image.id, image.path)));
     }
     Ok(Plan {
         jobs,
@@ -160,17 +157,18 @@ impl Missing<'_> {
     }
 
     fn root_of(&self, path: &Path) -> Option<&Path> {
-        self.walked
-            .roots
-            .iter()
-            .map(PathBuf::as_path)
-            .find(|root| path.starts_with(root))
+        let roots = &self.walked.roots;
+        let after = roots.partition_point(|root| root.as_path() <= path);
+        let root = roots[..after].last()?;
+        path.starts_with(root).then_some(root)
     }
 
     fn shows_anything(&self, root: &Path) -> bool {
-        let under = |path: &Path| path.starts_with(root);
-        self.walked.candidates.iter().any(|c| under(&c.path))
-            || self.walked.others.iter().any(|path| under(path))
+        let walked = &self.walked.candidates;
+        let first = walked.partition_point(|candidate| candidate.path.as_path() < root);
+        walked
+            .get(first)
+            .is_some_and(|candidate| candidate.path.starts_with(root))
             || fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some())
     }
 }
