@@ -41,3 +41,8 @@ pub use imgsearch_onnx as onnx;
 pub use indexing::{IndexOptions, Outcome, Planned, Progress, Quiet, Summary};
 pub use library::{Library, Match, OpenOptions, default_dir};
 pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

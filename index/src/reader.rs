@@ -217,14 +217,18 @@ impl Reader {
             let count = self.one(sql, (), |row| row.get::<_, i64>(0))?;
             Ok(count.unwrap_or(0).unsigned_abs())
         };
-        let mut bytes = 0;
+        let (mut bytes, mut database_bytes) = (0, 0);
         let entries =
             std::fs::read_dir(&self.dir).map_err(|source| Error::io("list", &self.dir, source))?;
         for entry in entries {
-            let metadata = entry
-                .and_then(|entry| entry.metadata())
+            let (name, metadata) = entry
+                .and_then(|entry| Ok((entry.file_name(), entry.metadata()?)))
                 .map_err(|source| Error::io("list", &self.dir, source))?;
             bytes += metadata.len();
+            // The logs' names begin with the database's.
+            if name.to_string_lossy().starts_with(schema::DATABASE_FILE) {
+                database_bytes += metadata.len();
+            }
         }
         Ok(Stats {
             images: count("SELECT count(*) FROM images")?,
@@ -234,6 +238,7 @@ impl Reader {
             )?,
             failed: count("SELECT count(*) FROM failures")?,
             bytes,
+            database_bytes,
         })
     }
 

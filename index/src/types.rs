@@ -215,4 +215,6 @@ pub struct Stats {
     pub failed: u64,
     /// Bytes of all files in the index folder.
     pub bytes: u64,
+    /// Bytes of the database among them: what grows with the images.
+    pub database_bytes: u64,
 }

@@ -71,12 +71,12 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         "encoder   {} ({} numbers, {} bits, {})",
         encoder.name, encoder.code_len, encoder.bits, encoder.fingerprint
     )?;
-    let each = stats.bytes.checked_div(stats.images).unwrap_or(0);
     writeln!(
         out,
-        "on disk   {} ({} an image)",
+        "on disk   {}: {} of images, {} of encoder",
         bytes(stats.bytes),
-        bytes(each)
+        bytes(stats.database_bytes),
+        bytes(stats.bytes - stats.database_bytes)
     )?;
     let unusable = stats.damaged + stats.failed;
     if unusable > 0 {

@@ -190,6 +190,8 @@ fn status_and_encode_tell_what_there_is() {
     assert_eq!(status["last_run"]["completed"], true);
     let text = place.run(&["status"]).ended(0).stdout;
     assert!(text.contains("images    2"), "{text}");
+    let bytes = |name: &str| status["stats"][name].as_u64().unwrap();
+    assert!(bytes("database_bytes") > 0 && bytes("database_bytes") < bytes("bytes"));
 
     let encoded = place.run(&["encode", "photos/cat.jpg", "--json"]).ended(0);
     let encoded = &encoded.json_lines()[0];
