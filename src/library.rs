@@ -241,7 +241,10 @@ impl Library {
         file.require_codes()?;
         // Held so that nobody writes to the old index meanwhile.
         let mut old = Writer::open_existing(dir)?;
-        let paths = old.reader()?.paths()?;
+        let reader = old.reader()?;
+        let paths = reader.paths()?;
+        let roots = reader.last_run()?.map_or_else(Vec::new, |run| run.roots);
+        drop(reader);
         let aside = dir.join(REENCODE_FOLDER);
         remove_folder(&aside)?;
         let engine = Engine::new(file, options.engine)?;
@@ -255,8 +258,15 @@ impl Library {
                 gone.len()
             ));
         }
-        let summary =
-            indexing::run_listed(&mut writer, &engine, present, index_options, stop, progress)?;
+        let summary = indexing::run_listed(
+            &mut writer,
+            &engine,
+            present,
+            roots,
+            index_options,
+            stop,
+            progress,
+        )?;
         if summary.interrupted {
             drop(writer);
         } else {

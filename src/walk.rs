@@ -101,13 +101,16 @@ pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
     Ok(walked)
 }
 
-/// Files that are known by name, as if a walk had met them.
+/// Files that are known by name, as if a walk of `roots` had met them.
 ///
 /// # Errors
 ///
 /// Where a file cannot be looked at.
-pub(crate) fn listed(files: Vec<PathBuf>) -> Result<Walked> {
-    let mut walked = Walked::default();
+pub(crate) fn listed(files: Vec<PathBuf>, roots: Vec<PathBuf>) -> Result<Walked> {
+    let mut walked = Walked {
+        roots,
+        ..Walked::default()
+    };
     for path in files {
         let metadata = fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
         walked.candidates.push(Candidate {

@@ -284,8 +284,12 @@ fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
 
         DELETE FROM failures WHERE path IN (SELECT path FROM images);
         INSERT OR REPLACE INTO failures SELECT * FROM new.failures;
-        INSERT INTO runs (started, ended, completed, counts)
-            SELECT started, ended, completed, counts FROM new.runs ORDER BY id;
+        CREATE TEMP TABLE before AS SELECT coalesce(max(id), 0) AS newest FROM runs;
+        INSERT INTO runs (id, started, ended, completed, counts)
+            SELECT newest + id, started, ended, completed, counts FROM new.runs, before;
+        INSERT INTO run_roots (run, path)
+            SELECT newest + run, path FROM new.run_roots, before;
+        DROP TABLE before;
         UPDATE generation SET number = number + 1;
         ",
     )?;

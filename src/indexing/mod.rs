@@ -155,17 +155,19 @@ pub(crate) fn run(
     run_walked(writer, engine, &walked, options, stop, progress, started)
 }
 
-/// Indexes a list of files, wherever they lie, without walking.
+/// Indexes a list of files, wherever they lie, without walking. `roots` are what the next run
+/// walks where nothing else is said.
 pub(crate) fn run_listed(
     writer: &mut Writer,
     engine: &Engine,
     files: Vec<PathBuf>,
+    roots: Vec<PathBuf>,
     options: &IndexOptions,
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
-    let walked = walk::listed(files)?;
+    let walked = walk::listed(files, roots)?;
     run_walked(writer, engine, &walked, options, stop, progress, started)
 }
 

@@ -74,6 +74,9 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     assert_eq!(after[0]["stats"]["images"], before[0]["stats"]["images"]);
     assert_eq!(place.nearest(&place.photo("0-cat.jpg"), 1), ["0-cat.jpg"]);
     assert!(!place.index_dir().join("reencode").exists());
+    // What was walked before is walked again where nothing else is said.
+    let again = place.run(&["index", "--json"]).ended(0).summary();
+    assert_eq!(again["unchanged"], after[0]["stats"]["images"]);
 }
 
 #[test]
