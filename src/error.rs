@@ -47,6 +47,64 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The copy of its encoder that an index keeps cannot be used.
+    #[error(
+        "{} {wrong}: the index's copy of the encoder that made it, {name:?} ({fingerprint})\nGive that encoder once \
+         more: imgsearch index --encoder FILE\nOr encode all images again with another: imgsearch index --reencode",
+        path.display()
+    )]
+    KeptEncoder {
+        /// The copy.
+        path: PathBuf,
+        /// What is wrong with it, as a predicate: `is missing`.
+        wrong: String,
+        /// The encoder's name.
+        name: String,
+        /// The encoder's fingerprint.
+        fingerprint: String,
+    },
+
+    /// Stored images lie below a folder that is not there or empty.
+    #[error(
+        "{count} stored images lie under {}, which is missing or empty; is a disk not mounted?\nThe index is as it \
+         was. If they are gone for good: imgsearch remove {0}",
+        root.display()
+    )]
+    OutOfReach {
+        /// How many.
+        count: usize,
+        /// The folder.
+        root: PathBuf,
+    },
+
+    /// Stored images cannot be read, and would be lost to a new index.
+    #[error(
+        "{count} stored images cannot be encoded again, the first of them {}: {reason}\nThe index is as it was. Cure \
+         that and run it again, or forget them with: imgsearch remove PATH",
+        path.display()
+    )]
+    StoredUnreadable {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        path: PathBuf,
+        /// Why it cannot be read.
+        reason: String,
+    },
+
+    /// Stored images are missing that are to be kept, and nothing can be encoded of them.
+    #[error(
+        "the files of {count} stored images are missing, the first of them {}, and a new encoder can make nothing of \
+         them\nThe index is as it was. Without --keep-missing they are left out",
+        path.display()
+    )]
+    StoredMissing {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        path: PathBuf,
+    },
+
     /// A glob of files to leave out cannot be understood.
     #[error("the pattern {pattern:?} is not a valid glob: {reason}")]
     BadPattern {

@@ -29,8 +29,10 @@ mod error;
 pub mod eval;
 pub mod extract;
 mod indexing;
+mod kept;
 pub mod labelled;
 mod library;
+mod reencode;
 pub mod train;
 mod walk;
 

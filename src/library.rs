@@ -1,24 +1,20 @@
 //! The front door: a library of images, opened in a folder, indexed and asked.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
-use imgsearch_index::{ImageId, Index, Query, RankBy, SearchParams, Writer};
+use imgsearch_index::{ImageId, Index, Query, RankBy, Reader, SearchParams, Writer};
 use imgsearch_onnx::EncoderFile;
 
 use crate::engine::{Encoded, Engine, EngineOptions, Worker, record_of};
 use crate::error::{Error, Result};
 use crate::indexing::{self, IndexOptions, Progress, Summary};
-
-/// An index keeps its encoder as `encoder-FINGERPRINT.onnx`: by name, so that a crash between
-/// the two never leaves codes beside another encoder's file.
-const KEPT_ENCODER: (&str, &str) = ("encoder-", ".onnx");
-
-/// The folder inside an index in which a re-encoded index grows until it is complete.
-const REENCODE_FOLDER: &str = "reencode";
+use crate::kept;
+use crate::reencode;
+use crate::walk;
 
 /// One answer to a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +88,7 @@ impl Library {
         let index = Index::open(dir)?;
         let file = match options.encoder {
             Some(file) => file,
-            None => kept_encoder(dir, &index.encoder().fingerprint)?,
+            None => kept::kept(dir, index.encoder())?,
         };
         file.require_codes()?;
         index.check_encoder(&record_of(file.info()))?;
@@ -115,8 +111,15 @@ impl Library {
     /// As [`Library::open_with`], but for a missing index.
     pub fn open_or_create_with(dir: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
         let dir = dir.as_ref();
-        if Index::exists(dir) {
-            return Self::open_with(dir, options);
+        let given = options.encoder.as_ref().map(EncoderFile::info);
+        match Index::open(dir) {
+            // Where no image is stored yet, nothing depends on the encoder that was first meant.
+            Ok(index)
+                if given.is_some_and(|info| info.fingerprint != index.encoder().fingerprint)
+                    && !Reader::open(dir)?.holds_images()? => {}
+            Ok(_) => return Self::open_with(dir, options),
+            Err(imgsearch_index::Error::NoIndex { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         let file = match options.encoder {
             Some(file) => file,
@@ -209,23 +212,35 @@ impl Library {
         progress: &dyn Progress,
         stop: &AtomicBool,
     ) -> Result<Summary> {
-        // Fails before anything is created where the encoder cannot run.
-        let record = self.engine()?.record();
-        let mut writer = Writer::open(&self.dir, &record)?;
-        keep_encoder(&self.dir, &self.file)?;
-        let summary = indexing::run(&mut writer, self.engine()?, paths, options, stop, progress);
+        // What can fail before anything is created does.
+        let engine = self.engine()?;
+        walk::check(paths, &options.walk)?;
+        let mut writer = Writer::open(&self.dir, &engine.record())?;
+        kept::keep(&self.dir, &self.file)?;
+        kept::forget_others(&self.dir, &self.file.info().fingerprint)?;
+        let started = Instant::now();
+        let walked = walk::walk(paths, &options.walk)?;
+        let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress).map(
+            |mut summary| {
+                summary.seconds = started.elapsed().as_secs_f64();
+                summary
+            },
+        );
         drop(writer);
         self.index = Some(Index::open(&self.dir)?);
         summary
     }
 
-    /// Encodes every stored image again with this library's encoder, which may be another than
-    /// the index's own. The old index serves until the new one is complete; an interrupted or
-    /// failed run leaves it as it was.
+    /// Encodes every stored image again with the encoder of `options`, or the built-in one. The
+    /// old index serves until the new one is complete; an interrupted or failed run leaves it as
+    /// it was, and the next with the same encoder goes on from what was done.
     ///
     /// # Errors
     ///
-    /// As [`Library::index`].
+    /// As [`Library::index`]; and where stored images would be dropped that are only out of
+    /// reach: below a folder that is missing or empty, or unreadable ([`Error::OutOfReach`],
+    /// [`Error::StoredUnreadable`]), or missing where they were to be kept
+    /// ([`Error::StoredMissing`]).
     pub fn reencode(
         dir: impl AsRef<Path>,
         options: OpenOptions,
@@ -234,48 +249,19 @@ impl Library {
         stop: &AtomicBool,
     ) -> Result<Summary> {
         let dir = dir.as_ref();
+        Index::open(dir)?;
         let file = match options.encoder {
             Some(file) => file,
             None => EncoderFile::default_encoder()?,
         };
         file.require_codes()?;
-        // Held so that nobody writes to the old index meanwhile.
-        let mut old = Writer::open_existing(dir)?;
-        let reader = old.reader()?;
-        let paths = reader.paths()?;
-        let roots = reader.last_run()?.map_or_else(Vec::new, |run| run.roots);
-        drop(reader);
-        let aside = dir.join(REENCODE_FOLDER);
-        remove_folder(&aside)?;
         let engine = Engine::new(file, options.engine)?;
-        let mut writer = Writer::open(&aside, &engine.record())?;
-        let (present, gone): (Vec<_>, Vec<_>) = paths
-            .into_iter()
-            .partition(|path| path.symlink_metadata().is_ok());
-        if !gone.is_empty() {
-            progress.note(&format!(
-                "{} stored images are no longer there and are left out",
-                gone.len()
-            ));
-        }
-        let summary = indexing::run_listed(
-            &mut writer,
-            &engine,
-            present,
-            roots,
-            index_options,
-            stop,
-            progress,
-        )?;
-        if summary.interrupted {
-            drop(writer);
-        } else {
-            keep_encoder(dir, engine.file())?;
-            old.replace_with(writer)?;
-            forget_encoders(dir, &engine.file().info().fingerprint)?;
-        }
-        remove_folder(&aside)?;
-        Ok(summary)
+        reencode::run(dir, &engine, index_options, progress, stop)
+    }
+
+    /// Whether [`Library::reencode`] was begun in `dir` and did not come to its end.
+    pub fn reencoding_begun(dir: impl AsRef<Path>) -> bool {
+        reencode::begun(dir.as_ref())
     }
 
     /// The `k` images most like the image file at `path`, best first.
@@ -352,66 +338,6 @@ impl Library {
             removed += writer.remove_under(&lexically_absolute(path)?)?;
         }
         Ok(removed)
-    }
-}
-
-/// The encoder that the index in `dir` keeps.
-///
-/// # Errors
-///
-/// Where it cannot be read or breaks the contract.
-pub(crate) fn kept_encoder(dir: &Path, fingerprint: &str) -> Result<EncoderFile> {
-    let path = kept_encoder_path(dir, fingerprint);
-    if path.exists() {
-        Ok(EncoderFile::from_path(&path)?)
-    } else {
-        // An index whose encoder was deleted: where the built-in one made it, all is well.
-        Ok(EncoderFile::default_encoder()?)
-    }
-}
-
-fn kept_encoder_path(dir: &Path, fingerprint: &str) -> PathBuf {
-    let (start, end) = KEPT_ENCODER;
-    dir.join(format!("{start}{fingerprint}{end}"))
-}
-
-/// Keeps a copy of the encoder beside the codes that it made, so that an index stays usable
-/// whatever becomes of the file that was given, or of the built-in encoder in a later version.
-fn keep_encoder(dir: &Path, file: &EncoderFile) -> Result<()> {
-    let path = kept_encoder_path(dir, &file.info().fingerprint);
-    if path.exists() {
-        return Ok(());
-    }
-    let aside = path.with_extension("new");
-    fs::write(&aside, file.bytes()).map_err(|source| Error::io("write", &aside, source))?;
-    fs::File::open(&aside)
-        .and_then(|written| written.sync_all())
-        .map_err(|source| Error::io("write", &aside, source))?;
-    fs::rename(&aside, &path).map_err(|source| Error::io("write", &path, source))
-}
-
-/// Removes the kept encoders but for one.
-fn forget_encoders(dir: &Path, but: &str) -> Result<()> {
-    let kept = kept_encoder_path(dir, but);
-    let (start, end) = KEPT_ENCODER;
-    let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
-    for entry in listed {
-        let entry = entry.map_err(|source| Error::io("list", dir, source))?;
-        let (name, path) = (entry.file_name(), entry.path());
-        let name = name.to_string_lossy();
-        if name.starts_with(start) && name.ends_with(end) && path != kept {
-            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
-        }
-    }
-    Ok(())
-}
-
-fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("remove", path, source))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use imgsearch_onnx::EncoderFile;
 use imgsearch_onnx::train::{
-    EpochReport, Head, Identity, Metric, TrainOptions as HeadOptions, TrainingSet,
+    EpochReport, Identity, LEAST_PHOTOGRAPHS, Metric, TrainOptions as HeadOptions, TrainingSet,
     neighbourhood_preservation,
 };
 use serde::Serialize;
@@ -24,8 +24,12 @@ pub const DEFAULT_VIEWS: usize = 2;
 /// One photograph in so many is held out of the training and judges it.
 const HELD_OUT: usize = 10;
 
-/// How many of the nearest neighbours by features count for the preservation measure.
+/// How many of the nearest neighbours by features count for the preservation measure, where there
+/// are photographs enough.
 pub const NEIGHBOURS: usize = 10;
+
+/// One photograph in so many may count as a neighbour: of a few photographs all are near.
+const LEAST_CROWD: usize = 5;
 
 /// How training is done.
 #[derive(Debug, Clone)]
@@ -64,8 +68,8 @@ pub trait TrainProgress {
     fn epoch(&mut self, _report: &EpochReport) {}
 }
 
-/// How well neighbourhoods are kept: the share of each held-out photograph's [`NEIGHBOURS`]
-/// nearest by features that are among as many nearest by the code, or by the hash.
+/// How well neighbourhoods are kept: the share of each held-out photograph's nearest by features,
+/// among all photographs, that are among as many nearest by the code, or by the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Preservation {
@@ -85,6 +89,9 @@ pub struct Trained {
     pub photographs: usize,
     /// Photographs held out.
     pub held_out: usize,
+    /// How many nearest of each held-out photograph were compared: [`NEIGHBOURS`], or fewer where
+    /// there are few photographs.
+    pub neighbours: usize,
     /// The encoder whose features were trained on, judged by the held-out photographs; none for
     /// a bare trunk.
     pub before: Option<Preservation>,
@@ -108,6 +115,8 @@ pub fn train(
     stop: &AtomicBool,
     progress: &mut dyn TrainProgress,
 ) -> Result<Trained> {
+    // Before the work, not after it.
+    require_enough(paths.len(), "were found", options)?;
     let started = std::time::Instant::now();
     let extract_options = ExtractOptions {
         views: options.views,
@@ -120,21 +129,20 @@ pub fn train(
         progress.failed(path, reason);
     }
     let extract_seconds = started.elapsed().as_secs_f64();
-    if all.paths.len() < HELD_OUT * 2 {
-        return Err(Error::TooFewImages(format!(
-            "{} photographs could be used, and training needs at least {}; a hundred is a start, thousands are \
-             better",
-            all.paths.len(),
-            HELD_OUT * 2
-        )));
-    }
-    let judges = split_off_judges(&mut all);
+    let n = all.paths.len();
+    require_enough(n, "could be used", options)?;
+    let trained_on = judges_last(&mut all);
+    let d = all.feature_len;
 
     let started = std::time::Instant::now();
     let set = TrainingSet {
-        clean: &all.features,
-        views: all.views.iter().map(Vec::as_slice).collect(),
-        d: all.feature_len,
+        clean: &all.features[..trained_on * d],
+        views: all
+            .views
+            .iter()
+            .map(|view| &view[..trained_on * d])
+            .collect(),
+        d,
         metric: Metric::of(engine.file())?,
     };
     let head = imgsearch_onnx::train::train_head(&set, &options.head, &mut |report| {
@@ -150,22 +158,38 @@ pub fn train(
     }
     let train_seconds = started.elapsed().as_secs_f64();
 
-    let info = engine.info();
-    let before = (!judges.codes.is_empty())
-        .then(|| preservation(&judges, &judges.codes, info.code_len, &judges.hashes));
-    let after = judge(&head, &judges);
+    let neighbours = NEIGHBOURS.min(n / LEAST_CROWD);
+    let judge = |codes: &[f32], code_len: usize, hashes: &[u8]| {
+        let bytes = hashes.len() / n;
+        let kept = |distance: &(dyn Fn(usize, usize) -> f32 + Sync)| {
+            neighbourhood_preservation(&all.features, d, n, neighbours, trained_on..n, distance)
+        };
+        Preservation {
+            code: kept(&|a, b| {
+                imgsearch_index::l2_squared(row(codes, code_len, a), row(codes, code_len, b))
+            }),
+            hash: kept(&|a, b| {
+                imgsearch_index::hamming(row(hashes, bytes, a), row(hashes, bytes, b)) as f32
+            }),
+        }
+    };
+    let before =
+        (!all.codes.is_empty()).then(|| judge(&all.codes, engine.info().code_len, &all.hashes));
+    let output = head.apply(&all.features, n);
+    let after = judge(&output.codes, head.code_len(), &output.hashes());
     let file = head.encoder_file(
         engine.file(),
         &Identity {
             name: options.name.clone(),
             training_data: options.data.clone(),
-            photographs: all.paths.len(),
+            photographs: trained_on,
         },
     )?;
     Ok(Trained {
         file,
-        photographs: all.paths.len(),
-        held_out: judges.paths.len(),
+        photographs: trained_on,
+        held_out: n - trained_on,
+        neighbours,
         before,
         after,
         extract_seconds,
@@ -173,65 +197,112 @@ pub fn train(
     })
 }
 
-fn judge(head: &Head, judges: &Extracted) -> Preservation {
-    let output = head.apply(&judges.features, judges.paths.len());
-    preservation(judges, &output.codes, head.code_len(), &output.hashes())
+/// The fewest photographs that a code of `code_len` numbers can be learned from, those held out
+/// among them.
+pub fn least_photographs(code_len: usize) -> usize {
+    // So many points span at most one direction less.
+    let trained_on = LEAST_PHOTOGRAPHS.max(code_len.saturating_add(1));
+    // The smallest number that leaves them where a tenth, rounded down, is held out.
+    (trained_on + (trained_on - 1) / (HELD_OUT - 1)).max(2 * HELD_OUT)
 }
 
-fn preservation(judges: &Extracted, codes: &[f32], code_len: usize, hashes: &[u8]) -> Preservation {
-    let n = judges.paths.len();
-    Preservation {
-        code: neighbourhood_preservation(
-            &judges.features,
-            judges.feature_len,
-            n,
-            NEIGHBOURS,
-            |a, b| imgsearch_index::l2_squared(row(codes, code_len, a), row(codes, code_len, b)),
-        ),
-        hash: neighbourhood_preservation(
-            &judges.features,
-            judges.feature_len,
-            n,
-            NEIGHBOURS,
-            |a, b| {
-                let bytes = hashes.len() / n;
-                imgsearch_index::hamming(row(hashes, bytes, a), row(hashes, bytes, b)) as f32
-            },
-        ),
+fn require_enough(n: usize, what: &str, options: &TrainOptions) -> Result<()> {
+    let code_len = options.head.code_len;
+    let least = least_photographs(code_len);
+    if n >= least {
+        return Ok(());
     }
+    let mut text = format!(
+        "{n} photographs {what}, and learning a code of {code_len} numbers takes at least {least}; a hundred is a \
+         start, thousands are better"
+    );
+    if n >= least_photographs(1) {
+        text += ". A shorter code takes fewer: see --code";
+    }
+    Err(Error::TooFewImages(text))
 }
 
 fn row<T>(rows: &[T], length: usize, i: usize) -> &[T] {
     &rows[i * length..(i + 1) * length]
 }
 
-/// Takes every [`HELD_OUT`]-th photograph out.
-fn split_off_judges(all: &mut Extracted) -> Extracted {
-    let n = all.paths.len();
-    let held = |i: usize| i % HELD_OUT == HELD_OUT - 1;
-    let mut judges = Extracted {
-        feature_len: all.feature_len,
-        ..Extracted::default()
-    };
-    fn part<T: Clone>(rows: &mut Vec<T>, n: usize, held: impl Fn(usize) -> bool) -> Vec<T> {
+/// Moves every [`HELD_OUT`]-th photograph behind the others; how many come before them.
+fn judges_last(all: &mut Extracted) -> usize {
+    fn reorder<T: Clone>(rows: &mut Vec<T>, n: usize) {
         let length = rows.len() / n;
-        let (mut out, mut kept) = (Vec::new(), Vec::new());
-        if length > 0 {
-            for (i, row) in rows.chunks_exact(length).enumerate() {
-                (if held(i) { &mut out } else { &mut kept }).extend_from_slice(row);
+        if length == 0 {
+            return;
+        }
+        let mut judges = Vec::with_capacity(n / HELD_OUT * length);
+        let mut to = 0;
+        for i in 0..n {
+            if i % HELD_OUT == HELD_OUT - 1 {
+                judges.extend_from_slice(&rows[i * length..(i + 1) * length]);
+                continue;
+            }
+            if to != i {
+                for j in 0..length {
+                    rows.swap(to * length + j, i * length + j);
+                }
+            }
+            to += 1;
+        }
+        rows.truncate(to * length);
+        rows.extend(judges);
+    }
+    let n = all.paths.len();
+    reorder(&mut all.paths, n);
+    reorder(&mut all.features, n);
+    reorder(&mut all.codes, n);
+    reorder(&mut all.hashes, n);
+    all.views.iter_mut().for_each(|view| reorder(view, n));
+    n - n / HELD_OUT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tenth_judges_and_no_row_is_lost() {
+        for n in [1, 9, 10, 34, 100] {
+            let mut all = Extracted {
+                paths: (0..n).map(|i| PathBuf::from(i.to_string())).collect(),
+                features: (0..2 * n).map(|i| i as f32).collect(),
+                feature_len: 2,
+                ..Extracted::default()
+            };
+            let before = all.clone();
+            let trained_on = judges_last(&mut all);
+            let order: Vec<usize> = all
+                .paths
+                .iter()
+                .map(|path| path.to_str().unwrap().parse().unwrap())
+                .collect();
+            let held = |&i: &usize| i % HELD_OUT == HELD_OUT - 1;
+            let expected: Vec<usize> = (0..n)
+                .filter(|i| !held(i))
+                .chain((0..n).filter(held))
+                .collect();
+            assert_eq!(order, expected);
+            assert_eq!(trained_on, (0..n).filter(|i| !held(i)).count());
+            for (place, &i) in order.iter().enumerate() {
+                assert_eq!(row(&all.features, 2, place), row(&before.features, 2, i));
             }
         }
-        *rows = kept;
-        out
     }
-    judges.paths = part(&mut all.paths, n, held);
-    judges.features = part(&mut all.features, n, held);
-    judges.codes = part(&mut all.codes, n, held);
-    judges.hashes = part(&mut all.hashes, n, held);
-    judges.views = all
-        .views
-        .iter_mut()
-        .map(|view| part(view, n, held))
-        .collect();
-    judges
+
+    #[test]
+    fn the_least_number_is_the_least_that_leaves_enough() {
+        let leaves = |n: usize| n - n / HELD_OUT;
+        for code_len in 1..200 {
+            let least = least_photographs(code_len);
+            let needed = LEAST_PHOTOGRAPHS.max(code_len + 1);
+            assert!(leaves(least) >= needed, "{code_len}");
+            assert!(
+                least == 2 * HELD_OUT || leaves(least - 1) < needed,
+                "{code_len}"
+            );
+        }
+    }
 }

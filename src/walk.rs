@@ -101,24 +101,16 @@ pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
     Ok(walked)
 }
 
-/// Files that are known by name, as if a walk of `roots` had met them.
+/// Refuses what [`walk`] would refuse, without walking.
 ///
 /// # Errors
 ///
-/// Where a file cannot be looked at.
-pub(crate) fn listed(files: Vec<PathBuf>, roots: Vec<PathBuf>) -> Result<Walked> {
-    let mut walked = Walked {
-        roots,
-        ..Walked::default()
-    };
-    for path in files {
-        let metadata = fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
-        walked.candidates.push(Candidate {
-            path,
-            stat: stat_of(&metadata),
-        });
+/// As [`walk`].
+pub(crate) fn check(paths: &[PathBuf], options: &WalkOptions) -> Result<()> {
+    for path in paths {
+        overrides(&absolute(path)?, &options.ignore)?;
     }
-    Ok(walked)
+    Ok(())
 }
 
 /// The absolute form of a path that must exist, with the links in it resolved.
@@ -157,6 +149,15 @@ enum Found {
 }
 
 impl Walked {
+    /// Files that are known by name, sorted, as if a walk of `roots` had met them.
+    pub(crate) fn listed(candidates: Vec<Candidate>, roots: Vec<PathBuf>) -> Self {
+        Self {
+            candidates,
+            roots,
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, found: Found) {
         match found {
             Found::Candidate(candidate) => self.candidates.push(candidate),

@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::Result;
 use crate::reader::Reader;
-use crate::schema;
 use crate::search::{self, Neighbour, Query, SearchParams};
 use crate::types::{EncoderRecord, Image, ImageId};
 use crate::vectors::{LoadError, Vectors};
@@ -40,11 +39,6 @@ impl Index {
             reader: Mutex::new(reader),
             vectors: OnceLock::new(),
         })
-    }
-
-    /// Whether there is an index in `dir`, readable or not.
-    pub fn exists(dir: impl AsRef<Path>) -> bool {
-        schema::database_path(dir.as_ref()).exists()
     }
 
     /// The folder that holds the index.

@@ -150,6 +150,29 @@ impl Reader {
         })
     }
 
+    /// Whether an image is stored.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn holds_images(&self) -> Result<bool> {
+        let found = self.one("SELECT 1 FROM images LIMIT 1", (), |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
+    /// Every path that a run went over, sorted.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn roots(&self) -> Result<Vec<PathBuf>> {
+        self.many(
+            "SELECT DISTINCT path FROM run_roots ORDER BY path",
+            (),
+            |row| path_of(row, 0),
+        )
+    }
+
     /// Images of which a part is missing, sorted by path.
     ///
     /// # Errors

@@ -101,10 +101,7 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
     let mut connection = Connection::open(database_path(dir)).map_err(fail)?;
     configure(&connection).map_err(fail)?;
     let format = format_of(&connection).map_err(fail)?;
-    check_format(dir, format)?;
-    if format == 0 {
-        check_blank(dir, &connection)?;
-    }
+    check_format(dir, &connection, format)?;
     connection
         .pragma_update(None, "journal_mode", "wal")
         .map_err(fail)?;
@@ -156,10 +153,9 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
         Err(error) => return Err(fail(error)),
     };
     configure(&connection).map_err(fail)?;
-    check_format(dir, format)?;
+    check_format(dir, &connection, format)?;
     if format == 0 {
         // Whoever made the file got no further.
-        check_blank(dir, &connection)?;
         return Err(Error::NoIndex {
             dir: dir.to_owned(),
         });
@@ -204,21 +200,42 @@ fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Refuses a database of a format that another program gave it.
+fn check_application(dir: &Path, connection: &Connection) -> Result<()> {
+    let id: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(|source| Error::database(dir, source))?;
+    if id == APPLICATION_ID {
+        Ok(())
+    } else {
+        Err(of_another_program(dir))
+    }
+}
+
+fn of_another_program(dir: &Path) -> Error {
+    Error::Corrupt {
+        dir: dir.to_owned(),
+        what: format!("{DATABASE_FILE} is a database of another program"),
+    }
+}
+
 /// Refuses a database without a format that holds tables: it is somebody else's.
 fn check_blank(dir: &Path, connection: &Connection) -> Result<()> {
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
         .map_err(|source| Error::database(dir, source))?;
     if tables > 0 {
-        return Err(Error::Corrupt {
-            dir: dir.to_owned(),
-            what: format!("{DATABASE_FILE} is a database of another program"),
-        });
+        return Err(of_another_program(dir));
     }
     Ok(())
 }
 
-fn check_format(dir: &Path, found: i64) -> Result<()> {
+/// Refuses a database that is not ours or of a format that is not known.
+fn check_format(dir: &Path, connection: &Connection, found: i64) -> Result<()> {
+    if found == 0 {
+        return check_blank(dir, connection);
+    }
+    check_application(dir, connection)?;
     if found > FORMAT_VERSION {
         return Err(Error::NewerFormat {
             dir: dir.to_owned(),

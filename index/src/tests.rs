@@ -417,12 +417,17 @@ fn a_database_that_was_only_begun_is_no_index() {
     let other = tempfile::tempdir().unwrap();
     let connection = rusqlite::Connection::open(other.path().join("imgsearch.sqlite")).unwrap();
     connection.execute("CREATE TABLE notes (text)", ()).unwrap();
-    drop(connection);
-    for error in [
-        Index::open(other.path()).unwrap_err(),
-        Writer::open(other.path(), &encoder(4, 16)).unwrap_err(),
-    ] {
-        assert!(error.to_string().contains("of another program"), "{error}");
+    // Whatever format it says that it has.
+    for version in [0, 1, 99] {
+        connection
+            .pragma_update(None, "user_version", version)
+            .unwrap();
+        for error in [
+            Index::open(other.path()).unwrap_err(),
+            Writer::open(other.path(), &encoder(4, 16)).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("of another program"), "{error}");
+        }
     }
 }
 

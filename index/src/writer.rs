@@ -29,7 +29,7 @@ pub struct Writer {
 
 impl Writer {
     /// Opens the index in `dir` for writing with the codes of an encoder; makes it where there is
-    /// none.
+    /// none. One that holds no image takes any encoder.
     ///
     /// # Errors
     ///
@@ -38,11 +38,16 @@ impl Writer {
     pub fn open(dir: &Path, encoder: &EncoderRecord) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|source| Error::io("make the folder", dir, source))?;
         let lock = Lock::take(dir)?;
-        let connection = schema::open_writable(dir)?;
+        let mut connection = schema::open_writable(dir)?;
         let fail = |source| Error::database(dir, source);
-        match encoder_of(&connection).map_err(fail)? {
-            Some(made_by) => check_encoder(dir, &made_by, encoder)?,
-            None => insert_encoder(&connection, encoder).map_err(fail)?,
+        let made_by = encoder_of(&connection).map_err(fail)?;
+        if let Some(made_by) = &made_by
+            && Reader::open(dir)?.holds_images()?
+        {
+            check_encoder(dir, made_by, encoder)?;
+        } else if made_by.as_ref() != Some(encoder) {
+            // Nothing depends on the encoder where no image is stored yet.
+            begin_with(&mut connection, encoder).map_err(fail)?;
         }
         Self::assemble(dir, connection, lock)
     }
@@ -314,8 +319,13 @@ pub(crate) fn check_encoder(
     })
 }
 
-fn insert_encoder(connection: &Connection, encoder: &EncoderRecord) -> rusqlite::Result<()> {
-    connection.execute(
+/// Makes `encoder` the encoder of an index without images.
+fn begin_with(connection: &mut Connection, encoder: &EncoderRecord) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "DELETE FROM contents; DELETE FROM encoder; UPDATE generation SET number = number + 1;",
+    )?;
+    transaction.execute(
         "INSERT INTO encoder VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             encoder.fingerprint,
@@ -326,7 +336,7 @@ fn insert_encoder(connection: &Connection, encoder: &EncoderRecord) -> rusqlite:
             encoder.metadata
         ],
     )?;
-    Ok(())
+    transaction.commit()
 }
 
 fn check_content(encoder: &EncoderRecord, path: &Path, content: &NewContent) -> Result<()> {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::proto::{
-    ModelProto, StringStringEntryProto, TensorShapeProtoDimensionValue, TypeProtoValue,
+    GraphProto, ModelProto, StringStringEntryProto, TensorShapeProtoDimensionValue, TypeProtoValue,
     ValueInfoProto, data_type,
 };
 
@@ -38,6 +38,9 @@ pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
 /// Share of a picture's short side that the encoder sees, in a file that does not state it: the
 /// 224 of 256 pixels that most ImageNet models were made for.
 const DEFAULT_CROP: f64 = 224.0 / 256.0;
+
+/// A tensor's location where its numbers are in another file, as the format numbers it.
+const EXTERNAL_DATA: i32 = 1;
 
 const PREFIX: &str = "imgsearch.";
 
@@ -229,6 +232,12 @@ fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
         .graph
         .as_ref()
         .ok_or_else(|| fail("it holds no graph".to_owned()))?;
+    if let Some(tensor) = outside(graph) {
+        return Err(fail(format!(
+            "its constant `{tensor}` lies in another file, and an encoder is one file; save the model with its data \
+             inside"
+        )));
+    }
     let constants: Vec<_> = graph
         .initializer
         .iter()
@@ -382,6 +391,28 @@ fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
     })
 }
 
+/// A constant whose numbers lie in another file, in the graph or in one inside it.
+fn outside(graph: &GraphProto) -> Option<&str> {
+    let sparse = graph.sparse_initializer.iter();
+    let sparse = sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
+    let attributes = graph.node.iter().flat_map(|node| &node.attribute);
+    let in_attributes = attributes
+        .clone()
+        .flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors));
+    let mut tensors = graph.initializer.iter().chain(sparse).chain(in_attributes);
+    let inside = || {
+        attributes
+            .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs))
+            .find_map(outside)
+    };
+    tensors
+        .find(|tensor| {
+            tensor.data_location == Some(EXTERNAL_DATA) || !tensor.external_data.is_empty()
+        })
+        .map(|tensor| tensor.name.as_deref().unwrap_or(""))
+        .or_else(inside)
+}
+
 /// Element type and dimensions of an input or output; an open dimension is none.
 fn tensor_of(value: &ValueInfoProto) -> (i32, Vec<Option<i64>>) {
     let Some(TypeProtoValue::TensorType(tensor)) =
@@ -430,13 +461,25 @@ fn write_resize(resize: Resize) -> String {
     }
 }
 
-/// BLAKE3 of the graph and of how pictures are brought to it, the first 16 bytes in hexadecimal.
-/// Names, licences and other words about an encoder do not change its codes, so they are left
-/// out.
+/// BLAKE3 of all that decides what is computed: the graph, the versions of the operators in it,
+/// the functions that it calls, and how pictures are brought to it; the first 16 bytes in
+/// hexadecimal. Names, licences and other words about an encoder do not change its codes, so they
+/// are left out.
 fn fingerprint(model: &ModelProto, resize: Resize) -> String {
     let mut hasher = blake3::Hasher::new();
     if let Some(graph) = &model.graph {
         hasher.update(&graph.encode_to_vec());
+    }
+    let mut operators: Vec<Vec<u8>> = model
+        .opset_import
+        .iter()
+        .map(prost::Message::encode_to_vec)
+        .collect();
+    operators.sort();
+    let functions = model.functions.iter().map(prost::Message::encode_to_vec);
+    for part in operators.into_iter().chain(functions) {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(&part);
     }
     hasher.update(write_resize(resize).as_bytes());
     hasher.finalize().to_hex()[..32].to_owned()
@@ -621,6 +664,13 @@ mod tests {
                 "does not match its fingerprint",
                 Box::new(|model| put(model, "fingerprint", "0123")),
             ),
+            (
+                "lies in another file",
+                Box::new(|model| {
+                    model.graph.as_mut().unwrap().initializer[0].data_location =
+                        Some(EXTERNAL_DATA);
+                }),
+            ),
             ("it holds no graph", Box::new(|model| model.graph = None)),
         ] {
             let text = refused(&change);
@@ -662,6 +712,22 @@ mod tests {
             file.info().fingerprint,
             EncoderFile::default_encoder().unwrap().info().fingerprint
         );
+    }
+
+    #[test]
+    fn other_operators_are_another_encoder() {
+        let fingerprint = |change: &dyn Fn(&mut ModelProto)| {
+            let mut model = built_in();
+            model.metadata_props.clear();
+            change(&mut model);
+            let file = EncoderFile::from_bytes(model.encode_to_vec(), "own.onnx").unwrap();
+            file.info().fingerprint.clone()
+        };
+        let as_it_is = fingerprint(&|_| {});
+        let version = fingerprint(&|model| model.opset_import[0].version = Some(99));
+        let function = fingerprint(&|model| model.functions.push(Default::default()));
+        assert!(as_it_is != version && as_it_is != function && version != function);
+        assert_eq!(as_it_is, fingerprint(&|model| model.opset_import.reverse()));
     }
 
     #[test]

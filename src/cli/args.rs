@@ -153,7 +153,7 @@ pub struct IndexArgs {
     #[arg(long)]
     pub keep_missing: bool,
 
-    /// Try the files again that could not be read or decoded before
+    /// Try the files again that could not be decoded before, changed or not
     #[arg(long)]
     pub retry: bool,
 
@@ -162,7 +162,7 @@ pub struct IndexArgs {
     pub encoder: Option<PathBuf>,
 
     /// Encode every stored image again, with --encoder or the built-in encoder. The old index
-    /// serves until the new one is complete
+    /// serves until the new one is complete; an interrupted run is gone on with
     #[arg(long)]
     pub reencode: bool,
 

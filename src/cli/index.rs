@@ -63,13 +63,10 @@ fn update(
 
 /// The paths of the last run, for a run that names none.
 fn last_roots(dir: &Path) -> Result<Vec<PathBuf>> {
-    let roots = if Index::exists(dir) {
-        Index::open(dir)?
-            .to_reader()?
-            .last_run()?
-            .map(|run| run.roots)
-    } else {
-        None
+    let roots = match Index::open(dir) {
+        Ok(index) => index.to_reader()?.last_run()?.map(|run| run.roots),
+        Err(imgsearch::index::Error::NoIndex { .. }) => None,
+        Err(error) => return Err(error.into()),
     };
     match roots {
         Some(roots) if !roots.is_empty() => Ok(roots),
@@ -120,19 +117,12 @@ impl View {
             print_summary(summary, dir);
         }
         if summary.interrupted && !global.quiet {
-            let what: Vec<String> = args
-                .paths
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
-            eprintln!(
-                "Interrupted: what was done is kept. To go on: imgsearch index {}",
-                if args.reencode {
-                    "--reencode".to_owned()
-                } else {
-                    what.join(" ")
-                }
-            );
+            let what = if args.reencode {
+                "the index is as it was, and what was encoded is kept aside"
+            } else {
+                "what was done is kept"
+            };
+            eprintln!("Interrupted: {what}. To go on: {}", typed());
         }
         match self.broken.take() {
             Some(error) => Err(error.into()),
@@ -203,6 +193,18 @@ impl Progress for View {
     }
 }
 
+/// The command as it was typed, to be typed again.
+fn typed() -> String {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let words = shlex::try_join(words.iter().map(String::as_str))
+        // Only a zero byte cannot be quoted, and no argument holds one.
+        .unwrap_or_else(|_| words.join(" "));
+    format!("imgsearch {words}")
+}
+
 fn print_summary(summary: &Summary, dir: &Path) {
     let looked_at = summary.added
         + summary.changed
@@ -233,7 +235,10 @@ fn print_summary(summary: &Summary, dir: &Path) {
     part(summary.kept_missing, "missing and kept");
     part(summary.damaged, "damaged in part");
     part(summary.failed, "unusable");
-    part(summary.failed_before, "unusable as before");
+    part(
+        summary.failed_before,
+        "unusable as before (--retry tries them again)",
+    );
     let mut line = parts.join(", ");
     if summary.identical > 0 {
         line += &format!(

@@ -46,6 +46,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         return Ok(Outcome::Done);
     }
 
+    let begun = imgsearch::Library::reencoding_begun(&dir);
     let (stats, run, encoder) = (reader.stats()?, reader.last_run()?, index.encoder());
     if args.json {
         let line = json!({
@@ -55,6 +56,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
                 "name": encoder.name, "fingerprint": encoder.fingerprint,
                 "code_length": encoder.code_len, "bits": encoder.bits,
             },
+            "reencoding_begun": begun,
             "last_run": run,
         });
         writeln!(out, "{line}")?;
@@ -88,6 +90,12 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
                 "file",
                 "files"
             )
+        )?;
+    }
+    if begun {
+        writeln!(
+            out,
+            "reencode  begun and not complete: imgsearch index --reencode goes on"
         )?;
     }
     if let Some(run) = run {

@@ -198,7 +198,8 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained) {
             "{}",
             json!({
                 "event": "trained", "file": args.output.to_string_lossy(), "fingerprint": info.fingerprint,
-                "photographs": trained.photographs, "held_out": trained.held_out, "before": trained.before,
+                "photographs": trained.photographs, "held_out": trained.held_out, "neighbours": trained.neighbours,
+                "before": trained.before,
                 "after": trained.after, "extract_seconds": trained.extract_seconds,
                 "train_seconds": trained.train_seconds,
             })
@@ -215,8 +216,8 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained) {
         duration(trained.extract_seconds)
     );
     println!(
-        "neighbours kept, of the {} nearest by features of {} held-out photographs:",
-        imgsearch::train::NEIGHBOURS,
+        "neighbours kept, of the {} nearest by features to each of {} held-out photographs:",
+        trained.neighbours,
         count(trained.held_out as u64)
     );
     let percent = |share: f64| format!("{:.1} %", share * 100.0);

@@ -50,3 +50,13 @@ pub enum DecodeError {
     #[error("damaged: the decoder gave up on it ({0})")]
     Panicked(String),
 }
+
+impl DecodeError {
+    /// Whether the image may be sound and is only larger than the limits allow.
+    pub fn is_over_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyPixels { .. } | Self::TooMuchMemory { .. }
+        )
+    }
+}

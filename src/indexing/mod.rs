@@ -13,7 +13,6 @@ mod plan;
 mod work;
 mod write;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -23,13 +22,25 @@ use serde::Serialize;
 use crate::crew;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::walk::{self, WalkOptions};
+use crate::walk::{WalkOptions, Walked};
 
 /// Results are committed when this many have come together …
 pub const COMMIT_EVERY: usize = 256;
 
 /// … or when this many seconds have passed since the last commit.
 pub const COMMIT_SECONDS: f64 = 1.0;
+
+/// At which step a file failed, as it is stored with the failure.
+pub(crate) mod stage {
+    /// The file could not be read. It is tried again in every run: what keeps it from being read
+    /// leaves no trace in its size and date.
+    pub const READ: &str = "read";
+    /// It is larger than the limits of the run allow. Tried again in every run, for the same
+    /// reason.
+    pub const LIMIT: &str = "limit";
+    /// Its content is no picture that can be decoded. Tried again once it changes.
+    pub const DECODE: &str = "decode";
+}
 
 /// What an indexing run looks at and does.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +50,8 @@ pub struct IndexOptions {
     pub walk: WalkOptions,
     /// Keep what is stored of files that vanished. Default: it is removed.
     pub keep_missing: bool,
-    /// Try again the files that could not be read or decoded before, changed or not.
+    /// Try again the files that could not be decoded before, changed or not. Those that could not
+    /// be read, or were larger than the limits allow, are tried again anyway.
     pub retry: bool,
 }
 
@@ -62,6 +74,8 @@ pub enum Outcome {
     Damaged(String),
     /// Not indexed; why.
     Failed(String),
+    /// Tried again and not indexed, for the same reason as before.
+    FailedAgain(String),
 }
 
 /// Told of what happens, as it happens. Every method has a default that does nothing.
@@ -125,7 +139,8 @@ pub struct Summary {
     pub damaged: usize,
     /// Files that could not be read or decoded in this run.
     pub failed: usize,
-    /// Files that could not be read or decoded before and have not changed since.
+    /// Files that could not be read or decoded before, and have not changed since or fail again
+    /// for the same reason.
     pub failed_before: usize,
     /// Files walked that are no images.
     pub others: usize,
@@ -141,45 +156,16 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
-/// Runs one indexing pass. See [`crate::Library::index`].
+/// Indexes what was walked. See [`crate::Library::index`].
 pub(crate) fn run(
     writer: &mut Writer,
     engine: &Engine,
-    paths: &[PathBuf],
+    walked: &Walked,
     options: &IndexOptions,
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
-    let walked = walk::walk(paths, &options.walk)?;
-    run_walked(writer, engine, &walked, options, stop, progress, started)
-}
-
-/// Indexes a list of files, wherever they lie, without walking. `roots` are what the next run
-/// walks where nothing else is said.
-pub(crate) fn run_listed(
-    writer: &mut Writer,
-    engine: &Engine,
-    files: Vec<PathBuf>,
-    roots: Vec<PathBuf>,
-    options: &IndexOptions,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-) -> Result<Summary> {
-    let started = Instant::now();
-    let walked = walk::listed(files, roots)?;
-    run_walked(writer, engine, &walked, options, stop, progress, started)
-}
-
-fn run_walked(
-    writer: &mut Writer,
-    engine: &Engine,
-    walked: &walk::Walked,
-    options: &IndexOptions,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-    started: Instant,
-) -> Result<Summary> {
     for (path, reason) in &walked.errors {
         progress.walk_error(path, reason);
     }
@@ -200,7 +186,7 @@ fn run_walked(
 
     writer.begin_run(&walked.roots)?;
     let encoding = Instant::now();
-    let mut write = write::Write::new(writer, &plan, progress, &mut summary);
+    let mut write = write::Write::new(writer, &plan, options.retry, progress, &mut summary);
     process(&reader, engine, &plan, stop, &mut write)?;
     let renamed = write.finish()?;
     let seconds = encoding.elapsed().as_secs_f64();

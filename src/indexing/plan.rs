@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use imgsearch_index::{Change, ImageId, KnownPath, Reader, Writer};
 
-use super::{IndexOptions, Outcome, Progress, Summary};
+use super::{IndexOptions, Outcome, Progress, Summary, stage};
 use crate::error::Result;
 use crate::walk::{Candidate, Walked};
 
@@ -15,6 +15,8 @@ use crate::walk::{Candidate, Walked};
 pub(super) struct Job {
     pub candidate: Candidate,
     pub before: Option<Before>,
+    /// Why it could not be used before.
+    pub failed_before: Option<String>,
 }
 
 /// What is stored under a path before the run.
@@ -38,6 +40,7 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
     let (mut unchanged, mut failed_before) = (0, 0);
     let mut seen = HashSet::new();
     for candidate in &walked.candidates {
+        let mut reason = None;
         let before = match reader.by_path(&candidate.path)? {
             Some(KnownPath::Image(image)) => {
                 seen.insert(image.id);
@@ -49,17 +52,22 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
                     digest: image.digest,
                 })
             }
-            Some(KnownPath::Failed(failure))
-                if failure.stat == candidate.stat && !options.retry =>
-            {
-                failed_before += 1;
-                continue;
+            Some(KnownPath::Failed(failure)) => {
+                if failure.stat == candidate.stat && !options.retry {
+                    if failure.stage == stage::DECODE {
+                        failed_before += 1;
+                        continue;
+                    }
+                    reason = Some(failure.reason);
+                }
+                None
             }
             _ => None,
         };
         jobs.push(Job {
             candidate: candidate.clone(),
             before,
+            failed_before: reason,
         });
     }
     let mut missing = Vec::new();

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use imgsearch_index::Reader;
 
 use super::plan::Job;
+use super::stage;
 use crate::decode::Decoded;
 use crate::engine::{Engine, Worker};
 use crate::error::Result;
@@ -135,7 +136,10 @@ impl Shift {
             })
         };
         if let Err(error) = read_within(&job.candidate.path, self.max_file_bytes, file) {
-            return failed("read", error.to_string(), None);
+            return match error {
+                Unread::TooLarge(reason) => failed(stage::LIMIT, reason, None),
+                Unread::Io(error) => failed(stage::READ, error.to_string(), None),
+            };
         }
         let digest = *blake3::hash(file).as_bytes();
         if job.before.is_some_and(|before| before.digest == digest) {
@@ -154,14 +158,33 @@ impl Shift {
                 code: Vec::new(),
                 hash: Vec::new(),
             }),
-            Err(error) => failed("decode", error.to_string(), Some(digest)),
+            Err(error) => {
+                let stage = if error.is_over_limit() {
+                    stage::LIMIT
+                } else {
+                    stage::DECODE
+                };
+                failed(stage, error.to_string(), Some(digest))
+            }
         }
+    }
+}
+
+/// Why a file was not read.
+enum Unread {
+    TooLarge(String),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
 /// Reads a whole file into `buffer`, up to a limit that is checked as it is read, since a file
 /// may grow meanwhile.
-fn read_within(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+fn read_within(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), Unread> {
     buffer.clear();
     let file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -170,8 +193,8 @@ fn read_within(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> 
         file.take(limit + 1).read_to_end(buffer)?;
     }
     if length > limit || buffer.len() as u64 > limit {
-        return Err(io::Error::other(format!(
-            "{length} bytes are more than the limit of {limit}; see --max-file-size"
+        return Err(Unread::TooLarge(format!(
+            "too large: {length} bytes are more than the limit of {limit}; see --max-file-size"
         )));
     }
     Ok(())

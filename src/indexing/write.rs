@@ -19,6 +19,8 @@ const MOVE_CANDIDATES: usize = 64;
 pub(super) struct Write<'a> {
     writer: &'a mut Writer,
     jobs: &'a [Job],
+    /// Whether a failure is told again though nothing about it is new.
+    tell_again: bool,
     progress: &'a dyn Progress,
     summary: &'a mut Summary,
     changes: Vec<Change>,
@@ -34,12 +36,14 @@ impl<'a> Write<'a> {
     pub fn new(
         writer: &'a mut Writer,
         plan: &'a Plan,
+        tell_again: bool,
         progress: &'a dyn Progress,
         summary: &'a mut Summary,
     ) -> Self {
         Self {
             writer,
             jobs: &plan.jobs,
+            tell_again,
             progress,
             summary,
             changes: Vec::new(),
@@ -193,7 +197,9 @@ impl<'a> Write<'a> {
     }
 
     fn count(&mut self, job: usize, damage: Option<String>) {
-        let Job { candidate, before } = &self.jobs[job];
+        let Job {
+            candidate, before, ..
+        } = &self.jobs[job];
         let mut outcome = match before {
             Some(_) => {
                 self.summary.changed += 1;
@@ -213,6 +219,11 @@ impl<'a> Write<'a> {
 
     fn failed(&mut self, job: usize, stage: &'static str, reason: String, digest: Option<Digest>) {
         let (path, stat) = self.place(job);
+        if !self.tell_again && self.jobs[job].failed_before.as_ref() == Some(&reason) {
+            self.summary.failed_before += 1;
+            self.progress.file(&path, &Outcome::FailedAgain(reason));
+            return;
+        }
         self.summary.failed += 1;
         self.progress.file(&path, &Outcome::Failed(reason.clone()));
         self.changes.push(Change::Failure {

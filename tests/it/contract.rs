@@ -30,8 +30,10 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     };
     let first = train("1", "one.onnx");
     assert_eq!(first["event"], "trained");
+    // Of a few dozen photographs, not all count as neighbours.
     let kept = first["after"]["code"].as_f64().unwrap();
-    assert!((0.0..=1.0).contains(&kept));
+    assert!(kept > 0.0 && kept < 1.0, "{first}");
+    assert!(first["neighbours"].as_u64().unwrap() <= 10, "{first}");
     let again = train("1", "again.onnx");
     let other = train("2", "two.onnx");
     assert_eq!(
@@ -80,6 +82,65 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
 }
 
 #[test]
+fn a_lost_copy_of_the_encoder_is_named_with_its_cure_and_cured_by_it() {
+    let place = training_place();
+    place
+        .run(&[
+            "train", "photos", "-o", "own.onnx", "--views", "0", "--epochs", "1",
+        ])
+        .ended(0);
+    place
+        .run(&["index", "photos", "--encoder", "own.onnx"])
+        .ended(0);
+    let copy = fs::read_dir(place.index_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "onnx")
+        })
+        .unwrap();
+    let query = ["query", "photos/0-cat.jpg", "-k", "1", "--paths"];
+    type Harm = fn(&std::path::Path);
+    for (what, harm) in [
+        (
+            "is missing",
+            (|path| fs::remove_file(path).unwrap()) as Harm,
+        ),
+        ("cannot be used", |path| fs::write(path, "broken").unwrap()),
+    ] {
+        harm(&copy);
+        let refused = place.run(&query).ended(2).stderr;
+        assert!(
+            refused.contains(what)
+                && refused.contains("the encoder that made it, \"own\"")
+                && refused.contains("imgsearch index --encoder FILE"),
+            "{refused}"
+        );
+        place.run(&["index", "--encoder", "own.onnx"]).ended(0);
+        place.run(&query).ended(0);
+    }
+}
+
+#[test]
+fn an_index_without_images_takes_any_encoder() {
+    let place = training_place();
+    fs::create_dir(place.photos().with_file_name("empty")).unwrap();
+    place.run(&["index", "empty"]).ended(0);
+    place
+        .run(&[
+            "train", "photos", "-o", "own.onnx", "--views", "0", "--epochs", "1",
+        ])
+        .ended(0);
+    place
+        .run(&["index", "photos", "--encoder", "own.onnx"])
+        .ended(0);
+    let status = place.run(&["status", "--json"]).ended(0).json_lines();
+    assert_eq!(status[0]["encoder"]["name"], "own");
+    place.run(&["query", "photos/0-cat.jpg"]).ended(0);
+}
+
+#[test]
 fn what_is_no_encoder_is_refused() {
     let place = Place::with(&["cat.jpg"]);
     fs::write(place.photo("text.onnx"), "this is a text").unwrap();
@@ -105,7 +166,8 @@ fn training_says_what_it_lacks() {
         .run(&["train", "photos", "-o", "my.onnx"])
         .ended(2)
         .stderr;
-    assert!(few.contains("2 photographs"), "{few}");
+    assert!(few.contains("2 photographs were found"), "{few}");
+    assert!(few.contains("takes at least 34"), "{few}");
     let folder = place
         .run(&["train", "photos", "-o", "nowhere/my.onnx"])
         .ended(2)

@@ -86,10 +86,13 @@ fn no_broken_file_stops_a_run() {
     let text = place.run(&["status", "--damaged"]).ended(0).stdout;
     assert_eq!(text.lines().count(), 7, "{text}");
 
-    // They are not tried again until they change …
+    // They are not tried again until they change, but for what the limits refused, and that is
+    // not told again …
     let events = place.run(&["index", "photos", "--json"]).ended(0);
-    assert_eq!(events.json_lines()[0]["plan"]["jobs"], 0);
+    assert_eq!(events.json_lines()[0]["plan"]["jobs"], 2);
     assert_eq!(events.summary()["failed_before"], 6);
+    let quiet = place.run(&["index", "photos"]).ended(0).stderr;
+    assert!(!quiet.contains("huge"), "{quiet}");
     // … or it is asked for …
     let again = place
         .run(&["index", "photos", "--retry", "--json"])
@@ -110,6 +113,18 @@ fn no_broken_file_stops_a_run() {
             .count(),
         5
     );
+}
+
+#[test]
+fn what_the_limits_refused_is_taken_in_once_they_allow_it() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    let ran = place
+        .run(&["index", "photos", "--max-megapixels", "0"])
+        .ended(1);
+    assert!(ran.stderr.contains("--max-megapixels"), "{}", ran.stderr);
+    assert_eq!(place.index()["added"], 2);
+    let whole = place.run(&["status", "--damaged"]).ended(0);
+    assert_eq!(whole.stdout, "");
 }
 
 #[test]
@@ -138,6 +153,13 @@ fn a_file_without_permission_is_reported_and_what_is_stored_of_it_stays() {
     let ran = place.run(&["index", "photos"]).ended(1);
     assert!(ran.stderr.contains("cat.jpg"), "{}", ran.stderr);
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+    // Once it may be read it is, though neither its size nor its date has changed.
+    fs::copy(sample("rocket.jpg"), place.photo("new.jpg")).unwrap();
+    fs::set_permissions(place.photo("new.jpg"), fs::Permissions::from_mode(0o000)).unwrap();
+    assert_eq!(place.run(&["index", "photos"]).status, 1);
+    fs::set_permissions(place.photo("new.jpg"), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = place.run(&["index", "photos", "--json"]).ended(0).summary();
+    assert_eq!(run["added"], 1, "{run}");
 }
 
 #[cfg(target_os = "linux")]

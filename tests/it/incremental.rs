@@ -146,6 +146,24 @@ fn a_disk_that_is_not_mounted_loses_nothing() {
 }
 
 #[test]
+fn a_first_run_that_fails_or_dies_leaves_nothing_in_the_way() {
+    let place = Place::with(&["cat.jpg"]);
+    let missing = place.run(&["index", "nowhere"]).ended(2).stderr;
+    assert!(
+        missing.contains("no such file or folder: nowhere"),
+        "{missing}"
+    );
+    assert!(!place.index_dir().exists());
+    // What a run leaves that is killed as it makes the database.
+    fs::create_dir(place.index_dir()).unwrap();
+    fs::write(place.index_dir().join("imgsearch.sqlite"), "").unwrap();
+    let none = place.run(&["query", "photos/cat.jpg"]).ended(2).stderr;
+    assert!(none.contains("imgsearch index"), "{none}");
+    assert_eq!(place.index()["added"], 1);
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+}
+
+#[test]
 fn identical_files_are_encoded_once_and_all_found() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     for i in 0..40 {
@@ -313,7 +331,10 @@ fn an_interrupted_run_commits_and_says_how_to_go_on() {
     let ended = run.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(130));
     let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(said.contains("To go on: imgsearch index photos"), "{said}");
+    assert!(
+        said.contains("To go on: imgsearch index photos --json"),
+        "{said}"
+    );
     let last: serde_json::Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
     let added = last["summary"]["added"].as_u64().unwrap();
     assert!(added > 0 && last["summary"]["interrupted"] == true);

@@ -5,4 +5,5 @@ mod contract;
 mod damaged;
 mod golden;
 mod incremental;
+mod reencoding;
 mod support;

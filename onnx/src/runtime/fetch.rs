@@ -17,6 +17,9 @@ pub const PINNED_VERSION: &str = "1.32.0";
 /// The version that is fetched for graphics cards.
 pub const PINNED_CUDA_VERSION: &str = "1.31.1";
 
+/// Of what pip says when it fails, so many lines are shown whole.
+const MOST_PIP_LINES: usize = 4;
+
 /// The Python that the pinned wheels are named for.
 const WHEEL_PYTHON: &str = "312";
 
@@ -258,13 +261,49 @@ fn pip_download(requirements: &Path, platform: &str, target: &Path) -> Result<()
         }
     }
     Err(match last {
-        Some(said) => failed(said.lines().last().unwrap_or("pip failed without a word")),
+        Some(said) => pip_failed(&said),
         None => Error::Fetch {
             reason: "pip was not found".to_owned(),
             cure: "Install it (Debian, Ubuntu: apt-get install python3-pip), or install ONNX Runtime 1.17 or newer \
                    yourself and name its library with --ort-library FILE"
                 .to_owned(),
         },
+    })
+}
+
+/// What pip said, as an error.
+fn pip_failed(said: &str) -> Error {
+    if said.contains("DO NOT MATCH THE HASHES") {
+        return Error::Fetch {
+            reason: "the package that came is not the pinned one: its hash is another".to_owned(),
+            cure: "Nothing of it was kept. A proxy, a mirror or pip's own cache may have changed it: try another \
+                   network or `pip cache purge`, or name a library that you trust with --ort-library FILE"
+                .to_owned(),
+        };
+    }
+    let told: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("ERROR") || line.starts_with("WARNING"))
+        .collect();
+    let mut lines = if told.is_empty() {
+        said.lines().map(str::trim).collect()
+    } else {
+        told
+    };
+    lines.retain(|line| !line.is_empty());
+    lines.dedup();
+    failed(&match lines.as_slice() {
+        [] => "pip failed without a word".to_owned(),
+        // pip says the same of every attempt.
+        lines if lines.len() > MOST_PIP_LINES => {
+            format!(
+                "{}\n  …\n  {}",
+                lines[0],
+                lines[lines.len() - 2..].join("\n  ")
+            )
+        }
+        lines => lines.join("\n  "),
     })
 }
 
@@ -303,4 +342,35 @@ fn is_provider_name(name: &str) -> bool {
     ["onnxruntime_providers_shared", "onnxruntime_providers_cuda"]
         .iter()
         .any(|provider| name.trim_start_matches("lib").starts_with(provider))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_of_another_hash_is_called_that() {
+        let said = "Collecting onnxruntime==1.32.0\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. \
+                    If you have updated the package versions, please update the hashes.\n    onnxruntime==1.32.0:\n        \
+                    Expected sha256 00\n             Got        99";
+        let error = pip_failed(said).to_string();
+        assert!(
+            error.contains("its hash is another") && error.contains("pip cache purge"),
+            "{error}"
+        );
+        assert!(!error.contains("Check the network"), "{error}");
+    }
+
+    #[test]
+    fn what_pip_warned_of_is_shown_beside_what_it_ended_with() {
+        let retrying = "WARNING: Retrying after connection broken: Name or service not known\n";
+        let ended = "ERROR: No matching distribution found for onnxruntime==1.32.0";
+        let error = pip_failed(&format!("{}{ended}", retrying.repeat(5))).to_string();
+        assert!(error.contains("Name or service not known"), "{error}");
+        assert!(error.contains("No matching distribution"), "{error}");
+        assert_eq!(error.matches("Retrying").count(), 1, "{error}");
+        let plain = pip_failed("Killed").to_string();
+        assert!(plain.contains("Killed"), "{plain}");
+        assert!(pip_failed("").to_string().contains("without a word"));
+    }
 }

@@ -40,17 +40,13 @@ pub fn cache_folder() -> Option<PathBuf> {
 
 /// The places in the order in which they are tried. They are looked at as they are asked for.
 pub(super) fn places(prefer_cuda: bool) -> impl Iterator<Item = Place> {
-    let looks: [&dyn Fn(bool) -> Vec<Place>; 4] = [
-        &|_| vec![beside_executable()],
-        &cached,
-        &|_| system(),
-        &|_| vec![python_package()],
+    let looks: [fn(bool) -> Vec<Place>; 4] = [
+        |_| vec![beside_executable()],
+        cached,
+        |_| system(),
+        |_| vec![python_package()],
     ];
-    looks
-        .into_iter()
-        .flat_map(move |look| look(prefer_cuda))
-        .collect::<Vec<_>>()
-        .into_iter()
+    looks.into_iter().flat_map(move |look| look(prefer_cuda))
 }
 
 fn beside_executable() -> Place {
@@ -105,7 +101,9 @@ fn system() -> Vec<Place> {
 
 /// The library of a Python package, found without importing it.
 fn python_package() -> Place {
-    const LOOK: &str = "import importlib.util as u; s = u.find_spec('onnxruntime'); \
+    // Not in the folder that the person stands in: whatever lies there would be loaded.
+    const LOOK: &str = "import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; \
+                        s = u.find_spec('onnxruntime'); \
                         print(s.submodule_search_locations[0] if s else '')";
     let place = "the Python package onnxruntime".to_owned();
     let nothing = |why: String| Place::Nothing {

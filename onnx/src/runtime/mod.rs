@@ -141,11 +141,11 @@ fn load(library: PathBuf, found: FoundBy) -> Result<Runtime, String> {
         library
     };
     let environment = ort::init_from(&library)
-        .map_err(|error| error.to_string())?
+        .map_err(|error| chain(&error))?
         .with_name("imgsearch")
         .with_telemetry(false)
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| chain(&error))?;
     environment.set_log_level(ort::logging::LogLevel::Error);
     Ok(Runtime {
         version: version_of(ort::info(), &library),
@@ -154,6 +154,20 @@ fn load(library: PathBuf, found: FoundBy) -> Result<Runtime, String> {
         found,
         environment,
     })
+}
+
+/// What an error and those beneath it say, each thing once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(beneath) = next {
+        let text = beneath.to_string();
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        next = beneath.source();
+    }
+    said
 }
 
 /// The version out of the build's description, such as `git-branch=rel-1.32.0`, else out of the

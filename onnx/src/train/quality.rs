@@ -1,5 +1,7 @@
 //! How good codes are where nobody has named what is on the photographs.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::head::directions;
@@ -8,23 +10,26 @@ use super::linear::{mean, product, transposed};
 /// Rows whose similarities are in memory at once.
 const BLOCK: usize = 256;
 
-/// How well distances keep the neighbourhoods of features: the mean share of each row's `k`
-/// nearest, by the cosine of the centred features, that are among its `k` nearest by `distance`.
-/// Ties go by number. A random ranking has `k / (n - 1)`.
+/// How well distances keep the neighbourhoods of features: the mean share of the `k` nearest to
+/// each row of `judges`, of all `n` rows by the cosine of the centred features, that are among its
+/// `k` nearest by `distance`. Ties go by number. A random ranking has `k / (n - 1)`.
+///
+/// `k` must be well below `n`: where all rows are neighbours, every ranking keeps them all.
 pub fn neighbourhood_preservation(
     features: &[f32],
     d: usize,
     n: usize,
     k: usize,
+    judges: Range<usize>,
     distance: impl Fn(usize, usize) -> f32 + Sync,
 ) -> f64 {
     let k = k.min(n.saturating_sub(1));
-    if k == 0 {
+    if k == 0 || judges.is_empty() {
         return 1.0;
     }
     let rows = directions(features, n, &mean(features, d), None, d);
     let columns = transposed(&rows, n, d);
-    let shared: usize = rows
+    let shared: usize = rows[judges.start * d..judges.end * d]
         .chunks(BLOCK * d)
         .enumerate()
         .map(|(block, some)| {
@@ -33,7 +38,7 @@ pub fn neighbourhood_preservation(
                 .par_chunks_exact(n)
                 .enumerate()
                 .map(|(i, similarity)| {
-                    let row = block * BLOCK + i;
+                    let row = judges.start + block * BLOCK + i;
                     let wanted = nearest(row, n, k, |other| -similarity[other]);
                     let got = nearest(row, n, k, |other| distance(row, other));
                     got.iter().filter(|other| wanted.contains(other)).count()
@@ -41,7 +46,7 @@ pub fn neighbourhood_preservation(
                 .sum::<usize>()
         })
         .sum();
-    shared as f64 / (n * k) as f64
+    shared as f64 / (judges.len() * k) as f64
 }
 
 /// The `k` rows, `row` itself left out, with the lowest scores, in no order.
@@ -77,14 +82,15 @@ mod tests {
             let pair = own[a * d..][..d].iter().zip(&own[b * d..][..d]);
             pair.map(|(x, y)| (x - y).powi(2)).sum()
         };
-        assert!(neighbourhood_preservation(&features, d, n, 10, own) > 0.999);
+        assert!(neighbourhood_preservation(&features, d, n, 10, 0..n, own) > 0.999);
+        assert!(neighbourhood_preservation(&features, d, n, 10, n - 7..n, own) > 0.999);
     }
 
     #[test]
     fn a_random_ranking_keeps_what_chance_keeps() {
         let (n, d, k) = (400, 6, 20);
         let (features, other) = (rows(n, d), rows(2 * n, 1));
-        let kept = neighbourhood_preservation(&features, d, n, k, |a, b| {
+        let kept = neighbourhood_preservation(&features, d, n, k, 0..n, |a, b| {
             (other[n + a] - other[n + b]).abs()
         });
         let chance = k as f64 / (n - 1) as f64;
@@ -94,11 +100,11 @@ mod tests {
     #[test]
     fn where_all_are_neighbours_all_are_kept() {
         assert_eq!(
-            neighbourhood_preservation(&rows(5, 2), 2, 5, 10, |_, _| 0.0),
+            neighbourhood_preservation(&rows(5, 2), 2, 5, 10, 0..5, |_, _| 0.0),
             1.0
         );
         assert_eq!(
-            neighbourhood_preservation(&[1.0, 2.0], 2, 1, 10, |_, _| 0.0),
+            neighbourhood_preservation(&[1.0, 2.0], 2, 1, 10, 0..1, |_, _| 0.0),
             1.0
         );
     }

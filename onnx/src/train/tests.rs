@@ -76,7 +76,8 @@ fn a_trained_code_keeps_more_neighbours_than_main_directions_do() {
     let options = small();
     let k = options.code_len;
     let head = train(&set, &options);
-    let kept = |codes: &[f32]| neighbourhood_preservation(&unseen, D, judged, 10, l2(codes, k));
+    let kept =
+        |codes: &[f32]| neighbourhood_preservation(&unseen, D, judged, 10, 0..judged, l2(codes, k));
 
     let trained = kept(&head.apply(&unseen, judged).codes);
     let pca = Pca::fit(&clean, n, D, k).unwrap();
@@ -293,7 +294,7 @@ fn the_hash_is_no_worse_than_published_quantisation() {
     let head = train(&set(&clean), &small());
     let kept = |hashes: &[u8]| {
         let bytes = bits / 8;
-        neighbourhood_preservation(&unseen, D, judged, 10, |a, b| {
+        neighbourhood_preservation(&unseen, D, judged, 10, 0..judged, |a, b| {
             let pair = hashes[a * bytes..][..bytes]
                 .iter()
                 .zip(&hashes[b * bytes..][..bytes]);

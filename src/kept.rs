@@ -1,0 +1,78 @@
+//! The copy of its encoder that an index keeps, so that it stays usable whatever becomes of the
+//! file that was given, or of the built-in encoder in a later version.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use imgsearch_index::EncoderRecord;
+use imgsearch_onnx::EncoderFile;
+
+use crate::error::{Error, Result};
+
+/// The file is called `encoder-FINGERPRINT.onnx`: by name, so that a crash while an index changes
+/// its encoder never leaves codes beside another encoder's file.
+const NAME: (&str, &str) = ("encoder-", ".onnx");
+
+/// The encoder that the index in `dir` keeps; the built-in one where that made the index and the
+/// copy is gone or damaged.
+///
+/// # Errors
+///
+/// [`Error::KeptEncoder`] where the copy is missing or damaged and another encoder made the index.
+pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
+    let path = path_of(dir, &record.fingerprint);
+    let wrong = match EncoderFile::from_path(&path) {
+        Ok(file) if file.info().fingerprint == record.fingerprint => return Ok(file),
+        Ok(_) => "holds another encoder".to_owned(),
+        Err(_) if !path.exists() => "is missing".to_owned(),
+        Err(error) => format!("cannot be used ({error})"),
+    };
+    let built_in = EncoderFile::default_encoder()?;
+    if built_in.info().fingerprint == record.fingerprint {
+        return Ok(built_in);
+    }
+    Err(Error::KeptEncoder {
+        path,
+        wrong,
+        name: record.name.clone(),
+        fingerprint: record.fingerprint.clone(),
+    })
+}
+
+/// Keeps a copy of an encoder in `dir`.
+pub fn keep(dir: &Path, file: &EncoderFile) -> Result<()> {
+    let path = path_of(dir, &file.info().fingerprint);
+    if fs::read(&path).is_ok_and(|kept| kept == file.bytes()) {
+        return Ok(());
+    }
+    let aside = path.with_extension("new");
+    fs::File::create(&aside)
+        .and_then(|mut out| {
+            out.write_all(file.bytes())?;
+            out.sync_all()
+        })
+        .map_err(|source| Error::io("write", &aside, source))?;
+    fs::rename(&aside, &path).map_err(|source| Error::io("write", &path, source))
+}
+
+/// Removes the copies in `dir` of all encoders but one.
+pub fn forget_others(dir: &Path, fingerprint: &str) -> Result<()> {
+    let kept = path_of(dir, fingerprint);
+    let (start, end) = NAME;
+    let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
+    for entry in listed {
+        let entry = entry.map_err(|source| Error::io("list", dir, source))?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        if name.starts_with(start) && name.ends_with(end) && path != kept {
+            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
+fn path_of(dir: &Path, fingerprint: &str) -> PathBuf {
+    let (start, end) = NAME;
+    dir.join(format!("{start}{fingerprint}{end}"))
+}

@@ -1,0 +1,143 @@
+//! Encoding everything again: nothing stored is lost by it, whatever happens meanwhile.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::support::{Place, ran, sample};
+
+fn images(place: &Place) -> u64 {
+    let status = place.run(&["status", "--json"]).ended(0).json_lines();
+    status[0]["stats"]["images"].as_u64().unwrap()
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_loses_nothing() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    let away = place.photos().with_file_name("away");
+    fs::rename(place.photos(), &away).unwrap();
+    // Neither where the folder is not there, nor where the empty place of a disk is.
+    for made in [false, true] {
+        if made {
+            fs::create_dir(place.photos()).unwrap();
+        }
+        let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+        assert!(
+            refused.contains("2 stored images lie under")
+                && refused.contains("imgsearch remove")
+                && refused.contains("photos"),
+            "{refused}"
+        );
+        assert_eq!(images(&place), 2);
+        assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+    }
+    fs::remove_dir(place.photos()).unwrap();
+    fs::rename(away, place.photos()).unwrap();
+    place.run(&["index", "--reencode"]).ended(0);
+    assert_eq!(images(&place), 2);
+}
+
+#[test]
+fn a_deleted_file_is_left_out_unless_it_is_to_be_kept() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    fs::remove_file(place.photo("cat.jpg")).unwrap();
+    let refused = place
+        .run(&["index", "--reencode", "--keep-missing"])
+        .ended(2)
+        .stderr;
+    assert!(
+        refused.contains("the first of them") && refused.contains("cat.jpg"),
+        "{refused}"
+    );
+    assert_eq!(images(&place), 2);
+    let said = place.run(&["index", "--reencode"]).ended(0).stderr;
+    assert!(
+        said.contains("1 stored images are no longer there"),
+        "{said}"
+    );
+    assert_eq!(images(&place), 1);
+}
+
+#[test]
+fn what_the_limits_refuse_is_not_dropped() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    let large = image::open(sample("rocket.jpg")).unwrap().resize_exact(
+        1600,
+        1200,
+        image::imageops::FilterType::Nearest,
+    );
+    large.save(place.photo("large.png")).unwrap();
+    place.index();
+    let refused = place
+        .run(&["index", "--reencode", "--max-megapixels", "1"])
+        .ended(2)
+        .stderr;
+    assert!(
+        refused.contains("large.png") && refused.contains("--max-megapixels"),
+        "{refused}"
+    );
+    assert_eq!(images(&place), 3);
+    assert_eq!(place.nearest(&place.photo("large.png"), 1), ["large.png"]);
+    // What was encoded already is not encoded again.
+    let rest = place.run(&["index", "--reencode", "--json"]).ended(0);
+    assert_eq!(rest.summary()["encoded"], 1, "{rest:?}");
+    assert_eq!(images(&place), 3);
+    assert!(!place.index_dir().join("reencode").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_is_gone_on_with() {
+    let place = Place::new();
+    let image = image::open(sample("gravel.jpg")).unwrap();
+    for i in 0..600u32 {
+        let path = place.photo(&format!("{i:03}.png"));
+        image.crop_imm(i % 30, i / 30, 200, 200).save(path).unwrap();
+    }
+    place.index();
+    let mut run = place
+        .command()
+        .args(["index", "--reencode", "--json", "--ignore", "no such*"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(run.stdout.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains("\"event\":\"file\"") {
+        seen.clear();
+        let read = std::io::BufRead::read_line(&mut lines, &mut seen).unwrap();
+        assert_ne!(read, 0);
+    }
+    let told = std::process::Command::new("kill")
+        .args(["-INT", &run.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(told.success());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+    let ended = ran(run.wait_with_output().unwrap()).ended(130);
+    assert!(ended.stderr.contains("the index is as it was"), "{ended:?}");
+    let again = "To go on: imgsearch index --reencode --json --ignore 'no such*'";
+    assert!(ended.stderr.contains(again), "{ended:?}");
+    // The old one serves.
+    assert_eq!(images(&place), 600);
+    let status = place.run(&["status"]).ended(0).stdout;
+    assert!(status.contains("begun and not complete"), "{status}");
+
+    // A photograph that was forgotten meanwhile does not come back.
+    place.run(&["remove", "photos/000.png"]).ended(0);
+    let rest = place
+        .run(&["index", "--reencode", "--json"])
+        .ended(0)
+        .summary();
+    let (encoded, unchanged) = (
+        rest["encoded"].as_u64().unwrap(),
+        rest["unchanged"].as_u64().unwrap(),
+    );
+    assert!(unchanged > 0 && encoded + unchanged == 599, "{rest}");
+    assert_eq!(images(&place), 599);
+    let status = place.run(&["status"]).ended(0).stdout;
+    assert!(!status.contains("begun and not complete"), "{status}");
+}
