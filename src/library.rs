@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use imgsearch_index::{ImageId, Index, Query, RankBy, Reader, SearchParams, Writer};
+use imgsearch_index::{
+    Explained, FoldOptions, Folded, ImageId, Index, Query, RankBy, Reader, SearchParams, Writer,
+};
 use imgsearch_onnx::EncoderFile;
 
 use crate::engine::{Encoded, Engine, EngineOptions, Worker, record_of};
@@ -220,15 +222,37 @@ impl Library {
         kept::forget_others(&self.dir, &self.file.info().fingerprint)?;
         let started = Instant::now();
         let walked = walk::walk(paths, &options.walk)?;
-        let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress).map(
-            |mut summary| {
-                summary.seconds = started.elapsed().as_secs_f64();
-                summary
-            },
-        );
+        let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress);
+        let folded = match &summary {
+            Ok(summary) if !summary.interrupted => {
+                indexing::fold(&mut writer, &FoldOptions::default(), stop, progress)
+            }
+            _ => Ok(Folded::default()),
+        };
         drop(writer);
         self.index = Some(Index::open(&self.dir)?);
-        summary
+        let mut summary = summary?;
+        indexing::tell_of_folding(folded, progress);
+        summary.seconds = started.elapsed().as_secs_f64();
+        Ok(summary)
+    }
+
+    /// Makes searching fast: what is newer than the segments is folded into them, however little
+    /// it is, and what was removed is folded away. [`Library::index`] does so by itself where it
+    /// has become much.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no index, another process writes to it, or a segment cannot be written: the
+    /// index goes on with those that it has.
+    pub fn optimize(
+        dir: impl AsRef<Path>,
+        options: &FoldOptions,
+        stop: &AtomicBool,
+        progress: &dyn Progress,
+    ) -> Result<Folded> {
+        let mut writer = Writer::open_existing(dir.as_ref())?;
+        indexing::fold(&mut writer, options, stop, progress)
     }
 
     /// Encodes every stored image again with the encoder of `options`, or the built-in one. The
@@ -280,15 +304,29 @@ impl Library {
     ///
     /// Where `k` is 0, the code is not the index's length, or nothing was indexed yet.
     pub fn nearest(&self, encoded: &Encoded, k: usize, by: RankBy) -> Result<Vec<Match>> {
+        self.search(encoded, &SearchParams::new(k).by(by))
+            .map(|(found, _)| found)
+    }
+
+    /// The images nearest to what was encoded, searched as `params` says, and how that was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::nearest`], and where the filter cannot be understood.
+    pub fn search(
+        &self,
+        encoded: &Encoded,
+        params: &SearchParams,
+    ) -> Result<(Vec<Match>, Explained)> {
         let index = self.index_view()?;
         let query = Query {
             code: &encoded.code,
             hash: Some(&encoded.hash),
         };
-        let neighbours = index.search(&query, &SearchParams::new(k).by(by))?;
+        let (neighbours, explained) = index.searcher()?.explain(&query, params)?;
         let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
         let images = index.images(&ids)?;
-        Ok(neighbours
+        let found = neighbours
             .into_iter()
             .zip(images)
             .filter_map(|(found, image)| {
@@ -299,7 +337,8 @@ impl Library {
                     hamming: found.hamming.unwrap_or(0),
                 })
             })
-            .collect())
+            .collect();
+        Ok((found, explained))
     }
 
     /// Encodes one image file.
@@ -335,15 +374,19 @@ impl Library {
         let mut writer = Writer::open_existing(dir.as_ref())?;
         let mut removed = 0;
         for path in paths {
-            removed += writer.remove_under(&lexically_absolute(path)?)?;
+            removed += writer.remove_under(&resolved(path)?)?;
         }
         Ok(removed)
     }
 }
 
-/// The absolute form of a path that need not exist: the part of it that exists is resolved, as
-/// indexing did, and the rest is taken as it is written.
-fn lexically_absolute(path: &Path) -> Result<PathBuf> {
+/// The absolute form of a path that need not exist, as it would be stored: the part of it that
+/// exists is resolved, as indexing does, and the rest is taken as it is written.
+///
+/// # Errors
+///
+/// Where the folder that the program stands in cannot be had.
+pub fn resolved(path: &Path) -> Result<PathBuf> {
     let absolute =
         std::path::absolute(path).map_err(|source| Error::io("resolve", path, source))?;
     let mut rest = Vec::new();

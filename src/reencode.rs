@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use imgsearch_index::{Change, EncoderRecord, Reader, Writer};
+use imgsearch_index::{Change, EncoderRecord, FoldOptions, Reader, Writer};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -64,6 +64,8 @@ pub fn run(
     require_all_read(&writer.reader()?, &wanted)?;
     kept::keep(dir, engine.file())?;
     old.replace_with(writer)?;
+    let folded = indexing::fold(&mut old, &FoldOptions::default(), stop, progress);
+    indexing::tell_of_folding(folded, progress);
     kept::forget_others(dir, &engine.info().fingerprint)?;
     remove_folder(&aside)?;
     Ok(summary)

@@ -36,6 +36,22 @@ pub fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     sum
 }
 
+/// The squared Euclidean distance of two codes that are padded to whole lanes, to be compiled into
+/// whatever calls it.
+#[inline(always)]
+pub(crate) fn l2_lanes(a: &[f32], b: &[f32]) -> f32 {
+    let (a, _) = a.as_chunks::<LANES>();
+    let (b, _) = b.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            let difference = a[lane] - b[lane];
+            sums[lane] += difference * difference;
+        }
+    }
+    sums.iter().sum()
+}
+
 /// The number of bits in which two packed hashes differ.
 ///
 /// # Panics
@@ -65,6 +81,7 @@ pub fn hamming(a: &[u8], b: &[u8]) -> u32 {
 }
 
 /// The bits that differ between two hashes in words of 64 bits.
+#[inline(always)]
 pub(crate) fn hamming_words(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
@@ -136,6 +153,13 @@ mod tests {
             let naive: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
             prop_assert!((f64::from(l2_squared(&a, &b)) - naive).abs() <= 1e-5 * naive.max(1.0));
             prop_assert_eq!(l2_squared(&a, &a), 0.0);
+            let padded = |row: &[f32]| {
+                let mut row = row.to_vec();
+                row.resize(row.len().next_multiple_of(LANES), 0.0);
+                row
+            };
+            let lanes = f64::from(l2_lanes(&padded(&a), &padded(&b)));
+            prop_assert!((lanes - naive).abs() <= 1e-5 * naive.max(1.0));
         }
 
         #[test]

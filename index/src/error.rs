@@ -73,6 +73,31 @@ pub enum Error {
         what: String,
     },
 
+    /// A segment cannot be what was written. Its images are read from the database instead, and
+    /// the next folding makes it anew.
+    #[error("the segment {} is damaged: {what}", path.display())]
+    DamagedSegment {
+        /// The segment.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+
+    /// A segment was written by a newer version of this program.
+    #[error(
+        "the segment {} has format {found}, and this version of imgsearch knows formats up to {known}; use a newer \
+         imgsearch, or delete the folder that it lies in to have it made anew",
+        path.display()
+    )]
+    NewerSegment {
+        /// The segment.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+
     /// A query or a code to store is not what the index holds.
     #[error("{0}")]
     BadInput(String),

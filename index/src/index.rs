@@ -1,17 +1,16 @@
 //! The index as it is searched.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
 use crate::reader::Reader;
-use crate::search::{self, Neighbour, Query, SearchParams};
+use crate::searcher::{Neighbour, Query, SearchParams, Searcher};
 use crate::types::{EncoderRecord, Image, ImageId};
-use crate::vectors::{LoadError, Vectors};
 use crate::writer::check_encoder;
 
-/// An index, opened to be searched. It shows the images as they were when it was first searched,
-/// whatever is written meanwhile, until [`Index::refresh`].
+/// An index, opened to be searched. Each search sees what was committed before it; a
+/// [`Searcher`] is a view of one instant.
 ///
 /// It may be shared between threads.
 #[derive(Debug)]
@@ -19,11 +18,21 @@ pub struct Index {
     dir: PathBuf,
     encoder: EncoderRecord,
     reader: Mutex<Reader>,
-    vectors: OnceLock<Vectors>,
+    view: Mutex<Option<View>>,
 }
 
+/// The newest view, and the commit that it was found to be up to date with.
+#[derive(Debug)]
+struct View {
+    searcher: Arc<Searcher>,
+    version: i64,
+}
+
+/// So many times is a view opened anew where segments were folded away as it was being opened.
+const ATTEMPTS: usize = 4;
+
 impl Index {
-    /// Opens the index in `dir`. Codes are loaded at the first search.
+    /// Opens the index in `dir`. Codes that are not in a segment are loaded at the first search.
     ///
     /// # Errors
     ///
@@ -37,7 +46,7 @@ impl Index {
             dir: dir.to_owned(),
             encoder: reader.encoder()?,
             reader: Mutex::new(reader),
-            vectors: OnceLock::new(),
+            view: Mutex::new(None),
         })
     }
 
@@ -60,24 +69,70 @@ impl Index {
         check_encoder(&self.dir, &self.encoder, given)
     }
 
-    /// How many images it shows.
+    /// A view of what is committed now.
     ///
     /// # Errors
     ///
-    /// What the database says, as codes are loaded;
-    /// [`Error::EncoderMismatch`](crate::Error::EncoderMismatch) where they were replaced by
-    /// another encoder's since it was opened: [`Index::refresh`] shows those.
-    pub fn len(&self) -> Result<usize> {
-        Ok(self.vectors()?.len())
+    /// What the database says; [`Error::NewerSegment`](crate::Error::NewerSegment);
+    /// [`Error::EncoderMismatch`](crate::Error::EncoderMismatch) where the codes were replaced by
+    /// another encoder's since it was opened: [`Index::refresh`] takes to those.
+    pub fn searcher(&self) -> Result<Arc<Searcher>> {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let (version, generation) = {
+            let reader = self.reader();
+            let version = reader.data_version()?;
+            if let Some(view) = &*view
+                && view.version == version
+                && view.searcher.damage().is_none()
+            {
+                return Ok(Arc::clone(&view.searcher));
+            }
+            (version, reader.generation()?)
+        };
+        if let Some(view) = &mut *view
+            && view.searcher.generation() == generation
+            && view.searcher.damage().is_none()
+        {
+            view.version = version;
+            return Ok(Arc::clone(&view.searcher));
+        }
+        let before = view.as_ref().map(|view| &*view.searcher);
+        let mut searcher = Searcher::open(self.to_reader()?, before)?;
+        for _ in 1..ATTEMPTS {
+            // A segment that is not there may have been folded away since its name was read.
+            let over =
+                searcher.notes().is_empty() || self.reader().generation()? == searcher.generation();
+            if over {
+                break;
+            }
+            searcher = Searcher::open(self.to_reader()?, before)?;
+        }
+        self.check_encoder(searcher.encoder())?;
+        searcher.verify_meanwhile();
+        let searcher = Arc::new(searcher);
+        *view = Some(View {
+            searcher: Arc::clone(&searcher),
+            version,
+        });
+        Ok(searcher)
     }
 
-    /// Whether it shows no image.
+    /// How many images there are.
     ///
     /// # Errors
     ///
-    /// As [`Index::len`].
+    /// As [`Index::searcher`].
+    pub fn len(&self) -> Result<usize> {
+        Ok(self.searcher()?.len())
+    }
+
+    /// Whether there is no image.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::searcher`].
     pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.len()? == 0)
+        Ok(self.searcher()?.is_empty())
     }
 
     /// The `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer where
@@ -85,19 +140,18 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`](crate::Error::BadInput) where `k` is 0 or `code` is not
-    /// [`code_len`](EncoderRecord::code_len) finite numbers.
+    /// As [`Index::searcher`] and [`Searcher::nearest`].
     pub fn nearest(&self, code: &[f32], k: usize) -> Result<Vec<Neighbour>> {
-        self.search(&Query { code, hash: None }, &SearchParams::new(k))
+        self.searcher()?.nearest(code, k)
     }
 
     /// The nearest images by code, by hash or by both.
     ///
     /// # Errors
     ///
-    /// As [`Index::nearest`], and where a hash is needed and missing or of another length.
+    /// As [`Index::searcher`] and [`Searcher::search`].
     pub fn search(&self, query: &Query<'_>, params: &SearchParams) -> Result<Vec<Neighbour>> {
-        search::search(self.vectors()?, &self.encoder, query, params)
+        self.searcher()?.search(query, params)
     }
 
     /// All images whose hashes differ from `hash` in at most `radius` bits, nearest first, ties
@@ -105,9 +159,9 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// Where the hash is not of the index's length.
+    /// As [`Index::searcher`] and [`Searcher::within_hamming`].
     pub fn within_hamming(&self, hash: &[u8], radius: u32) -> Result<Vec<Neighbour>> {
-        search::within_hamming(self.vectors()?, &self.encoder, hash, radius)
+        self.searcher()?.within_hamming(hash, radius)
     }
 
     /// What is known of an image; none where it was removed meanwhile.
@@ -138,7 +192,7 @@ impl Index {
         self.reader().try_clone()
     }
 
-    /// Shows what was committed since, codes of another encoder included.
+    /// Takes to the codes of another encoder, where those before were replaced.
     ///
     /// # Errors
     ///
@@ -146,30 +200,12 @@ impl Index {
     pub fn refresh(&mut self) -> Result<()> {
         let encoder = self.reader().encoder()?;
         self.encoder = encoder;
-        self.vectors = OnceLock::new();
+        self.view = Mutex::new(None);
         Ok(())
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {
         // A panic in another thread leaves a reader as it was.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn vectors(&self) -> Result<&Vectors> {
-        if let Some(vectors) = self.vectors.get() {
-            return Ok(vectors);
-        }
-        let reader = self.reader();
-        // One snapshot of the database for both: the encoder may have been replaced since.
-        let snapshot = reader
-            .connection
-            .unchecked_transaction()
-            .map_err(|source| reader.fail(source))?;
-        self.check_encoder(&reader.encoder()?)?;
-        let vectors = Vectors::load(&snapshot, &self.encoder).map_err(|error| match error {
-            LoadError::Database(source) => reader.fail(source),
-            LoadError::Corrupt(what) => reader.corrupt(what),
-        })?;
-        Ok(self.vectors.get_or_init(|| vectors))
     }
 }

@@ -30,34 +30,52 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`Index`] is searched; any number may be open, beside a writer too.
+//! - [`Index`] is searched; any number may be open, beside a writer too. A [`Searcher`] is its view
+//!   of one instant.
 //! - [`Writer`] changes what is stored, a batch a transaction; one at a time holds the lock.
 //! - [`Reader`] looks up images by path, content and number.
 //! - [`l2_squared`], [`hamming`] and [`pack_bits`] are the distances and the order of bits.
 //!
 //! What lies on disk is described in `FORMAT.md` beside this crate's manifest.
 
+mod bits;
+mod check;
 mod distance;
 mod error;
+mod filter;
+mod fold;
+mod graph;
 mod index;
 mod lock;
+mod mapped;
 mod path;
+mod prefetch;
 mod reader;
+mod rows;
 mod schema;
-mod search;
+mod searcher;
+mod segment;
+mod simd;
 #[cfg(test)]
 mod tests;
 mod types;
-mod vectors;
 mod writer;
 
+pub use check::Checked;
 pub use distance::{hamming, l2_squared, pack_bits};
 pub use error::{Error, Result};
+pub use filter::Filter;
+pub use fold::{FOLD_AT, FoldOptions, Folded};
+pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
 pub use lock::Holder;
 pub use reader::Reader;
 pub use schema::FORMAT_VERSION;
-pub use search::{Neighbour, Query, RankBy, SearchParams};
+pub use searcher::{
+    DEFAULT_EF, Explained, Neighbour, PartExplained, Query, RankBy, SearchParams, Searcher,
+    Selection, Way,
+};
+pub use segment::{MOST_ROWS, SEGMENT_FORMAT};
 pub use types::{
     Change, Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, NewContent, Run,
     Stats,

@@ -14,6 +14,54 @@ use crate::types::{
 const IMAGE_COLUMNS: &str = "i.id, i.path, i.size, i.mtime_ns, c.digest, c.width, c.height, c.format, c.taken, \
                              c.damage FROM images i JOIN contents c ON c.id = i.content";
 
+/// The files in a folder, with their sizes.
+fn file_sizes(dir: &Path) -> Result<Vec<(std::ffi::OsString, u64)>> {
+    let fail = |source| Error::io("list", dir, source);
+    let mut sizes = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                sizes.push((entry.file_name(), metadata.len()));
+            }
+            Ok(_) => {}
+            // Folded away as it was being looked at.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fail(error)),
+        }
+    }
+    Ok(sizes)
+}
+
+/// A segment as the database names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredSegment {
+    pub number: i64,
+    /// The file's name.
+    pub name: String,
+    /// The first number of the images that it may hold.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+    /// How many it holds.
+    pub images: usize,
+}
+
+impl StoredSegment {
+    /// The folder of segments in an index.
+    pub fn folder(dir: &Path) -> PathBuf {
+        dir.join("segments")
+    }
+
+    pub fn name_of(number: i64) -> String {
+        format!("{number:06}.segment")
+    }
+
+    pub fn path(&self, dir: &Path) -> PathBuf {
+        Self::folder(dir).join(&self.name)
+    }
+}
+
 /// Looks up images, failures and runs. It belongs to one thread; [`Reader::try_clone`] makes
 /// another for another thread.
 #[derive(Debug)]
@@ -241,18 +289,20 @@ impl Reader {
             Ok(count.unwrap_or(0).unsigned_abs())
         };
         let (mut bytes, mut database_bytes) = (0, 0);
-        let entries =
-            std::fs::read_dir(&self.dir).map_err(|source| Error::io("list", &self.dir, source))?;
-        for entry in entries {
-            let (name, metadata) = entry
-                .and_then(|entry| Ok((entry.file_name(), entry.metadata()?)))
-                .map_err(|source| Error::io("list", &self.dir, source))?;
-            bytes += metadata.len();
+        for (name, size) in file_sizes(&self.dir)? {
+            bytes += size;
             // The logs' names begin with the database's.
             if name.to_string_lossy().starts_with(schema::DATABASE_FILE) {
-                database_bytes += metadata.len();
+                database_bytes += size;
             }
         }
+        let segments = self.segments()?;
+        let segment_bytes = if segments.is_empty() {
+            0
+        } else {
+            let sizes = file_sizes(&StoredSegment::folder(&self.dir))?;
+            sizes.iter().map(|(_, size)| size).sum()
+        };
         Ok(Stats {
             images: count("SELECT count(*) FROM images")?,
             contents: count("SELECT count(*) FROM contents")?,
@@ -260,8 +310,10 @@ impl Reader {
                 "SELECT count(*) FROM images i JOIN contents c ON c.id = i.content WHERE c.damage IS NOT NULL",
             )?,
             failed: count("SELECT count(*) FROM failures")?,
-            bytes,
+            bytes: bytes + segment_bytes,
             database_bytes,
+            segments: segments.len() as u64,
+            segment_bytes,
         })
     }
 
@@ -273,6 +325,57 @@ impl Reader {
     pub fn generation(&self) -> Result<i64> {
         self.one("SELECT number FROM generation", (), |row| row.get(0))?
             .ok_or_else(|| self.corrupt("its generation is missing"))
+    }
+
+    /// The segments, in the order of their images.
+    pub(crate) fn segments(&self) -> Result<Vec<StoredSegment>> {
+        self.many(
+            "SELECT id, first_image, last_image, images FROM segments ORDER BY first_image",
+            (),
+            |row| {
+                let number = row.get(0)?;
+                Ok(StoredSegment {
+                    name: StoredSegment::name_of(number),
+                    number,
+                    first: row.get(1)?,
+                    last: row.get(2)?,
+                    images: usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                })
+            },
+        )
+    }
+
+    /// Images that were removed since their segment was made, ascending.
+    pub(crate) fn removed(&self) -> Result<Vec<i64>> {
+        self.many("SELECT image FROM removed ORDER BY image", (), |row| {
+            row.get(0)
+        })
+    }
+
+    /// How many images have numbers above `after` up to `last`.
+    pub(crate) fn count_between(&self, after: i64, last: i64) -> Result<usize> {
+        let count = self.one(
+            "SELECT count(*) FROM images WHERE id > ?1 AND id <= ?2",
+            [after, last],
+            |row| row.get::<_, i64>(0),
+        )?;
+        Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// The number of the next segment.
+    pub(crate) fn next_segment(&self) -> Result<i64> {
+        let newest = self.one(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'segments'",
+            (),
+            |row| row.get::<_, i64>(0),
+        )?;
+        Ok(newest.unwrap_or(0) + 1)
+    }
+
+    /// Counts up when another connection commits; says nothing of this one's own commits.
+    pub(crate) fn data_version(&self) -> Result<i64> {
+        let version = self.one("PRAGMA data_version", (), |row| row.get(0))?;
+        Ok(version.unwrap_or(0))
     }
 
     fn one<T>(
@@ -331,7 +434,7 @@ pub(crate) fn encoder_of(connection: &Connection) -> rusqlite::Result<Option<Enc
         .optional()
 }
 
-fn path_of(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {
+pub(crate) fn path_of(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {
     path::from_bytes(row.get(column)?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(
             column,

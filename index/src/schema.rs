@@ -86,6 +86,26 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (run, path)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 2: segments, which are made from what is above.
+    "
+    -- Files of codes, hashes and graphs, each of the images with numbers in a range. No two ranges
+    -- overlap, and newer images come behind all of them. AUTOINCREMENT: a file's name is never
+    -- used again.
+    CREATE TABLE segments (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        first_image INTEGER NOT NULL,
+        last_image  INTEGER NOT NULL,
+        images      INTEGER NOT NULL
+    ) STRICT;
+
+    -- Images that were removed since their segment was made.
+    CREATE TABLE removed (image INTEGER PRIMARY KEY) STRICT;
+    CREATE TRIGGER images_removed AFTER DELETE ON images
+    WHEN EXISTS (SELECT 1 FROM segments WHERE OLD.id <= last_image)
+    BEGIN
+        INSERT OR IGNORE INTO removed VALUES (OLD.id);
+    END;
+    ",
 ];
 
 /// The newest format known, which is what is written.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use proptest::prelude::*;
 
@@ -207,18 +209,21 @@ fn another_encoder_and_another_writer_are_refused_and_readers_go_on() {
         Err(Error::Locked { holder, .. }) => assert_eq!(holder.pid, std::process::id()),
         other => panic!("{other:?}"),
     }
-    let mut index = Index::open(dir.path()).unwrap();
-    assert_eq!(index.len().unwrap(), 3);
+    let index = Index::open(dir.path()).unwrap();
+    let view = index.searcher().unwrap();
+    assert_eq!((index.len().unwrap(), view.len()), (3, 3));
     writer
         .apply(&[insert("/new.jpg", content(77, vec![1.0; 4], vec![1; 2]))])
         .unwrap();
-    assert_eq!(
-        index.len().unwrap(),
-        3,
-        "a view does not change under its reader"
-    );
-    index.refresh().unwrap();
-    assert_eq!(index.len().unwrap(), 4);
+    assert_eq!(view.len(), 3, "a view does not change under its reader");
+    assert_eq!(index.len().unwrap(), 4, "the next search sees it");
+    let new = index.nearest(&[1.0; 4], 1).unwrap()[0].id;
+    writer.apply(&[Change::Remove { id: new }]).unwrap();
+    assert_eq!(index.len().unwrap(), 3);
+    assert!(Arc::ptr_eq(
+        &index.searcher().unwrap(),
+        &index.searcher().unwrap()
+    ));
 }
 
 #[test]
@@ -255,15 +260,24 @@ fn a_code_of_the_wrong_length_in_the_database_is_damage() {
     );
 }
 
-/// The database that version 0.1.0 wrote: six images, two of one content, and a failure.
+/// The database as each format was first written: six images, two of one content, and a failure.
 #[test]
-fn the_first_format_is_read_for_good() {
-    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format-1.sqlite");
+fn every_format_is_read_for_good() {
     if std::env::var_os("FREEZE_FORMAT").is_some() {
-        freeze(&frozen);
+        freeze(&frozen(FORMAT_VERSION));
     }
+    for format in 1..=FORMAT_VERSION {
+        read_frozen(&frozen(format));
+    }
+}
+
+fn frozen(format: i64) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/format-{format}.sqlite"))
+}
+
+fn read_frozen(frozen: &Path) {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(&frozen, dir.path().join("imgsearch.sqlite")).unwrap();
+    std::fs::copy(frozen, dir.path().join("imgsearch.sqlite")).unwrap();
     let index = Index::open(dir.path()).unwrap();
     assert_eq!(index.encoder(), &encoder(4, 12));
     let found = index.nearest(&[2.0, 0.0, 0.0, 0.0], 3).unwrap();
@@ -358,6 +372,7 @@ fn an_index_takes_the_place_of_another_whole() {
 
     let mut reading = Index::open(old.path()).unwrap();
     assert_eq!(reading.len().unwrap(), 5);
+    let view = reading.searcher().unwrap();
     let late = Index::open(old.path()).unwrap();
     let ids = |index: &Index| -> BTreeMap<PathBuf, ImageId> {
         let images = index.to_reader().unwrap().under(Path::new("/")).unwrap();
@@ -370,9 +385,11 @@ fn an_index_takes_the_place_of_another_whole() {
     writer.replace_with(other).unwrap();
     assert_eq!(writer.encoder().code_len, 6);
 
-    // What was loaded goes on; what was opened and not loaded is refused rather than mixed up.
-    assert_eq!(reading.nearest(&[0.0; 4], 9).unwrap().len(), 5);
-    assert!(matches!(late.len(), Err(Error::EncoderMismatch { .. })));
+    // A view goes on; codes of two encoders are not mixed up.
+    assert_eq!(view.nearest(&[0.0; 4], 9).unwrap().len(), 5);
+    for index in [&reading, &late] {
+        assert!(matches!(index.len(), Err(Error::EncoderMismatch { .. })));
+    }
     reading.refresh().unwrap();
     assert_eq!((reading.len().unwrap(), reading.encoder().code_len), (3, 6));
     let after = ids(&reading);
@@ -439,6 +456,7 @@ enum Step {
     Remove { path: u8 },
     Fail { path: u8 },
     Touch { path: u8 },
+    Fold { all: bool },
     End,
 }
 
@@ -452,6 +470,7 @@ fn step() -> impl Strategy<Value = Step> {
         path.clone().prop_map(|path| Step::Remove { path }),
         path.clone().prop_map(|path| Step::Fail { path }),
         path.prop_map(|path| Step::Touch { path }),
+        any::<bool>().prop_map(|all| Step::Fold { all }),
         Just(Step::End),
     ]
 }
@@ -463,6 +482,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path(), &encoder(2, 8)).unwrap();
         let reader = writer.reader().unwrap();
+        let index = Index::open(dir.path()).unwrap();
         // Path to (content, id), and the contents that may still be stored.
         let mut model: BTreeMap<u8, (u8, i64)> = BTreeMap::new();
         let mut contents = std::collections::BTreeSet::new();
@@ -496,6 +516,12 @@ proptest! {
                     path: name(*path).into(),
                     stat: FileStat { size: 1, mtime_ns: 2 },
                 },
+                Step::Fold { all } => {
+                    let options = FoldOptions { all: *all, rebuild: !all, ..FoldOptions::default() };
+                    writer.fold(&options, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
+                    prop_assert!(index.check(&AtomicUsize::new(0)).unwrap().is_sound());
+                    continue;
+                }
                 Step::End => {
                     writer.finish_run(&serde_json::Value::Null, true).unwrap();
                     contents = model.values().map(|(content, _)| *content).collect();
@@ -541,7 +567,429 @@ proptest! {
                 .map(|(path, (content, id))| (name(*path).into(), u64::from(*content), *id))
                 .collect();
             prop_assert_eq!(stored, expected);
+            for way in [Way::Auto, Way::Exact, Way::Graph] {
+                let params = SearchParams::new(100).way(way);
+                let found = index.search(&Query { code: &[0.0, 0.0], hash: None }, &params).unwrap();
+                let found: Vec<(f32, i64)> = found.iter().map(|found| (found.distance, found.id.0)).collect();
+                let mut expected: Vec<(f32, i64)> = model
+                    .values()
+                    .map(|(content, id)| (f32::from(*content), *id))
+                    .collect();
+                expected.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                prop_assert_eq!(found, expected);
+            }
         }
         prop_assert_eq!(Index::open(dir.path()).unwrap().len().unwrap(), model.len());
     }
+}
+
+/// Numbers spread evenly between -1 and 1.
+fn spread(seed: &mut u64) -> f32 {
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+/// An index of `n` images with codes of 8 numbers, and its writer.
+fn many(dir: &Path, n: u64) -> Writer {
+    let mut writer = Writer::open(dir, &encoder(8, 64)).unwrap();
+    add(&mut writer, 0..n);
+    writer
+}
+
+fn code_of(i: u64) -> Vec<f32> {
+    let mut seed = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..8).map(|_| spread(&mut seed)).collect()
+}
+
+fn add(writer: &mut Writer, range: std::ops::Range<u64>) {
+    let changes: Vec<Change> = range
+        .map(|i| Change::Insert {
+            path: format!(
+                "/p/{}/{i:06}.{}",
+                i % 10,
+                if i % 2 == 0 { "jpg" } else { "png" }
+            )
+            .into(),
+            stat: FileStat {
+                size: i,
+                mtime_ns: i as i64 * 1_000_000_000,
+            },
+            content: NewContent {
+                format: if i % 2 == 0 { "jpeg" } else { "png" }.to_owned(),
+                taken: (i % 3 == 0).then_some(-(i as i64)),
+                ..content(i, code_of(i), i.to_le_bytes().to_vec())
+            },
+        })
+        .collect();
+    writer.apply(&changes).unwrap();
+}
+
+fn fold(writer: &mut Writer, options: &FoldOptions) -> Folded {
+    writer
+        .fold(options, &AtomicBool::new(false), &mut |_, _| {})
+        .unwrap()
+}
+
+fn all() -> FoldOptions {
+    FoldOptions {
+        all: true,
+        ..FoldOptions::default()
+    }
+}
+
+fn segment_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join("segments"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn ids(found: &[Neighbour]) -> Vec<i64> {
+    found.iter().map(|found| found.id.0).collect()
+}
+
+/// Recall at 10 of the graph against the scan over some queries.
+fn recall(index: &Index, params: &SearchParams) -> f64 {
+    let (mut same, mut of) = (0, 0);
+    for i in 0..100u64 {
+        let code = code_of(1_000_000 + i);
+        let query = Query {
+            code: &code,
+            hash: None,
+        };
+        let exact = index
+            .search(&query, &params.clone().way(Way::Exact))
+            .unwrap();
+        let found = index
+            .search(&query, &params.clone().way(Way::Graph))
+            .unwrap();
+        assert_eq!(found.len(), exact.len());
+        of += exact.len();
+        same += exact.iter().filter(|there| found.contains(there)).count();
+    }
+    same as f64 / of as f64
+}
+
+#[test]
+fn what_is_new_removed_or_changed_is_seen_at_once_folded_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 5000);
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).images, 5000);
+    assert_eq!(segment_files(dir.path()).len(), 1);
+    assert!(recall(&index, &SearchParams::new(10)) > 0.98);
+    // Nothing more to do.
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).made, 0);
+
+    add(&mut writer, 5000..5100);
+    let nearest = |i: u64| {
+        let code = code_of(i);
+        index.nearest(&code, 1).unwrap()[0]
+    };
+    assert_eq!((nearest(5050).id.0, nearest(5050).distance), (5051, 0.0));
+    writer
+        .apply(&[
+            Change::Remove { id: ImageId(5051) },
+            Change::Remove { id: ImageId(77) },
+        ])
+        .unwrap();
+    for gone in [5050, 76] {
+        assert!(nearest(gone).distance > 0.0);
+    }
+    assert_eq!(index.len().unwrap(), 5098);
+    // A few new images are not worth a segment, unless it is asked for.
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).made, 0);
+    let before = segment_files(dir.path());
+    assert_eq!(fold(&mut writer, &all()).images, 5098);
+    assert_ne!(segment_files(dir.path()), before);
+    assert_eq!(segment_files(dir.path()).len(), 1);
+    assert_eq!(index.len().unwrap(), 5098);
+    assert_eq!(nearest(5051).id.0, 5052);
+    let checked = index.check(&AtomicUsize::new(0)).unwrap();
+    assert!(checked.is_sound() && checked.recall > 0.98, "{checked:?}");
+    assert_eq!(
+        (checked.in_segments, checked.newer, checked.removed),
+        (5098, 0, 0)
+    );
+}
+
+#[test]
+fn a_third_removed_costs_no_recall_and_is_folded_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 6000);
+    fold(&mut writer, &FoldOptions::default());
+    let changes: Vec<Change> = (0..6000)
+        .filter(|i| i % 10 < 3)
+        .map(|i| Change::Remove { id: ImageId(i + 1) })
+        .collect();
+    writer.apply(&changes).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(index.len().unwrap(), 4200);
+    let recall_before = recall(&index, &SearchParams::new(10));
+    assert!(recall_before > 0.98, "{recall_before}");
+    let view = index.searcher().unwrap();
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).images, 4200);
+    assert_eq!(index.check(&AtomicUsize::new(0)).unwrap().removed, 0);
+    assert!(recall(&index, &SearchParams::new(10)) > 0.98);
+    // A view of before goes on with the file that was folded away.
+    assert_eq!(view.len(), 4200);
+    assert!(ids(&view.nearest(&code_of(3), 1).unwrap()) == [4]);
+}
+
+#[test]
+fn filters_are_met_and_k_is_reached_where_it_can_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 5000);
+    fold(&mut writer, &FoldOptions::default());
+    add(&mut writer, 5000..6000);
+    let index = Index::open(dir.path()).unwrap();
+    let matches = |filter: &Filter, expected: &dyn Fn(u64) -> bool| {
+        let wanted: Vec<u64> = (0..6000).filter(|&i| expected(i)).collect();
+        let searcher = index.searcher().unwrap();
+        assert_eq!(
+            searcher.select(filter).unwrap().len(),
+            wanted.len(),
+            "{filter:?}"
+        );
+        for k in [10, 7000] {
+            for way in [Way::Auto, Way::Exact, Way::Graph] {
+                let params = SearchParams::new(k).way(way).filter(filter.clone());
+                let code = code_of(9_999_999);
+                let query = Query {
+                    code: &code,
+                    hash: None,
+                };
+                let found = index.search(&query, &params).unwrap();
+                assert_eq!(found.len(), wanted.len().min(k), "{filter:?} {way:?}");
+                assert!(found.iter().all(|found| expected(found.id.0 as u64 - 1)));
+            }
+        }
+    };
+    matches(&Filter::default().under("/p/3"), &|i| i % 10 == 3);
+    matches(&Filter::default().under("/p/3").under("/p/4"), &|i| {
+        i % 10 == 3 || i % 10 == 4
+    });
+    matches(&Filter::default().under("/p/3/000003.png"), &|i| i == 3);
+    matches(&Filter::default().under("/p/99"), &|_| false);
+    matches(&Filter::default().formats(["png"]), &|i| i % 2 == 1);
+    matches(
+        &Filter::default().ids([ImageId(8), ImageId(5001), ImageId(99_999)]),
+        &|i| i == 7 || i == 5000,
+    );
+    let globs = |glob: &str| Filter {
+        globs: vec![glob.to_owned()],
+        ..Filter::default()
+    };
+    matches(&globs("/p/*/00001?.png"), &|i| {
+        (10..20).contains(&i) && i % 2 == 1
+    });
+    matches(
+        &Filter {
+            min_size: Some(100),
+            max_size: Some(149),
+            ..Filter::default()
+        },
+        &|i| (100..150).contains(&i),
+    );
+    // Taken where the file says so, else changed.
+    let when = |i: u64| {
+        if i.is_multiple_of(3) {
+            -(i as i64)
+        } else {
+            i as i64
+        }
+    };
+    matches(
+        &Filter {
+            after: Some(-20),
+            before: Some(30),
+            ..Filter::default()
+        },
+        &|i| (-20..30).contains(&when(i)),
+    );
+    matches(
+        &Filter {
+            after: Some(5990),
+            ..Filter::default()
+        }
+        .under("/p/1"),
+        &|i| when(i) >= 5990 && i % 10 == 1,
+    );
+    assert!(
+        recall(
+            &index,
+            &SearchParams::new(10).filter(Filter::default().formats(["png"]))
+        ) > 0.97
+    );
+    let bad = index.searcher().unwrap().select(&globs("a[b")).unwrap_err();
+    assert!(bad.to_string().contains("a[b"), "{bad}");
+}
+
+#[test]
+fn the_cheaper_way_is_taken_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 20_000);
+    fold(&mut writer, &FoldOptions::default());
+    add(&mut writer, 20_000..20_050);
+    let searcher = Index::open(dir.path()).unwrap().searcher().unwrap();
+    let code = code_of(1);
+    let hash = 1u64.to_le_bytes();
+    let query = Query {
+        code: &code,
+        hash: Some(&hash),
+    };
+    let explain = |params: SearchParams| searcher.explain(&query, &params).unwrap();
+    let (found, told) = explain(SearchParams::new(10));
+    assert_eq!(
+        (told.images, told.allowed, told.parts.len()),
+        (20_050, 20_050, 2)
+    );
+    assert!(
+        told.parts[0].ef.is_some() && told.parts[0].distances < 10_000,
+        "{told:?}"
+    );
+    assert_eq!((told.parts[1].ef, told.parts[1].distances), (None, 50));
+    assert_eq!(found[0].id, ImageId(2));
+    // A few images are looked at one by one, and so are all where k is large or only bits count.
+    let few = Filter::default().ids((1..200).map(ImageId));
+    for params in [
+        SearchParams::new(10).filter(few),
+        SearchParams::new(15_000),
+        SearchParams::new(10).by(RankBy::Hash),
+        SearchParams::new(10).way(Way::Exact),
+    ] {
+        let (_, told) = explain(params);
+        assert!(told.parts.iter().all(|part| part.ef.is_none()), "{told:?}");
+    }
+    let (both, _) = explain(SearchParams::new(10).by(RankBy::Both));
+    let (exact, _) = explain(SearchParams::new(10).by(RankBy::Both).way(Way::Exact));
+    assert_eq!(both[0], exact[0]);
+    let (short, _) = explain(SearchParams::new(1).way(Way::Shortlist(10)));
+    assert_eq!(ids(&short), [2]);
+    let (near, _) = explain(SearchParams::new(100).radius(0.5));
+    assert!(!near.is_empty() && near.len() < 100 && near.iter().all(|found| found.distance <= 0.5));
+    let batch = searcher
+        .search_many(&[query; 9], &SearchParams::new(10))
+        .unwrap();
+    assert!(batch.iter().all(|answer| *answer == found));
+}
+
+#[test]
+fn a_missing_or_damaged_segment_costs_time_and_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 5000);
+    fold(&mut writer, &FoldOptions::default());
+    writer.apply(&[Change::Remove { id: ImageId(9) }]).unwrap();
+    let answers = |index: &Index| {
+        let asked: Vec<_> = (0..20)
+            .map(|i| index.nearest(&code_of(i), 5).unwrap())
+            .collect();
+        asked
+    };
+    let expected = answers(&Index::open(dir.path()).unwrap());
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 4] = [
+        ("cannot open", |path| std::fs::remove_file(path).unwrap()),
+        ("damaged", |path| std::fs::write(path, "").unwrap()),
+        ("damaged", |path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            std::fs::remove_file(path).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }),
+        ("not the one that the index knows", |path| {
+            // A sound segment, but another index's.
+            let other = tempfile::tempdir().unwrap();
+            let mut writer = many(other.path(), 4500);
+            fold(&mut writer, &FoldOptions::default());
+            let theirs = segment_files(other.path()).remove(0);
+            std::fs::remove_file(path).unwrap();
+            std::fs::copy(theirs, path).unwrap();
+        }),
+    ];
+    for (told, harm) in harms {
+        harm(&segment_files(dir.path())[0]);
+        let index = Index::open(dir.path()).unwrap();
+        assert_eq!(answers(&index), expected, "{told}");
+        let notes = index.searcher().unwrap().notes().to_vec();
+        assert!(
+            notes[0].contains(told) && notes[0].contains("imgsearch optimize"),
+            "{notes:?}"
+        );
+        let checked = index.check(&AtomicUsize::new(0)).unwrap();
+        assert_eq!(checked.damaged.len(), 1, "{told}: {checked:?}");
+        let folded = fold(&mut writer, &all());
+        assert_eq!((folded.made, folded.replaced), (1, 1), "{told}");
+        assert_eq!(answers(&index), expected, "{told}");
+        assert!(index.searcher().unwrap().notes().is_empty());
+        assert!(index.check(&AtomicUsize::new(0)).unwrap().is_sound());
+    }
+}
+
+#[test]
+fn what_a_crash_leaves_of_a_folding_is_no_harm_and_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 5000);
+    fold(&mut writer, &FoldOptions::default());
+    let whole = segment_files(dir.path());
+    // A file aside, and one that was renamed and never named in the database.
+    std::fs::write(dir.path().join("segments/000009.new"), "half").unwrap();
+    std::fs::copy(&whole[0], dir.path().join("segments/000008.segment")).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(index.len().unwrap(), 5000);
+    fold(&mut writer, &FoldOptions::default());
+    assert_eq!(segment_files(dir.path()), whole);
+    // A folding that cannot write changes nothing.
+    add(&mut writer, 5000..6000);
+    let folder = dir.path().join("segments");
+    let away = dir.path().join("away");
+    std::fs::rename(&folder, &away).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    let error = writer
+        .fold(&all(), &AtomicBool::new(false), &mut |_, _| {})
+        .unwrap_err();
+    assert!(error.to_string().contains("segments"), "{error}");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    assert_eq!(segment_files(dir.path()), whole);
+    assert_eq!(index.len().unwrap(), 6000);
+    // One that was told to stop begins nothing.
+    let stopped = writer
+        .fold(&all(), &AtomicBool::new(true), &mut |_, _| {})
+        .unwrap();
+    assert!(stopped.interrupted && stopped.made == 0);
+    assert_eq!(fold(&mut writer, &all()).images, 6000);
+}
+
+#[test]
+fn readers_go_on_while_a_writer_folds() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 300);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let index = Index::open(dir.path()).unwrap();
+                let mut seen = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let searcher = index.searcher().unwrap();
+                    assert!(searcher.len() >= seen, "images are only added");
+                    assert!(searcher.notes().is_empty(), "{:?}", searcher.notes());
+                    seen = searcher.len();
+                    assert_eq!(ids(&searcher.nearest(&code_of(7), 1).unwrap()), [8]);
+                }
+            });
+        }
+        for i in 1..20 {
+            add(&mut writer, i * 300..(i + 1) * 300);
+            fold(&mut writer, &all());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(Index::open(dir.path()).unwrap().len().unwrap(), 6000);
 }

@@ -217,4 +217,8 @@ pub struct Stats {
     pub bytes: u64,
     /// Bytes of the database among them: what grows with the images.
     pub database_bytes: u64,
+    /// Segments: see `index/FORMAT.md`.
+    pub segments: u64,
+    /// Bytes of the segments, which are made from the database.
+    pub segment_bytes: u64,
 }

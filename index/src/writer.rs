@@ -21,7 +21,7 @@ pub struct Writer {
     // Before the connection: whoever closes last folds the log into the database, and a reader
     // may not.
     reader: Reader,
-    connection: Connection,
+    pub(crate) connection: Connection,
     encoder: EncoderRecord,
     run: Option<i64>,
     _lock: Lock,
@@ -75,6 +75,11 @@ impl Writer {
             run: None,
             _lock: lock,
         })
+    }
+
+    /// The folder that holds the index.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The encoder whose codes are stored.
@@ -260,6 +265,9 @@ fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
         "
         DELETE FROM encoder;
         INSERT INTO encoder SELECT * FROM new.encoder;
+        -- They hold the codes of the encoder before.
+        DELETE FROM segments;
+        DELETE FROM removed;
 
         INSERT INTO contents (digest, width, height, format, taken, damage, code, hash)
             SELECT digest, width, height, format, taken, damage, code, hash FROM new.contents
@@ -323,7 +331,8 @@ pub(crate) fn check_encoder(
 fn begin_with(connection: &mut Connection, encoder: &EncoderRecord) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(
-        "DELETE FROM contents; DELETE FROM encoder; UPDATE generation SET number = number + 1;",
+        "DELETE FROM contents; DELETE FROM encoder; DELETE FROM segments; DELETE FROM removed;
+         UPDATE generation SET number = number + 1;",
     )?;
     transaction.execute(
         "INSERT INTO encoder VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",

@@ -88,6 +88,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Measure an encoder on a labelled folder: one folder a class
     Eval(EvalArgs),
+    /// Make searching fast: fold new and removed images into the segments
+    Optimize(OptimizeArgs),
+    /// Verify the segments, and that every image is found
+    Check(CheckArgs),
     /// Show which ONNX Runtime is in use, or install one
     Runtime(RuntimeArgs),
 }
@@ -202,6 +206,30 @@ pub struct QueryArgs {
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    /// Look at every image: nothing is missed
+    #[arg(long, group = "way", help_heading = "Search")]
+    pub exact: bool,
+
+    /// Keep so many images in view along the graph: more take longer and miss fewer
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = imgsearch::index::DEFAULT_EF,
+        help_heading = "Search"
+    )]
+    pub ef: usize,
+
+    /// Find nothing at a larger distance
+    #[arg(long, value_name = "DISTANCE", help_heading = "Search")]
+    pub radius: Option<f32>,
+
+    /// Say which way the search took and what it cost
+    #[arg(long, help_heading = "Search")]
+    pub explain: bool,
+
     /// Print one JSON object a query
     #[arg(long, group = "format")]
     pub json: bool,
@@ -216,6 +244,62 @@ pub struct QueryArgs {
 
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// Which images may be found.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only images at or below this path; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub under: Vec<PathBuf>,
+
+    /// Only images whose whole path matches, such as '*/2024/*.png'; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub glob: Vec<String>,
+
+    /// Only images taken then or later: 2024, 2024-05, 2024-05-17 or 2024-05-17T18:30. Where an
+    /// image does not say when it was taken, its file's date counts
+    #[arg(long, value_name = "DATE")]
+    pub after: Option<String>,
+
+    /// Only images taken before
+    #[arg(long, value_name = "DATE")]
+    pub before: Option<String>,
+
+    /// Only files of this size or larger: 300, 200k, 1.5M
+    #[arg(long, value_name = "SIZE")]
+    pub min_size: Option<String>,
+
+    /// Only files of this size or smaller
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<String>,
+
+    /// Only images of this format, such as jpeg or png; may be given several times
+    #[arg(long = "type", value_name = "FORMAT")]
+    pub formats: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct OptimizeArgs {
+    /// Make every segment anew
+    #[arg(long)]
+    pub rebuild: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Make anew what is wrong
+    #[arg(long)]
+    pub repair: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

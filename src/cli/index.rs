@@ -178,6 +178,19 @@ impl Progress for View {
         }
     }
 
+    fn folding(&self, done: usize, of: usize) {
+        if self.bar.length() != Some(of as u64) || done == 0 {
+            self.bar.set_message("linking for search ");
+            self.bar.set_length(of as u64);
+            self.bar.reset_eta();
+            self.bar.reset_elapsed();
+        }
+        self.bar.set_position(done as u64);
+        if self.json && done == of {
+            self.event(&json!({"event": "folded", "images": of}));
+        }
+    }
+
     fn committed(&self, done: usize) {
         if self.json {
             self.event(&json!({"event": "committed", "changes": done}));

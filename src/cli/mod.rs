@@ -4,9 +4,12 @@
 //! else: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.
 
 mod args;
+mod check;
 mod encode;
 mod eval;
+mod filter;
 mod index;
+mod optimize;
 mod output;
 mod query;
 mod remove;
@@ -46,6 +49,8 @@ pub fn main() -> ExitCode {
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Eval(args) => eval::run(global, args),
+        Command::Optimize(args) => optimize::run(global, args),
+        Command::Check(args) => check::run(global, args),
         Command::Runtime(args) => runtime::run(global, args),
     };
     match result {

@@ -84,25 +84,11 @@ pub fn duration(seconds: f64) -> String {
 
 /// A moment, in UTC: `2026-11-23 16:20`.
 pub fn moment(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Years that begin in March put the leap day last; eras of 400 years repeat.
-    let shifted = days + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 {
-        (year, month + 3)
-    } else {
-        (year + 1, month - 9)
-    };
-    format!(
-        "{:04}-{month:02}-{date:02} {:02}:{:02}",
-        year + era * 400,
-        rest / 3600,
-        rest % 3600 / 60
-    )
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M").to_string(),
+        // No clock shows that.
+        Err(_) => format!("{seconds} s since 1970"),
+    }
 }
 
 /// A bar on stderr, where that is a terminal and nobody asked for quiet.

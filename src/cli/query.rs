@@ -3,12 +3,13 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use imgsearch::index::RankBy;
+use imgsearch::index::{Explained, RankBy, SearchParams, Way};
 use imgsearch::{Encoded, Library, Match};
 use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
-use super::output::{relative, shown};
+use super::filter::filter;
+use super::output::{count, counted, relative, shown};
 use super::setup::{index_dir, open_options, say_provider};
 use super::{Outcome, Result};
 
@@ -24,6 +25,15 @@ pub fn run(global: &Global, args: &QueryArgs) -> Result {
         ByArg::Hash => RankBy::Hash,
         ByArg::Both => RankBy::Both,
     };
+    let mut params = SearchParams::new(args.k).by(by).ef(args.ef);
+    if args.exact {
+        params = params.way(Way::Exact);
+    }
+    params.filter = filter(&args.filter)?;
+    params.radius = args.radius;
+    for note in library.index_view()?.searcher()?.notes() {
+        eprintln!("{note}");
+    }
     let mut outcome = Outcome::Done;
     let several = args.images.len() > 1;
     for image in &args.images {
@@ -40,11 +50,11 @@ pub fn run(global: &Global, args: &QueryArgs) -> Result {
         if let Some(damage) = &encoded.damage {
             eprintln!("{}: {damage}; asking with what is there", shown(image));
         }
-        let found = library.nearest(&encoded, args.k, by)?;
+        let (found, explained) = library.search(&encoded, &params)?;
         if found.is_empty() {
             outcome = Outcome::Lacking;
         }
-        print(args, image, &found, several)?;
+        print(args, image, &found, &explained, several)?;
     }
     Ok(outcome)
 }
@@ -66,7 +76,13 @@ fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
     }
 }
 
-fn print(args: &QueryArgs, image: &Path, found: &[Match], several: bool) -> Result<()> {
+fn print(
+    args: &QueryArgs,
+    image: &Path,
+    found: &[Match],
+    explained: &Explained,
+    several: bool,
+) -> Result<()> {
     let mut out = io::stdout().lock();
     if args.json {
         let results: Vec<_> = found
@@ -82,11 +98,11 @@ fn print(args: &QueryArgs, image: &Path, found: &[Match], several: bool) -> Resu
                 })
             })
             .collect();
-        writeln!(
-            out,
-            "{}",
-            json!({"query": image.to_string_lossy(), "results": results})
-        )?;
+        let mut line = json!({"query": image.to_string_lossy(), "results": results});
+        if args.explain {
+            line["explained"] = json!(explained);
+        }
+        writeln!(out, "{line}")?;
     } else if args.print0 || args.paths {
         let end = if args.print0 { b"\0" } else { b"\n" };
         for found in found {
@@ -97,8 +113,15 @@ fn print(args: &QueryArgs, image: &Path, found: &[Match], several: bool) -> Resu
         if several {
             writeln!(out, "{}", shown(image))?;
         }
-        if found.is_empty() {
+        if explained.images == 0 {
             eprintln!("the index is empty: add images with imgsearch index FOLDER");
+        } else if explained.allowed == 0 {
+            eprintln!(
+                "none of the {} meets the filters",
+                counted(explained.images, "image", "images")
+            );
+        } else if found.is_empty() {
+            eprintln!("no image is within the radius");
         }
         let rank_width = found.len().to_string().len();
         for (i, found) in found.iter().enumerate() {
@@ -115,5 +138,34 @@ fn print(args: &QueryArgs, image: &Path, found: &[Match], several: bool) -> Resu
         }
     }
     out.flush()?;
+    if args.explain && !args.json {
+        explain(explained);
+    }
     Ok(())
+}
+
+/// Says how a search was answered.
+fn explain(explained: &Explained) {
+    eprintln!(
+        "{} of {} could be found; filtering took {:.0} µs, searching {:.0} µs",
+        count(explained.allowed as u64),
+        counted(explained.images, "image", "images"),
+        explained.filter_us,
+        explained.search_us
+    );
+    if explained.fell_back {
+        eprintln!("  the graph found too few, so every row was looked at");
+    }
+    for part in &explained.parts {
+        let place = part.segment.as_deref().unwrap_or("newer images");
+        let way = match part.ef {
+            Some(ef) => format!("along the graph with {} in view", count(ef as u64)),
+            None => "past every row".to_owned(),
+        };
+        eprintln!(
+            "  {place}: {way}, {} of {}",
+            counted(part.distances, "distance", "distances"),
+            counted(part.rows, "row", "rows")
+        );
+    }
 }

@@ -73,13 +73,26 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         "encoder   {} ({} numbers, {} bits, {})",
         encoder.name, encoder.code_len, encoder.bits, encoder.fingerprint
     )?;
-    writeln!(
+    write!(
         out,
         "on disk   {}: {} of images, {} of encoder",
         bytes(stats.bytes),
         bytes(stats.database_bytes),
-        bytes(stats.bytes - stats.database_bytes)
+        bytes(stats.bytes - stats.database_bytes - stats.segment_bytes)
     )?;
+    if stats.segments > 0 {
+        write!(
+            out,
+            ", {} of {}",
+            bytes(stats.segment_bytes),
+            counted(
+                usize::try_from(stats.segments).unwrap_or(usize::MAX),
+                "segment",
+                "segments"
+            )
+        )?;
+    }
+    writeln!(out)?;
     let unusable = stats.damaged + stats.failed;
     if unusable > 0 {
         writeln!(

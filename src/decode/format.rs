@@ -47,6 +47,43 @@ pub enum Format {
 }
 
 impl Format {
+    /// All formats.
+    pub const ALL: [Self; 18] = [
+        Self::Jpeg,
+        Self::Png,
+        Self::WebP,
+        Self::Gif,
+        Self::Bmp,
+        Self::Tiff,
+        Self::Ico,
+        Self::Pnm,
+        Self::Qoi,
+        Self::Hdr,
+        Self::Exr,
+        Self::Dds,
+        Self::Farbfeld,
+        Self::Tga,
+        Self::Heif,
+        Self::Avif,
+        Self::JpegXl,
+        Self::Jpeg2000,
+    ];
+
+    /// The format of a name or a usual extension, in whatever case.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.trim_start_matches('.').to_ascii_lowercase();
+        let name = match name.as_str() {
+            "jpg" | "jpe" => "jpeg",
+            "tif" => "tiff",
+            "heic" => "heif",
+            "jxl" => "jpeg-xl",
+            "jp2" => "jpeg-2000",
+            "ppm" | "pgm" | "pbm" | "pam" => "pnm",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
     /// The format's name in lower case.
     pub fn name(self) -> &'static str {
         match self {

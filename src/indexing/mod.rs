@@ -16,7 +16,7 @@ mod write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use imgsearch_index::Writer;
+use imgsearch_index::{FoldOptions, Folded, Writer};
 use serde::Serialize;
 
 use crate::crew;
@@ -93,6 +93,9 @@ pub trait Progress {
 
     /// So many files of those planned have been dealt with and are on disk.
     fn committed(&self, _done: usize) {}
+
+    /// Of `of` images, `done` are linked into the segments that make searching fast.
+    fn folding(&self, _done: usize, _of: usize) {}
 
     /// Something that the person should know and that is no failure.
     fn note(&self, _text: &str) {}
@@ -207,6 +210,30 @@ pub(crate) fn run(
     let counts = serde_json::to_value(&summary).unwrap_or_default();
     writer.finish_run(&counts, !summary.interrupted)?;
     Ok(summary)
+}
+
+/// Folds what is stored into segments.
+pub(crate) fn fold(
+    writer: &mut Writer,
+    options: &FoldOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<Folded> {
+    let folded = writer.fold(options, stop, &mut |done, of| progress.folding(done, of))?;
+    for damaged in &folded.damaged {
+        progress.note(&format!("{damaged}; it was made anew from the database"));
+    }
+    Ok(folded)
+}
+
+/// Says where folding failed after a run. Its images are stored by then, and without segments
+/// they are found all the same.
+pub(crate) fn tell_of_folding(folded: Result<Folded>, progress: &dyn Progress) {
+    if let Err(error) = folded {
+        progress.note(&format!(
+            "{error}\nNo image is lost, but searching is slower until imgsearch optimize succeeds"
+        ));
+    }
 }
 
 /// Hands the jobs out to workers and their results to the writer.

@@ -6,4 +6,5 @@ mod damaged;
 mod golden;
 mod incremental;
 mod reencoding;
+mod searching;
 mod support;

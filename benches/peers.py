@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Measures other libraries on the codes of the search bench, in turns with it.
+
+    benches/peers [IMAGES]
+
+makes a virtual environment with the libraries under target/, builds every index once, and then
+asks each with the same queries, one thread, in rounds: first the one, then the other, so that
+whatever else the machine does disturbs them alike. Prints the median of the rounds.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+import faiss
+import hnswlib
+import numpy
+from usearch.index import Index
+
+K = 10
+ROUNDS = 3
+EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]
+WIDTH = 16
+EF_CONSTRUCTION = 100
+RECALLS = [0.95, 0.99, 0.999]
+
+
+def main():
+    bench, work, images = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    threads = os.cpu_count()
+    codes, index = work / "codes", work / "index"
+    said = subprocess.run(
+        [bench, "--images", str(images), "--dump", codes, "--keep", index, "--ef", "64", "--only-graph"],
+        check=True, capture_output=True, text=True,
+    ).stdout
+    print(said.strip())
+    base = numpy.fromfile(codes / "base.f32", dtype=numpy.float32).reshape(-1, 30)
+    asked = numpy.fromfile(codes / "queries.f32", dtype=numpy.float32).reshape(-1, 30)
+
+    flat = faiss.IndexFlatL2(30)
+    flat.add(base)
+    truth = flat.search(asked, K)[1]
+
+    built, peers = {}, {}
+
+    def build(name, make):
+        started = time.perf_counter()
+        peers[name] = make()
+        built[name] = time.perf_counter() - started
+        print(f"{name}: built in {built[name]:.1f} s", flush=True)
+
+    build("usearch f32", lambda: usearch(base, "f32", threads))
+    build("usearch f16", lambda: usearch(base, "f16", threads))
+    build("hnswlib", lambda: hnsw(base, threads))
+    build("faiss HNSW", lambda: faiss_hnsw(base, threads))
+
+    faiss.omp_set_num_threads(1)
+    measured = {}
+    for _ in range(ROUNDS):
+        ours = subprocess.run(
+            [bench, "--images", str(images), "--keep", index, "--ef", ",".join(map(str, EFS)), "--json"],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for line in ours.splitlines():
+            point = json.loads(line)
+            measured.setdefault(("imgsearch", point["ef"]), []).append((point["recall"], point["us"]))
+        for name, ask in peers.items():
+            for ef in EFS:
+                ask(asked[:100], ef)
+                started = time.perf_counter()
+                found = ask(asked, ef)
+                us = (time.perf_counter() - started) * 1e6 / len(asked)
+                recall = sum(len(set(a) & set(b)) for a, b in zip(found, truth)) / truth.size
+                measured.setdefault((name, ef), []).append((recall, us))
+
+    print(f"\nmicroseconds a query on one thread, k = {K}, at a recall of at least (the view that took)")
+    print(f"{'':14}" + "".join(f"{recall:>18}" for recall in RECALLS))
+    first = {}
+    for name in ["imgsearch", *peers]:
+        line = f"{name:14}"
+        for recall in RECALLS:
+            points = [
+                (ef, statistics.median(us for _, us in measured[name, ef]))
+                for ef in EFS
+                if statistics.median(r for r, _ in measured[name, ef]) >= recall
+            ]
+            if not points:
+                line += f"{'-':>18}"
+                continue
+            ef, us = min(points, key=lambda point: point[1])
+            first.setdefault(recall, us)
+            line += f"{us:8.1f} {us / first[recall]:4.1f}x ({ef:>3})"
+        print(line)
+
+
+def usearch(base, dtype, threads):
+    index = Index(ndim=30, metric="l2sq", dtype=dtype, connectivity=WIDTH, expansion_add=EF_CONSTRUCTION)
+    index.add(numpy.arange(len(base)), base, threads=threads)
+
+    def ask(queries, ef):
+        index.expansion_search = ef
+        return index.search(queries, K, threads=1).keys
+
+    return ask
+
+
+def hnsw(base, threads):
+    index = hnswlib.Index(space="l2", dim=30)
+    index.init_index(max_elements=len(base), M=WIDTH, ef_construction=EF_CONSTRUCTION)
+    index.add_items(base, num_threads=threads)
+
+    def ask(queries, ef):
+        index.set_ef(ef)
+        return index.knn_query(queries, k=K, num_threads=1)[0]
+
+    return ask
+
+
+def faiss_hnsw(base, threads):
+    faiss.omp_set_num_threads(threads)
+    index = faiss.IndexHNSWFlat(30, WIDTH)
+    index.hnsw.efConstruction = EF_CONSTRUCTION
+    index.add(base)
+
+    def ask(queries, ef):
+        index.hnsw.efSearch = ef
+        return index.search(queries, K)[1]
+
+    return ask
+
+
+main()

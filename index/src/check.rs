@@ -1,0 +1,181 @@
+//! The audit: whether what is derived is what the database says, and whether every image is found.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::rows::{LoadError, Loaded};
+use crate::searcher::{Query, SearchParams, Way};
+use crate::segment::{GraphDesk, Segment};
+use crate::types::ImageId;
+
+/// Rows that are compared with the database at a time.
+const BLOCK: usize = 16 * 1024;
+
+/// Images that are asked for both ways, along the graph and past every row.
+const SAMPLE: usize = 200;
+
+/// How many neighbours of each are compared.
+const SAMPLE_K: usize = 10;
+
+/// The most lost images that are named.
+const MOST_NAMED: usize = 20;
+
+/// What an audit found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Checked {
+    /// Images in the index.
+    pub images: usize,
+    /// Segments, damaged ones among them.
+    pub segments: usize,
+    /// Images in segments.
+    pub in_segments: usize,
+    /// Images that are newer than the segments and scanned.
+    pub newer: usize,
+    /// Removed images that still take room in segments.
+    pub removed: usize,
+    /// What is wrong with segments: checksums, or rows that are not the database's.
+    pub damaged: Vec<String>,
+    /// Images that a search of their segment's graph by their own code does not find.
+    pub lost: usize,
+    /// Some of them.
+    pub lost_images: Vec<ImageId>,
+    /// Images that were asked for along the graph and past every row.
+    pub sampled: usize,
+    /// The share of their ten nearest by the scan that the graph found as well.
+    pub recall: f64,
+}
+
+impl Checked {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.damaged.is_empty() && self.lost == 0
+    }
+}
+
+impl Index {
+    /// Checks every segment against its checksums and the database, looks for every image by its
+    /// own code, and compares a sample of answers along the graph with exact ones. `done` counts
+    /// the images up as they are looked for.
+    ///
+    /// # Errors
+    ///
+    /// What the database says. What is wrong with segments is no error but told.
+    pub fn check(&self, done: &AtomicUsize) -> Result<Checked> {
+        let reader = self.to_reader()?;
+        let fail = |source| reader.fail(source);
+        let snapshot = reader.connection.unchecked_transaction().map_err(fail)?;
+        let encoder = reader.encoder()?;
+        let removed = reader.removed()?;
+        let mut checked = Checked {
+            recall: 1.0,
+            ..Checked::default()
+        };
+        let mut covered = 0;
+        for stored in reader.segments()? {
+            covered = stored.last;
+            checked.segments += 1;
+            let opened = Segment::open(&stored.path(self.dir())).and_then(|segment| {
+                segment.verify()?;
+                Ok(segment)
+            });
+            let segment = match opened {
+                Ok(segment) => segment,
+                Err(error @ Error::NewerSegment { .. }) => return Err(error),
+                Err(error) => {
+                    checked.damaged.push(error.to_string());
+                    done.fetch_add(stored.images, Ordering::Relaxed);
+                    continue;
+                }
+            };
+            let rows = segment.rows();
+            let is_live = |id: i64| removed.binary_search(&id).is_err();
+            // Every row that was not removed is the database's, and the other way round.
+            let (mut after, mut row, mut differing) = (stored.first - 1, 0, 0usize);
+            loop {
+                let block = Loaded::load(&snapshot, &encoder, (after, stored.last), BLOCK)
+                    .map_err(|error| match error {
+                        LoadError::Database(source) => fail(source),
+                        LoadError::Corrupt(what) => reader.corrupt(what),
+                    })?;
+                let truth = block.rows();
+                for i in 0..truth.len() {
+                    while row < rows.len() && rows.ids[row] < truth.ids[i] {
+                        differing += usize::from(is_live(rows.ids[row]));
+                        row += 1;
+                    }
+                    let same = row < rows.len()
+                        && rows.ids[row] == truth.ids[i]
+                        && rows.code(row) == truth.code(i)
+                        && rows.hash(row) == truth.hash(i);
+                    differing += usize::from(!same);
+                    row += usize::from(row < rows.len() && rows.ids[row] == truth.ids[i]);
+                }
+                match block.ids.last() {
+                    Some(&last) if truth.len() == BLOCK => after = last,
+                    _ => break,
+                }
+            }
+            differing += rows.ids[row.min(rows.len())..]
+                .iter()
+                .filter(|&&id| is_live(id))
+                .count();
+            if differing > 0 || !segment.fits(&encoder) {
+                checked.damaged.push(format!(
+                    "the segment {}: {differing} of its rows are not what the database holds",
+                    stored.path(self.dir()).display()
+                ));
+            }
+            let live = rows.ids.iter().filter(|&&id| is_live(id)).count();
+            checked.in_segments += live;
+            checked.removed += rows.len() - live;
+
+            let lost: Vec<i64> = (0..rows.len())
+                .into_par_iter()
+                .map_init(
+                    || (GraphDesk::default(), Vec::new()),
+                    |(desk, found), row| {
+                        let ef = SearchParams::new(1).ef;
+                        segment.candidates(rows.code(row), ef, desk, found);
+                        done.fetch_add(1, Ordering::Relaxed);
+                        (!found.contains(&(row as u32))).then_some(rows.ids[row])
+                    },
+                )
+                .flatten()
+                .filter(|&id| is_live(id))
+                .collect();
+            checked.lost += lost.len();
+            let room = MOST_NAMED.saturating_sub(checked.lost_images.len());
+            let named = lost.into_iter().take(room).map(ImageId);
+            checked.lost_images.extend(named);
+        }
+        checked.newer = reader.count_between(covered, i64::MAX)?;
+        checked.images = reader.count_between(0, i64::MAX)?;
+        drop(snapshot);
+        self.sample(&mut checked)?;
+        Ok(checked)
+    }
+
+    /// Asks for images spread evenly over the index both ways.
+    fn sample(&self, checked: &mut Checked) -> Result<()> {
+        let searcher = self.searcher()?;
+        let codes = searcher.some_codes(SAMPLE);
+        let (mut same, mut of) = (0, 0);
+        for code in &codes {
+            let query = Query { code, hash: None };
+            let ask = |way| searcher.search(&query, &SearchParams::new(SAMPLE_K).way(way));
+            let (exact, found) = (ask(Way::Exact)?, ask(Way::Graph)?);
+            of += exact.len();
+            same += exact.iter().filter(|there| found.contains(there)).count();
+        }
+        checked.sampled = codes.len();
+        if of > 0 {
+            checked.recall = same as f64 / of as f64;
+        }
+        Ok(())
+    }
+}

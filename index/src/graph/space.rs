@@ -1,0 +1,151 @@
+//! Distances for the graph: keys that order as the distances do.
+
+use crate::distance::l2_lanes;
+use crate::prefetch::prefetch;
+
+/// Points and how far they are from each other, as keys: a smaller key is a smaller distance.
+pub(crate) trait Space: Sync {
+    /// A point as it is compared.
+    type Point: ?Sized;
+
+    /// How many points there are.
+    fn len(&self) -> usize;
+
+    /// A point.
+    fn point(&self, node: u32) -> &Self::Point;
+
+    /// The key of the distance between two points.
+    fn key(&self, a: &Self::Point, b: &Self::Point) -> u32;
+
+    /// What a key stands for, as a number that grows with the distance.
+    fn distance(&self, key: u32) -> f32;
+
+    /// Has a point brought near, for it will be needed soon.
+    fn prefetch(&self, node: u32);
+}
+
+/// Codes as they are: float32, padded with zeros to whole lanes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Floats<'a> {
+    pub rows: &'a [f32],
+    pub stride: usize,
+}
+
+impl Space for Floats<'_> {
+    type Point = [f32];
+
+    fn len(&self) -> usize {
+        self.rows.len() / self.stride
+    }
+
+    #[inline(always)]
+    fn point(&self, node: u32) -> &[f32] {
+        let start = node as usize * self.stride;
+        &self.rows[start..start + self.stride]
+    }
+
+    #[inline(always)]
+    fn key(&self, a: &[f32], b: &[f32]) -> u32 {
+        // The bits of floats that are not negative order as they do.
+        l2_lanes(a, b).to_bits()
+    }
+
+    fn distance(&self, key: u32) -> f32 {
+        f32::from_bits(key)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, node: u32) {
+        prefetch(self.rows, node as usize * self.stride, self.stride);
+    }
+}
+
+/// Codes in one byte a number: a quarter of the memory to wait for. What is found is ordered
+/// again by the codes as they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bytes<'a> {
+    pub rows: &'a [i8],
+    pub stride: usize,
+}
+
+/// Lanes of the byte kernel; rows are padded to a multiple of it.
+pub(crate) const BYTE_LANES: usize = 32;
+
+impl Space for Bytes<'_> {
+    type Point = [i8];
+
+    fn len(&self) -> usize {
+        self.rows.len() / self.stride
+    }
+
+    #[inline(always)]
+    fn point(&self, node: u32) -> &[i8] {
+        let start = node as usize * self.stride;
+        &self.rows[start..start + self.stride]
+    }
+
+    #[inline(always)]
+    fn key(&self, a: &[i8], b: &[i8]) -> u32 {
+        let (a, _) = a.as_chunks::<BYTE_LANES>();
+        let (b, _) = b.as_chunks::<BYTE_LANES>();
+        let mut sum = 0i32;
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..BYTE_LANES {
+                let apart = i16::from(a[lane]) - i16::from(b[lane]);
+                sum += i32::from(apart) * i32::from(apart);
+            }
+        }
+        sum.cast_unsigned()
+    }
+
+    fn distance(&self, key: u32) -> f32 {
+        key as f32
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, node: u32) {
+        prefetch(self.rows, node as usize * self.stride, self.stride);
+    }
+}
+
+/// The points in the order of the nodes.
+#[derive(Debug)]
+pub(crate) struct Ordered<'a, S> {
+    pub space: &'a S,
+    pub order: &'a [u32],
+}
+
+impl<S: Space> Space for Ordered<'_, S> {
+    type Point = S::Point;
+
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    #[inline(always)]
+    fn point(&self, node: u32) -> &S::Point {
+        self.space.point(self.order[node as usize])
+    }
+
+    #[inline(always)]
+    fn key(&self, a: &S::Point, b: &S::Point) -> u32 {
+        self.space.key(a, b)
+    }
+
+    fn distance(&self, key: u32) -> f32 {
+        self.space.distance(key)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, node: u32) {
+        self.space.prefetch(self.order[node as usize]);
+    }
+}
+
+/// Quantises codes for [`Bytes`]: `number / scale`, rounded.
+pub(crate) fn quantise(code: &[f32], scale: f32, out: &mut Vec<i8>) {
+    // The cast saturates.
+    out.extend(code.iter().map(|number| (number / scale).round() as i8));
+    let whole = out.len().next_multiple_of(BYTE_LANES);
+    out.resize(whole, 0);
+}

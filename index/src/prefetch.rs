@@ -1,0 +1,28 @@
+//! Bringing memory near before it is needed.
+//!
+//! Owns the crate's prefetch instructions.
+
+/// Bytes of a cache line on the processors that matter here.
+const LINE: usize = 64;
+
+/// Asks for `rows[start..start + length]` to be brought into the cache. Nothing happens where the
+/// range is not within `rows`, and on processors without such an instruction.
+#[inline(always)]
+pub(crate) fn prefetch<T>(rows: &[T], start: usize, length: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(row) = rows.get(start..start + length) {
+        let bytes = std::mem::size_of_val(row);
+        let first = row.as_ptr().cast::<i8>();
+        for line in (0..bytes).step_by(LINE) {
+            // SAFETY: `first + line` lies in `row`, for `line` is less than its size; and the
+            // instruction reads nothing that the program could see.
+            #[allow(unsafe_code)]
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(first.add(line));
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (rows, start, length, LINE);
+}

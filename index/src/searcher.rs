@@ -1,0 +1,1025 @@
+//! Search: a view of the index at one instant, and the ways to answer from it.
+//!
+//! The rows of a view lie in parts: mapped segments, and in memory what is newer than they are.
+//! Each part of a query takes the cheaper way: along the graph, or past every row that may be
+//! found. What the parts found is merged, best first, ties by id.
+
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::bits::Bits;
+use crate::distance::{finite, hamming_words, l2_lanes, words};
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::reader::Reader;
+use crate::rows::{LoadError, Loaded, Rows};
+use crate::segment::{GraphDesk, Segment};
+use crate::simd;
+use crate::types::{EncoderRecord, ImageId};
+
+/// Rows that one task of a parallel scan looks at: enough that starting it costs nothing beside
+/// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
+const ROWS_A_TASK: usize = 16 * 1024;
+
+/// How many nodes a search of a graph keeps in view, where nothing else is asked for.
+pub const DEFAULT_EF: usize = 64;
+
+/// The largest view that a graph is searched with; what would need a larger one is scanned.
+const MOST_EF: usize = 4096;
+
+/// Ranking by code and hash together keeps so many times as many nodes in view, which are found
+/// by code and ranked by both.
+const EF_FOR_BOTH: usize = 4;
+
+/// What ways cost, measured with `cargo bench --bench search`, in nanoseconds on one thread: a
+/// row of a scan of all rows, …
+const SCANNED_ROW: f64 = 6.0;
+/// … a row of a scan that picks rows, …
+const PICKED_ROW: f64 = 12.0;
+/// … a node in the view of a search along a graph, …
+const NODE_IN_VIEW: f64 = 350.0;
+/// … and beginning one.
+const GRAPH_START: f64 = 2000.0;
+
+/// What is asked with.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// A code of the index's length.
+    pub code: &'a [f32],
+    /// A packed hash of the index's length, where the hash is to count.
+    pub hash: Option<&'a [u8]>,
+}
+
+/// What images are ranked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RankBy {
+    /// The Euclidean distance of the codes.
+    #[default]
+    Code,
+    /// The share of bits that differ between the hashes.
+    Hash,
+    /// The squared Euclidean distance of the codes, and the share of differing bits times the
+    /// encoder's [`hash_weight`](EncoderRecord::hash_weight), added.
+    Both,
+}
+
+/// Which way a search takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Way {
+    /// The cheaper one for each part.
+    #[default]
+    Auto,
+    /// Past every row: nothing is missed.
+    Exact,
+    /// Along the graph where there is one.
+    Graph,
+    /// Past every hash, and then by code among so many of the best times k.
+    Shortlist(usize),
+}
+
+/// How a search is done.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SearchParams {
+    /// How many images to find, at least 1.
+    pub k: usize,
+    /// What they are ranked by. Default: the code.
+    pub by: RankBy,
+    /// Nodes that a search along a graph keeps in view, at least `k` of them: more take longer
+    /// and miss fewer. Default: [`DEFAULT_EF`].
+    pub ef: usize,
+    /// Which way it takes. Default: the cheaper.
+    pub way: Way,
+    /// Which images may be found. Default: all.
+    pub filter: Filter,
+    /// Nothing at a larger distance is found. Default: no limit.
+    pub radius: Option<f32>,
+}
+
+impl SearchParams {
+    /// The `k` nearest by code.
+    pub fn new(k: usize) -> Self {
+        Self {
+            k,
+            by: RankBy::default(),
+            ef: DEFAULT_EF,
+            way: Way::Auto,
+            filter: Filter::default(),
+            radius: None,
+        }
+    }
+
+    /// Ranks by something else.
+    #[must_use]
+    pub fn by(mut self, by: RankBy) -> Self {
+        self.by = by;
+        self
+    }
+
+    /// Takes a way.
+    #[must_use]
+    pub fn way(mut self, way: Way) -> Self {
+        self.way = way;
+        self
+    }
+
+    /// Keeps so many nodes in view.
+    #[must_use]
+    pub fn ef(mut self, ef: usize) -> Self {
+        self.ef = ef;
+        self
+    }
+
+    /// Finds only what meets a filter.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Finds nothing at a larger distance.
+    #[must_use]
+    pub fn radius(mut self, radius: f32) -> Self {
+        self.radius = Some(radius);
+        self
+    }
+}
+
+/// A found image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Neighbour {
+    /// The image.
+    pub id: ImageId,
+    /// What it was ranked by, smallest first: see [`RankBy`].
+    pub distance: f32,
+    /// Bits that differ between the hashes, where the query has one.
+    pub hamming: Option<u32>,
+}
+
+/// How a search was answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Explained {
+    /// Images in the view.
+    pub images: usize,
+    /// Those of them that could be found.
+    pub allowed: usize,
+    /// The parts of the view.
+    pub parts: Vec<PartExplained>,
+    /// Whether the graph found too few, so that all rows were looked at after all.
+    pub fell_back: bool,
+    /// What resolving the filter took, in microseconds.
+    pub filter_us: f64,
+    /// What searching took, in microseconds.
+    pub search_us: f64,
+}
+
+/// How a part of a view answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PartExplained {
+    /// The segment's file name; none for what is in memory.
+    pub segment: Option<String>,
+    /// Rows of the part.
+    pub rows: usize,
+    /// Those that could be found.
+    pub allowed: usize,
+    /// How many nodes were kept in view, where the way was along the graph; else it was past the
+    /// rows.
+    pub ef: Option<usize>,
+    /// Distances that were computed.
+    pub distances: usize,
+}
+
+/// Which images of a view may be found, to be used for several searches.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    parts: Vec<Bits>,
+    seconds: f64,
+}
+
+impl Selection {
+    /// How many images.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Bits::count).sum()
+    }
+
+    /// Whether no image may be found.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An immutable view of an index at one instant, to be searched by any number of threads while a
+/// writer goes on.
+#[derive(Debug)]
+pub struct Searcher {
+    encoder: EncoderRecord,
+    parts: Vec<Part>,
+    generation: i64,
+    notes: Vec<String>,
+    /// For filters.
+    reader: Mutex<Reader>,
+}
+
+/// Rows of a view that lie together.
+#[derive(Debug)]
+struct Part {
+    source: Source,
+    /// Those that were not removed.
+    live: Bits,
+}
+
+#[derive(Debug)]
+enum Source {
+    Segment(Arc<Segment>, String),
+    Loaded(Loaded),
+}
+
+impl Part {
+    fn loaded(loaded: Loaded) -> Self {
+        Self {
+            live: Bits::all(loaded.ids.len()),
+            source: Source::Loaded(loaded),
+        }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        match &self.source {
+            Source::Segment(segment, _) => segment.rows(),
+            Source::Loaded(loaded) => loaded.rows(),
+        }
+    }
+}
+
+/// A row and its distance, ordered by (distance, part, row), which is the order of (distance, id).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Found {
+    distance: f32,
+    part: u32,
+    row: u32,
+}
+
+impl Eq for Found {}
+
+impl Ord for Found {
+    #[inline(always)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.distance
+            .total_cmp(&other.distance)
+            .then((self.part, self.row).cmp(&(other.part, other.row)))
+    }
+}
+
+impl PartialOrd for Found {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What a query is measured with.
+#[derive(Debug, Clone, Copy)]
+struct Measure<'a> {
+    code: &'a [f32],
+    hash: &'a [u64],
+    by: RankBy,
+    /// What a differing bit counts.
+    bit: f32,
+}
+
+impl Measure<'_> {
+    #[inline(always)]
+    fn of(&self, rows: &Rows<'_>, row: usize) -> f32 {
+        match self.by {
+            RankBy::Code => l2_lanes(self.code, rows.code(row)),
+            RankBy::Hash => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
+            RankBy::Both => {
+                l2_lanes(self.code, rows.code(row))
+                    + hamming_words(self.hash, rows.hash(row)) as f32 * self.bit
+            }
+        }
+    }
+}
+
+thread_local! {
+    static DESK: RefCell<(GraphDesk, Vec<u32>)> = RefCell::default();
+}
+
+impl Searcher {
+    /// A view of what is committed. Segments that `before` has open are taken from it.
+    pub(crate) fn open(reader: Reader, before: Option<&Self>) -> Result<Self> {
+        // One snapshot of the database for everything.
+        let snapshot = reader
+            .connection
+            .unchecked_transaction()
+            .map_err(|source| reader.fail(source))?;
+        let encoder = reader.encoder()?;
+        let generation = reader.generation()?;
+        let load = |after: i64, last: i64| {
+            Loaded::load(&snapshot, &encoder, (after, last), usize::MAX).map_err(
+                |error| match error {
+                    LoadError::Database(source) => reader.fail(source),
+                    LoadError::Corrupt(what) => reader.corrupt(what),
+                },
+            )
+        };
+        let (mut parts, mut notes, mut covered) = (Vec::new(), Vec::new(), 0);
+        let removed = reader.removed()?;
+        for stored in reader.segments()? {
+            if stored.first - 1 > covered {
+                parts.push(Part::loaded(load(covered, stored.first - 1)?));
+            }
+            covered = stored.last;
+            let open = before.and_then(|before| before.segment(&stored.name));
+            let opened = match open {
+                Some(segment) if segment.damage().is_none() => Ok(segment),
+                Some(segment) => segment.verify().map(|()| segment),
+                None => Segment::open(&stored.path(reader.dir())),
+            };
+            let opened = opened.and_then(|segment| {
+                if segment.fits(&encoder) && segment.len() == stored.images {
+                    return Ok(segment);
+                }
+                Err(Error::DamagedSegment {
+                    path: stored.path(reader.dir()),
+                    what: "it is not the one that the index knows".to_owned(),
+                })
+            });
+            match opened {
+                Ok(segment) => {
+                    let mut live = Bits::all(segment.len());
+                    let ids = segment.rows().ids;
+                    let start = removed.partition_point(|&id| id < stored.first);
+                    for id in removed[start..].iter().take_while(|&&id| id <= stored.last) {
+                        if let Ok(row) = ids.binary_search(id) {
+                            live.remove(row);
+                        }
+                    }
+                    parts.push(Part {
+                        live,
+                        source: Source::Segment(segment, stored.name),
+                    });
+                }
+                Err(error @ Error::NewerSegment { .. }) => return Err(error),
+                Err(error) => {
+                    let loaded = load(stored.first - 1, stored.last)?;
+                    notes.push(format!(
+                        "{error}: its {} images are read from the database instead, which is slower; imgsearch optimize \
+                         makes it anew",
+                        loaded.ids.len()
+                    ));
+                    parts.push(Part::loaded(loaded));
+                }
+            }
+        }
+        let tail = load(covered, i64::MAX)?;
+        if !tail.ids.is_empty() {
+            parts.push(Part::loaded(tail));
+        }
+        drop(snapshot);
+        Ok(Self {
+            encoder,
+            parts,
+            generation,
+            notes,
+            reader: Mutex::new(reader),
+        })
+    }
+
+    fn segment(&self, name: &str) -> Option<Arc<Segment>> {
+        self.parts.iter().find_map(|part| match &part.source {
+            Source::Segment(segment, of) if of == name => Some(Arc::clone(segment)),
+            _ => None,
+        })
+    }
+
+    /// Has large segments checked while they are searched. What is damaged is then told by
+    /// [`Searcher::damage`].
+    pub fn verify_meanwhile(&self) {
+        for part in &self.parts {
+            if let Source::Segment(segment, _) = &part.source {
+                segment.verify_meanwhile();
+            }
+        }
+    }
+
+    /// A segment that was found to be damaged since this view was opened, and what is wrong with
+    /// it. A new view does without it.
+    pub fn damage(&self) -> Option<(PathBuf, String)> {
+        self.parts.iter().find_map(|part| match &part.source {
+            Source::Segment(segment, name) => {
+                Some((PathBuf::from(name), segment.damage()?.to_owned()))
+            }
+            Source::Loaded(_) => None,
+        })
+    }
+
+    /// The encoder that made the codes.
+    pub fn encoder(&self) -> &EncoderRecord {
+        &self.encoder
+    }
+
+    /// What a person should know of it, a line each: segments that could not be used.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Counted up by each change of the index: which instant this is a view of.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    /// How many images it shows.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.live.count()).sum()
+    }
+
+    /// Whether it shows no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer where
+    /// there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadInput`] where `k` is 0 or `code` is not
+    /// [`code_len`](EncoderRecord::code_len) finite numbers.
+    pub fn nearest(&self, code: &[f32], k: usize) -> Result<Vec<Neighbour>> {
+        self.search(&Query { code, hash: None }, &SearchParams::new(k))
+    }
+
+    /// The nearest images by code, by hash or by both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Searcher::nearest`]; where a hash is needed and missing or of another length, where
+    /// the filter cannot be understood, and what the database says to it.
+    pub fn search(&self, query: &Query<'_>, params: &SearchParams) -> Result<Vec<Neighbour>> {
+        self.explain(query, params).map(|(found, _)| found)
+    }
+
+    /// As [`Searcher::search`], and how it was answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Searcher::search`].
+    pub fn explain(
+        &self,
+        query: &Query<'_>,
+        params: &SearchParams,
+    ) -> Result<(Vec<Neighbour>, Explained)> {
+        if params.filter.is_empty() {
+            return self.search_in(query, params, None);
+        }
+        let selection = self.select(&params.filter)?;
+        self.search_in(query, params, Some(&selection))
+    }
+
+    /// The images that meet a filter, for several searches.
+    ///
+    /// # Errors
+    ///
+    /// Where the filter cannot be understood, and what the database says.
+    pub fn select(&self, filter: &Filter) -> Result<Selection> {
+        let started = Instant::now();
+        let ids = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            filter.resolve(&reader)?
+        };
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| {
+                let rows = part.rows().ids;
+                let mut chosen = Bits::none(rows.len());
+                // Both ascend, so one walk along each finds what they share.
+                let first = rows.first().copied().unwrap_or(i64::MAX);
+                let mut row = 0;
+                for &id in &ids[ids.partition_point(|&id| id < first)..] {
+                    row += rows[row..].iter().take_while(|&&there| there < id).count();
+                    match rows.get(row) {
+                        Some(&there) if there == id => chosen.insert(row),
+                        Some(_) => {}
+                        None => break,
+                    }
+                }
+                chosen.intersect(&part.live);
+                chosen
+            })
+            .collect();
+        Ok(Selection {
+            parts,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// As [`Searcher::explain`], among the images of a selection of this view; the filter of
+    /// `params` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Searcher::search`].
+    ///
+    /// # Panics
+    ///
+    /// May panic where the selection is another view's.
+    pub fn search_in(
+        &self,
+        query: &Query<'_>,
+        params: &SearchParams,
+        selection: Option<&Selection>,
+    ) -> Result<(Vec<Neighbour>, Explained)> {
+        let started = Instant::now();
+        if params.k == 0 {
+            return Err(Error::BadInput(
+                "k is 0: ask for at least one image".to_owned(),
+            ));
+        }
+        let code = padded(&self.encoder, query.code)?;
+        let hash = query
+            .hash
+            .map(|hash| checked_hash(&self.encoder, hash))
+            .transpose()?;
+        if hash.is_none() && (params.by != RankBy::Code || matches!(params.way, Way::Shortlist(_)))
+        {
+            return Err(Error::BadInput(
+                "ranking by hash needs a query with a hash".to_owned(),
+            ));
+        }
+        let bits = self.encoder.bits as f32;
+        let measure = Measure {
+            code: &code,
+            hash: hash.as_deref().unwrap_or(&[]),
+            by: params.by,
+            bit: match params.by {
+                RankBy::Both => self.encoder.hash_weight / bits,
+                _ => 1.0 / bits,
+            },
+        };
+        let allowed = |part: usize| match selection {
+            Some(selection) => &selection.parts[part],
+            None => &self.parts[part].live,
+        };
+        let all: usize = (0..self.parts.len())
+            .map(|part| allowed(part).count())
+            .sum();
+        let mut explained = Explained {
+            images: self.len(),
+            allowed: all,
+            parts: Vec::with_capacity(self.parts.len()),
+            fell_back: false,
+            filter_us: selection.map_or(0.0, |selection| selection.seconds * 1e6),
+            search_us: 0.0,
+        };
+        let mut found = match params.way {
+            Way::Shortlist(factor) => {
+                let by_hash = Measure {
+                    by: RankBy::Hash,
+                    ..measure
+                };
+                let keep = params.k.saturating_mul(factor.max(1));
+                let ways = vec![None; self.parts.len()];
+                let short = self.look(&by_hash, keep, &ways, allowed, &mut explained);
+                short
+                    .into_iter()
+                    .map(|found| Found {
+                        distance: measure
+                            .of(&self.parts[found.part as usize].rows(), found.row as usize),
+                        ..found
+                    })
+                    .collect()
+            }
+            way => {
+                let ways: Vec<Option<usize>> = self
+                    .parts
+                    .iter()
+                    .enumerate()
+                    .map(|(i, part)| self.way(part, allowed(i), params, way))
+                    .collect();
+                let found = self.look(&measure, params.k, &ways, allowed, &mut explained);
+                if found.len() < params.k.min(all) {
+                    explained.fell_back = true;
+                    explained.parts.clear();
+                    let ways = vec![None; self.parts.len()];
+                    self.look(&measure, params.k, &ways, allowed, &mut explained)
+                } else {
+                    found
+                }
+            }
+        };
+        found.sort_unstable();
+        found.truncate(params.k);
+        if params.by == RankBy::Code {
+            // The root changes no order, so only the answers need it.
+            for found in &mut found {
+                found.distance = found.distance.sqrt();
+            }
+        }
+        if let Some(radius) = params.radius {
+            found.retain(|found| found.distance <= radius);
+        }
+        let neighbours = found
+            .into_iter()
+            .map(|found| {
+                let rows = self.parts[found.part as usize].rows();
+                Neighbour {
+                    id: ImageId(rows.ids[found.row as usize]),
+                    distance: found.distance,
+                    hamming: hash
+                        .as_deref()
+                        .map(|hash| hamming_words(hash, rows.hash(found.row as usize))),
+                }
+            })
+            .collect();
+        explained.search_us = started.elapsed().as_secs_f64() * 1e6;
+        Ok((neighbours, explained))
+    }
+
+    /// Several queries on all cores, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Searcher::search`], the first of them.
+    pub fn search_many(
+        &self,
+        queries: &[Query<'_>],
+        params: &SearchParams,
+    ) -> Result<Vec<Vec<Neighbour>>> {
+        let selection = (!params.filter.is_empty())
+            .then(|| self.select(&params.filter))
+            .transpose()?;
+        queries
+            .par_iter()
+            .map(|query| {
+                self.search_in(query, params, selection.as_ref())
+                    .map(|(found, _)| found)
+            })
+            .collect()
+    }
+
+    /// All images whose hashes differ from `hash` in at most `radius` bits, nearest first, ties
+    /// by id.
+    ///
+    /// # Errors
+    ///
+    /// Where the hash is not of the index's length.
+    pub fn within_hamming(&self, hash: &[u8], radius: u32) -> Result<Vec<Neighbour>> {
+        let hash = checked_hash(&self.encoder, hash)?;
+        let mut found: Vec<(u32, u32, u32)> = self
+            .tasks(|_| true)
+            .into_par_iter()
+            .flat_map_iter(|(part, range)| {
+                let rows = self.parts[part].rows();
+                let mut found = Vec::new();
+                self.parts[part].live.for_each(range, |row| {
+                    let apart = hamming_words(&hash, rows.hash(row));
+                    if apart <= radius {
+                        found.push((apart, part as u32, row as u32));
+                    }
+                });
+                found
+            })
+            .collect();
+        found.sort_unstable();
+        Ok(found
+            .into_iter()
+            .map(|(apart, part, row)| Neighbour {
+                id: ImageId(self.parts[part as usize].rows().ids[row as usize]),
+                distance: apart as f32 / self.encoder.bits as f32,
+                hamming: Some(apart),
+            })
+            .collect())
+    }
+
+    /// The codes of all images, in the order of their numbers.
+    pub fn codes(&self) -> Vec<Vec<f32>> {
+        self.some_codes(self.len())
+    }
+
+    /// The codes of at most `n` images, spread evenly.
+    pub(crate) fn some_codes(&self, n: usize) -> Vec<Vec<f32>> {
+        let all = self.len();
+        let step = all.div_ceil(n.max(1)).max(1);
+        let mut codes = Vec::new();
+        let mut place = 0;
+        for part in &self.parts {
+            let rows = part.rows();
+            part.live.for_each(0..rows.len(), |row| {
+                if place % step == 0 {
+                    codes.push(rows.code(row)[..self.encoder.code_len].to_vec());
+                }
+                place += 1;
+            });
+        }
+        codes
+    }
+
+    /// How many nodes to keep in view in the graph of a part, where that is the way.
+    fn way(&self, part: &Part, allowed: &Bits, params: &SearchParams, way: Way) -> Option<usize> {
+        let rows = match &part.source {
+            Source::Segment(segment, _) => segment.len(),
+            Source::Loaded(_) => return None,
+        };
+        if way == Way::Exact || params.by == RankBy::Hash || allowed.count() == 0 {
+            return None;
+        }
+        let ef = params.ef.max(params.k);
+        let ef = match params.by {
+            RankBy::Both => ef.saturating_mul(EF_FOR_BOTH),
+            _ => ef,
+        };
+        // Of those in view only some may be found.
+        let ef = (ef as f64 * rows as f64 / allowed.count() as f64).ceil() as usize;
+        if way == Way::Graph {
+            return Some(ef.min(MOST_EF.max(params.ef)).min(rows));
+        }
+        let row = if allowed.is_all() {
+            SCANNED_ROW
+        } else {
+            PICKED_ROW
+        };
+        let threads = if allowed.count() > ROWS_A_TASK {
+            rayon::current_num_threads() as f64
+        } else {
+            1.0
+        };
+        let scan = allowed.count() as f64 * row / threads;
+        let walk = GRAPH_START + ef as f64 * NODE_IN_VIEW;
+        (ef <= MOST_EF && walk < scan).then_some(ef)
+    }
+
+    /// Looks for the nearest `k` in each part; more than `k` may come back, in no order.
+    fn look<'a>(
+        &'a self,
+        measure: &Measure<'_>,
+        k: usize,
+        ways: &[Option<usize>],
+        allowed: impl Fn(usize) -> &'a Bits + Sync,
+        explained: &mut Explained,
+    ) -> Vec<Found> {
+        let walk = |part: usize, ef: usize| {
+            let Source::Segment(segment, _) = &self.parts[part].source else {
+                return (Vec::new(), 0);
+            };
+            along_graph(segment, part as u32, measure, k, ef, allowed(part))
+        };
+        let walked: Vec<(usize, usize)> = ways
+            .iter()
+            .enumerate()
+            .filter_map(|(part, ef)| Some((part, (*ef)?)))
+            .collect();
+        let mut found = Vec::new();
+        let mut distances = vec![0; self.parts.len()];
+        let several = walked.len() > 1;
+        let mut take = |part: usize, (some, computed): (Vec<Found>, usize)| {
+            distances[part] += computed;
+            found.extend(some);
+        };
+        if several {
+            let all: Vec<_> = walked
+                .par_iter()
+                .map(|&(part, ef)| (part, walk(part, ef)))
+                .collect();
+            all.into_iter().for_each(|(part, some)| take(part, some));
+        } else {
+            for &(part, ef) in &walked {
+                take(part, walk(part, ef));
+            }
+        }
+
+        let scan = |(part, range): (usize, std::ops::Range<usize>)| {
+            let rows = self.parts[part].rows();
+            let work = Scan {
+                rows,
+                part: part as u32,
+                range,
+                measure: *measure,
+                allowed: allowed(part),
+                k,
+            };
+            (part, simd::widest(work))
+        };
+        let mut tasks = Vec::new();
+        for part in (0..self.parts.len()).filter(|&part| ways[part].is_none()) {
+            let rows = self.parts[part].rows().len();
+            if allowed(part).count() <= ROWS_A_TASK {
+                tasks.push((part, 0..rows));
+            } else {
+                tasks.extend(split(part, rows));
+            }
+        }
+        for (part, _) in tasks.iter().filter(|(_, range)| range.start == 0) {
+            if let Source::Segment(segment, _) = &self.parts[*part].source
+                && allowed(*part).is_all()
+            {
+                segment.will_scan(measure.by != RankBy::Hash, measure.by != RankBy::Code);
+            }
+        }
+        let scanned: Vec<(usize, Vec<Found>)> = if tasks.len() > 1 {
+            tasks.into_par_iter().map(scan).collect()
+        } else {
+            tasks.into_iter().map(scan).collect()
+        };
+        for (part, some) in scanned {
+            distances[part] = allowed(part).count();
+            found.extend(some);
+        }
+        for (i, part) in self.parts.iter().enumerate() {
+            explained.parts.push(PartExplained {
+                segment: match &part.source {
+                    Source::Segment(_, name) => Some(name.clone()),
+                    Source::Loaded(_) => None,
+                },
+                rows: part.rows().len(),
+                allowed: allowed(i).count(),
+                ef: ways[i],
+                distances: distances[i],
+            });
+        }
+        found
+    }
+
+    /// The ranges of rows that a scan of some parts is done in.
+    fn tasks(&self, of: impl Fn(usize) -> bool) -> Vec<(usize, std::ops::Range<usize>)> {
+        let chosen = (0..self.parts.len()).filter(|&part| of(part));
+        chosen
+            .flat_map(|part| split(part, self.parts[part].rows().len()))
+            .collect()
+    }
+}
+
+/// The rows of a part in tasks.
+fn split(part: usize, rows: usize) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
+    (0..rows)
+        .step_by(ROWS_A_TASK)
+        .map(move |start| (part, start..rows.min(start + ROWS_A_TASK)))
+}
+
+/// The nearest rows that a search of a segment's graph finds, and how many distances that took.
+fn along_graph(
+    segment: &Segment,
+    part: u32,
+    measure: &Measure<'_>,
+    k: usize,
+    ef: usize,
+    allowed: &Bits,
+) -> (Vec<Found>, usize) {
+    DESK.with_borrow_mut(|(desk, candidates)| {
+        segment.candidates(measure.code, ef, desk, candidates);
+        let rows = segment.rows();
+        candidates.retain(|&row| allowed.contains(row as usize));
+        let work = Rank {
+            rows,
+            part,
+            candidates,
+            measure: *measure,
+        };
+        let mut found = simd::widest(work);
+        if found.len() > k {
+            found.select_nth_unstable(k - 1);
+            found.truncate(k);
+        }
+        let computed = desk.visited() + candidates.len();
+        (found, computed)
+    })
+}
+
+/// Measures some rows.
+struct Rank<'a> {
+    rows: Rows<'a>,
+    part: u32,
+    candidates: &'a [u32],
+    measure: Measure<'a>,
+}
+
+impl simd::Work for Rank<'_> {
+    type Output = Vec<Found>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<Found> {
+        for &row in self.candidates {
+            let start = row as usize * self.rows.stride;
+            crate::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
+        }
+        self.candidates
+            .iter()
+            .map(|&row| Found {
+                distance: self.measure.of(&self.rows, row as usize),
+                part: self.part,
+                row,
+            })
+            .collect()
+    }
+}
+
+/// Looks at all rows of a range that may be found, for the nearest `k`.
+struct Scan<'a> {
+    rows: Rows<'a>,
+    part: u32,
+    range: std::ops::Range<usize>,
+    measure: Measure<'a>,
+    allowed: &'a Bits,
+    k: usize,
+}
+
+impl simd::Work for Scan<'_> {
+    type Output = Vec<Found>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<Found> {
+        let Self {
+            rows,
+            part,
+            range,
+            measure,
+            allowed,
+            k,
+        } = self;
+        let mut best: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(range.len()) + 1);
+        let mut worst = f32::INFINITY;
+        let mut take = |row: usize, distance: f32| {
+            // Rows ascend, so one at the distance of the worst comes behind it.
+            if best.len() == k && distance >= worst {
+                return;
+            }
+            if best.len() == k {
+                best.pop();
+            }
+            best.push(Found {
+                distance,
+                part,
+                row: row as u32,
+            });
+            if best.len() == k {
+                worst = best.peek().map_or(f32::INFINITY, |worst| worst.distance);
+            }
+        };
+        match (measure.by, allowed.is_all()) {
+            (RankBy::Code, true) => {
+                let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
+                for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
+                    take(row, l2_lanes(measure.code, code));
+                }
+            }
+            // Hashes of the usual length, in a shape that is compiled into vector instructions.
+            (RankBy::Hash, true) if rows.hash_words == 4 && measure.hash.len() == 4 => {
+                let hashes = &rows.hashes[range.start * 4..range.end * 4];
+                let (hashes, _) = hashes.as_chunks::<4>();
+                let mut asked = [0; 4];
+                asked.copy_from_slice(measure.hash);
+                for (row, hash) in range.zip(hashes) {
+                    let apart: u64 = (0..4)
+                        .map(|word| u64::from((asked[word] ^ hash[word]).count_ones()))
+                        .sum();
+                    take(row, apart as f32 * measure.bit);
+                }
+            }
+            (_, true) => range.for_each(|row| take(row, measure.of(&rows, row))),
+            (_, false) => allowed.for_each(range, |row| take(row, measure.of(&rows, row))),
+        }
+        best.into_vec()
+    }
+}
+
+fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {
+    if code.len() != encoder.code_len {
+        return Err(Error::BadInput(format!(
+            "a code of {} numbers was given, and the index holds codes of {}",
+            code.len(),
+            encoder.code_len
+        )));
+    }
+    if !finite(code) {
+        return Err(Error::BadInput(
+            "the code holds a number that is not finite".to_owned(),
+        ));
+    }
+    let mut padded = code.to_vec();
+    padded.resize(code.len().next_multiple_of(crate::distance::LANES), 0.0);
+    Ok(padded)
+}
+
+fn checked_hash(encoder: &EncoderRecord, hash: &[u8]) -> Result<Vec<u64>> {
+    if hash.len() != encoder.hash_bytes() {
+        return Err(Error::BadInput(format!(
+            "a hash of {} bytes was given, and the index holds hashes of {}",
+            hash.len(),
+            encoder.hash_bytes()
+        )));
+    }
+    Ok(words(hash).collect())
+}

@@ -1,0 +1,279 @@
+//! The layout of a segment's file. `index/FORMAT.md` has it in words.
+
+use std::ops::Range;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+
+/// The newest format of a segment, which is what is written.
+pub const SEGMENT_FORMAT: u32 = 1;
+
+/// What a segment begins with.
+const MAGIC: [u8; 8] = *b"imgseg\r\n";
+
+/// Bytes of the header.
+pub(super) const HEADER: usize = 512;
+
+/// Sections begin at multiples of it.
+pub(super) const ALIGNMENT: usize = 64;
+
+/// The most upper levels that a header has room for.
+pub(super) const MOST_LEVELS: usize = 16;
+
+/// The sections, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// int64 a row, ascending.
+    Ids,
+    /// float32 × `stride` a row.
+    Codes,
+    /// uint64 × `hash_words` a row.
+    Hashes,
+    /// int8 × `byte_stride` a row; empty where bytes are too coarse.
+    Bytes,
+    /// uint32 a row: the next row of an equal point.
+    Twins,
+    /// uint32 a row, and one more.
+    Offsets,
+    /// uint32 a link.
+    Links,
+    /// uint32 a row of the upper levels.
+    Uppers,
+    /// uint32 × `width` a node of each upper level.
+    UpperLinks,
+}
+
+/// All sections, with their names.
+pub(crate) const SECTIONS: [(Section, &str); 9] = [
+    (Section::Ids, "ids"),
+    (Section::Codes, "codes"),
+    (Section::Hashes, "hashes"),
+    (Section::Bytes, "bytes"),
+    (Section::Twins, "twins"),
+    (Section::Offsets, "offsets"),
+    (Section::Links, "links"),
+    (Section::Uppers, "uppers"),
+    (Section::UpperLinks, "upper links"),
+];
+
+/// What the header says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Header {
+    pub rows: usize,
+    pub code_len: usize,
+    pub stride: usize,
+    pub bits: usize,
+    pub hash_words: usize,
+    /// A code's number is its byte times this; 0 where there are no bytes.
+    pub scale: f32,
+    pub byte_stride: usize,
+    pub width: usize,
+    /// Nodes of the upper levels, level 1 first.
+    pub counts: Vec<u32>,
+    /// Nodes that were linked in after building.
+    pub linked_in: u32,
+    /// BLAKE3-like name of the encoder, as the index has it.
+    pub fingerprint: String,
+    /// Length of each section in bytes, without what fills it up.
+    pub lengths: [usize; SECTIONS.len()],
+    /// XXH3 of each section, with what fills it up.
+    pub checksums: [u64; SECTIONS.len()],
+}
+
+/// The longest fingerprint that a header has room for.
+pub(crate) const MOST_FINGERPRINT: usize = 64;
+
+struct Put<'a>(&'a mut [u8], usize);
+
+impl Put<'_> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0[self.1..self.1 + bytes.len()].copy_from_slice(bytes);
+        self.1 += bytes.len();
+    }
+
+    fn u32(&mut self, number: usize) {
+        // Every number that is written is of a segment of at most a million rows.
+        self.bytes(&(number as u32).to_le_bytes());
+    }
+
+    fn u64(&mut self, number: u64) {
+        self.bytes(&number.to_le_bytes());
+    }
+}
+
+struct Take<'a>(&'a [u8], usize);
+
+impl Take<'_> {
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.0[self.1..self.1 + N]);
+        self.1 += N;
+        bytes
+    }
+
+    fn u32(&mut self) -> usize {
+        u32::from_le_bytes(self.bytes()) as usize
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_le_bytes(self.bytes())
+    }
+}
+
+impl Header {
+    /// Where a section lies, without what fills it up.
+    pub fn range(&self, section: Section) -> Range<usize> {
+        let place = section as usize;
+        let before: usize = self.lengths[..place]
+            .iter()
+            .map(|length| length.next_multiple_of(ALIGNMENT))
+            .sum();
+        let start = HEADER + before;
+        start..start + self.lengths[place]
+    }
+
+    /// Where a section lies, with what fills it up.
+    pub fn whole(&self, section: Section) -> Range<usize> {
+        let range = self.range(section);
+        range.start..range.end.next_multiple_of(ALIGNMENT)
+    }
+
+    /// Bytes of the file.
+    pub fn file_length(&self) -> usize {
+        self.whole(Section::UpperLinks).end
+    }
+
+    /// Writes the header, with its own checksum at its end.
+    pub fn write(&self, out: &mut [u8]) {
+        out[..HEADER].fill(0);
+        let mut put = Put(out, 0);
+        put.bytes(&MAGIC);
+        put.u32(SEGMENT_FORMAT as usize);
+        put.u32(self.rows);
+        put.u32(self.code_len);
+        put.u32(self.stride);
+        put.u32(self.bits);
+        put.u32(self.hash_words);
+        put.bytes(&self.scale.to_le_bytes());
+        put.u32(self.byte_stride);
+        put.u32(self.width);
+        put.u32(self.linked_in as usize);
+        put.u32(self.counts.len());
+        put.u32(self.fingerprint.len());
+        for level in 0..MOST_LEVELS {
+            put.u32(self.counts.get(level).copied().unwrap_or(0) as usize);
+        }
+        let mut fingerprint = [0; MOST_FINGERPRINT];
+        fingerprint[..self.fingerprint.len()].copy_from_slice(self.fingerprint.as_bytes());
+        put.bytes(&fingerprint);
+        for (length, checksum) in self.lengths.iter().zip(&self.checksums) {
+            put.u64(*length as u64);
+            put.u64(*checksum);
+        }
+        let end = HEADER - 8;
+        let own = xxh3_64(&out[..end]);
+        out[end..HEADER].copy_from_slice(&own.to_le_bytes());
+    }
+
+    /// Reads and checks a header against a file of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedSegment`], [`Error::NewerSegment`].
+    pub fn read(bytes: &[u8], path: &Path) -> Result<Self> {
+        let damaged = |what: &str| Error::DamagedSegment {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        };
+        if bytes.len() < HEADER {
+            return Err(damaged("it is shorter than its header"));
+        }
+        let mut take = Take(bytes, 0);
+        if take.bytes() != MAGIC {
+            return Err(damaged("it does not begin as a segment does"));
+        }
+        let end = HEADER - 8;
+        let own = Take(bytes, end).u64();
+        let sound = xxh3_64(&bytes[..end]) == own;
+        let format = take.u32() as u32;
+        if format > SEGMENT_FORMAT && sound {
+            return Err(Error::NewerSegment {
+                path: path.to_owned(),
+                found: format,
+                known: SEGMENT_FORMAT,
+            });
+        }
+        if !sound || format != SEGMENT_FORMAT {
+            return Err(damaged("its header does not match its checksum"));
+        }
+        let (rows, code_len, stride) = (take.u32(), take.u32(), take.u32());
+        let (bits, hash_words) = (take.u32(), take.u32());
+        let scale = f32::from_le_bytes(take.bytes());
+        let (byte_stride, width, linked_in) = (take.u32(), take.u32(), take.u32() as u32);
+        let (levels, fingerprint_length) = (take.u32(), take.u32());
+        let counts: Vec<u32> = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
+        let fingerprint: [u8; MOST_FINGERPRINT] = take.bytes();
+        let mut lengths = [0; SECTIONS.len()];
+        let mut checksums = [0; SECTIONS.len()];
+        for (length, checksum) in lengths.iter_mut().zip(&mut checksums) {
+            *length = usize::try_from(take.u64()).unwrap_or(usize::MAX);
+            *checksum = take.u64();
+        }
+        let fingerprint = fingerprint
+            .get(..fingerprint_length)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .ok_or_else(|| damaged("its header makes no sense"))?;
+        let header = Self {
+            rows,
+            code_len,
+            stride,
+            bits,
+            hash_words,
+            scale,
+            byte_stride,
+            width,
+            counts: counts.into_iter().take(levels).collect(),
+            linked_in,
+            fingerprint: fingerprint.to_owned(),
+            lengths,
+            checksums,
+        };
+        // The header is as it was written; what was written must be what this version expects.
+        if header.expected_lengths(lengths[Section::Links as usize]) != Some(lengths) {
+            return Err(damaged("its header makes no sense"));
+        }
+        if header.file_length() != bytes.len() {
+            return Err(damaged("its length is not what its header says"));
+        }
+        Ok(header)
+    }
+
+    /// The lengths that follow from the numbers, given that of the links.
+    pub fn expected_lengths(&self, links: usize) -> Option<[usize; SECTIONS.len()]> {
+        let rows = self.rows;
+        let uppers = match self.counts.first() {
+            Some(&first) => first as usize,
+            None => rows.min(1),
+        };
+        let upper_nodes: usize = self.counts.iter().map(|&count| count as usize).sum();
+        let times = |a: usize, b: usize| a.checked_mul(b);
+        Some([
+            times(rows, 8)?,
+            times(times(rows, self.stride)?, 4)?,
+            times(times(rows, self.hash_words)?, 8)?,
+            times(rows, self.byte_stride)?,
+            times(rows, 4)?,
+            times(rows + 1, 4)?,
+            links,
+            times(uppers, 4)?,
+            times(times(upper_nodes, self.width)?, 4)?,
+        ])
+    }
+}
+
+/// The checksum of a section.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}

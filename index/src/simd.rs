@@ -1,0 +1,30 @@
+//! Running code with the widest vector instructions that the processor has.
+//!
+//! Owns the use of `pulp`, which compiles a piece of work once for each instruction set and picks
+//! one when the program runs.
+
+/// A piece of work that is worth compiling for several instruction sets: what it calls must be
+/// inlined into [`Work::run`], and that with `#[inline(always)]`.
+pub(crate) trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn run(self) -> Self::Output;
+}
+
+struct Compiled<W>(W);
+
+impl<W: Work> pulp::WithSimd for Compiled<W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> W::Output {
+        self.0.run()
+    }
+}
+
+/// Does the work with the widest instructions there are.
+pub(crate) fn widest<W: Work>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(Compiled(work))
+}

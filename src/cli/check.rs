@@ -1,0 +1,113 @@
+//! `imgsearch check`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use imgsearch::index::{Checked, FoldOptions, Index};
+use serde_json::json;
+
+use super::args::{CheckArgs, Global};
+use super::optimize;
+use super::output::{bar, count, counted};
+use super::setup::index_dir;
+use super::{Outcome, Result};
+
+pub fn run(global: &Global, args: &CheckArgs) -> Result {
+    let dir = index_dir(global)?;
+    let index = Index::open(&dir)?;
+    let checked = look(global, &index, args.json)?;
+    let mut repaired = None;
+    if !checked.is_sound() && args.repair {
+        let mut options = FoldOptions::default();
+        options.all = true;
+        // A checksum tells which segments to make anew; a lost image or a wrong row does not.
+        options.rebuild = true;
+        let folded = optimize::fold(global, &dir, &options, args.json)?;
+        repaired = Some((folded, look(global, &index, args.json)?));
+    }
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "checked": checked,
+                "repaired": repaired.as_ref().map(|(folded, _)| folded),
+                "checked_again": repaired.as_ref().map(|(_, again)| again),
+            })
+        );
+    } else {
+        print(&checked);
+        if let Some((folded, again)) = &repaired {
+            println!("repaired: {}", optimize::told(folded));
+            print(again);
+        } else if !checked.is_sound() {
+            println!(
+                "no answer is wrong for it: damaged segments are not used, and the database holds every image.\nRepair \
+                 it with: imgsearch check --repair"
+            );
+        }
+    }
+    let sound = repaired.map_or_else(|| checked.is_sound(), |(_, again)| again.is_sound());
+    Ok(if sound {
+        Outcome::Done
+    } else {
+        Outcome::Lacking
+    })
+}
+
+fn look(global: &Global, index: &Index, json: bool) -> Result<Checked> {
+    let of = index.to_reader()?.stats()?.images;
+    let bar = bar(global, json, of, "images");
+    bar.set_message("looking for each ");
+    let done = AtomicUsize::new(0);
+    let checked = std::thread::scope(|scope| {
+        let checking = scope.spawn(|| index.check(&done));
+        while !checking.is_finished() {
+            bar.set_position(done.load(Ordering::Relaxed) as u64);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        checking
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    bar.finish_and_clear();
+    Ok(checked?)
+}
+
+fn print(checked: &Checked) {
+    println!(
+        "{}: {} in {}, {} newer, {} removed and not folded away yet",
+        counted(checked.images, "image", "images"),
+        count(checked.in_segments as u64),
+        counted(checked.segments, "segment", "segments"),
+        count(checked.newer as u64),
+        count(checked.removed as u64)
+    );
+    for damaged in &checked.damaged {
+        println!("{damaged}");
+    }
+    if checked.lost > 0 {
+        let some: Vec<String> = checked
+            .lost_images
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        println!(
+            "{} not found along the graph by their own codes: {}{}",
+            counted(checked.lost, "image is", "images are"),
+            some.join(", "),
+            if checked.lost > some.len() {
+                ", …"
+            } else {
+                ""
+            }
+        );
+    }
+    println!(
+        "of {} asked for both ways, the graph found {:.2} % of the ten nearest",
+        counted(checked.sampled, "image", "images"),
+        checked.recall * 100.0
+    );
+    if checked.is_sound() {
+        println!("all is well");
+    }
+}
