@@ -71,7 +71,7 @@ fn filters_choose_by_folder_name_date_size_and_format() {
             ["cat.jpg"]
         );
         assert_eq!(
-            found(&place, &["--after", "2001-04-09"]),
+            found(&place, &["--after", "2001-04-10"]),
             ["coffee.jpg", "rocket.jpg"]
         );
         assert_eq!(found(&place, &["--radius", "0.0"]), ["cat.jpg"]);
