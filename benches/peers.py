@@ -4,8 +4,8 @@
     benches/peers [IMAGES]
 
 makes a virtual environment with the libraries under target/, builds every index once, and then
-asks each with the same queries, one thread, in rounds: first the one, then the other, so that
-whatever else the machine does disturbs them alike. Prints the median of the rounds.
+asks each with the same queries, on one thread and on all, in rounds: first the one, then the
+other, so that whatever else the machine does disturbs them alike. Prints the median of the rounds.
 """
 
 import json
@@ -23,6 +23,8 @@ from usearch.index import Index
 
 K = 10
 ROUNDS = 3
+# As the search bench asks on all threads.
+REPEATS = 5
 EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]
 WIDTH = 16
 EF_CONSTRUCTION = 100
@@ -58,7 +60,6 @@ def main():
     build("hnswlib", lambda: hnsw(base, threads))
     build("faiss HNSW", lambda: faiss_hnsw(base, threads))
 
-    faiss.omp_set_num_threads(1)
     measured = {}
     for _ in range(ROUNDS):
         ours = subprocess.run(
@@ -67,26 +68,37 @@ def main():
         ).stdout
         for line in ours.splitlines():
             point = json.loads(line)
-            measured.setdefault(("imgsearch", point["ef"]), []).append((point["recall"], point["us"]))
+            times = (point["recall"], point["us"], 1e6 / point["per_second"])
+            measured.setdefault(("imgsearch", point["ef"]), []).append(times)
         for name, ask in peers.items():
             for ef in EFS:
-                ask(asked[:100], ef)
-                started = time.perf_counter()
-                found = ask(asked, ef)
-                us = (time.perf_counter() - started) * 1e6 / len(asked)
+                times = []
+                for n in [1, threads]:
+                    ask(asked[:100], ef, n)
+                    taken = []
+                    for _ in range(1 if n == 1 else REPEATS):
+                        started = time.perf_counter()
+                        found = ask(asked, ef, n)
+                        taken.append(time.perf_counter() - started)
+                    times.append(statistics.median(taken) * 1e6 / len(asked))
                 recall = sum(len(set(a) & set(b)) for a, b in zip(found, truth)) / truth.size
-                measured.setdefault((name, ef), []).append((recall, us))
+                measured.setdefault((name, ef), []).append((recall, *times))
 
-    print(f"\nmicroseconds a query on one thread, k = {K}, at a recall of at least (the view that took)")
+    for column, on in [(1, "one thread"), (2, f"{threads} threads")]:
+        table(measured, ["imgsearch", *peers], column, on)
+
+
+def table(measured, names, column, on):
+    print(f"\nmicroseconds a query on {on}, k = {K}, at a recall of at least (the view that took)")
     print(f"{'':14}" + "".join(f"{recall:>18}" for recall in RECALLS))
     first = {}
-    for name in ["imgsearch", *peers]:
+    for name in names:
         line = f"{name:14}"
         for recall in RECALLS:
             points = [
-                (ef, statistics.median(us for _, us in measured[name, ef]))
+                (ef, statistics.median(times[column] for times in measured[name, ef]))
                 for ef in EFS
-                if statistics.median(r for r, _ in measured[name, ef]) >= recall
+                if statistics.median(times[0] for times in measured[name, ef]) >= recall
             ]
             if not points:
                 line += f"{'-':>18}"
@@ -101,9 +113,9 @@ def usearch(base, dtype, threads):
     index = Index(ndim=30, metric="l2sq", dtype=dtype, connectivity=WIDTH, expansion_add=EF_CONSTRUCTION)
     index.add(numpy.arange(len(base)), base, threads=threads)
 
-    def ask(queries, ef):
+    def ask(queries, ef, threads):
         index.expansion_search = ef
-        return index.search(queries, K, threads=1).keys
+        return index.search(queries, K, threads=threads).keys
 
     return ask
 
@@ -113,9 +125,9 @@ def hnsw(base, threads):
     index.init_index(max_elements=len(base), M=WIDTH, ef_construction=EF_CONSTRUCTION)
     index.add_items(base, num_threads=threads)
 
-    def ask(queries, ef):
+    def ask(queries, ef, threads):
         index.set_ef(ef)
-        return index.knn_query(queries, k=K, num_threads=1)[0]
+        return index.knn_query(queries, k=K, num_threads=threads)[0]
 
     return ask
 
@@ -126,7 +138,8 @@ def faiss_hnsw(base, threads):
     index.hnsw.efConstruction = EF_CONSTRUCTION
     index.add(base)
 
-    def ask(queries, ef):
+    def ask(queries, ef, threads):
+        faiss.omp_set_num_threads(threads)
         index.hnsw.efSearch = ef
         return index.search(queries, K)[1]
 

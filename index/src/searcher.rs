@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,18 +16,21 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::bits::Bits;
-use crate::distance::{finite, hamming_words, l2_lanes, words};
+use crate::distance::{finite, hamming_words, l2, words};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::reader::Reader;
 use crate::rows::{LoadError, Loaded, Rows};
 use crate::segment::{GraphDesk, Segment};
-use crate::simd;
+use crate::simd::{self, Simd};
 use crate::types::{EncoderRecord, ImageId};
 
 /// Rows that one task of a parallel scan looks at: enough that starting it costs nothing beside
 /// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
 const ROWS_A_TASK: usize = 16 * 1024;
+
+/// How many rows ahead a scan asks for codes: the processor by itself stops at the end of a page.
+const AHEAD: usize = 16;
 
 /// How many nodes a search of a graph keeps in view, where nothing else is asked for.
 pub const DEFAULT_EF: usize = 64;
@@ -301,12 +305,12 @@ struct Measure<'a> {
 
 impl Measure<'_> {
     #[inline(always)]
-    fn of(&self, rows: &Rows<'_>, row: usize) -> f32 {
+    fn of<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize) -> f32 {
         match self.by {
-            RankBy::Code => l2_lanes(self.code, rows.code(row)),
+            RankBy::Code => l2(simd, self.code, rows.code(row)),
             RankBy::Hash => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
             RankBy::Both => {
-                l2_lanes(self.code, rows.code(row))
+                l2(simd, self.code, rows.code(row))
                     + hamming_words(self.hash, rows.hash(row)) as f32 * self.bit
             }
         }
@@ -593,15 +597,10 @@ impl Searcher {
                 };
                 let keep = params.k.saturating_mul(factor.max(1));
                 let ways = vec![None; self.parts.len()];
-                let short = self.look(&by_hash, keep, &ways, allowed, &mut explained);
-                short
-                    .into_iter()
-                    .map(|found| Found {
-                        distance: measure
-                            .of(&self.parts[found.part as usize].rows(), found.row as usize),
-                        ..found
-                    })
-                    .collect()
+                let mut short = self.look(&by_hash, keep, &ways, allowed, &mut explained);
+                short.sort_unstable();
+                short.truncate(keep);
+                self.ranked(&measure, short)
             }
             way => {
                 let ways: Vec<Option<usize>> = self
@@ -801,9 +800,11 @@ impl Searcher {
             }
         }
 
+        let bound = AtomicU32::new(f32::INFINITY.to_bits());
         let scan = |(part, range): (usize, std::ops::Range<usize>)| {
             let rows = self.parts[part].rows();
             let work = Scan {
+                bound: &bound,
                 rows,
                 part: part as u32,
                 range,
@@ -851,6 +852,22 @@ impl Searcher {
             });
         }
         found
+    }
+
+    /// The same rows by another measure.
+    fn ranked(&self, measure: &Measure<'_>, mut found: Vec<Found>) -> Vec<Found> {
+        found.sort_unstable_by_key(|found| (found.part, found.row));
+        let of_parts = found.chunk_by(|a, b| a.part == b.part);
+        let ranked = of_parts.flat_map(|some| {
+            let candidates: Vec<u32> = some.iter().map(|found| found.row).collect();
+            simd::widest(Rank {
+                rows: self.parts[some[0].part as usize].rows(),
+                part: some[0].part,
+                candidates: &candidates,
+                measure: *measure,
+            })
+        });
+        ranked.collect()
     }
 
     /// The ranges of rows that a scan of some parts is done in.
@@ -910,7 +927,7 @@ impl simd::Work for Rank<'_> {
     type Output = Vec<Found>;
 
     #[inline(always)]
-    fn run(self) -> Vec<Found> {
+    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
         for &row in self.candidates {
             let start = row as usize * self.rows.stride;
             crate::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
@@ -918,7 +935,7 @@ impl simd::Work for Rank<'_> {
         self.candidates
             .iter()
             .map(|&row| Found {
-                distance: self.measure.of(&self.rows, row as usize),
+                distance: self.measure.of(simd, &self.rows, row as usize),
                 part: self.part,
                 row,
             })
@@ -934,13 +951,16 @@ struct Scan<'a> {
     measure: Measure<'a>,
     allowed: &'a Bits,
     k: usize,
+    /// The bits of a distance that no row of the answer is beyond, for whoever scans next: what is
+    /// never below zero is ordered as its bits are.
+    bound: &'a AtomicU32,
 }
 
 impl simd::Work for Scan<'_> {
     type Output = Vec<Found>;
 
     #[inline(always)]
-    fn run(self) -> Vec<Found> {
+    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
         let Self {
             rows,
             part,
@@ -948,12 +968,14 @@ impl simd::Work for Scan<'_> {
             measure,
             allowed,
             k,
+            bound,
         } = self;
+        let beyond = f32::from_bits(bound.load(AtomicOrdering::Relaxed));
         let mut best: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(range.len()) + 1);
         let mut worst = f32::INFINITY;
         let mut take = |row: usize, distance: f32| {
             // Rows ascend, so one at the distance of the worst comes behind it.
-            if best.len() == k && distance >= worst {
+            if (best.len() == k && distance >= worst) || distance > beyond {
                 return;
             }
             if best.len() == k {
@@ -972,26 +994,57 @@ impl simd::Work for Scan<'_> {
             (RankBy::Code, true) => {
                 let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
                 for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
-                    take(row, l2_lanes(measure.code, code));
+                    crate::prefetch::prefetch(rows.codes, (row + AHEAD) * rows.stride, rows.stride);
+                    take(row, l2(simd, measure.code, code));
                 }
             }
-            // Hashes of the usual length, in a shape that is compiled into vector instructions.
-            (RankBy::Hash, true) if rows.hash_words == 4 && measure.hash.len() == 4 => {
-                let hashes = &rows.hashes[range.start * 4..range.end * 4];
-                let (hashes, _) = hashes.as_chunks::<4>();
-                let mut asked = [0; 4];
-                asked.copy_from_slice(measure.hash);
-                for (row, hash) in range.zip(hashes) {
-                    let apart: u64 = (0..4)
-                        .map(|word| u64::from((asked[word] ^ hash[word]).count_ones()))
-                        .sum();
-                    take(row, apart as f32 * measure.bit);
+            (RankBy::Hash, true) => {
+                let hashes = &rows.hashes[range.start * rows.hash_words..];
+                let mut take = |i: usize, apart: u32| {
+                    take(range.start + i, apart as f32 * measure.bit);
+                };
+                // The lengths of 64, 128, 256 and 512 bits in shapes of their own, which are
+                // compiled into vector instructions.
+                match rows.hash_words {
+                    1 => apart::<1>(measure.hash, hashes, range.len(), &mut take),
+                    2 => apart::<2>(measure.hash, hashes, range.len(), &mut take),
+                    4 => apart::<4>(measure.hash, hashes, range.len(), &mut take),
+                    8 => apart::<8>(measure.hash, hashes, range.len(), &mut take),
+                    words => {
+                        let hashes = hashes.chunks_exact(words).take(range.len());
+                        for (i, hash) in hashes.enumerate() {
+                            take(i, hamming_words(measure.hash, hash));
+                        }
+                    }
                 }
             }
-            (_, true) => range.for_each(|row| take(row, measure.of(&rows, row))),
-            (_, false) => allowed.for_each(range, |row| take(row, measure.of(&rows, row))),
+            (_, true) => range.for_each(|row| take(row, measure.of(simd, &rows, row))),
+            (_, false) => allowed.for_each(range, |row| take(row, measure.of(simd, &rows, row))),
+        }
+        if best.len() == k {
+            bound.fetch_min(worst.to_bits(), AtomicOrdering::Relaxed);
         }
         best.into_vec()
+    }
+}
+
+/// The differing bits of `n` hashes of so many words.
+#[inline(always)]
+fn apart<const WORDS: usize>(
+    asked: &[u64],
+    hashes: &[u64],
+    n: usize,
+    take: &mut impl FnMut(usize, u32),
+) {
+    let mut words = [0; WORDS];
+    words.copy_from_slice(asked);
+    let (hashes, _) = hashes.as_chunks::<WORDS>();
+    for (i, hash) in hashes.iter().take(n).enumerate() {
+        let apart = words
+            .iter()
+            .zip(hash)
+            .map(|(a, b)| u64::from((a ^ b).count_ones()));
+        take(i, apart.sum::<u64>() as u32);
     }
 }
 

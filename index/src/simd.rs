@@ -3,14 +3,16 @@
 //! Owns the use of `pulp`, which compiles a piece of work once for each instruction set and picks
 //! one when the program runs.
 
+pub(crate) use pulp::Simd;
+
 /// A piece of work that is worth compiling for several instruction sets: what it calls must be
 /// inlined into [`Work::run`], and that with `#[inline(always)]`.
 pub(crate) trait Work {
     /// What comes of it.
     type Output;
 
-    /// Does it.
-    fn run(self) -> Self::Output;
+    /// Does it, with the instructions of `simd`.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
 struct Compiled<W>(W);
@@ -19,8 +21,8 @@ impl<W: Work> pulp::WithSimd for Compiled<W> {
     type Output = W::Output;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> W::Output {
-        self.0.run()
+    fn with_simd<S: Simd>(self, simd: S) -> W::Output {
+        self.0.run(simd)
     }
 }
 

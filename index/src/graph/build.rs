@@ -99,7 +99,7 @@ impl<S: Space> simd::Work for Insertion<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<I: simd::Simd>(self, _: I) {
         let mut desk = Desk::default();
         loop {
             let start = self

@@ -172,7 +172,7 @@ impl<S: Space> simd::Work for Descent<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<I: simd::Simd>(self, _: I) {
         let entry = descend(self.space, self.graph, self.query, 1);
         let entry = self.graph.uppers[entry as usize];
         beam(

@@ -97,7 +97,7 @@ impl<S: Space> simd::Work for Sought<'_, S> {
     type Output = Option<(u32, Vec<u32>)>;
 
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run<I: simd::Simd>(self, _: I) -> Self::Output {
         let Self {
             space,
             graph,
