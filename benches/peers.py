@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures other libraries on the codes of the search bench, in turns with it.
 
-    benches/peers [IMAGES]
+    benches/peers [IMAGES | INDEX]
 
-makes a virtual environment with the libraries under target/, builds every index once, and then
+of so many codes drawn from a seed, or of those in an index, makes a virtual environment with the libraries under target/, builds every index once, and then
 asks each with the same queries, on one thread and on all, in rounds: first the one, then the
 other, so that whatever else the machine does disturbs them alike. Prints the median of the rounds.
 """
@@ -32,11 +32,12 @@ RECALLS = [0.95, 0.99, 0.999]
 
 
 def main():
-    bench, work, images = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    bench, work, of = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
     threads = os.cpu_count()
-    codes, index = work / "codes", work / "index"
+    codes = work / "codes"
+    ours = ["--images", of, "--keep", work / "index"] if of.isdigit() else ["--codes", of]
     said = subprocess.run(
-        [bench, "--images", str(images), "--dump", codes, "--keep", index, "--ef", "64", "--only-graph"],
+        [bench, *ours, "--dump", codes, "--ef", "64", "--only-graph"],
         check=True, capture_output=True, text=True,
     ).stdout
     print(said.strip())
@@ -62,11 +63,11 @@ def main():
 
     measured = {}
     for _ in range(ROUNDS):
-        ours = subprocess.run(
-            [bench, "--images", str(images), "--keep", index, "--ef", ",".join(map(str, EFS)), "--json"],
+        said = subprocess.run(
+            [bench, *ours, "--ef", ",".join(map(str, EFS)), "--json"],
             check=True, capture_output=True, text=True,
         ).stdout
-        for line in ours.splitlines():
+        for line in said.splitlines():
             point = json.loads(line)
             times = (point["recall"], point["us"], 1e6 / point["per_second"])
             measured.setdefault(("imgsearch", point["ef"]), []).append(times)
