@@ -8,7 +8,8 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::decode::{Geometry, Rgb};
+use crate::decode::{Geometry, Rgb, luma};
+use crate::random::SplitMix;
 
 /// One alteration, drawn from a seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +36,7 @@ pub struct View {
 impl View {
     /// Draws view number `view` of picture number `image`. The same numbers give the same view.
     pub fn draw(seed: u64, image: u64, view: u64) -> Self {
-        let mut bits = SplitMix(
+        let mut bits = SplitMix::new(
             seed ^ image
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 .rotate_left(17)
@@ -111,20 +112,16 @@ pub fn apply(picture: &Rgb, view: View, geometry: &Geometry) -> Vec<u8> {
 
 fn colours(pixels: &mut [u8], view: View) {
     let count = (pixels.len() / 3).max(1) as f32;
-    let mean = pixels.chunks_exact(3).map(grey).sum::<f32>() / count;
-    for pixel in pixels.chunks_exact_mut(3) {
-        let level = grey(pixel);
+    let (pixels, _) = pixels.as_chunks_mut::<3>();
+    let mean = pixels.iter().map(luma).sum::<f32>() / count;
+    for pixel in pixels {
+        let level = luma(pixel);
         for channel in pixel {
             let coloured = level + (f32::from(*channel) - level) * view.saturation;
             let contrasted = mean + (coloured - mean) * view.contrast;
             *channel = (contrasted * view.brightness).round().clamp(0.0, 255.0) as u8;
         }
     }
-}
-
-/// Luma of ITU-R BT.601.
-fn grey(pixel: &[u8]) -> f32 {
-    0.299 * f32::from(pixel[0]) + 0.587 * f32::from(pixel[1]) + 0.114 * f32::from(pixel[2])
 }
 
 fn mirror(pixels: &mut [u8], width: usize) {
@@ -134,21 +131,6 @@ fn mirror(pixels: &mut [u8], width: usize) {
                 row.swap(x * 3 + c, (width - 1 - x) * 3 + c);
             }
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): enough randomness to place a crop, and the same on
-/// every machine and with every version of every crate.
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// A number in `0.0..1.0`.
-    fn unit(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
     }
 }
 

@@ -124,6 +124,16 @@ pub enum Error {
     #[error("{0}")]
     TooFewImages(String),
 
+    /// An encoder without features, which training needs.
+    #[error(
+        "the encoder {name:?} has no output `features`, which training needs; train behind the built-in one, or one \
+         that declares them"
+    )]
+    NoFeatures {
+        /// The encoder's name.
+        name: String,
+    },
+
     /// A labelled folder does not have the shape that an evaluation needs.
     #[error("{0}")]
     BadEvaluation(String),

@@ -25,7 +25,9 @@ pub struct Extracted {
     pub codes: Vec<f32>,
     /// Packed hashes, `[images, ceil(bits / 8)]`; empty for a trunk.
     pub hashes: Vec<u8>,
-    /// Numbers in a row of features.
+    /// Logits of the hashes' bits, `[images, bits]`; empty for a trunk.
+    pub logits: Vec<f32>,
+    /// Numbers in a row of features; 0 where the encoder declares none.
     pub feature_len: usize,
     /// The images that could not be, and why.
     pub failed: Vec<(PathBuf, String)>,
@@ -47,14 +49,14 @@ struct Row {
     views: Vec<Vec<f32>>,
     code: Vec<f32>,
     hash: Vec<u8>,
+    logits: Vec<f32>,
 }
 
 /// Encodes the files at `paths` on all workers of the engine; `tick` is told how many are done.
 ///
 /// # Errors
 ///
-/// Where the encoder fails, where it declares no features, and [`Error::Interrupted`] once
-/// `stop` is set. An image that cannot be decoded is listed in [`Extracted::failed`].
+/// Where the encoder fails, and [`Error::Interrupted`] once `stop` is set. An image that cannot be decoded is listed in [`Extracted::failed`].
 pub fn extract(
     engine: &Engine,
     paths: &[PathBuf],
@@ -62,12 +64,7 @@ pub fn extract(
     stop: &AtomicBool,
     tick: &mut dyn FnMut(usize),
 ) -> Result<Extracted> {
-    let feature_len = engine.info().feature_len.ok_or_else(|| {
-        Error::BadEvaluation(format!(
-            "the encoder {:?} has no output `features`, which training and evaluation need",
-            engine.info().name
-        ))
-    })?;
+    let feature_len = engine.info().feature_len.unwrap_or(0);
     let mut extracted = Extracted {
         feature_len,
         views: vec![Vec::new(); options.views],
@@ -90,6 +87,7 @@ pub fn extract(
                         extracted.features.extend_from_slice(&row.features);
                         extracted.codes.extend_from_slice(&row.code);
                         extracted.hashes.extend_from_slice(&row.hash);
+                        extracted.logits.extend_from_slice(&row.logits);
                         for (all, view) in extracted.views.iter_mut().zip(&row.views) {
                             all.extend_from_slice(view);
                         }
@@ -173,6 +171,7 @@ fn rows(
                     views: views.iter().map(|view| view.features(i).to_vec()).collect(),
                     code: encodings.code(i).to_vec(),
                     hash: encodings.hash(i),
+                    logits: encodings.logits(i).to_vec(),
                 }
             })
         })

@@ -22,6 +22,7 @@
 //!   [`onnx`] reads, runs and makes encoder files.
 
 mod augment;
+pub mod chart;
 mod crew;
 pub mod decode;
 mod engine;
@@ -32,6 +33,9 @@ mod indexing;
 mod kept;
 pub mod labelled;
 mod library;
+pub mod perceptual;
+pub mod pixels;
+mod random;
 mod reencode;
 pub mod train;
 mod walk;

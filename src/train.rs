@@ -77,6 +77,8 @@ pub struct Preservation {
     pub code: f64,
     /// By the hash.
     pub hash: f64,
+    /// By both together, as queries rank where nothing else is asked for.
+    pub both: f64,
 }
 
 /// What training gave.
@@ -85,6 +87,12 @@ pub struct Preservation {
 pub struct Trained {
     /// The new encoder.
     pub file: EncoderFile,
+    /// The photographs, those held out last.
+    pub paths: Vec<PathBuf>,
+    /// Their codes by the new encoder, `[photographs, code_len]`.
+    pub codes: Vec<f32>,
+    /// Every pass.
+    pub epochs: Vec<EpochReport>,
     /// Photographs trained on.
     pub photographs: usize,
     /// Photographs held out.
@@ -117,6 +125,11 @@ pub fn train(
 ) -> Result<Trained> {
     // Before the work, not after it.
     require_enough(paths.len(), "were found", options)?;
+    if engine.info().feature_len.is_none() {
+        return Err(Error::NoFeatures {
+            name: engine.info().name.clone(),
+        });
+    }
     let started = std::time::Instant::now();
     let extract_options = ExtractOptions {
         views: options.views,
@@ -145,8 +158,10 @@ pub fn train(
         d,
         metric: Metric::of(engine.file())?,
     };
+    let mut epochs = Vec::new();
     let head = imgsearch_onnx::train::train_head(&set, &options.head, &mut |report| {
         progress.epoch(report);
+        epochs.push(*report);
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             std::ops::ControlFlow::Break(())
         } else {
@@ -159,24 +174,39 @@ pub fn train(
     let train_seconds = started.elapsed().as_secs_f64();
 
     let neighbours = NEIGHBOURS.min(n / LEAST_CROWD);
-    let judge = |codes: &[f32], code_len: usize, hashes: &[u8]| {
+    let judge = |codes: &[f32], code_len: usize, hashes: &[u8], hash_weight: f32, bits: usize| {
         let bytes = hashes.len() / n;
         let kept = |distance: &(dyn Fn(usize, usize) -> f32 + Sync)| {
             neighbourhood_preservation(&all.features, d, n, neighbours, trained_on..n, distance)
         };
+        let code =
+            |a, b| imgsearch_index::l2_squared(row(codes, code_len, a), row(codes, code_len, b));
+        let hash =
+            |a, b| imgsearch_index::hamming(row(hashes, bytes, a), row(hashes, bytes, b)) as f32;
         Preservation {
-            code: kept(&|a, b| {
-                imgsearch_index::l2_squared(row(codes, code_len, a), row(codes, code_len, b))
-            }),
-            hash: kept(&|a, b| {
-                imgsearch_index::hamming(row(hashes, bytes, a), row(hashes, bytes, b)) as f32
-            }),
+            code: kept(&code),
+            hash: kept(&hash),
+            both: kept(&|a, b| code(a, b) + hash_weight / bits as f32 * hash(a, b)),
         }
     };
-    let before =
-        (!all.codes.is_empty()).then(|| judge(&all.codes, engine.info().code_len, &all.hashes));
+    let info = engine.info();
+    let before = (!all.codes.is_empty()).then(|| {
+        judge(
+            &all.codes,
+            info.code_len,
+            &all.hashes,
+            info.hash_weight,
+            info.bits,
+        )
+    });
     let output = head.apply(&all.features, n);
-    let after = judge(&output.codes, head.code_len(), &output.hashes());
+    let after = judge(
+        &output.codes,
+        head.code_len(),
+        &output.hashes(),
+        head.hash_weight(),
+        head.bits(),
+    );
     let file = head.encoder_file(
         engine.file(),
         &Identity {
@@ -187,6 +217,9 @@ pub fn train(
     )?;
     Ok(Trained {
         file,
+        codes: output.codes,
+        epochs,
+        paths: all.paths,
         photographs: trained_on,
         held_out: n - trained_on,
         neighbours,

@@ -247,6 +247,11 @@ impl Encodings {
         pack(row(&self.logits, self.n, i))
     }
 
+    /// The logits of picture `i`'s hash.
+    pub fn logits(&self, i: usize) -> &[f32] {
+        row(&self.logits, self.n, i)
+    }
+
     /// The features of picture `i`.
     pub fn features(&self, i: usize) -> &[f32] {
         row(&self.features, self.n, i)

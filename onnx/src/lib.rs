@@ -25,6 +25,7 @@
 //! - [`Encoder`] runs it.
 //! - [`train`] makes a new one on a trunk's features.
 
+pub mod autoencoder;
 mod contract;
 mod encoder;
 mod error;

@@ -409,4 +409,5 @@ pub struct FunctionProto {
 pub mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
+    pub const INT64: i32 = 7;
 }

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use crate::contract::FEATURES;
 use crate::error::{Error, Result};
 use crate::proto::{
-    ModelProto, NodeProto, TensorProto, TensorShapeProto, TensorShapeProtoDimension,
-    TensorShapeProtoDimensionValue, TypeProto, TypeProtoTensor, TypeProtoValue, ValueInfoProto,
-    data_type,
+    AttributeProto, ModelProto, NodeProto, TensorProto, TensorShapeProto,
+    TensorShapeProtoDimension, TensorShapeProtoDimensionValue, TypeProto, TypeProtoTensor,
+    TypeProtoValue, ValueInfoProto, data_type,
 };
 
 /// Name of the constant in a trunk that says how much each direction of its features matters:
@@ -121,56 +121,114 @@ impl<'a> Grafter<'a> {
         name.to_owned()
     }
 
+    /// Adds a constant shape to bring a tensor to; its name.
+    pub fn shape(&mut self, name: &str, sides: &[i64]) -> String {
+        let name = format!("{}{name}.shape", self.prefix);
+        if let Some(graph) = &mut self.model.graph {
+            graph.initializer.push(TensorProto {
+                name: Some(name.clone()),
+                data_type: Some(data_type::INT64),
+                dims: vec![sides.len() as i64],
+                raw_data: Some(sides.iter().flat_map(|v| v.to_le_bytes()).collect()),
+                ..TensorProto::default()
+            });
+        }
+        name
+    }
+
     /// Adds a node with one output; the output's name.
     pub fn node(&mut self, operator: &str, inputs: &[&str], output: &str) -> String {
+        self.node_with(operator, inputs, output, &[])
+    }
+
+    /// Adds a node with attributes and one output; the output's name.
+    pub fn node_with(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[AttributeProto],
+    ) -> String {
         let output = format!("{}{output}", self.prefix);
-        self.push(operator, inputs, &output);
+        self.push(operator, inputs, &output, attributes);
         output
     }
 
     /// Adds a node whose output is an output of the model, float32 `[n, length]`.
     pub fn output_node(&mut self, operator: &str, inputs: &[&str], output: &str, length: usize) {
-        self.push(operator, inputs, output);
-        self.output(output, length);
+        self.output_of(
+            operator,
+            inputs,
+            output,
+            &[Side::Open("n"), Side::Of(length)],
+        );
     }
 
-    fn push(&mut self, operator: &str, inputs: &[&str], output: &str) {
+    /// Adds a node whose output is an output of the model, float32 of any shape.
+    pub fn output_of(&mut self, operator: &str, inputs: &[&str], output: &str, sides: &[Side<'_>]) {
+        self.push(operator, inputs, output, &[]);
+        if let Some(graph) = &mut self.model.graph {
+            graph.output.push(value(output, data_type::FLOAT, sides));
+        }
+    }
+
+    /// Declares an input.
+    pub fn input(&mut self, name: &str, kind: i32, sides: &[Side<'_>]) {
+        if let Some(graph) = &mut self.model.graph {
+            graph.input.push(value(name, kind, sides));
+        }
+    }
+
+    fn push(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[AttributeProto],
+    ) {
         if let Some(graph) = &mut self.model.graph {
             graph.node.push(NodeProto {
                 input: inputs.iter().map(|&input| input.to_owned()).collect(),
                 output: vec![output.to_owned()],
                 name: Some(format!("{}{output}.node", self.prefix)),
                 op_type: Some(operator.to_owned()),
+                attribute: attributes.to_vec(),
                 ..NodeProto::default()
             });
         }
     }
+}
 
-    /// Declares an output, float32 `[n, length]`.
-    fn output(&mut self, name: &str, length: usize) {
-        let dimension = |value| TensorShapeProtoDimension {
-            value: Some(value),
-            ..TensorShapeProtoDimension::default()
-        };
-        let shape = TensorShapeProto {
-            dim: vec![
-                dimension(TensorShapeProtoDimensionValue::DimParam("n".to_owned())),
-                dimension(TensorShapeProtoDimensionValue::DimValue(length as i64)),
-            ],
-        };
-        let kind = TypeProto {
-            value: Some(TypeProtoValue::TensorType(TypeProtoTensor {
-                elem_type: Some(data_type::FLOAT),
-                shape: Some(shape),
-            })),
-            ..TypeProto::default()
-        };
-        if let Some(graph) = &mut self.model.graph {
-            graph.output.push(ValueInfoProto {
-                name: Some(name.to_owned()),
-                r#type: Some(Box::new(kind)),
-                ..ValueInfoProto::default()
-            });
-        }
+/// A side of a tensor's shape.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Side<'a> {
+    /// Of any length, under a name.
+    Open(&'a str),
+    /// Of this length.
+    Of(usize),
+}
+
+/// An input or output of a model.
+fn value(name: &str, kind: i32, sides: &[Side<'_>]) -> ValueInfoProto {
+    let dimension = |side: &Side<'_>| TensorShapeProtoDimension {
+        value: Some(match side {
+            Side::Open(name) => TensorShapeProtoDimensionValue::DimParam((*name).to_owned()),
+            Side::Of(length) => TensorShapeProtoDimensionValue::DimValue(*length as i64),
+        }),
+        ..TensorShapeProtoDimension::default()
+    };
+    let kind = TypeProto {
+        value: Some(TypeProtoValue::TensorType(TypeProtoTensor {
+            elem_type: Some(kind),
+            shape: Some(TensorShapeProto {
+                dim: sides.iter().map(dimension).collect(),
+            }),
+        })),
+        ..TypeProto::default()
+    };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(Box::new(kind)),
+        ..ValueInfoProto::default()
     }
 }

@@ -86,6 +86,10 @@ pub enum Command {
     Encode(EncodeArgs),
     /// Train an encoder on your own photographs
     Train(TrainArgs),
+    /// Show what the codes of images keep: the pictures that a decoder makes of them
+    Reconstruct(ReconstructArgs),
+    /// Train an encoder on an index's own photographs, and move the index to it if it is better
+    Adapt(AdaptArgs),
     /// Measure an encoder on a labelled folder: one folder a class
     Eval(EvalArgs),
     /// Make searching fast: fold new and removed images into the segments
@@ -396,6 +400,13 @@ pub struct TrainArgs {
     #[arg(long)]
     pub name: Option<String>,
 
+    /// Write no charts beside the output (losses, codes in two dimensions, reconstructions)
+    #[arg(long)]
+    pub no_charts: bool,
+
+    #[command(flatten)]
+    pub on_pixels: PixelArgs,
+
     #[command(flatten)]
     pub walk: WalkArgs,
 
@@ -407,28 +418,239 @@ pub struct TrainArgs {
     pub limits: LimitArgs,
 }
 
+/// What an autoencoder on pixels is made of.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Autoencoders of other kinds")]
+pub struct PixelArgs {
+    /// Train an autoencoder of this kind, not the head that is trained otherwise. PHOTOS may then
+    /// be an IDX file such as MNIST's
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<KindArg>,
+
+    /// What it sees: the pixels of small pictures, or the features of a trunk
+    #[arg(long, value_name = "WHAT", default_value = "pixels", requires = "kind")]
+    pub on: OnArg,
+
+    /// Pixels of a picture's side; images of an IDX file stay as they are
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, requires = "kind")]
+    pub side: usize,
+
+    /// See no colours
+    #[arg(long, requires = "kind")]
+    pub grey: bool,
+
+    /// Units of each layer, or channels of each convolution [default: 1000,500,250; of a simple
+    /// one none, of a convolutional one 16,32,64]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', requires = "kind")]
+    pub layers: Option<Vec<usize>>,
+
+    /// What reconstructing badly costs
+    #[arg(long, value_name = "LOSS", default_value = "mse", requires = "kind")]
+    pub loss: LossArg,
+
+    /// Spoil what goes in: gaussian:DEVIATION or masking:SHARE [default of the kind denoising:
+    /// masking:0.25]
+    #[arg(long, value_name = "NOISE", requires = "kind")]
+    pub noise: Option<String>,
+
+    /// Keep most of the code near nothing: l1:WEIGHT or kl:TARGET:WEIGHT [default of the kind
+    /// sparse: l1:0.05]
+    #[arg(long, value_name = "SPARSITY", requires = "kind")]
+    pub sparsity: Option<String>,
+
+    /// Weight of the squared norm of the encoder's Jacobian [default of the kind contractive:
+    /// 0.001]
+    #[arg(long, value_name = "WEIGHT", requires = "kind")]
+    pub contraction: Option<f64>,
+
+    /// Weight of the divergence from the normal distribution [default of the kind variational: 1]
+    #[arg(long, value_name = "WEIGHT", requires = "kind")]
+    pub beta: Option<f64>,
+
+    /// Bits learned beside the code, which are then the hash [default of the kind twin: 64]
+    #[arg(long, value_name = "BITS", requires = "kind")]
+    pub twin_bits: Option<usize>,
+
+    /// Weight of keeping the neighbourhoods of the pixels
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, requires = "kind")]
+    pub neighbourhood: f64,
+
+    /// Weight of telling a moved copy of a picture from other pictures
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, requires = "kind")]
+    pub two_view: f64,
+
+    /// Weight of keeping codes apart
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, requires = "kind")]
+    pub coding_rate: f64,
+
+    /// Pictures in a batch
+    #[arg(long, value_name = "N", default_value_t = 128, requires = "kind")]
+    pub batch: usize,
+
+    /// Stop when so many passes in a row brought nothing on held-out pictures
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "kind")]
+    pub patience: usize,
+
+    /// Go on with a run that was interrupted: its state lies beside the output after every pass
+    #[arg(long, requires = "kind")]
+    pub resume: bool,
+}
+
+/// What an autoencoder sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnArg {
+    /// Small pictures
+    Pixels,
+    /// What a trunk makes of photographs
+    Features,
+}
+
+/// Kinds of autoencoders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum KindArg {
+    /// One hidden layer, which is the code
+    Simple,
+    /// Several layers
+    Deep,
+    /// Convolutions
+    Convolutional,
+    /// Most of the code near nothing
+    Sparse,
+    /// Clean pictures from spoiled ones
+    Denoising,
+    /// A code that small changes do not move
+    Contractive,
+    /// A code spread like a normal distribution
+    Variational,
+    /// Bits beside the code, learned with it
+    Twin,
+}
+
+/// What reconstructing badly costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LossArg {
+    /// The squared error
+    Mse,
+    /// The binary cross-entropy
+    Bce,
+    /// One minus the cosine
+    Cosine,
+}
+
+#[derive(Debug, Args)]
+pub struct ReconstructArgs {
+    /// Images to take through the code and back
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+
+    /// The picture to write: images above, what their codes say below
+    #[arg(long, short, value_name = "FILE", default_value = "reconstructed.png")]
+    pub output: PathBuf,
+
+    /// An encoder that imgsearch train --kind made; its decoder lies beside it
+    #[arg(long, value_name = "FILE")]
+    pub encoder: PathBuf,
+
+    /// The decoder [default: beside the encoder, my.decoder.onnx for my.onnx]
+    #[arg(long, value_name = "FILE")]
+    pub decoder: Option<PathBuf>,
+
+    /// Between two images, show so many steps from the one's code to the other's
+    #[arg(long, value_name = "STEPS")]
+    pub interpolate: Option<usize>,
+
+    /// Print one JSON object an image
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AdaptArgs {
+    /// Numbers in the code
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub code: usize,
+
+    /// Bits in the hash
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub bits: usize,
+
+    /// Train on so many of the photographs at most, evenly spread; all are re-coded
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub limit: usize,
+
+    /// Altered copies of each photograph to train on
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub views: usize,
+
+    /// Passes over the photographs [default: 20]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+
+    /// What everything random is drawn with
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Say whether it is better and leave the index as it is
+    #[arg(long, conflicts_with = "force")]
+    pub dry_run: bool,
+
+    /// Move the index to the new encoder even if it is not better
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print events as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// A folder with one folder for each class
-    #[arg(value_name = "FOLDER")]
-    pub folder: PathBuf,
+    /// A folder with one folder for each class; or, with --protocol, with such folders `train` and
+    /// `test`
+    #[arg(value_name = "FOLDER", required_unless_present = "copies")]
+    pub folder: Option<PathBuf>,
 
-    /// Encoder to measure [default: the built-in one]
+    /// Encoder to measure; give it again to compare several [default: the built-in one]
     #[arg(long, value_name = "FILE")]
-    pub encoder: Option<PathBuf>,
+    pub encoder: Vec<PathBuf>,
 
     /// Judge only a part: first-half or second-half of each class, classes:I/N for every N-th
     /// class from number I, other-classes:I/N for the others
     #[arg(long, value_name = "PART", default_value = "all")]
     pub part: String,
 
-    /// Leave out the PCA and ITQ baselines, which take most of the time
+    /// Who asks and who is ranked, as in queries=1000,database=50000,cutoff=1000; drawn at random,
+    /// queries from the folder `test` and database from `train` where there are such. Without it
+    /// every image asks once
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+
+    /// What images are drawn with
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Leave out the baselines, which take most of the time
     #[arg(long)]
     pub no_baselines: bool,
+
+    /// Edit the photographs of this folder in ten ways and say how many copies are recognised, at a
+    /// precision of 99.9 %
+    #[arg(long, value_name = "FOLDER")]
+    pub copies: Option<PathBuf>,
 
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Write a page with tables and charts, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     } else {
         update(global, args, &dir, &options, &view, &stop)?
     };
-    view.finish(global, args, &dir, &summary)?;
+    view.finish(global, args.reencode, &dir, &summary)?;
     Ok(if summary.interrupted {
         Outcome::Interrupted
     } else if summary.failed > 0 || summary.unreadable_folders > 0 {
@@ -75,7 +75,7 @@ fn last_roots(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// What a person or a program sees of a run.
-struct View {
+pub struct View {
     json: bool,
     quiet: bool,
     bar: ProgressBar,
@@ -85,7 +85,7 @@ struct View {
 }
 
 impl View {
-    fn new(global: &Global, json: bool) -> Self {
+    pub fn new(global: &Global, json: bool) -> Self {
         let bar = bar(global, json, 0, "images");
         bar.set_message("looking for images ");
         Self {
@@ -97,16 +97,17 @@ impl View {
         }
     }
 
-    fn event(&self, event: &serde_json::Value) {
+    pub fn event(&self, event: &serde_json::Value) {
         if let Err(error) = writeln!(std::io::stdout(), "{event}") {
             self.broken.borrow_mut().get_or_insert(error);
         }
     }
 
-    fn finish(
+    /// Tells how it ended; `aside` where what an interrupted run did is kept beside the index.
+    pub fn finish(
         &self,
         global: &Global,
-        args: &IndexArgs,
+        aside: bool,
         dir: &Path,
         summary: &Summary,
     ) -> Result<()> {
@@ -117,7 +118,7 @@ impl View {
             print_summary(summary, dir);
         }
         if summary.interrupted && !global.quiet {
-            let what = if args.reencode {
+            let what = if aside {
                 "the index is as it was, and what was encoded is kept aside"
             } else {
                 "what was done is kept"

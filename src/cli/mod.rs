@@ -3,15 +3,20 @@
 //! stdout carries results, stderr everything else. Exit statuses are decided here and nowhere
 //! else: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.
 
+mod adapt;
 mod args;
+mod charts;
 mod check;
 mod encode;
 mod eval;
 mod filter;
+mod html;
 mod index;
 mod optimize;
 mod output;
+mod pixels;
 mod query;
+mod reconstruct;
 mod remove;
 mod runtime;
 mod setup;
@@ -48,6 +53,8 @@ pub fn main() -> ExitCode {
         Command::Remove(args) => remove::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
+        Command::Reconstruct(args) => reconstruct::run(global, args),
+        Command::Adapt(args) => adapt::run(global, args),
         Command::Eval(args) => eval::run(global, args),
         Command::Optimize(args) => optimize::run(global, args),
         Command::Check(args) => check::run(global, args),

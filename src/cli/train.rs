@@ -12,30 +12,19 @@ use serde_json::json;
 use super::args::{Global, TrainArgs};
 use super::output::{bar, bytes, count, duration, shown};
 use super::setup::{engine, stop_flag, walk_options};
-use super::{Outcome, Result};
+use super::{Outcome, Result, charts};
 
 pub fn run(global: &Global, args: &TrainArgs) -> Result {
+    if let Some(kind) = args.on_pixels.kind {
+        return super::pixels::run(global, args, kind);
+    }
     let photographs = photographs(args)?;
     check_output(&args.output)?;
     let engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
     let mut options = TrainOptions::default();
     options.views = args.views;
-    options.name = match &args.name {
-        Some(name) => name.clone(),
-        None => args
-            .output
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-    };
-    options.data = match &args.data {
-        Some(data) => data.clone(),
-        None => format!(
-            "{} photographs of the user's own",
-            count(photographs.len() as u64)
-        ),
-    };
+    options.name = named(args);
+    options.data = described(args, photographs.len());
     options.head.code_len = args.code;
     options.head.bits = args.bits;
     options.head.seed = args.seed;
@@ -46,22 +35,68 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
         options.head.learning_rate = rate;
     }
     let stop = stop_flag("stopping; nothing is written")?;
-    let mut view = View {
-        json: args.json,
-        quiet: global.quiet,
-        bar: bar(global, args.json, photographs.len() as u64, "photographs"),
-        epochs: None,
-        global,
-    };
+    let mut view = View::new(global, args.json, photographs.len());
     let trained = train(&engine, &photographs, &options, &stop, &mut view)?;
     view.finish();
     write(&args.output, trained.file.bytes())?;
-    report(args, global, &trained);
+    let drawn = if args.no_charts {
+        Vec::new()
+    } else {
+        draw(args, &trained)?
+    };
+    report(args, global, &trained, &drawn);
     Ok(Outcome::Done)
 }
 
+fn draw(args: &TrainArgs, trained: &Trained) -> Result<Vec<PathBuf>> {
+    let column = |of: fn(&EpochReport) -> f64| trained.epochs.iter().map(of).collect::<Vec<f64>>();
+    let losses = [
+        ("whole", column(|epoch| epoch.loss)),
+        ("neighbourhood", column(|epoch| epoch.neighbourhood)),
+        ("reconstruction", column(|epoch| epoch.reconstruction)),
+    ];
+    let mut drawn = vec![charts::losses(&args.output, &losses)?];
+    let folders: Vec<String> = trained
+        .paths
+        .iter()
+        .map(|path| {
+            let name = path.parent().and_then(Path::file_name);
+            name.unwrap_or_default().to_string_lossy().into_owned()
+        })
+        .collect();
+    let code_len = trained.file.info().code_len;
+    drawn.extend(charts::codes(
+        &args.output,
+        &trained.codes,
+        code_len,
+        &folders,
+    )?);
+    Ok(drawn)
+}
+
+/// The encoder's name.
+pub fn named(args: &TrainArgs) -> String {
+    match &args.name {
+        Some(name) => name.clone(),
+        None => args
+            .output
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+    }
+}
+
+/// What was trained on, in words.
+pub fn described(args: &TrainArgs, n: usize) -> String {
+    match &args.data {
+        Some(data) => data.clone(),
+        None => format!("{} photographs of the user's own", count(n as u64)),
+    }
+}
+
 /// The photographs to train on, evenly thinned where there is a limit.
-fn photographs(args: &TrainArgs) -> Result<Vec<PathBuf>> {
+pub fn photographs(args: &TrainArgs) -> Result<Vec<PathBuf>> {
     let part: Part = args.part.parse()?;
     let mut found: Vec<PathBuf> = if part == Part::All {
         let walked = walk(&args.paths, &walk_options(&args.walk))?;
@@ -101,7 +136,7 @@ fn photographs(args: &TrainArgs) -> Result<Vec<PathBuf>> {
 }
 
 /// Finds out before the work, not after it, that the file cannot be written.
-fn check_output(path: &Path) -> Result<()> {
+pub fn check_output(path: &Path) -> Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -121,7 +156,7 @@ fn check_output(path: &Path) -> Result<()> {
 }
 
 /// Writes beside and renames, so that an encoder that is there stays until the new one is whole.
-fn write(path: &Path, content: &[u8]) -> Result<()> {
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".new");
     let failed = |source| imgsearch::Error::Io {
@@ -134,7 +169,8 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-struct View<'a> {
+/// What a person or a program sees of training.
+pub struct View<'a> {
     json: bool,
     quiet: bool,
     bar: ProgressBar,
@@ -142,8 +178,18 @@ struct View<'a> {
     global: &'a Global,
 }
 
-impl View<'_> {
-    fn finish(&self) {
+impl<'a> View<'a> {
+    pub fn new(global: &'a Global, json: bool, photographs: usize) -> Self {
+        Self {
+            json,
+            quiet: global.quiet,
+            bar: bar(global, json, photographs as u64, "photographs"),
+            epochs: None,
+            global,
+        }
+    }
+
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
         if let Some(epochs) = &self.epochs {
             epochs.finish_and_clear();
@@ -191,7 +237,7 @@ impl TrainProgress for View<'_> {
     }
 }
 
-fn report(args: &TrainArgs, global: &Global, trained: &Trained) {
+fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf]) {
     let info = trained.file.info();
     if args.json {
         println!(
@@ -201,7 +247,7 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained) {
                 "photographs": trained.photographs, "held_out": trained.held_out, "neighbours": trained.neighbours,
                 "before": trained.before,
                 "after": trained.after, "extract_seconds": trained.extract_seconds,
-                "train_seconds": trained.train_seconds,
+                "train_seconds": trained.train_seconds, "charts": drawn,
             })
         );
         return;
@@ -215,28 +261,35 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained) {
         duration(trained.train_seconds),
         duration(trained.extract_seconds)
     );
+    print_preservation(trained);
+    for chart in drawn {
+        println!("drew {}", chart.display());
+    }
+    println!(
+        "wrote {} ({}). Use it with: imgsearch index FOLDER --encoder {0}",
+        args.output.display(),
+        bytes(trained.file.bytes().len() as u64)
+    );
+}
+
+/// What was kept of neighbourhoods, before and after.
+pub fn print_preservation(trained: &Trained) {
     println!(
         "neighbours kept, of the {} nearest by features to each of {} held-out photographs:",
         trained.neighbours,
         count(trained.held_out as u64)
     );
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    println!("            code      hash");
-    if let Some(before) = trained.before {
-        println!(
-            "  before  {:>6}    {:>6}",
-            percent(before.code),
-            percent(before.hash)
-        );
+    println!("            code      hash      both");
+    let rows = [("before", trained.before), ("after", Some(trained.after))];
+    for (name, kept) in rows {
+        if let Some(kept) = kept {
+            println!(
+                "  {name:<6}  {:>6}    {:>6}    {:>6}",
+                percent(kept.code),
+                percent(kept.hash),
+                percent(kept.both)
+            );
+        }
     }
-    println!(
-        "  after   {:>6}    {:>6}",
-        percent(trained.after.code),
-        percent(trained.after.hash)
-    );
-    println!(
-        "wrote {} ({}). Use it with: imgsearch index FOLDER --encoder {0}",
-        args.output.display(),
-        bytes(trained.file.bytes().len() as u64)
-    );
 }

@@ -296,39 +296,63 @@ impl Decoder {
         } else {
             (geometry.width, geometry.height)
         };
-        let (source_width, source_height) = (f64::from(rgb.width), f64::from(rgb.height));
-        let (crop_width, crop_height) = match geometry.resize {
-            Resize::Squash => (source_width, source_height),
-            Resize::ShortSideCrop { short } => {
-                let scale = source_width.min(source_height) / f64::from(short);
-                (
-                    (f64::from(width) * scale).min(source_width),
-                    (f64::from(height) * scale).min(source_height),
-                )
-            }
+        let turned = Geometry {
+            width,
+            height,
+            ..*geometry
         };
-        let broken = |error: &dyn std::fmt::Display| DecodeError::Malformed(error.to_string());
-        let source = ImageRef::new(rgb.width, rgb.height, &rgb.pixels, PixelType::U8x3)
-            .map_err(|error| broken(&error))?;
-        let mut target = Image::new(width, height, PixelType::U8x3);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-            .crop(
-                (source_width - crop_width) / 2.0,
-                (source_height - crop_height) / 2.0,
-                crop_width,
-                crop_height,
-            );
-        self.resizer
-            .resize(&source, &mut target, &options)
-            .map_err(|error| broken(&error))?;
-        let pixels = target.into_vec();
+        let pixels = resample(&mut self.resizer, rgb, &turned)?;
         Ok(if *orientation == Orientation::UPRIGHT {
             pixels
         } else {
             orientation.apply(&pixels, width as usize, height as usize)
         })
     }
+}
+
+/// Brings a decoded picture to another size: `height * width * 3` bytes of RGB.
+///
+/// # Errors
+///
+/// Where the picture does not hold the pixels that its size promises.
+pub fn resized(picture: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
+    resample(&mut Resizer::new(), picture, geometry)
+}
+
+/// One resampling from the crop box to the size that is wanted.
+fn resample(resizer: &mut Resizer, rgb: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
+    let (source_width, source_height) = (f64::from(rgb.width), f64::from(rgb.height));
+    let (crop_width, crop_height) = match geometry.resize {
+        Resize::Squash => (source_width, source_height),
+        Resize::ShortSideCrop { short } => {
+            let scale = source_width.min(source_height) / f64::from(short);
+            (
+                (f64::from(geometry.width) * scale).min(source_width),
+                (f64::from(geometry.height) * scale).min(source_height),
+            )
+        }
+    };
+    let broken = |error: &dyn std::fmt::Display| DecodeError::Malformed(error.to_string());
+    let source = ImageRef::new(rgb.width, rgb.height, &rgb.pixels, PixelType::U8x3)
+        .map_err(|error| broken(&error))?;
+    let mut target = Image::new(geometry.width, geometry.height, PixelType::U8x3);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .crop(
+            (source_width - crop_width) / 2.0,
+            (source_height - crop_height) / 2.0,
+            crop_width,
+            crop_height,
+        );
+    resizer
+        .resize(&source, &mut target, &options)
+        .map_err(|error| broken(&error))?;
+    Ok(target.into_vec())
+}
+
+/// How bright a pixel is, 0 to 255 (ITU-R BT.601).
+pub fn luma([red, green, blue]: &[u8; 3]) -> f32 {
+    0.299 * f32::from(*red) + 0.587 * f32::from(*green) + 0.114 * f32::from(*blue)
 }
 
 fn upright(rgb: &Rgb, orientation: Orientation) -> (u32, u32) {

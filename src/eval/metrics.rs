@@ -1,80 +1,214 @@
-//! Retrieval measures: average precision and precision at k, leave-one-out.
+//! Retrieval measures of one representation.
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// The cut-off of [`Score::precision_at_10`].
-const TEN: usize = 10;
+/// The ranks that [`Score::precision_at`] looks at.
+pub const RANKS: [usize; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+/// How many nearest by features [`Score::neighbours_kept`] looks for.
+pub const NEIGHBOURS: usize = 10;
+
+/// Who asks, who is found, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sets {
+    /// The class of each item.
+    pub labels: Vec<usize>,
+    /// The items that ask.
+    pub queries: Vec<usize>,
+    /// The items that are ranked; at equal distance in this order. An item never finds itself.
+    pub database: Vec<usize>,
+    /// The rank up to which [`Score::map_at_cutoff`] looks.
+    pub cutoff: usize,
+}
+
+impl Sets {
+    /// Every item asks, all others are ranked.
+    pub fn leave_one_out(labels: Vec<usize>, cutoff: usize) -> Self {
+        let all: Vec<usize> = (0..labels.len()).collect();
+        Self {
+            labels,
+            queries: all.clone(),
+            database: all,
+            cutoff,
+        }
+    }
+
+    /// Some items ask, others are ranked.
+    pub fn split(
+        labels: Vec<usize>,
+        queries: Vec<usize>,
+        database: Vec<usize>,
+        cutoff: usize,
+    ) -> Self {
+        Self {
+            labels,
+            queries,
+            database,
+            cutoff,
+        }
+    }
+}
 
 /// How well a representation puts images of one class beside each other.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Score {
-    /// Mean over the queries of the average precision over the whole ranking.
+    /// Mean over the queries of the average precision over the whole ranking, which counts every
+    /// item of the query's class (Manning, Raghavan and Schütze 2008, section 8.4).
     pub map: f64,
-    /// Mean share of images of the query's class among the first ten.
-    pub precision_at_10: f64,
-    /// Queries that counted: images whose class has another image.
+    /// Mean over the queries of the average precision among the first so many, divided by the
+    /// items of the query's class among them, as the literature on hashing has it.
+    pub map_at_cutoff: f64,
+    /// Mean share of items of the query's class among the first [`RANKS`].
+    pub precision_at: [f64; RANKS.len()],
+    /// The share of the ten nearest by the features that are among the ten nearest.
+    pub neighbours_kept: Option<f64>,
+    /// Queries that counted: items whose class has an item in the database.
     pub queries: usize,
 }
 
-/// Scores a representation leave-one-out: every item asks, all others are ranked.
-///
-/// `labels[i]` is the class of item `i`, and `distances(i, out)` writes the distances from item
-/// `i` to all items. Items at equal distance are ranked by their number, which, where items are
-/// sorted by class, favours nobody in particular and is the same for every representation.
-///
-/// The average precision is over the whole ranking and counts every relevant item
-/// (Manning, Raghavan and Schütze 2008, section 8.4).
-pub fn leave_one_out(labels: &[usize], distances: impl Fn(usize, &mut [f32]) + Sync) -> Score {
-    let n = labels.len();
-    let scored: Vec<(f64, f64)> = (0..n)
-        .into_par_iter()
-        .map_init(
-            || (vec![0.0; n], Vec::with_capacity(n)),
-            |(row, order), query| {
-                let relevant = labels.iter().filter(|&&l| l == labels[query]).count() - 1;
-                if relevant == 0 {
-                    return None;
-                }
-                distances(query, row);
-                order.clear();
-                order.extend((0..n).filter(|&i| i != query));
-                order.sort_unstable_by(|&a, &b| row[a].total_cmp(&row[b]).then(a.cmp(&b)));
-                Some(query_score(labels, query, order, relevant))
-            },
-        )
-        .flatten()
-        .collect();
-    let queries = scored.len();
-    let mean = |of: fn(&(f64, f64)) -> f64| {
-        if queries == 0 {
-            0.0
-        } else {
-            scored.iter().map(of).sum::<f64>() / queries as f64
-        }
-    };
-    Score {
-        map: mean(|s| s.0),
-        precision_at_10: mean(|s| s.1),
-        queries,
+impl Score {
+    /// Mean share of items of the query's class among the first ten.
+    pub fn precision_at_10(&self) -> f64 {
+        self.precision_at[3]
     }
 }
 
-/// Average precision and precision at ten of one ranking.
-fn query_score(labels: &[usize], query: usize, order: &[usize], relevant: usize) -> (f64, f64) {
-    let (mut hits, mut precisions, mut in_ten) = (0, 0.0, 0);
-    for (rank, &item) in order.iter().enumerate() {
-        if labels[item] == labels[query] {
-            hits += 1;
-            precisions += f64::from(hits) / (rank + 1) as f64;
-            in_ten += usize::from(rank < TEN);
+/// What one query's ranking is worth.
+#[derive(Debug, Clone, Copy, Default)]
+struct One {
+    map: f64,
+    map_at_cutoff: f64,
+    precision_at: [f64; RANKS.len()],
+    kept: f64,
+}
+
+/// Scores representations of the same items.
+#[derive(Debug)]
+pub struct Judge {
+    sets: Sets,
+    /// The nearest of each query by the features, once those were scored.
+    nearest: Option<Vec<Vec<usize>>>,
+}
+
+impl Judge {
+    /// For these items.
+    pub fn new(sets: Sets) -> Self {
+        Self {
+            sets,
+            nearest: None,
         }
     }
-    (
-        precisions / relevant as f64,
-        in_ten as f64 / TEN.min(order.len()) as f64,
-    )
+
+    /// The items.
+    pub fn sets(&self) -> &Sets {
+        &self.sets
+    }
+
+    /// Scores a representation. `distances(i, out)` writes the distances from item `i` to all
+    /// items.
+    pub fn score(&self, distances: impl Fn(usize, &mut [f32]) + Sync) -> Score {
+        self.run(distances).0
+    }
+
+    /// Scores the representation whose neighbours the others shall keep.
+    pub fn score_reference(&mut self, distances: impl Fn(usize, &mut [f32]) + Sync) -> Score {
+        let (score, nearest) = self.run(distances);
+        self.nearest = Some(nearest);
+        score
+    }
+
+    fn run(&self, distances: impl Fn(usize, &mut [f32]) + Sync) -> (Score, Vec<Vec<usize>>) {
+        let Sets {
+            labels,
+            queries,
+            database,
+            ..
+        } = &self.sets;
+        let mut of_class = vec![0usize; labels.iter().max().map_or(0, |most| most + 1)];
+        for &item in database {
+            of_class[labels[item]] += 1;
+        }
+        let mut member = vec![false; labels.len()];
+        for &item in database {
+            member[item] = true;
+        }
+        let ranked: Vec<(Option<One>, Vec<usize>)> = queries
+            .par_iter()
+            .enumerate()
+            .map_init(
+                || (vec![0.0; labels.len()], Vec::with_capacity(database.len())),
+                |(row, order), (place, &query)| {
+                    let relevant = of_class[labels[query]] - usize::from(member[query]);
+                    if relevant == 0 {
+                        return (None, Vec::new());
+                    }
+                    distances(query, row);
+                    order.clear();
+                    order.extend((0..database.len()).filter(|&i| database[i] != query));
+                    let apart = |&i: &usize| row[database[i]];
+                    order.sort_unstable_by(|a, b| {
+                        apart(a).total_cmp(&apart(b)).then_with(|| a.cmp(b))
+                    });
+                    let nearest: Vec<usize> = order[..NEIGHBOURS.min(order.len())].to_vec();
+                    let mut one = self.one(query, order, relevant);
+                    if let Some(wanted) = self.nearest.as_ref().map(|all| &all[place]) {
+                        let kept = nearest.iter().filter(|item| wanted.contains(item)).count();
+                        one.kept = kept as f64 / wanted.len().max(1) as f64;
+                    }
+                    (Some(one), nearest)
+                },
+            )
+            .collect();
+        let ones: Vec<One> = ranked.iter().filter_map(|(one, _)| *one).collect();
+        let count = ones.len();
+        let mean =
+            |of: &dyn Fn(&One) -> f64| ones.iter().map(of).sum::<f64>() / count.max(1) as f64;
+        let score = Score {
+            map: mean(&|one| one.map),
+            map_at_cutoff: mean(&|one| one.map_at_cutoff),
+            precision_at: std::array::from_fn(|i| mean(&|one| one.precision_at[i])),
+            neighbours_kept: self.nearest.as_ref().map(|_| mean(&|one| one.kept)),
+            queries: count,
+        };
+        (
+            score,
+            ranked.into_iter().map(|(_, nearest)| nearest).collect(),
+        )
+    }
+
+    /// A ranking of places in the database.
+    fn one(&self, query: usize, order: &[usize], relevant: usize) -> One {
+        let Sets {
+            labels,
+            database,
+            cutoff,
+            ..
+        } = &self.sets;
+        let mut one = One::default();
+        let (mut hits, mut precisions) = (0usize, 0.0);
+        let mut ranks = RANKS.iter().zip(&mut one.precision_at).peekable();
+        for (rank, &place) in order.iter().enumerate() {
+            if labels[database[place]] == labels[query] {
+                hits += 1;
+                precisions += hits as f64 / (rank + 1) as f64;
+            }
+            if let Some((_, precision)) = ranks.next_if(|(at, _)| **at == rank + 1) {
+                *precision = hits as f64 / (rank + 1) as f64;
+            }
+            if rank + 1 == (*cutoff).min(order.len()) {
+                one.map_at_cutoff = precisions / hits.max(1) as f64;
+            }
+        }
+        // Fewer items than the rank asks for: what there is counts.
+        for (_, precision) in ranks {
+            *precision = hits as f64 / order.len().max(1) as f64;
+        }
+        one.map = precisions / relevant as f64;
+        one
+    }
 }
 
 /// The share of items whose hash no other item has, among all distinct hashes possible:
@@ -84,33 +218,96 @@ pub fn share_distinct(hashes: &[u8], bytes: usize) -> f64 {
     all.len() as f64 / (hashes.len() / bytes).max(1) as f64
 }
 
+/// How evenly hashes use their bits: the mean over the bits of how often the rarer value occurs,
+/// 1 where both occur equally often, and the mean absolute correlation of pairs of bits, 0 where
+/// they tell different things.
+pub fn balance_and_correlation(hashes: &[u8], bits: usize) -> (f64, f64) {
+    let bytes = bits.div_ceil(8);
+    let n = hashes.len() / bytes;
+    if n == 0 {
+        return (0.0, 0.0);
+    }
+    // Each bit's values of all items, packed.
+    let words = n.div_ceil(64);
+    let columns: Vec<Vec<u64>> = (0..bits)
+        .into_par_iter()
+        .map(|bit| {
+            let mut column = vec![0u64; words];
+            for (i, hash) in hashes.chunks_exact(bytes).enumerate() {
+                column[i / 64] |= u64::from(hash[bit / 8] >> (bit % 8) & 1) << (i % 64);
+            }
+            column
+        })
+        .collect();
+    let ones = |column: &[u64]| column.iter().map(|word| word.count_ones()).sum::<u32>();
+    let shares: Vec<f64> = columns
+        .iter()
+        .map(|column| f64::from(ones(column)) / n as f64)
+        .collect();
+    let balance = shares.iter().map(|p| 2.0 * p.min(1.0 - p)).sum::<f64>() / bits as f64;
+    let correlations: f64 = (0..bits)
+        .into_par_iter()
+        .map(|a| {
+            (a + 1..bits)
+                .map(|b| {
+                    let both = columns[a].iter().zip(&columns[b]);
+                    let both: u32 = both.map(|(a, b)| (a & b).count_ones()).sum();
+                    let (p, q) = (shares[a], shares[b]);
+                    let spread = (p * (1.0 - p) * q * (1.0 - q)).sqrt();
+                    if spread > 0.0 {
+                        ((f64::from(both) / n as f64 - p * q) / spread).abs()
+                    } else {
+                        // A bit that never changes tells nothing of its own.
+                        1.0
+                    }
+                })
+                .sum::<f64>()
+        })
+        .sum();
+    let pairs = (bits * bits.saturating_sub(1) / 2).max(1);
+    (balance, correlations / pairs as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn on_a_line(labels: &[usize], places: &[f32]) -> Score {
-        leave_one_out(labels, |query, out| {
+    fn line(places: &[f32]) -> impl Fn(usize, &mut [f32]) + Sync + '_ {
+        move |query, out| {
             for (out, place) in out.iter_mut().zip(places) {
                 *out = (place - places[query]).abs();
             }
-        })
+        }
+    }
+
+    fn on_a_line(labels: &[usize], places: &[f32]) -> Score {
+        Judge::new(Sets::leave_one_out(labels.to_vec(), 1000)).score(line(places))
     }
 
     #[test]
     fn a_perfect_ranking_scores_one() {
         let score = on_a_line(&[0, 0, 0, 1, 1, 1], &[0.0, 0.1, 0.2, 9.0, 9.1, 9.2]);
         assert!((score.map - 1.0).abs() < 1e-12);
+        assert!((score.map_at_cutoff - 1.0).abs() < 1e-12);
         assert_eq!(score.queries, 6);
         // Two of the five others are of the class.
-        assert!((score.precision_at_10 - 2.0 / 5.0).abs() < 1e-12);
+        assert!((score.precision_at_10() - 2.0 / 5.0).abs() < 1e-12);
+        assert!((score.precision_at[0] - 1.0).abs() < 1e-12);
+        assert!((score.precision_at[1] - 1.0).abs() < 1e-12);
+        assert!((score.precision_at[2] - 2.0 / 5.0).abs() < 1e-12);
     }
 
     #[test]
     fn average_precision_is_as_worked_out_by_hand() {
         // Query 0 ranks 1 (wrong), 2 (right), 3 (wrong), 4 (right): (1/2 + 2/4) / 2.
-        let labels = [0, 1, 0, 2, 0];
-        let (ap, _) = query_score(&labels, 0, &[1, 2, 3, 4], 2);
-        assert!((ap - 0.5).abs() < 1e-12);
+        let judge = Judge::new(Sets::leave_one_out(vec![0, 1, 0, 2, 0], 3));
+        let one = judge.one(0, &[1, 2, 3, 4], 2);
+        assert!((one.map - 0.5).abs() < 1e-12);
+        // Among the first three there is one right, on rank two.
+        assert!((one.map_at_cutoff - 0.5).abs() < 1e-12);
+        assert!((one.precision_at[1] - 0.5).abs() < 1e-12);
+        let judge = Judge::new(Sets::leave_one_out(vec![0, 1, 0, 2, 0], 1));
+        assert_eq!(judge.one(0, &[1, 2, 3, 4], 2).map_at_cutoff, 0.0);
     }
 
     #[test]
@@ -129,8 +326,42 @@ mod tests {
     }
 
     #[test]
+    fn queries_find_the_database_only_and_ties_go_by_its_order() {
+        let labels = vec![0, 0, 1, 0, 1];
+        let sets = Sets::split(labels, vec![0], vec![4, 3, 2], 1000);
+        let score = Judge::new(sets).score(line(&[0.0; 5]));
+        // 4 (wrong), 3 (right), 2 (wrong).
+        assert!((score.map - 0.5).abs() < 1e-12);
+        assert_eq!(score.queries, 1);
+    }
+
+    #[test]
+    fn neighbours_of_the_reference_are_looked_for() {
+        let labels: Vec<usize> = (0..40).map(|i| i % 2).collect();
+        let places: Vec<f32> = (0..40u8).map(f32::from).collect();
+        let mut judge = Judge::new(Sets::leave_one_out(labels, 1000));
+        assert_eq!(judge.score(line(&places)).neighbours_kept, None);
+        judge.score_reference(line(&places));
+        let same = judge.score(line(&places)).neighbours_kept.unwrap();
+        assert!((same - 1.0).abs() < 1e-12);
+        let shuffled: Vec<f32> = (0..40u32).map(|i| (i * 17 % 40) as f32).collect();
+        let other = judge.score(line(&shuffled)).neighbours_kept.unwrap();
+        assert!(other > 0.1 && other < 0.5, "{other}");
+    }
+
+    #[test]
     fn collapsed_hashes_show() {
         assert!((share_distinct(&[1, 2, 1, 2, 3, 4], 2) - 2.0 / 3.0).abs() < 1e-12);
         assert!((share_distinct(&[1, 2, 3], 1) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn balance_and_correlation_of_bits_worked_out_by_hand() {
+        // Bit 0: 1 0 1 0; bit 1 the same; bit 2: 1 1 0 0; bit 3 always 0.
+        let hashes = [0b0111, 0b0100, 0b0011, 0b0000];
+        let (balance, correlation) = balance_and_correlation(&hashes, 4);
+        assert!((balance - 0.75).abs() < 1e-12);
+        // Pairs: (0,1) 1; (0,2) and (1,2) 0; with bit 3 each 1.
+        assert!((correlation - 4.0 / 6.0).abs() < 1e-12, "{correlation}");
     }
 }

@@ -1,36 +1,48 @@
-//! Evaluation: what an encoder's codes and hashes are worth on a labelled folder.
+//! Evaluation: what encoders' codes and hashes are worth on labelled images.
 //!
-//! Every representation of the same images is scored leave-one-out with the same measures
-//! ([`Score`]), beside what could be had without training on the same features: a principal
-//! component analysis to 30 numbers, and iterative quantisation (Gong and Lazebnik 2011) to 64
-//! and 256 bits. Mean average precision hides a collapse of the hashes, so the share of distinct
-//! ones stands beside it.
+//! Every representation of the same images is scored with the same measures ([`Score`]), beside
+//! what could be had without training ours, fitted to the images that are ranked: main components
+//! to 30 numbers, an autoencoder that minimises the squared error and nothing else, iterative
+//! quantisation (Gong and Lazebnik 2011) and the signs of a random rotation (Charikar 2002) of the
+//! features, and two perceptual hashes ([`crate::perceptual`]). Mean average precision hides a
+//! collapse of the hashes, so the share of distinct ones, the balance of their bits and how much
+//! these go together stand beside it.
 
+pub mod copies;
 mod metrics;
+mod protocol;
 
-pub use metrics::{Score, leave_one_out, share_distinct};
+pub use metrics::{Judge, NEIGHBOURS, RANKS, Score, Sets, balance_and_correlation, share_distinct};
+pub use protocol::Protocol;
 
 use imgsearch_index::{hamming, l2_squared};
-use imgsearch_onnx::train::baseline::{Itq, Pca};
+use imgsearch_onnx::EncoderInfo;
+use imgsearch_onnx::autoencoder::{self, Design, Layers, Pictures, Scaling, Schedule, Shape};
+use imgsearch_onnx::train::baseline::{Itq, Pca, random_signs};
 use serde::Serialize;
 
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::extract::Extracted;
+use crate::perceptual::{self, Perceptual};
 
-/// Numbers that the PCA baseline keeps.
+/// Numbers that the PCA and autoencoder baselines keep.
 pub const PCA_LENGTH: usize = 30;
 
-/// Bits of the ITQ baselines.
-pub const ITQ_BITS: [usize; 2] = [64, 256];
+/// Bits of the ITQ and random baselines.
+pub const BASELINE_BITS: [usize; 2] = [64, 256];
 
-/// The seed of the baselines' random rotations.
+/// Units in the hidden layer of the plain autoencoder, and its passes.
+const PLAIN: (usize, usize) = (512, 10);
+
+/// The seed of the baselines' random numbers.
 const BASELINE_SEED: u64 = 1;
 
 /// A row of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Row {
+    /// The encoder's name; none for a baseline.
+    pub encoder: Option<String>,
     /// What was ranked by.
     pub representation: String,
     /// Numbers or bits in it.
@@ -40,152 +52,353 @@ pub struct Row {
     /// The measures.
     #[serde(flatten)]
     pub score: Score,
-    /// The mean average precision over that of the features.
-    pub map_of_features: f64,
-    /// Distinct hashes over images; none for what is no hash.
-    pub distinct: Option<f64>,
+    /// The mean average precision over that of the features, where an encoder has features.
+    pub map_of_features: Option<f64>,
+    /// What only hashes have.
+    #[serde(flatten)]
+    pub bits: Option<BitUse>,
 }
 
-/// An encoder's evaluation.
+/// How a hash uses its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct BitUse {
+    /// Distinct hashes over images.
+    pub distinct: f64,
+    /// See [`balance_and_correlation`].
+    pub balance: f64,
+    /// See [`balance_and_correlation`].
+    pub correlation: f64,
+}
+
+/// An encoder that was evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Evaluated {
+    /// Its name.
+    pub name: String,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Numbers in its code.
+    pub code_len: usize,
+    /// Bits in its hash.
+    pub bits: usize,
+    /// Images decoded and encoded in a second.
+    pub images_per_second: f64,
+}
+
+/// An evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// The encoder's name.
-    pub encoder: String,
-    /// The encoder's fingerprint.
-    pub fingerprint: String,
-    /// Images that were scored.
-    pub images: usize,
+    /// How it was done, in words.
+    pub protocol: String,
+    /// The encoders.
+    pub encoders: Vec<Evaluated>,
+    /// Images that asked.
+    pub queries: usize,
+    /// Images that were ranked.
+    pub database: usize,
     /// Classes with at least one image.
     pub classes: usize,
+    /// The rank up to which [`Score::map_at_cutoff`] looks.
+    pub cutoff: usize,
+    /// The ranks of [`Score::precision_at`].
+    pub ranks: [usize; RANKS.len()],
     /// A row for each representation.
     pub rows: Vec<Row>,
 }
 
-/// Scores what was extracted of labelled images.
-///
-/// `labels` holds a class for each extracted image. `tick` is told the name of each
-/// representation before it is scored.
+/// What one encoder made of the images.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The encoder.
+    pub info: &'a EncoderInfo,
+    /// Features, codes and hashes; the same images in the same order for every encoder.
+    pub extracted: &'a Extracted,
+    /// Seconds that this took.
+    pub seconds: f64,
+}
+
+/// What is scored beside the encoders.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Baselines<'a> {
+    /// Baselines on the features of the first encoder that has them.
+    pub of_features: bool,
+    /// dHash and pHash of the images.
+    pub perceptual: Option<&'a [Perceptual]>,
+}
+
+/// Scores what encoders made of labelled images. `tick` is told of each representation before it
+/// is scored.
 ///
 /// # Errors
 ///
-/// [`Error::BadEvaluation`] where no class has two images.
+/// [`Error::BadEvaluation`] where no class has a query and another image, or where encoders saw
+/// different images.
 pub fn evaluate(
-    engine: &Engine,
-    extracted: &Extracted,
-    labels: &[usize],
-    baselines: bool,
+    encoders: &[Judged<'_>],
+    sets: Sets,
+    protocol: &str,
+    baselines: Baselines<'_>,
     tick: &mut dyn FnMut(&str),
 ) -> Result<Report> {
-    let info = engine.info();
-    let n = labels.len();
-    let d = extracted.feature_len;
-    let (code_len, bits) = (info.code_len, info.bits);
-    let bytes = bits.div_ceil(8);
-    let mut table = Table {
-        labels,
-        rows: Vec::new(),
-        features: 0.0,
-    };
-    let mut classes = labels.to_vec();
+    let n = sets.labels.len();
+    if encoders.iter().any(|own| own.extracted.paths.len() != n) {
+        return Err(Error::BadEvaluation(
+            "encoders could not read the same images, so they cannot be compared".to_owned(),
+        ));
+    }
+    let mut classes = sets.labels.clone();
     classes.sort_unstable();
     classes.dedup();
-
-    tick("features");
-    let centred = centred_directions(&extracted.features, d);
-    let of_features = table.score(|q, out| euclidean(&centred, d, q, out));
-    if of_features.queries == 0 {
+    let (queries, database, cutoff) = (sets.queries.len(), sets.database.len(), sets.cutoff);
+    let mut table = Table {
+        judge: Judge::new(sets),
+        rows: Vec::new(),
+        of_features: None,
+        encoder: None,
+        tick,
+    };
+    let reference = encoders
+        .iter()
+        .find(|own| own.extracted.feature_len > 0)
+        .map(|own| own.extracted);
+    for own in encoders {
+        table.encoder = Some(own.info.name.clone());
+        let first = reference.is_some_and(|reference| std::ptr::eq(reference, own.extracted));
+        let same = reference.is_some_and(|reference| reference.features == own.extracted.features);
+        if own.extracted.feature_len > 0 && (first || !same) {
+            table.features(own.extracted, first)?;
+        }
+        table.encoder(own);
+    }
+    table.encoder = None;
+    if baselines.of_features
+        && let Some(reference) = reference
+    {
+        table.baselines(&reference.features, reference.feature_len)?;
+    }
+    if let Some(hashes) = baselines.perceptual {
+        let of = |of: fn(&Perceptual) -> [u8; perceptual::BYTES]| -> Vec<u8> {
+            hashes.iter().flat_map(of).collect()
+        };
+        table.hash("dHash", &of(|hashes| hashes.dhash), perceptual::BYTES * 8);
+        table.hash("pHash", &of(|hashes| hashes.phash), perceptual::BYTES * 8);
+    }
+    if table.rows.iter().all(|row| row.score.queries == 0) {
         return Err(Error::BadEvaluation(
             "no class holds two images, so there is nothing to find".to_owned(),
         ));
     }
-    table.features = of_features.map;
-    table.push("features", d, d * 4, of_features, None);
-
-    tick("code");
-    let codes = &extracted.codes;
-    let score = table.score(|q, out| euclidean(codes, code_len, q, out));
-    table.push("code", code_len, code_len * 4, score, None);
-
-    tick("hash");
-    let hashes = &extracted.hashes;
-    let score = table.score(|q, out| bits_apart(hashes, bytes, q, out));
-    let distinct = Some(share_distinct(hashes, bytes));
-    table.push("hash", bits, bytes, score, distinct);
-
-    tick("code + hash");
-    let weight = info.hash_weight / bits as f32;
-    let score = table.score(|q, out| {
-        let mut apart = vec![0.0; n];
-        bits_apart(hashes, bytes, q, &mut apart);
-        euclidean(codes, code_len, q, out);
-        for (out, apart) in out.iter_mut().zip(apart) {
-            *out += weight * apart;
-        }
-    });
-    table.push("code + hash", code_len, code_len * 4 + bytes, score, None);
-
-    if baselines {
-        let name = format!("PCA to {PCA_LENGTH}");
-        tick(&name);
-        let length = PCA_LENGTH.min(n.saturating_sub(1)).min(d);
-        let pca = Pca::fit(&extracted.features, n, d, length)?;
-        let projected = normalised(pca.project(&extracted.features, n), length);
-        let score = table.score(|q, out| euclidean(&projected, length, q, out));
-        table.push(&name, length, length * 4, score, None);
-        for bits in ITQ_BITS {
-            let name = format!("ITQ {bits} bits");
-            tick(&name);
-            // As many directions as there are bits must exist.
-            if bits > d || bits >= n {
-                continue;
-            }
-            let itq = Itq::fit(&extracted.features, n, d, bits, BASELINE_SEED)?;
-            let hashes = itq.hash(&extracted.features, n);
-            let bytes = bits.div_ceil(8);
-            let score = table.score(|q, out| bits_apart(&hashes, bytes, q, out));
-            let distinct = Some(share_distinct(&hashes, bytes));
-            table.push(&name, bits, bytes, score, distinct);
-        }
-    }
     Ok(Report {
-        encoder: info.name.clone(),
-        fingerprint: info.fingerprint.clone(),
-        images: n,
+        protocol: protocol.to_owned(),
+        encoders: encoders
+            .iter()
+            .map(|own| Evaluated {
+                name: own.info.name.clone(),
+                fingerprint: own.info.fingerprint.clone(),
+                code_len: own.info.code_len,
+                bits: own.info.bits,
+                images_per_second: n as f64 / own.seconds.max(f64::MIN_POSITIVE),
+            })
+            .collect(),
+        queries,
+        database,
         classes: classes.len(),
+        cutoff,
+        ranks: RANKS,
         rows: table.rows,
     })
 }
 
 struct Table<'a> {
-    labels: &'a [usize],
+    judge: Judge,
     rows: Vec<Row>,
     /// The features' mean average precision.
-    features: f64,
+    of_features: Option<f64>,
+    /// Whose rows come.
+    encoder: Option<String>,
+    tick: &'a mut dyn FnMut(&str),
 }
 
 impl Table<'_> {
-    fn score(&self, distances: impl Fn(usize, &mut [f32]) + Sync) -> Score {
-        leave_one_out(self.labels, distances)
+    fn features(&mut self, extracted: &Extracted, reference: bool) -> Result<()> {
+        (self.tick)("features");
+        let d = extracted.feature_len;
+        let centred = centred_directions(&extracted.features, d, &self.judge.sets().database);
+        let apart = |q: usize, out: &mut [f32]| euclidean(&centred, d, q, out);
+        let score = if reference {
+            let score = self.judge.score_reference(apart);
+            if score.queries == 0 {
+                return Err(Error::BadEvaluation(
+                    "no class holds two images, so there is nothing to find".to_owned(),
+                ));
+            }
+            self.of_features = Some(score.map);
+            score
+        } else {
+            self.judge.score(apart)
+        };
+        self.push("features", (d, d * 4), score, None);
+        Ok(())
+    }
+
+    fn encoder(&mut self, own: &Judged<'_>) {
+        let (code_len, bits) = (own.info.code_len, own.info.bits);
+        let bytes = bits.div_ceil(8);
+        let Extracted {
+            codes,
+            hashes,
+            logits,
+            ..
+        } = own.extracted;
+        self.numbers("code", codes, code_len);
+        self.hash("hash", hashes, bits);
+
+        (self.tick)("hash, asymmetric");
+        // The query keeps its numbers: minus their product with the other's bits as plus and minus
+        // one, which ranks as the distance from the query to each corner of the cube does.
+        let signs: Vec<f32> = hashes
+            .chunks_exact(bytes)
+            .flat_map(|hash| {
+                (0..bits).map(|i| {
+                    if hash[i / 8] >> (i % 8) & 1 == 1 {
+                        1.0
+                    } else {
+                        -1.0
+                    }
+                })
+            })
+            .collect();
+        let score = self.judge.score(|q, out| {
+            let asked = &logits[q * bits..(q + 1) * bits];
+            for (out, signs) in out.iter_mut().zip(signs.chunks_exact(bits)) {
+                *out = -asked.iter().zip(signs).map(|(a, b)| a * b).sum::<f32>();
+            }
+        });
+        self.push("hash, asymmetric", (bits, bytes), score, None);
+
+        (self.tick)("code + hash");
+        let weight = own.info.hash_weight / bits as f32;
+        let n = self.judge.sets().labels.len();
+        let score = self.judge.score(|q, out| {
+            let mut apart = vec![0.0; n];
+            bits_apart(hashes, bytes, q, &mut apart);
+            euclidean(codes, code_len, q, out);
+            for (out, apart) in out.iter_mut().zip(apart) {
+                *out += weight * apart;
+            }
+        });
+        self.push("code + hash", (code_len, code_len * 4 + bytes), score, None);
+    }
+
+    fn baselines(&mut self, features: &[f32], d: usize) -> Result<()> {
+        let n = features.len() / d;
+        let fitted: Vec<f32> = self
+            .judge
+            .sets()
+            .database
+            .iter()
+            .flat_map(|&i| &features[i * d..(i + 1) * d])
+            .copied()
+            .collect();
+        let own = fitted.len() / d;
+        let length = PCA_LENGTH.min(own.saturating_sub(1)).min(d);
+        let pca = Pca::fit(&fitted, own, d, length)?;
+        let projected = normalised(pca.project(features, n), length);
+        self.numbers(&format!("PCA to {length}"), &projected, length);
+        if own >= autoencoder::LEAST_PICTURES + 2 {
+            let codes = plain_autoencoder(&fitted, features, d, length)?;
+            self.numbers("autoencoder, MSE", &normalised(codes, length), length);
+        }
+        for bits in BASELINE_BITS {
+            // As many directions as there are bits must exist.
+            if bits > d || bits >= own {
+                continue;
+            }
+            let itq = Itq::fit(&fitted, own, d, bits, BASELINE_SEED)?;
+            self.hash(&format!("ITQ {bits}"), &itq.hash(features, n), bits);
+        }
+        let centred = centred_directions(features, d, &self.judge.sets().database);
+        for bits in BASELINE_BITS.into_iter().filter(|&bits| bits <= d) {
+            let hashes = random_signs(&centred, n, d, bits, BASELINE_SEED)?;
+            self.hash(&format!("random signs {bits}"), &hashes, bits);
+        }
+        Ok(())
+    }
+
+    fn numbers(&mut self, name: &str, rows: &[f32], length: usize) {
+        (self.tick)(name);
+        let score = self.judge.score(|q, out| euclidean(rows, length, q, out));
+        self.push(name, (length, length * 4), score, None);
+    }
+
+    fn hash(&mut self, name: &str, hashes: &[u8], bits: usize) {
+        (self.tick)(name);
+        let bytes = bits.div_ceil(8);
+        let score = self.judge.score(|q, out| bits_apart(hashes, bytes, q, out));
+        let (balance, correlation) = balance_and_correlation(hashes, bits);
+        let bit_use = BitUse {
+            distinct: share_distinct(hashes, bytes),
+            balance,
+            correlation,
+        };
+        self.push(name, (bits, bytes), score, Some(bit_use));
     }
 
     fn push(
         &mut self,
         name: &str,
-        length: usize,
-        bytes: usize,
+        (length, bytes): (usize, usize),
         score: Score,
-        distinct: Option<f64>,
+        bits: Option<BitUse>,
     ) {
         self.rows.push(Row {
+            encoder: self.encoder.clone(),
             representation: name.to_owned(),
             length,
             bytes,
+            map_of_features: self.of_features.map(|features| score.map / features),
             score,
-            map_of_features: score.map / self.features,
-            distinct,
+            bits,
         });
     }
+}
+
+/// Codes of an autoencoder with one hidden layer that minimises the squared error of the features
+/// and nothing else.
+fn plain_autoencoder(
+    fitted: &[f32],
+    features: &[f32],
+    d: usize,
+    code_len: usize,
+) -> Result<Vec<f32>> {
+    let (hidden, epochs) = PLAIN;
+    let design = Design {
+        layers: Layers::Dense(vec![hidden]),
+        code_len,
+        ..Design::deep(Shape::features(d))
+    };
+    let schedule = Schedule {
+        epochs,
+        batch: 256,
+        seed: BASELINE_SEED,
+        ..Schedule::default()
+    };
+    let scaling = Scaling::of(fitted, d)?;
+    let of = |rows| Pictures::features(rows, &scaling);
+    let (judges, own) = fitted.split_at((fitted.len() / d / 10).max(1) * d);
+    let trained = autoencoder::train(
+        &of(own),
+        &of(judges),
+        &design,
+        &schedule,
+        BASELINE_BITS[0],
+        &mut |_| std::ops::ControlFlow::Continue(()),
+    )?;
+    Ok(trained.codes(&of(features))?)
 }
 
 fn euclidean(rows: &[f32], length: usize, query: usize, out: &mut [f32]) {
@@ -202,14 +415,13 @@ fn bits_apart(hashes: &[u8], bytes: usize, query: usize, out: &mut [f32]) {
     }
 }
 
-/// Rows without their common mean, each of length one: their Euclidean distances rank as the
-/// centred cosine does.
-fn centred_directions(rows: &[f32], d: usize) -> Vec<f32> {
-    let n = (rows.len() / d).max(1);
+/// Rows without the common mean of some of them, each of length one: their Euclidean distances
+/// rank as the centred cosine does.
+fn centred_directions(rows: &[f32], d: usize, of: &[usize]) -> Vec<f32> {
     let mut mean = vec![0.0f64; d];
-    for row in rows.chunks_exact(d) {
-        for (mean, value) in mean.iter_mut().zip(row) {
-            *mean += f64::from(*value);
+    for &i in of {
+        for (mean, value) in mean.iter_mut().zip(&rows[i * d..(i + 1) * d]) {
+            *mean += f64::from(*value) / of.len() as f64;
         }
     }
     let centred = rows
@@ -217,7 +429,7 @@ fn centred_directions(rows: &[f32], d: usize) -> Vec<f32> {
         .flat_map(|row| {
             row.iter()
                 .zip(&mean)
-                .map(|(value, sum)| value - (sum / n as f64) as f32)
+                .map(|(value, mean)| value - *mean as f32)
         })
         .collect();
     normalised(centred, d)

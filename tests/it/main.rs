@@ -5,6 +5,7 @@ mod contract;
 mod damaged;
 mod golden;
 mod incremental;
+mod pixels;
 mod reencoding;
 mod searching;
 mod support;

@@ -140,7 +140,7 @@ pub(super) fn fit(
 
 /// The learning rate's share at a step: up over the first tenth, down to nothing at the end, both
 /// along half a cosine (Smith and Topin 2018).
-fn one_cycle(step: usize, steps: usize) -> f64 {
+pub(crate) fn one_cycle(step: usize, steps: usize) -> f64 {
     let rise = (steps as f64 / 10.0).max(1.0);
     let step = step as f64 + 0.5;
     let along = if step < rise {

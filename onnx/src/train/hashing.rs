@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::TrainOptions;
 use super::baseline::Pca;
 use super::linear::{product, rotation};
 use crate::error::Result;
@@ -10,15 +9,13 @@ use crate::error::Result;
 /// The hash: as many main directions as there are bits, turned by iterative quantisation, each
 /// bit split at its median. Where there are fewer directions than bits, several turns of them
 /// stand side by side.
-pub(super) fn hash_layer(
+pub(crate) fn hash_layer(
     pca: &Pca,
     rows: &[f32],
-    n: usize,
-    width: usize,
+    (n, width): (usize, usize),
     scale: f32,
-    options: &TrainOptions,
+    (bits, seed): (usize, u64),
 ) -> Result<(Vec<f32>, Vec<f32>)> {
-    let bits = options.bits;
     let k = pca.k().min(bits);
     let kept: Vec<f32> = (0..width)
         .flat_map(|i| &pca.directions[i * pca.k()..i * pca.k() + k])
@@ -27,7 +24,7 @@ pub(super) fn hash_layer(
     let projected = product(rows, &kept, n, width, k);
     let mut hash = vec![0.0; width * bits];
     for block in 0..bits.div_ceil(k) {
-        let turn = rotation(&projected, n, k, options.seed.wrapping_add(block as u64))?;
+        let turn = rotation(&projected, n, k, seed.wrapping_add(block as u64))?;
         let turned = product(&kept, &turn, width, k, k);
         let (first, last) = (block * k, bits.min((block + 1) * k));
         for i in 0..width {

@@ -37,7 +37,7 @@ pub(super) fn row_major(matrix: MatRef<'_, f32>) -> Vec<f32> {
 }
 
 /// The product of row-major matrices `[n, d]` and `[d, k]`.
-pub(super) fn product(a: &[f32], b: &[f32], n: usize, d: usize, k: usize) -> Vec<f32> {
+pub(crate) fn product(a: &[f32], b: &[f32], n: usize, d: usize, k: usize) -> Vec<f32> {
     row_major((matrix(a, n, d) * matrix(b, d, k)).as_ref())
 }
 
@@ -47,7 +47,7 @@ pub(super) fn transposed(rows: &[f32], n: usize, d: usize) -> Vec<f32> {
 }
 
 /// The mean of the rows.
-pub(super) fn mean(rows: &[f32], d: usize) -> Vec<f32> {
+pub(crate) fn mean(rows: &[f32], d: usize) -> Vec<f32> {
     let mut sums = vec![0.0f64; d];
     for row in rows.chunks_exact(d) {
         for (sum, value) in sums.iter_mut().zip(row) {
@@ -59,7 +59,7 @@ pub(super) fn mean(rows: &[f32], d: usize) -> Vec<f32> {
 }
 
 /// Takes `mean` from every row.
-pub(super) fn centre(rows: &mut [f32], mean: &[f32]) {
+pub(crate) fn centre(rows: &mut [f32], mean: &[f32]) {
     for row in rows.chunks_exact_mut(mean.len()) {
         for (value, mean) in row.iter_mut().zip(mean) {
             *value -= mean;
@@ -193,7 +193,7 @@ impl Itq {
 /// The rotation `[k, k]` after which the signs of `n` rows of `k` numbers are nearest to them:
 /// alternates between the best signs for the rotation and the best rotation for the signs (the
 /// orthogonal Procrustes problem, by singular value decomposition).
-pub(super) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Vec<f32>> {
+pub(crate) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Vec<f32>> {
     // Evenly spread rows, so that sorted collections are represented.
     let step = n.div_ceil(ITQ_ROWS).max(1);
     let sample: Vec<f32> = rows
@@ -222,8 +222,27 @@ pub(super) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Ve
     Ok(row_major(turn.as_ref()))
 }
 
+/// The packed signs of `n` rows of `d` numbers along `bits` directions of a random rotation
+/// (Charikar 2002, with directions made orthogonal as Ji et al. 2012 do).
+///
+/// # Errors
+///
+/// [`Error::BadInput`] where there are more bits than numbers.
+pub fn random_signs(rows: &[f32], n: usize, d: usize, bits: usize, seed: u64) -> Result<Vec<u8>> {
+    if bits > d {
+        return Err(Error::BadInput(format!(
+            "{bits} orthogonal directions cannot be had in {d} dimensions"
+        )));
+    }
+    let mut random = Normal::new(seed);
+    let noise = Mat::from_fn(d, bits, |_, _| random.draw());
+    let turn: Mat<f32> = noise.qr().compute_thin_Q();
+    let turned = row_major((matrix(rows, n, d) * turn).as_ref());
+    Ok(turned.chunks_exact(bits).flat_map(pack).collect())
+}
+
 /// Seeded draws: the same on every machine and in every run.
-pub(super) struct Normal {
+pub(crate) struct Normal {
     bits: Pcg64Mcg,
 }
 

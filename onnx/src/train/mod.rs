@@ -11,11 +11,11 @@
 //! iterative quantisation, each bit split at its median. What was compared, and why this, stands
 //! in the model card `onnx/model/README.md`.
 
-mod descent;
-mod hashing;
+pub(crate) mod descent;
+pub(crate) mod hashing;
 mod head;
-mod linear;
-mod objective;
+pub(crate) mod linear;
+pub(crate) mod objective;
 mod options;
 mod quality;
 mod set;
@@ -38,7 +38,7 @@ use set::check;
 
 /// Linear methods without training, to measure a trained encoder against.
 pub mod baseline {
-    pub use super::linear::{Itq, Pca};
+    pub use super::linear::{Itq, Pca, random_signs};
 }
 
 /// The most directions of a bare trunk that a hash is made from.
@@ -115,7 +115,13 @@ pub fn train_head(
         .map(|(shift, centre)| -shift - centre)
         .collect();
 
-    let (hash, hash_bias) = hash_layer(&pca, &clean, n, width, scale, options)?;
+    let (hash, hash_bias) = hash_layer(
+        &pca,
+        &clean,
+        (n, width),
+        scale,
+        (options.bits, options.seed),
+    )?;
     Ok(Head {
         mean,
         metric: metric.map(<[f32]>::to_vec),

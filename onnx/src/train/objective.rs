@@ -110,13 +110,7 @@ impl Model {
         let reconstruction = (1.0 - cosine)?.mean_all()?;
 
         let contrast = if options.contrast_weight > 0.0 {
-            let within = ((one.matmul(&one.t()?)? / options.contrast_temperature)? + &itself)?;
-            let all = Tensor::cat(&[&(&across / options.contrast_temperature)?, &within], 1)?;
-            let right = Tensor::eye(n, candle_core::DType::F32, &Device::Cpu)?;
-            (log_softmax(&all, D::Minus1)?.narrow(1, 0, n)? * right)?
-                .sum(D::Minus1)?
-                .mean_all()?
-                .neg()?
+            contrast(&one, &other, options.contrast_temperature)?
         } else {
             Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?
         };
@@ -128,8 +122,22 @@ impl Model {
     }
 }
 
+/// What telling the other copy of each row from the rest of a batch costs (NT-Xent, Chen et al.
+/// 2020); rows of length one.
+pub(crate) fn contrast(one: &Tensor, other: &Tensor, temperature: f64) -> Result<Tensor> {
+    let n = one.dim(0)?;
+    let eye = Tensor::eye(n, candle_core::DType::F32, &Device::Cpu)?;
+    let across = (one.matmul(&other.t()?)? / temperature)?;
+    let within = ((one.matmul(&one.t()?)? / temperature)? + (&eye * NEVER)?)?;
+    let all = log_softmax(&Tensor::cat(&[&across, &within], 1)?, D::Minus1)?;
+    (all.narrow(1, 0, n)? * eye)?
+        .sum(D::Minus1)?
+        .mean_all()?
+        .neg()
+}
+
 /// Rows of length one.
-fn unit(rows: &Tensor) -> Result<Tensor> {
+pub(crate) fn unit(rows: &Tensor) -> Result<Tensor> {
     let norm = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-9)?.sqrt()?;
     rows.broadcast_div(&norm)
 }

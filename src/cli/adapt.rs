@@ -1,0 +1,149 @@
+//! `imgsearch adapt`: an encoder for an index's own photographs.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use imgsearch::index::Index;
+use imgsearch::onnx::EncoderFile;
+use imgsearch::train::{TrainOptions, Trained, train};
+use imgsearch::{Engine, IndexOptions, Library, OpenOptions};
+use serde_json::json;
+
+use super::args::{AdaptArgs, Global};
+use super::output::{count, duration};
+use super::setup::{engine_options, index_dir, open_options, say_provider, stop_flag};
+use super::train::{View as TrainView, print_preservation, write};
+use super::{Outcome, Result, index};
+
+/// The new encoder lies in the index under this name until the index has moved to it.
+const ASIDE: &str = "adapted.onnx";
+
+pub fn run(global: &Global, args: &AdaptArgs) -> Result {
+    let dir = index_dir(global)?;
+    let stop = stop_flag("stopping; the index stays as it is")?;
+    let aside = dir.join(ASIDE);
+    let file = match unfinished(&dir, &aside) {
+        Some(file) => {
+            if !global.quiet && !args.json {
+                eprintln!("going on with the encoder that an earlier run trained");
+            }
+            file
+        }
+        None => match learn(global, args, &dir, &stop)? {
+            Some(file) => {
+                write(&aside, file.bytes())?;
+                file
+            }
+            None => return Ok(Outcome::Done),
+        },
+    };
+    let mut open = OpenOptions::default();
+    open.encoder = Some(file);
+    open.engine = engine_options(global, Some(&args.limits));
+    let view = index::View::new(global, args.json);
+    let summary = Library::reencode(&dir, open, &IndexOptions::default(), &view, &stop)?;
+    view.finish(global, true, &dir, &summary)?;
+    if summary.interrupted {
+        return Ok(Outcome::Interrupted);
+    }
+    std::fs::remove_file(&aside).map_err(|source| imgsearch::Error::Io {
+        action: "remove",
+        path: aside,
+        source,
+    })?;
+    Ok(if summary.failed > 0 {
+        Outcome::Lacking
+    } else {
+        Outcome::Done
+    })
+}
+
+/// The encoder that an interrupted run was moving the index to.
+fn unfinished(dir: &Path, aside: &Path) -> Option<EncoderFile> {
+    if !Library::reencoding_begun(dir) {
+        return None;
+    }
+    // A file that is not whole is made again.
+    EncoderFile::from_path(aside).ok()
+}
+
+/// Trains; the encoder, where the index shall move to it.
+fn learn(
+    global: &Global,
+    args: &AdaptArgs,
+    dir: &Path,
+    stop: &AtomicBool,
+) -> Result<Option<EncoderFile>> {
+    let mut photographs: Vec<PathBuf> = Index::open(dir)?.to_reader()?.paths()?;
+    let all = photographs.len();
+    if args.limit < all {
+        photographs = (0..args.limit)
+            .map(|i| photographs[i * all / args.limit].clone())
+            .collect();
+    }
+    let library = Library::open_with(dir, open_options(global, None, Some(&args.limits))?)?;
+    let engine: &Engine = library.engine()?;
+    say_provider(global, engine);
+    let mut options = TrainOptions::default();
+    options.views = args.views;
+    options.name = format!(
+        "{}, adapted",
+        engine.info().name.trim_end_matches(", adapted")
+    );
+    options.data = format!(
+        "{} photographs of the user's own index",
+        count(photographs.len() as u64)
+    );
+    options.head.code_len = args.code;
+    options.head.bits = args.bits;
+    options.head.seed = args.seed;
+    if let Some(epochs) = args.epochs {
+        options.head.epochs = epochs;
+    }
+    let mut view = TrainView::new(global, args.json, photographs.len());
+    let trained = train(engine, &photographs, &options, stop, &mut view)?;
+    view.finish();
+    let better = trained
+        .before
+        .is_none_or(|before| trained.after.both > before.both);
+    report(global, args, &trained, better);
+    let moves = (better || args.force) && !args.dry_run;
+    Ok(moves.then_some(trained.file))
+}
+
+fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "event": "trained", "fingerprint": trained.file.info().fingerprint, "better": better,
+                "photographs": trained.photographs, "held_out": trained.held_out,
+                "neighbours": trained.neighbours, "before": trained.before, "after": trained.after,
+                "extract_seconds": trained.extract_seconds, "train_seconds": trained.train_seconds,
+            })
+        );
+        return;
+    }
+    if global.quiet {
+        return;
+    }
+    println!(
+        "trained on {} photographs in {} (after {} for their features)",
+        count(trained.photographs as u64),
+        duration(trained.train_seconds),
+        duration(trained.extract_seconds)
+    );
+    print_preservation(trained);
+    println!(
+        "{}",
+        match (better, args.dry_run, args.force) {
+            (true, true, _) => "It is better; without --dry-run the index moves to it.",
+            (true, false, _) =>
+                "It is better: the index moves to it, and answers as before until that is done.",
+            (false, _, true) => "It is not better; the index moves to it all the same.",
+            (false, ..) =>
+                "It is not better than the encoder that the index has: the index is as it was. More photographs, or \
+                 --force, would change that.",
+        }
+    );
+}

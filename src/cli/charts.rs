@@ -1,0 +1,131 @@
+//! The pictures that training leaves beside an encoder.
+
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage, imageops};
+use imgsearch::chart::{self, Series};
+use imgsearch::onnx::train::baseline::Pca;
+
+use super::Result;
+
+/// Pictures are enlarged until their sides are about so long.
+const SHOWN_SIDE: u32 = 96;
+/// Pixels between pictures.
+const GAP: u32 = 4;
+/// Room for a line of a caption.
+const LINE: u32 = chart::LETTER.1 + 2;
+/// Dots that a chart shows at most.
+const MOST_DOTS: usize = 4_000;
+
+/// `my.onnx` has `my.losses.png` beside it.
+fn beside(encoder: &Path, what: &str) -> PathBuf {
+    encoder.with_extension(format!("{what}.png"))
+}
+
+fn save(picture: &RgbImage, path: PathBuf) -> Result<PathBuf> {
+    picture
+        .save(&path)
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// Losses by passes; each with a name and one value a pass.
+pub fn losses(encoder: &Path, losses: &[(&str, Vec<f64>)]) -> Result<PathBuf> {
+    let series: Vec<Series> = losses
+        .iter()
+        .map(|(name, values)| Series {
+            name: (*name).to_owned(),
+            points: (1..).map(f64::from).zip(values.iter().copied()).collect(),
+        })
+        .collect();
+    let chart = chart::lines("Losses by passes", ["pass", "loss"], false, &series);
+    save(&chart, beside(encoder, "losses"))
+}
+
+/// Codes in the two directions in which they differ most, coloured by group.
+pub fn codes(
+    encoder: &Path,
+    codes: &[f32],
+    code_len: usize,
+    groups: &[String],
+) -> Result<Option<PathBuf>> {
+    let n = groups.len();
+    if n < 3 || code_len < 2 {
+        return Ok(None);
+    }
+    let plane = Pca::fit(codes, n, code_len, 2)?.project(codes, n);
+    let mut names = groups.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    let shown = n.min(MOST_DOTS);
+    let points: Vec<(f64, f64, usize)> = (0..shown)
+        .map(|i| i * n / shown)
+        .map(|i| {
+            let group = names.binary_search(&groups[i]).unwrap_or_default();
+            (f64::from(plane[2 * i]), f64::from(plane[2 * i + 1]), group)
+        })
+        .collect();
+    let title = format!("Codes of {n} images, along their two main directions");
+    let chart = chart::dots(&title, ["first", "second"], &points, &names);
+    save(&chart, beside(encoder, "codes")).map(Some)
+}
+
+/// Rows of pictures, the last with captions below.
+pub fn reconstructions(
+    encoder: &Path,
+    rows: &[Vec<RgbImage>],
+    captions: &[Vec<String>],
+) -> Result<PathBuf> {
+    save(&grid(rows, captions), beside(encoder, "reconstructions"))
+}
+
+/// A picture of numbers from 0 to 1, channels last.
+pub fn picture([height, width, channels]: [usize; 3], values: &[f32]) -> Option<RgbImage> {
+    let bytes = values.chunks_exact(channels).flat_map(|pixel| {
+        let channel = |i: usize| (pixel[i % channels].clamp(0.0, 1.0) * 255.0).round() as u8;
+        [channel(0), channel(1), channel(2)]
+    });
+    RgbImage::from_raw(width as u32, height as u32, bytes.collect())
+}
+
+/// Rows of pictures on white, enlarged in whole steps. Each row has lines of a caption for each
+/// of its pictures below, or none.
+pub fn grid(rows: &[Vec<RgbImage>], captions: &[Vec<String>]) -> RgbImage {
+    let (width, height) = rows[0][0].dimensions();
+    let scale = (SHOWN_SIDE / width.max(height)).max(1);
+    let (width, height) = (width * scale, height * scale);
+    let lines = |row: usize| {
+        let own = captions.get(row).into_iter().flatten();
+        own.map(|caption| caption.lines().count())
+            .max()
+            .unwrap_or(0) as u32
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(1) as u32;
+    let tall: u32 = (0..rows.len())
+        .map(|row| height + GAP + lines(row) * LINE)
+        .sum();
+    let mut grid = RgbImage::from_pixel(columns * (width + GAP) + GAP, tall + GAP, Rgb([255; 3]));
+    let mut top = GAP;
+    for (y, row) in rows.iter().enumerate() {
+        for (x, picture) in row.iter().enumerate() {
+            let large = imageops::resize(picture, width, height, imageops::FilterType::Nearest);
+            let left = GAP + x as u32 * (width + GAP);
+            imageops::replace(&mut grid, &large, i64::from(left), i64::from(top));
+            let caption = captions.get(y).and_then(|row| row.get(x));
+            for (i, line) in caption
+                .into_iter()
+                .flat_map(|text| text.lines())
+                .enumerate()
+            {
+                // As many letters as fit under the picture.
+                let line: String = line
+                    .chars()
+                    .take((width / chart::LETTER.0) as usize)
+                    .collect();
+                chart::caption(&mut grid, &line, (left, top + height + 2 + i as u32 * LINE));
+            }
+        }
+        top += height + GAP + lines(y) * LINE;
+    }
+    grid
+}

@@ -1,0 +1,499 @@
+//! `imgsearch train --kind`: autoencoders of other kinds, on pixels or features.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use image::RgbImage;
+use imgsearch::Engine;
+use imgsearch::extract::{ExtractOptions, extract};
+use imgsearch::onnx::EncoderFile;
+use imgsearch::onnx::autoencoder::{
+    Design, Epoch, Layers, Loss, Noise, Pictures, Scaling, Schedule, Shape, Sparsity, read_idx,
+    read_idx_labels,
+};
+use imgsearch::onnx::train::Identity;
+use imgsearch::pixels::{TrainedAutoencoder, decoder_path, small, train_autoencoder};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::args::{Global, KindArg, LossArg, OnArg, PixelArgs, TrainArgs};
+use super::output::{bar, bytes, count, duration, shown};
+use super::setup::{engine, engine_options, stop_flag};
+use super::train::{check_output, described, named, photographs, write};
+use super::{Outcome, Result, charts};
+
+pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
+    check_output(&args.output)?;
+    let own = &args.on_pixels;
+    let stop = stop_flag("stopping after this pass; what was learned is kept")?;
+    let source = match own.on {
+        OnArg::Pixels => pictures(global, args, &stop)?,
+        OnArg::Features => features(global, args, &stop)?,
+    };
+    let pictures = source.pictures();
+    let design = design(own, kind, pictures.shape(), args.code)?;
+    let mut schedule = Schedule {
+        batch: own.batch,
+        patience: own.patience,
+        seed: args.seed,
+        ..Schedule::default()
+    };
+    if let Some(epochs) = args.epochs {
+        schedule.epochs = epochs;
+    }
+    if let Some(rate) = args.learning_rate {
+        schedule.learning_rate = rate;
+    }
+    let checkpoint = args.output.with_extension("checkpoint");
+    if own.resume && !checkpoint.exists() {
+        return Err(format!(
+            "there is no run to go on with: no checkpoint {}",
+            checkpoint.display()
+        )
+        .into());
+    }
+    if !own.resume {
+        remove(&checkpoint)?;
+    }
+    let passes = bar(global, args.json, schedule.epochs as u64, "passes");
+    let mut tell = |epoch: &Epoch| show(global, args, &passes, epoch);
+    let trained = train_autoencoder(
+        &pictures,
+        (&design, &schedule, args.bits),
+        Some(&checkpoint),
+        &stop,
+        &mut tell,
+    )?;
+    passes.finish_and_clear();
+    let interrupted = stop.load(Ordering::Relaxed);
+    let written = files(args, global, &source, &trained)?;
+    if !interrupted {
+        remove(&checkpoint)?;
+    }
+    report(args, global, &trained, &written);
+    if interrupted && !global.quiet {
+        eprintln!("Interrupted: what was learned is written. To go on: the same with --resume");
+    }
+    Ok(if interrupted {
+        Outcome::Interrupted
+    } else {
+        Outcome::Done
+    })
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", path.display()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn show(global: &Global, args: &TrainArgs, passes: &ProgressBar, epoch: &Epoch) {
+    if args.json {
+        println!("{}", json!({"event": "epoch", "report": epoch}));
+        return;
+    }
+    passes.set_position(epoch.epoch as u64);
+    passes.set_message(format!(
+        "held out {:.4}, {:.0} pictures/s ",
+        epoch.held_out, epoch.rate
+    ));
+    if passes.is_hidden() && !global.quiet {
+        let terms: String = epoch
+            .terms
+            .iter()
+            .map(|(name, value)| format!(", {name} {value:.4}"))
+            .collect();
+        eprintln!(
+            "pass {:>3} of {}: reconstruction {:.4}{terms}, held out {:.4}; {:.0} pictures/s",
+            epoch.epoch, epoch.of, epoch.reconstruction, epoch.held_out, epoch.rate
+        );
+    }
+}
+
+/// What is trained on.
+struct Source {
+    values: Values,
+    /// What each picture is coloured by in the chart of codes: its folder, or its label.
+    groups: Vec<String>,
+}
+
+enum Values {
+    Pixels(Shape, Vec<u8>),
+    Features(Vec<f32>, Scaling, Box<Engine>),
+}
+
+impl Source {
+    fn pictures(&self) -> Pictures<'_> {
+        match &self.values {
+            Values::Pixels(shape, pixels) => Pictures::new(*shape, pixels),
+            Values::Features(rows, scaling, _) => Pictures::features(rows, scaling),
+        }
+    }
+}
+
+/// What was written.
+struct Written {
+    encoder: EncoderFile,
+    decoder: Option<(PathBuf, usize)>,
+    charts: Vec<PathBuf>,
+}
+
+/// Writes the encoder, its decoder, the record of the run, and charts.
+fn files(
+    args: &TrainArgs,
+    global: &Global,
+    source: &Source,
+    trained: &TrainedAutoencoder,
+) -> Result<Written> {
+    let pictures = source.pictures();
+    let identity = Identity {
+        name: named(args),
+        training_data: described(args, pictures.len()),
+        photographs: pictures.len(),
+    };
+    let autoencoder = &trained.autoencoder;
+    let (encoder, decoder) = match &source.values {
+        Values::Pixels(..) => {
+            let encoder = autoencoder.encoder_file(&identity)?;
+            let decoder = autoencoder.decoder_file(&encoder)?;
+            (encoder, Some(decoder))
+        }
+        Values::Features(_, scaling, engine) => (
+            autoencoder.encoder_file_behind(engine.file(), scaling, &identity)?,
+            None,
+        ),
+    };
+    write(&args.output, encoder.bytes())?;
+    let decoder = match decoder {
+        Some(bytes) => {
+            let path = decoder_path(&args.output);
+            write(&path, &bytes)?;
+            Some((path, bytes.len()))
+        }
+        None => None,
+    };
+    let record = format!("{:#}\n", record(trained, &encoder, global));
+    write(&args.output.with_extension("json"), record.as_bytes())?;
+    let charts = if args.no_charts {
+        Vec::new()
+    } else {
+        draw(args, source, trained)?
+    };
+    Ok(Written {
+        encoder,
+        decoder,
+        charts,
+    })
+}
+
+/// Pictures that the chart of reconstructions shows.
+const SHOWN: usize = 12;
+
+fn draw(args: &TrainArgs, source: &Source, trained: &TrainedAutoencoder) -> Result<Vec<PathBuf>> {
+    let epochs = &trained.autoencoder.record().epochs;
+    let column = |of: fn(&Epoch) -> f64| epochs.iter().map(of).collect::<Vec<f64>>();
+    let mut drawn = vec![charts::losses(
+        &args.output,
+        &[
+            ("reconstruction", column(|epoch| epoch.reconstruction)),
+            ("held out", column(|epoch| epoch.held_out)),
+        ],
+    )?];
+    let judges = &trained.judges;
+    let pictures = source.pictures();
+    let codes = trained.autoencoder.codes(&pictures.only(judges))?;
+    let groups: Vec<String> = judges.iter().map(|&i| source.groups[i].clone()).collect();
+    let code_len = codes.len() / judges.len();
+    drawn.extend(charts::codes(&args.output, &codes, code_len, &groups)?);
+    if let Values::Pixels(shape, pixels) = &source.values {
+        let shown = &judges[..judges.len().min(SHOWN)];
+        let sides = [shape.height, shape.width, shape.channels];
+        let d = shape.len();
+        let bytes = shown.iter().flat_map(|&i| &pixels[i * d..(i + 1) * d]);
+        let originals: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 255.0).collect();
+        let made = trained.autoencoder.reconstruct(&pictures.only(shown))?;
+        let errors = originals.chunks_exact(d).zip(made.chunks_exact(d));
+        let captions = errors
+            .map(|(a, b)| {
+                let error: f32 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+                format!("error {error:.2}")
+            })
+            .collect();
+        let row = |values: &[f32]| -> Vec<RgbImage> {
+            let each = values.chunks_exact(d);
+            each.filter_map(|values| charts::picture(sides, values))
+                .collect()
+        };
+        drawn.push(charts::reconstructions(
+            &args.output,
+            &[row(&originals), row(&made)],
+            &[Vec::new(), captions],
+        )?);
+    }
+    Ok(drawn)
+}
+
+/// The name of a photograph's folder.
+fn folder(path: &Path) -> String {
+    let name = path.parent().and_then(Path::file_name);
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The pictures to train on: an IDX file's, or photographs made small.
+fn pictures(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Source> {
+    let own = &args.on_pixels;
+    if let [path] = args.paths.as_slice()
+        && path.is_file()
+    {
+        return idx(args, path);
+    }
+    let shape = Shape {
+        height: own.side,
+        width: own.side,
+        channels: if own.grey { 1 } else { 3 },
+    };
+    // Before the work, not after it.
+    Design::deep(shape).check()?;
+    let paths: Vec<PathBuf> = photographs(args)?;
+    let options = engine_options(global, Some(&args.limits));
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let bar = bar(global, args.json, paths.len() as u64, "photographs");
+    let limits = (&options.limits, threads);
+    let made = small(&paths, shape, limits, stop, &mut |done| {
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    tell_failed(args, &made.failed);
+    Ok(Source {
+        groups: made.paths.iter().map(|path| folder(path)).collect(),
+        values: Values::Pixels(shape, made.pixels),
+    })
+}
+
+/// An IDX file's images, and their labels where those lie beside it under the usual name.
+fn idx(args: &TrainArgs, path: &Path) -> Result<Source> {
+    let read = read_idx(path)?;
+    let all = read.pictures().len();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(name.replace("images-idx3", "labels-idx1"));
+    let labels = if beside != path && beside.is_file() {
+        read_idx_labels(&beside)?
+    } else {
+        Vec::new()
+    };
+    let limit = args.limit.unwrap_or(all).min(all);
+    let kept: Vec<usize> = (0..limit).map(|i| i * all / limit).collect();
+    let d = read.shape.len();
+    let pixels = kept
+        .iter()
+        .flat_map(|&i| &read.pixels[i * d..(i + 1) * d])
+        .copied()
+        .collect();
+    let group = |i: &usize| labels.get(*i).map(u8::to_string).unwrap_or_default();
+    Ok(Source {
+        groups: kept.iter().map(group).collect(),
+        values: Values::Pixels(read.shape, pixels),
+    })
+}
+
+/// The features of photographs.
+fn features(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Source> {
+    let engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
+    if engine.info().feature_len.is_none() {
+        return Err(imgsearch::Error::NoFeatures {
+            name: engine.info().name.clone(),
+        }
+        .into());
+    }
+    let paths = photographs(args)?;
+    let bar = bar(global, args.json, paths.len() as u64, "photographs");
+    let options = ExtractOptions::default();
+    let made = extract(&engine, &paths, options, stop, &mut |done| {
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    tell_failed(args, &made.failed);
+    let scaling = Scaling::of(&made.features, made.feature_len)?;
+    Ok(Source {
+        groups: made.paths.iter().map(|path| folder(path)).collect(),
+        values: Values::Features(made.features, scaling, Box::new(engine)),
+    })
+}
+
+fn tell_failed(args: &TrainArgs, failed: &[(PathBuf, String)]) {
+    for (path, reason) in failed {
+        if args.json {
+            println!(
+                "{}",
+                json!({"event": "failed", "path": path.to_string_lossy(), "reason": reason})
+            );
+        } else {
+            eprintln!("{}: {reason}", shown(path));
+        }
+    }
+}
+
+fn design(args: &PixelArgs, kind: KindArg, shape: Shape, code_len: usize) -> Result<Design> {
+    let start = match kind {
+        KindArg::Convolutional => Design::convolutional(shape),
+        _ => Design::deep(shape),
+    };
+    let layers = match (&args.layers, kind) {
+        (None, KindArg::Simple) => Layers::Dense(Vec::new()),
+        (None, _) => start.layers.clone(),
+        (Some(sizes), KindArg::Convolutional) => Layers::Convolutional(sizes.clone()),
+        (Some(sizes), KindArg::Simple) if !sizes.is_empty() => {
+            return Err("a simple autoencoder has no layers but its code: leave --layers out, or use --kind deep".into());
+        }
+        (Some(sizes), _) => Layers::Dense(sizes.clone()),
+    };
+    let part = |given: &Option<String>, of: KindArg, usual: &str| match given {
+        Some(text) => Some(text.clone()),
+        None => (kind == of).then(|| usual.to_owned()),
+    };
+    let number = |given: Option<f64>, of: KindArg, usual: f64| {
+        given.or_else(|| (kind == of).then_some(usual))
+    };
+    let noise = part(&args.noise, KindArg::Denoising, "masking:0.25");
+    let sparsity = part(&args.sparsity, KindArg::Sparse, "l1:0.05");
+    let bits = args.twin_bits;
+    let design = Design {
+        layers,
+        code_len,
+        loss: match args.loss {
+            LossArg::Mse => Loss::Mse,
+            LossArg::Bce => Loss::Bce,
+            LossArg::Cosine => Loss::Cosine,
+        },
+        noise: noise.as_deref().map(parse_noise).transpose()?,
+        sparsity: sparsity.as_deref().map(parse_sparsity).transpose()?,
+        contraction: number(args.contraction, KindArg::Contractive, 0.001).unwrap_or(0.0),
+        beta: number(args.beta, KindArg::Variational, 1.0),
+        twin_bits: bits.unwrap_or(if kind == KindArg::Twin { 64 } else { 0 }),
+        neighbourhood: args.neighbourhood,
+        two_view: args.two_view,
+        coding_rate: args.coding_rate,
+        ..start
+    };
+    design.check()?;
+    Ok(design)
+}
+
+fn parse_noise(text: &str) -> Result<Noise> {
+    let parsed = text.split_once(':').and_then(|(kind, number)| {
+        let number = number.parse().ok()?;
+        match kind {
+            "gaussian" => Some(Noise::Gaussian(number)),
+            "masking" => Some(Noise::Masking(number)),
+            _ => None,
+        }
+    });
+    parsed.ok_or_else(|| {
+        format!("--noise {text}: write gaussian:DEVIATION or masking:SHARE, such as masking:0.25")
+            .into()
+    })
+}
+
+fn parse_sparsity(text: &str) -> Result<Sparsity> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let parsed = match parts.as_slice() {
+        ["l1", weight] => weight.parse().ok().map(|weight| Sparsity::L1 { weight }),
+        ["kl", target, weight] => target
+            .parse()
+            .ok()
+            .zip(weight.parse().ok())
+            .map(|(target, weight)| Sparsity::Kl { target, weight }),
+        _ => None,
+    };
+    parsed.ok_or_else(|| {
+        format!("--sparsity {text}: write l1:WEIGHT or kl:TARGET:WEIGHT, such as kl:0.05:1").into()
+    })
+}
+
+/// The run's record, which is written beside the encoder.
+fn record(
+    trained: &TrainedAutoencoder,
+    encoder: &EncoderFile,
+    global: &Global,
+) -> serde_json::Value {
+    json!({
+        "run": trained.autoencoder.record(),
+        "fingerprint": encoder.info().fingerprint,
+        "squared_error": trained.error,
+        "squared_error_of_main_components": trained.component_error,
+        "seconds": trained.seconds,
+        "environment": {
+            "imgsearch": env!("CARGO_PKG_VERSION"),
+            "system": std::env::consts::OS,
+            "processor": std::env::consts::ARCH,
+            "threads": global.threads,
+        },
+    })
+}
+
+fn report(args: &TrainArgs, global: &Global, trained: &TrainedAutoencoder, written: &Written) {
+    let record = trained.autoencoder.record();
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "event": "trained", "file": args.output.to_string_lossy(),
+                "decoder": written.decoder.as_ref().map(|(path, _)| path.to_string_lossy()),
+                "charts": written.charts,
+                "fingerprint": written.encoder.info().fingerprint,
+                "pictures": record.pictures, "held_out": record.held_out,
+                "passes": record.epochs.len(), "best_pass": record.best,
+                "squared_error": trained.error,
+                "squared_error_of_main_components": trained.component_error,
+                "train_seconds": trained.seconds,
+            })
+        );
+        return;
+    }
+    if global.quiet {
+        return;
+    }
+    println!(
+        "{}: trained on {} pictures in {}; pass {} of {} was the best",
+        written.encoder.info().kind,
+        count(record.pictures as u64),
+        duration(trained.seconds),
+        record.best,
+        record.epochs.len(),
+    );
+    print!(
+        "squared error of {} held-out pictures: {:.3}",
+        count(record.held_out as u64),
+        trained.error
+    );
+    match trained.component_error {
+        Some(error) => println!(
+            "; {} main components leave {error:.3}, {:.2} times as much",
+            record.design.code_len,
+            error / trained.error
+        ),
+        None => println!(),
+    }
+    for chart in &written.charts {
+        println!("drew {}", chart.display());
+    }
+    let size = bytes(written.encoder.bytes().len() as u64);
+    match &written.decoder {
+        Some((decoder, length)) => println!(
+            "wrote {} ({size}) and {} ({}). Look at it with: imgsearch reconstruct IMAGE --encoder {0}",
+            args.output.display(),
+            decoder.display(),
+            bytes(*length as u64)
+        ),
+        None => println!(
+            "wrote {} ({size}). Use it with: imgsearch index FOLDER --encoder {0}",
+            args.output.display()
+        ),
+    }
+}

@@ -1,0 +1,204 @@
+//! `imgsearch reconstruct`.
+
+use image::RgbImage;
+use imgsearch::decode::Decoder as ImageDecoder;
+use imgsearch::onnx::autoencoder::{Decoder, Design, Noise};
+use imgsearch::onnx::{EncoderInfo, Encodings};
+use imgsearch::pixels::{decoder_path, spoiled};
+use serde_json::json;
+
+use super::args::{Global, ReconstructArgs};
+use super::charts::{grid, picture};
+use super::output::shown as shown_path;
+use super::setup::engine;
+use super::train::check_output;
+use super::{Outcome, Result};
+
+/// The most pictures in a row.
+const MOST_COLUMNS: usize = 12;
+
+pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
+    check_output(&args.output)?;
+    if args.interpolate.is_some() && args.images.len() != 2 {
+        return Err(format!(
+            "--interpolate goes from one image to another, and {} were named",
+            args.images.len()
+        )
+        .into());
+    }
+    let beside = args
+        .decoder
+        .clone()
+        .unwrap_or_else(|| decoder_path(&args.encoder));
+    let engine = engine(global, Some(&args.encoder), Some(&args.limits))?;
+    engine.file().require_codes()?;
+    let bytes = std::fs::read(&beside).map_err(|error| {
+        format!(
+            "cannot read the decoder {}: {error}\nAn encoder that imgsearch train --kind made has its decoder beside \
+             it; name it with --decoder where it is elsewhere",
+            beside.display()
+        )
+    })?;
+    let name = beside.display().to_string();
+    let mut decoder = Decoder::new(&bytes, &name, engine.info(), engine.runtime())?;
+    let mut worker = engine.worker()?;
+
+    let size = worker.image_bytes();
+    let mut pixels = Vec::new();
+    let mut used = Vec::new();
+    let mut outcome = Outcome::Done;
+    let mut files = ImageDecoder::new(*engine.limits());
+    for path in &args.images {
+        let mut picture = vec![0; size];
+        let decoded = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| {
+                files
+                    .decode_into(&bytes, &engine.geometry(), &mut picture)
+                    .map_err(|error| error.to_string())
+            });
+        match decoded {
+            Ok(_) => {
+                pixels.extend(picture);
+                used.push(path);
+            }
+            Err(reason) => {
+                eprintln!("imgsearch: {}: {reason}", shown_path(path));
+                outcome = Outcome::Lacking;
+            }
+        }
+    }
+    if used.is_empty() {
+        return Ok(Outcome::Lacking);
+    }
+    let n = used.len();
+    let (width, height) = (engine.info().width, engine.info().height);
+    let shown = |pixels: &[u8]| -> Vec<RgbImage> {
+        let raw = pixels.chunks_exact(size);
+        raw.filter_map(|picture| RgbImage::from_raw(width, height, picture.to_vec()))
+            .collect()
+    };
+    let originals = shown(&pixels);
+    let picture_of = if let (Some(steps), 2) = (args.interpolate, n) {
+        let encodings = worker.encode(&pixels, n)?;
+        let (sides, made) = decoder.decode(&between(&encodings, steps))?;
+        let mut row = vec![originals[0].clone()];
+        row.extend(pictures(sides, &made));
+        row.push(originals[1].clone());
+        grid(&[row], &[])
+    } else {
+        let noise = noise_of(engine.info());
+        let input: Vec<u8> = match noise {
+            Some((noise, grey)) => pixels
+                .chunks_exact(size)
+                .enumerate()
+                .flat_map(|(i, picture)| spoiled(picture, noise, grey, i as u64))
+                .collect(),
+            None => pixels,
+        };
+        let encodings = worker.encode(&input, n)?;
+        let (sides, made) = decoder.decode(&encodings)?;
+        let grey = sides[2] == 1;
+        let made = pictures(sides, &made);
+        let pixel_bytes: usize = sides.iter().product();
+        let code_bytes = engine.info().code_len * 4
+            + if decoder.has_twins() {
+                engine.info().bits.div_ceil(8)
+            } else {
+                0
+            };
+        let mut captions = Vec::new();
+        for ((path, original), made) in used.iter().zip(&originals).zip(&made) {
+            let error = squared_error(original, made, grey);
+            captions.push(format!("error {error:.2}\n{code_bytes} of {pixel_bytes} B"));
+            if args.json {
+                println!(
+                    "{}",
+                    json!({
+                        "path": path.to_string_lossy(), "squared_error": error,
+                        "pixel_bytes": pixel_bytes, "code_bytes": code_bytes,
+                    })
+                );
+            } else if !global.quiet {
+                println!(
+                    "{}: squared error {error:.3}; {pixel_bytes} bytes of pixels in {code_bytes} bytes of code",
+                    shown_path(path),
+                );
+            }
+        }
+        let input = noise.map(|_| shown(&input));
+        let mut rows = Vec::new();
+        let mut below = Vec::new();
+        for start in (0..n).step_by(MOST_COLUMNS) {
+            let part = start..n.min(start + MOST_COLUMNS);
+            rows.push(originals[part.clone()].to_vec());
+            if let Some(input) = &input {
+                rows.push(input[part.clone()].to_vec());
+            }
+            rows.push(made[part.clone()].to_vec());
+            below.resize(rows.len() - 1, Vec::new());
+            below.push(captions[part].to_vec());
+        }
+        grid(&rows, &below)
+    };
+    picture_of
+        .save(&args.output)
+        .map_err(|error| format!("cannot write {}: {error}", args.output.display()))?;
+    if !args.json && !global.quiet {
+        println!("wrote {}", args.output.display());
+    }
+    Ok(outcome)
+}
+
+/// What a denoising autoencoder's input was spoiled with, from its file's record, and whether it
+/// sees no colours.
+fn noise_of(info: &EncoderInfo) -> Option<(Noise, bool)> {
+    let training: serde_json::Value = serde_json::from_str(&info.training).ok()?;
+    let design: Design = serde_json::from_value(training["design"].clone()).ok()?;
+    Some((design.noise?, design.shape.channels == 1))
+}
+
+/// Codes on the straight way from the first to the second, both ends included.
+fn between(encodings: &Encodings, steps: usize) -> Encodings {
+    let steps = steps.max(2);
+    let mix = |rows: &[f32]| -> Vec<f32> {
+        let (a, b) = rows.split_at(rows.len() / 2);
+        (0..steps)
+            .flat_map(|step| {
+                let share = step as f32 / (steps - 1) as f32;
+                a.iter().zip(b).map(move |(a, b)| a + share * (b - a))
+            })
+            .collect()
+    };
+    let mut between = encodings.clone();
+    (between.codes, between.logits) = (mix(&encodings.codes), mix(&encodings.logits));
+    between.n = steps;
+    between
+}
+
+fn pictures(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
+    values
+        .chunks_exact(sides.iter().product())
+        .filter_map(|values| picture(sides, values))
+        .collect()
+}
+
+/// The squared error of a picture, its numbers from 0 to 1; of grey ones each pixel counts once.
+fn squared_error(original: &RgbImage, made: &RgbImage, grey: bool) -> f64 {
+    let pixels = original.pixels().zip(made.pixels());
+    let errors = pixels.map(|(a, b)| {
+        if grey {
+            let level = |p: &image::Rgb<u8>| {
+                let [r, g, b] = p.0.map(f64::from);
+                0.299 * r + 0.587 * g + 0.114 * b
+            };
+            (level(a) - level(b)).powi(2)
+        } else {
+            let channels = a.0.iter().zip(b.0);
+            channels
+                .map(|(a, b)| (f64::from(*a) - f64::from(b)).powi(2))
+                .sum()
+        }
+    });
+    errors.sum::<f64>() / (255.0 * 255.0)
+}

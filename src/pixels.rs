@@ -1,0 +1,228 @@
+//! Autoencoders on pixels: photographs made small, or images of an IDX file, and an autoencoder of
+//! any kind trained on them.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use imgsearch_onnx::autoencoder::{
+    self, Autoencoder, Design, Epoch, Noise, Pictures, Schedule, Shape, component_error,
+};
+
+use crate::crew;
+use crate::decode::{Decoder, Geometry, Limits, Resize, luma};
+use crate::error::{Error, Result};
+use crate::random::SplitMix;
+
+/// One picture in so many is held out of the training and judges it.
+const HELD_OUT: usize = 10;
+
+/// Files that a worker decodes before it says so.
+const CHUNK: usize = 32;
+
+/// Photographs made small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Small {
+    /// Of each picture.
+    pub shape: Shape,
+    /// Bytes, `[n, height, width, channels]`.
+    pub pixels: Vec<u8>,
+    /// Where each picture is from.
+    pub paths: Vec<PathBuf>,
+    /// What could not be used, and why.
+    pub failed: Vec<(PathBuf, String)>,
+}
+
+/// Makes photographs small: their centres, scaled to `shape`.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`].
+pub fn small(
+    paths: &[PathBuf],
+    shape: Shape,
+    (limits, threads): (&Limits, usize),
+    stop: &AtomicBool,
+    tick: &mut dyn FnMut(usize),
+) -> Result<Small> {
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    let (width, height) = (side(shape.width), side(shape.height));
+    let geometry = Geometry {
+        width,
+        height,
+        resize: if width == height {
+            Resize::ShortSideCrop { short: width }
+        } else {
+            Resize::Squash
+        },
+    };
+    let mut made = Small {
+        shape,
+        pixels: Vec::new(),
+        paths: Vec::new(),
+        failed: Vec::new(),
+    };
+    crew::run(
+        threads,
+        paths.len(),
+        CHUNK,
+        stop,
+        || Ok(Decoder::new(*limits)),
+        |decoder, range| {
+            let decoded = paths[range].iter().map(|path| {
+                let bytes = fs::read(path).map_err(|error| error.to_string())?;
+                let mut rgb = vec![0; shape.height * shape.width * 3];
+                decoder
+                    .decode_into(&bytes, &geometry, &mut rgb)
+                    .map_err(|error| error.to_string())?;
+                Ok(if shape.channels == 1 { grey(&rgb) } else { rgb })
+            });
+            Ok(decoded.collect::<Vec<Result<Vec<u8>, String>>>())
+        },
+        |range, decoded| {
+            for (path, decoded) in paths[range.clone()].iter().zip(decoded) {
+                match decoded {
+                    Ok(pixels) => {
+                        made.pixels.extend(pixels);
+                        made.paths.push(path.clone());
+                    }
+                    Err(reason) => made.failed.push((path.clone(), reason)),
+                }
+            }
+            tick(range.end);
+            Ok(())
+        },
+    )?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
+    Ok(made)
+}
+
+fn grey(rgb: &[u8]) -> Vec<u8> {
+    let (pixels, _) = rgb.as_chunks::<3>();
+    pixels
+        .iter()
+        .map(|pixel| luma(pixel).round() as u8)
+        .collect()
+}
+
+/// What training gave.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TrainedAutoencoder {
+    /// The autoencoder.
+    pub autoencoder: Autoencoder,
+    /// The places of the pictures that judged it.
+    pub judges: Vec<usize>,
+    /// The squared error of one of those, on average.
+    pub error: f64,
+    /// What as many main components as there are numbers in the code leave, where pictures are
+    /// small enough to have them computed.
+    pub component_error: Option<f64>,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+/// Trains an autoencoder on pictures or features, of which every tenth is held out and judges it.
+/// Where there is a `checkpoint`, the run's state is kept there and it goes on from it.
+///
+/// # Errors
+///
+/// What [`autoencoder::train_from`] refuses, and [`Error::Interrupted`] where `stop` was set
+/// before the first pass was done; later, what was learned by then is kept.
+pub fn train_autoencoder(
+    pictures: &Pictures<'_>,
+    (design, schedule, bits): (&Design, &Schedule, usize),
+    checkpoint: Option<&Path>,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&Epoch),
+) -> Result<TrainedAutoencoder> {
+    let held = |i: &usize| i % HELD_OUT == HELD_OUT - 1;
+    let own: Vec<usize> = (0..pictures.len()).filter(|i| !held(i)).collect();
+    let judges: Vec<usize> = (0..pictures.len()).filter(held).collect();
+    let started = std::time::Instant::now();
+    let autoencoder = autoencoder::train_from(
+        &pictures.only(&own),
+        &pictures.only(&judges),
+        (design, schedule, bits),
+        checkpoint,
+        &mut |epoch| {
+            progress(epoch);
+            if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    )?;
+    let seconds = started.elapsed().as_secs_f64();
+    let judging = pictures.only(&judges);
+    Ok(TrainedAutoencoder {
+        error: autoencoder.squared_error(&judging)?,
+        component_error: component_error(&pictures.only(&own), &judging, design.code_len)?,
+        autoencoder,
+        judges,
+        seconds,
+    })
+}
+
+/// A picture of RGB bytes spoiled as a denoising autoencoder's input is, the same with the same
+/// seed; `grey` where all three channels are to change alike.
+pub fn spoiled(picture: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
+    let mut random = SplitMix::new(seed);
+    let change = |value: u8, drawn: [f32; 2]| match noise {
+        Noise::Gaussian(deviation) => {
+            // Box and Muller 1958.
+            let radius = (-2.0 * (1.0 - drawn[0]).ln()).sqrt();
+            let normal = radius * (std::f32::consts::TAU * drawn[1]).cos();
+            (f32::from(value) + 255.0 * deviation as f32 * normal)
+                .round()
+                .clamp(0.0, 255.0) as u8
+        }
+        Noise::Masking(share) if f64::from(drawn[0]) < share => 0,
+        Noise::Masking(_) => value,
+    };
+    let (pixels, _) = picture.as_chunks::<3>();
+    let mut out = Vec::with_capacity(picture.len());
+    for pixel in pixels {
+        let mut drawn = [random.unit(), random.unit()];
+        for (channel, &value) in pixel.iter().enumerate() {
+            if channel > 0 && !grey {
+                drawn = [random.unit(), random.unit()];
+            }
+            out.push(change(value, drawn));
+        }
+    }
+    out
+}
+
+/// Where the decoder of an encoder file lies: `my.onnx` has `my.decoder.onnx` beside it.
+pub fn decoder_path(encoder: &Path) -> PathBuf {
+    encoder.with_extension("decoder.onnx")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spoiling_repeats_and_changes_as_much_as_it_says() {
+        let picture = vec![128u8; 3 * 10_000];
+        for grey in [false, true] {
+            let masked = spoiled(&picture, Noise::Masking(0.3), grey, 1);
+            assert_eq!(masked, spoiled(&picture, Noise::Masking(0.3), grey, 1));
+            let share = masked.iter().filter(|&&value| value == 0).count() as f64 / 30_000.0;
+            assert!((share - 0.3).abs() < 0.02, "{share}");
+            let (pixels, _) = masked.as_chunks::<3>();
+            let alike = pixels.iter().all(|[r, g, b]| r == g && g == b);
+            assert_eq!(alike, grey);
+        }
+        let shaken = spoiled(&picture, Noise::Gaussian(0.1), false, 1);
+        let square: f64 = shaken.iter().map(|&v| (f64::from(v) - 128.0).powi(2)).sum();
+        let deviation = (square / 30_000.0).sqrt() / 255.0;
+        assert!((deviation - 0.1).abs() < 0.005, "{deviation}");
+    }
+}
