@@ -196,9 +196,24 @@ fn evaluation_prints_every_representation() {
         .iter()
         .map(|row| row["representation"].as_str().unwrap())
         .collect();
-    assert_eq!(&names[..4], ["features", "code", "hash", "code + hash"]);
-    assert!(names.contains(&"PCA to 30"));
-    for row in rows {
+    let first = [
+        "features",
+        "code",
+        "hash",
+        "hash, asymmetric",
+        "code + hash",
+    ];
+    assert_eq!(&names[..5], first);
+    for baseline in [
+        "PCA to 30",
+        "autoencoder, MSE",
+        "random signs 64",
+        "dHash",
+        "pHash",
+    ] {
+        assert!(names.contains(&baseline), "{names:?}");
+    }
+    for row in &rows[..5] {
         // Three parts of each of sixteen pictures: whatever ranks by content finds most of them.
         assert!(row["map"].as_f64().unwrap() > 0.7, "{row}");
     }

@@ -1,6 +1,7 @@
 //! The program as its users run it: the real binary, the real encoder, real files.
 
 mod cases;
+mod comparing;
 mod contract;
 mod damaged;
 mod golden;

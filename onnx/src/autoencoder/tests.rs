@@ -259,3 +259,111 @@ fn training_ends_when_nothing_is_gained_and_the_best_is_kept() {
     let kept = record.epochs[record.best - 1].held_out;
     assert!((error - kept).abs() < 1e-4 * kept, "{error} {kept}");
 }
+
+#[test]
+fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
+    let design = Design {
+        noise: Some(Noise::Masking(0.2)),
+        ..small(Layers::Dense(vec![16]), 1)
+    };
+    let (own, held_out) = (spots(200, 1, 1), spots(20, 1, 2));
+    let of = |pixels| Pictures::new(design.shape, pixels);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.checkpoint");
+    let schedule = schedule(5);
+    let run = |checkpoint: Option<&std::path::Path>, stop_after: usize| {
+        let mut passes = Vec::new();
+        let made = train_from(
+            &of(&own),
+            &of(&held_out),
+            (&design, &schedule, 8),
+            checkpoint,
+            &mut |epoch| {
+                passes.push(epoch.epoch);
+                if epoch.epoch == stop_after {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        )
+        .unwrap();
+        (made.codes(&of(&held_out)).unwrap(), passes)
+    };
+    let (whole, _) = run(None, 0);
+    let (half, first) = run(Some(&path), 2);
+    assert_eq!(first, [1, 2]);
+    assert_ne!(half, whole);
+    let (resumed, rest) = run(Some(&path), 0);
+    assert_eq!(rest, [3, 4, 5]);
+    assert_eq!(resumed, whole);
+
+    let other = Schedule {
+        seed: 3,
+        ..schedule.clone()
+    };
+    let refused = train_from(
+        &of(&own),
+        &of(&held_out),
+        (&design, &other, 8),
+        Some(&path),
+        &mut |_| ControlFlow::Continue(()),
+    );
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("another schedule or seed"), "{refused}");
+}
+
+#[test]
+fn one_on_features_is_trained_and_its_codes_tell_rows_apart() {
+    let mut random = Normal::new(4);
+    let d = 12;
+    // Two directions and a little noise.
+    let rows: Vec<f32> = (0..300)
+        .flat_map(|_| {
+            let (a, b) = (random.draw(), random.draw());
+            let noise: Vec<f32> = (0..d).map(|_| 0.05 * random.draw()).collect();
+            (0..d)
+                .map(move |i| 3.0 + if i % 2 == 0 { a } else { b } + noise[i])
+                .collect::<Vec<f32>>()
+        })
+        .collect();
+    let scaling = Scaling::of(&rows, d).unwrap();
+    let all = Pictures::features(&rows, &scaling);
+    let (own, judges): (Vec<usize>, Vec<usize>) = (0..300).partition(|i| i % 10 != 9);
+    let design = Design {
+        layers: Layers::Dense(vec![16]),
+        code_len: 2,
+        ..Design::deep(Shape::features(d))
+    };
+    let made = train(
+        &all.only(&own),
+        &all.only(&judges),
+        &design,
+        &schedule(40),
+        8,
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .unwrap();
+    // Rows have a squared length of one on average; two numbers keep nearly all of it.
+    let error = made.squared_error(&all.only(&judges)).unwrap();
+    assert!(error < 0.1, "{error}");
+    for (change, word) in [
+        (Layers::Convolutional(vec![4]), "neighbouring pixels"),
+        (Layers::Dense(vec![]), "cross-entropy"),
+    ] {
+        let loss = if matches!(change, Layers::Dense(_)) {
+            Loss::Bce
+        } else {
+            Loss::Mse
+        };
+        let wrong = Design {
+            layers: change,
+            loss,
+            ..design.clone()
+        };
+        let refused = wrong.check().unwrap_err().to_string();
+        assert!(refused.contains(word), "{refused}");
+    }
+    let flat = vec![1.0f32; 24];
+    assert!(Scaling::of(&flat, d).is_err());
+}
