@@ -14,8 +14,9 @@ The file of weights is read here without PyTorch.
 
 Input:  `images`, uint8 [n, 224, 224, 3], RGB. Scaling to -1..1 and transposing are inside.
 Output: `features`, float32 [n, 1280], the mean over the last layer's positions.
-Constant: `metric`, float32 [1280, 512], which no node uses: how much each direction of the
-features matters to the classifier that they were trained under. Heads begin with it.
+Constants that no node uses, and that heads begin with, in 8 bits with one scale a column:
+`metric` [1280, 512], how much each direction of the features matters to the classifier that they
+were trained under, and `classes` [1280, 1000], that classifier, with `classes.bias` [1000].
 """
 
 import argparse
@@ -250,6 +251,24 @@ def metric(weights):
     return (vectors * np.maximum(values, 0) ** METRIC_POWER).astype(np.float32)
 
 
+def columns(name, matrix):
+    """A matrix as constants: 8 bits a number, and a scale for each column."""
+    scale = (np.abs(matrix).max(0) / 127).astype(np.float32)
+    return [
+        numpy_helper.from_array(np.rint(matrix / scale).astype(np.int8), name),
+        numpy_helper.from_array(scale, f"{name}.scale"),
+    ]
+
+
+def prior(weights):
+    """What the trunk says about its features, as constants."""
+    return [
+        *columns("metric", metric(weights)),
+        *columns("classes", weights["_fc.weight"].T.astype(np.float32)),
+        numpy_helper.from_array(weights["_fc.bias"].astype(np.float32), "classes.bias"),
+    ]
+
+
 def load_image(path):
     """A photograph as the encoder sees it: short side 256, centre crop of 224."""
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
@@ -372,7 +391,7 @@ def main():
     weights = read_weights(fetch_weights())
     model = build(weights)
     paths = photographs(arguments.photos)[:CALIBRATION_IMAGES]
-    quantise(model, paths, arguments.output, [numpy_helper.from_array(metric(weights), "metric")])
+    quantise(model, paths, arguments.output, prior(weights))
     print(f"{arguments.output}: sha256 {hashlib.sha256(Path(arguments.output).read_bytes()).hexdigest()}")
     with tempfile.TemporaryDirectory() as folder:
         unquantised = arguments.float or Path(folder, "float.onnx")

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use imgsearch_onnx::EncoderFile;
 use imgsearch_onnx::train::{
-    EpochReport, Identity, LEAST_PHOTOGRAPHS, Metric, TrainOptions as HeadOptions, TrainingSet,
+    EpochReport, Identity, LEAST_PHOTOGRAPHS, Prior, TrainOptions as HeadOptions, TrainingSet,
     neighbourhood_preservation,
 };
 use serde::Serialize;
@@ -156,7 +156,7 @@ pub fn train(
             .map(|view| &view[..trained_on * d])
             .collect(),
         d,
-        metric: Metric::of(engine.file())?,
+        prior: Prior::of(engine.file())?,
     };
     let mut epochs = Vec::new();
     let head = imgsearch_onnx::train::train_head(&set, &options.head, &mut |report| {

@@ -11,8 +11,19 @@ use crate::proto::{
 };
 
 /// Name of the constant in a trunk that says how much each direction of its features matters:
-/// float32 `[feature_len, width]`.
+/// `[feature_len, width]`, float32, or int8 with [`SCALE`] behind the name.
 pub(crate) const METRIC: &str = "metric";
+
+/// Name of the constant in a trunk that holds the weights of the classifier that it was trained
+/// under: `[feature_len, classes]`, float32, or int8 with [`SCALE`] behind the name.
+pub(crate) const CLASSES: &str = "classes";
+
+/// The bias of those classes: float32 `[classes]`.
+pub(crate) const CLASSES_BIAS: &str = "classes.bias";
+
+/// What a constant's name with this behind it holds: the factor of each column of an int8 matrix,
+/// float32 `[columns]`.
+const SCALE: &str = ".scale";
 
 /// The model that computes `features` and nothing else.
 ///
@@ -41,8 +52,10 @@ pub(crate) fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     }
     kept.reverse();
     graph.node = kept;
-    // The metric belongs to the trunk, though only heads compute with it.
-    needed.insert(METRIC.to_owned());
+    // These belong to the trunk, though only heads compute with them.
+    for name in [METRIC, CLASSES, CLASSES_BIAS] {
+        needed.extend([name.to_owned(), format!("{name}{SCALE}")]);
+    }
     let needed = |name: &Option<String>| name.as_ref().is_some_and(|name| needed.contains(name));
     graph.initializer.retain(|tensor| needed(&tensor.name));
     graph.value_info.retain(|value| needed(&value.name));
@@ -56,32 +69,68 @@ fn no_features(name: &str) -> Error {
     }
 }
 
-/// A float32 constant of the graph with this name.
+fn tensor<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
+    let mut all = model.graph.as_ref()?.initializer.iter();
+    all.find(|tensor| tensor.name.as_deref() == Some(name))
+}
+
+/// A constant of the graph with this name: its shape and its numbers. Of int8, each column is
+/// multiplied by its factor.
 pub(crate) fn constant(model: &ModelProto, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
-    let tensor = model
-        .graph
-        .as_ref()?
-        .initializer
-        .iter()
-        .find(|tensor| tensor.name.as_deref() == Some(name))?;
-    if tensor.data_type != Some(data_type::FLOAT) {
-        return None;
-    }
+    let tensor = tensor(model, name)?;
     let shape = tensor
         .dims
         .iter()
         .map(|&side| usize::try_from(side).ok())
         .collect::<Option<Vec<_>>>()?;
-    let values: Vec<f32> = match &tensor.raw_data {
-        Some(raw) => raw
+    let values: Vec<f32> = match (tensor.data_type?, &tensor.raw_data) {
+        (data_type::FLOAT, Some(raw)) => raw
             .as_chunks::<4>()
             .0
             .iter()
             .map(|bytes| f32::from_le_bytes(*bytes))
             .collect(),
-        None => tensor.float_data.clone(),
+        (data_type::FLOAT, None) => tensor.float_data.clone(),
+        (data_type::INT8, Some(raw)) => {
+            let (_, factors) = constant(model, &format!("{name}{SCALE}"))?;
+            if shape.last() != Some(&factors.len()) {
+                return None;
+            }
+            let factors = factors.iter().cycle();
+            raw.iter()
+                .zip(factors)
+                .map(|(&byte, factor)| f32::from(byte.cast_signed()) * factor)
+                .collect()
+        }
+        _ => return None,
     };
     (values.len() == shape.iter().product::<usize>()).then_some((shape, values))
+}
+
+/// Attributes as ONNX numbers their types.
+const INT: i32 = 2;
+const INTS: i32 = 7;
+
+impl AttributeProto {
+    /// A whole number.
+    pub fn int(name: &str, value: i64) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            r#type: Some(INT),
+            i: Some(value),
+            ..Self::default()
+        }
+    }
+
+    /// Whole numbers.
+    pub fn ints(name: &str, values: &[usize]) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            r#type: Some(INTS),
+            ints: values.iter().map(|&value| value as i64).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Grows a graph at its end.
@@ -101,22 +150,31 @@ impl<'a> Grafter<'a> {
         self.shared_constant(&format!("{}{name}", self.prefix), shape, values)
     }
 
-    /// Adds a float32 constant under a name without the prefix, unless it is there.
+    /// Adds a float32 constant under a name without the prefix, unless it is there; the name of
+    /// its numbers, which are computed where it is int8.
     pub fn shared_constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
-        if let Some(graph) = &mut self.model.graph
-            && !graph
-                .initializer
-                .iter()
-                .any(|tensor| tensor.name.as_deref() == Some(name))
-        {
-            graph.initializer.push(TensorProto {
-                name: Some(name.to_owned()),
-                data_type: Some(data_type::FLOAT),
-                dims: shape.iter().map(|&side| side as i64).collect(),
-                raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-                ..TensorProto::default()
-            });
+        match tensor(self.model, name).map(|tensor| tensor.data_type) {
+            // Not by DequantizeLinear, which is left in the graph where a product follows it: a
+            // runtime computes these two once, when it opens the model.
+            Some(Some(data_type::INT8)) => {
+                let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
+                let float = self.node_with("Cast", &[name], &format!("{name}.float"), &to_float);
+                let scale = format!("{name}{SCALE}");
+                return self.node("Mul", &[&float, &scale], &format!("{name}.scaled"));
+            }
+            Some(_) => {}
+            None => {
+                if let Some(graph) = &mut self.model.graph {
+                    graph.initializer.push(TensorProto {
+                        name: Some(name.to_owned()),
+                        data_type: Some(data_type::FLOAT),
+                        dims: shape.iter().map(|&side| side as i64).collect(),
+                        raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+                        ..TensorProto::default()
+                    });
+                }
+            }
         }
         name.to_owned()
     }

@@ -388,6 +388,15 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f64>,
 
+    /// Add so many rows of features as photographs of other things might have them, made from
+    /// the trunk's classes: for an encoder that is to serve photographs unlike these
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "kind")]
+    pub imagined: usize,
+
+    /// How much the hash counts beside the code where both rank [default: the recipe's]
+    #[arg(long, value_name = "WEIGHT", conflicts_with = "kind")]
+    pub hash_weight: Option<f32>,
+
     /// What was trained on, in words, kept in the file
     #[arg(long, value_name = "TEXT")]
     pub data: Option<String>,
@@ -585,7 +594,7 @@ pub struct AdaptArgs {
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub views: usize,
 
-    /// Passes over the photographs [default: 20]
+    /// Passes over the photographs [default: as many as the recipe has]
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
 

@@ -34,6 +34,10 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     if let Some(rate) = args.learning_rate {
         options.head.learning_rate = rate;
     }
+    options.head.imagined = args.imagined;
+    if let Some(weight) = args.hash_weight {
+        options.head.hash_weight = weight;
+    }
     let stop = stop_flag("stopping; nothing is written")?;
     let mut view = View::new(global, args.json, photographs.len());
     let trained = train(&engine, &photographs, &options, &stop, &mut view)?;

@@ -19,28 +19,6 @@ const GREY: [f32; 3] = [0.299, 0.587, 0.114];
 /// Name of the decoder's output: float32 `[n, height, width, channels]`, 0 to 1.
 pub(crate) const PICTURES: &str = "pictures";
 
-/// Attributes as ONNX numbers their types.
-const INT: i32 = 2;
-const INTS: i32 = 7;
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(INT),
-        i: Some(value),
-        ..AttributeProto::default()
-    }
-}
-
-fn ints(name: &str, values: &[usize]) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(INTS),
-        ints: values.iter().map(|&value| value as i64).collect(),
-        ..AttributeProto::default()
-    }
-}
-
 fn empty() -> ModelProto {
     ModelProto {
         ir_version: Some(IR),
@@ -100,7 +78,7 @@ impl Writing<'_> {
 
     /// From the bytes to what the bottleneck's layers take.
     fn down(&mut self, network: &Network) -> Result<String> {
-        let to_float = [int("to", i64::from(data_type::FLOAT))];
+        let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
         let mut x = self.graft.node_with("Cast", &[INPUT], "float", &to_float);
         let most = self.graft.constant("most", &[], &[255.0]);
         x = self.graft.node("Div", &[&x, &most], "scaled");
@@ -108,12 +86,12 @@ impl Writing<'_> {
             let grey = self.graft.constant("grey.weight", &[3, 1], &GREY);
             x = self.graft.node("MatMul", &[&x, &grey], "grey");
         }
-        let first = [ints("perm", &[0, 3, 1, 2])];
+        let first = [AttributeProto::ints("perm", &[0, 3, 1, 2])];
         x = self.graft.node_with("Transpose", &[&x], "channels", &first);
         if !matches!(self.design.layers, Layers::Convolutional(_)) {
             x = self
                 .graft
-                .node_with("Flatten", &[&x], "flat", &[int("axis", 1)]);
+                .node_with("Flatten", &[&x], "flat", &[AttributeProto::int("axis", 1)]);
         }
         self.layers(x, network)
     }
@@ -135,9 +113,9 @@ impl Writing<'_> {
             x = if convolutional {
                 let [weight, bias] = self.constants(layer, &name)?;
                 let attributes = [
-                    ints("kernel_shape", &[KERNEL; 2]),
-                    ints("strides", &[STRIDE; 2]),
-                    ints("pads", &[PADDING; 4]),
+                    AttributeProto::ints("kernel_shape", &[KERNEL; 2]),
+                    AttributeProto::ints("strides", &[STRIDE; 2]),
+                    AttributeProto::ints("pads", &[PADDING; 4]),
                 ];
                 self.graft
                     .node_with("Conv", &[&x, &weight, &bias], &name, &attributes)
@@ -149,7 +127,7 @@ impl Writing<'_> {
         if convolutional {
             x = self
                 .graft
-                .node_with("Flatten", &[&x], "flat", &[int("axis", 1)]);
+                .node_with("Flatten", &[&x], "flat", &[AttributeProto::int("axis", 1)]);
         }
         Ok(x)
     }
@@ -190,15 +168,18 @@ impl Writing<'_> {
             // -1 and 1: twice whether the logit is above zero, less one.
             let zero = self.graft.constant("zero", &[], &[0.0]);
             let above = self.graft.node("Greater", &[HASH, &zero], "above");
-            let to_float = [int("to", i64::from(data_type::FLOAT))];
+            let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
             let on = self.graft.node_with("Cast", &[&above], "on", &to_float);
             let two = self.graft.constant("two", &[], &[2.0]);
             let one = self.graft.constant("one", &[], &[1.0]);
             let twice = self.graft.node("Mul", &[&on, &two], "twice");
             let bits = self.graft.node("Sub", &[&twice, &one], "bits");
-            x = self
-                .graft
-                .node_with("Concat", &[CODE, &bits], "bottleneck", &[int("axis", 1)]);
+            x = self.graft.node_with(
+                "Concat",
+                &[CODE, &bits],
+                "bottleneck",
+                &[AttributeProto::int("axis", 1)],
+            );
         }
         let last = network.decoder.len() - 1;
         let sides = sides(self.design);
@@ -211,10 +192,10 @@ impl Writing<'_> {
                 // An even side needs one more at its end.
                 let more = [height, width].map(|side| (side + 1) % STRIDE);
                 let attributes = [
-                    ints("kernel_shape", &[KERNEL; 2]),
-                    ints("strides", &[STRIDE; 2]),
-                    ints("pads", &[PADDING; 4]),
-                    ints("output_padding", &more),
+                    AttributeProto::ints("kernel_shape", &[KERNEL; 2]),
+                    AttributeProto::ints("strides", &[STRIDE; 2]),
+                    AttributeProto::ints("pads", &[PADDING; 4]),
+                    AttributeProto::ints("output_padding", &more),
                 ];
                 self.graft
                     .node_with("ConvTranspose", &[&x, &weight, &bias], &name, &attributes)
@@ -246,7 +227,7 @@ impl Writing<'_> {
         };
         let to = self.graft.shape("picture", &[-1, channels, height, width]);
         x = self.graft.node("Reshape", &[&x, &to], "planes");
-        let last = [ints("perm", &[0, 2, 3, 1])];
+        let last = [AttributeProto::ints("perm", &[0, 2, 3, 1])];
         x = self.graft.node_with("Transpose", &[&x], "pixels", &last);
         self.graft.output_of(
             "Sigmoid",

@@ -41,7 +41,7 @@ use crate::proto::StringStringEntryProto;
 use crate::train::Identity;
 use crate::train::baseline::Pca;
 use crate::train::hashing::hash_layer;
-use crate::train::linear::{Normal, centre};
+use crate::train::linear::{Normal, product};
 use export::HashLayer;
 use fit::{AT_ONCE, Fitted};
 use network::Network;
@@ -170,7 +170,7 @@ impl Autoencoder {
         let n = pictures.len().min(MOST_FOR_HASH);
         let code_len = self.design().code_len;
         let evenly: Vec<usize> = (0..n).map(|i| i * pictures.len() / n).collect();
-        let mut codes = self.codes_of(pictures, &evenly)?;
+        let codes = self.codes_of(pictures, &evenly)?;
         let mut random = Normal::new(seed);
         let apart: f64 = (0..PAIRS)
             .map(|_| {
@@ -184,9 +184,14 @@ impl Autoencoder {
         if self.design().twin_bits > 0 {
             return Ok(());
         }
-        let pca = Pca::fit(&codes, n, code_len, code_len.min(n - 1))?;
-        centre(&mut codes, &pca.mean);
-        let (weight, bias) = hash_layer(&pca, &codes, (n, code_len), 1.0, (bits, seed))?;
+        let directions = code_len.min(n - 1);
+        let pca = Pca::fit(&codes, n, code_len, directions)?;
+        let along = pca.project(&codes, n);
+        let (hash, medians) = hash_layer(&along, (n, directions), (bits, seed))?;
+        let weight = product(&pca.directions, &hash, code_len, directions, bits);
+        let shift = product(&pca.mean, &weight, 1, code_len, bits);
+        let bias = shift.iter().zip(&medians);
+        let bias = bias.map(|(shift, median)| -shift - median).collect();
         self.hash = Some(HashLayer { weight, bias });
         Ok(())
     }

@@ -5,26 +5,22 @@ use std::ops::ControlFlow;
 use candle_core::Tensor;
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 
-use super::baseline::Pca;
 use super::linear::{Normal, product};
 use super::objective::{Batch, Model};
 use super::{EpochReport, TrainOptions};
 
-/// The main directions, each divided by the fourth root of its variance, scaled so that codes
-/// have a length of about one.
+/// The first main directions, each divided by the fourth root of its variance, scaled so that codes
+/// have a length of about one. `rows` lie along the directions already.
 pub(super) fn half_whitened(
-    pca: &Pca,
+    variances: &[f32],
     code_len: usize,
     rows: &[f32],
     n: usize,
-    width: usize,
 ) -> Vec<f32> {
-    let kept = pca.k();
+    let width = variances.len();
     let mut encoder = vec![0.0; width * code_len];
-    for i in 0..width {
-        for j in 0..code_len {
-            encoder[i * code_len + j] = pca.directions[i * kept + j] / pca.variances[j].powf(0.25);
-        }
+    for (j, variance) in variances.iter().enumerate().take(code_len) {
+        encoder[j * code_len + j] = variance.powf(-0.25);
     }
     let codes = product(rows, &encoder, n, width, code_len);
     let lengths: f32 = codes

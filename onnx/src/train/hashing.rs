@@ -2,37 +2,32 @@
 
 use rayon::prelude::*;
 
-use super::baseline::Pca;
 use super::linear::{product, rotation};
 use crate::error::Result;
 
-/// The hash: as many main directions as there are bits, turned by iterative quantisation, each
-/// bit split at its median. Where there are fewer directions than bits, several turns of them
-/// stand side by side.
+/// The hash of `n` centred rows along `directions` main directions, the first ones first: as many
+/// of them as there are bits, turned by iterative quantisation, each bit split at its median. Where
+/// there are fewer directions than bits, several turns of them stand side by side.
+///
+/// The weights, `[directions, bits]`, and the medians: the logits are their product less these.
 pub(crate) fn hash_layer(
-    pca: &Pca,
     rows: &[f32],
-    (n, width): (usize, usize),
-    scale: f32,
+    (n, directions): (usize, usize),
     (bits, seed): (usize, u64),
 ) -> Result<(Vec<f32>, Vec<f32>)> {
-    let k = pca.k().min(bits);
-    let kept: Vec<f32> = (0..width)
-        .flat_map(|i| &pca.directions[i * pca.k()..i * pca.k() + k])
-        .copied()
-        .collect();
-    let projected = product(rows, &kept, n, width, k);
-    let mut hash = vec![0.0; width * bits];
+    let k = directions.min(bits);
+    let kept = rows.chunks_exact(directions).flat_map(|row| &row[..k]);
+    let kept: Vec<f32> = kept.copied().collect();
+    let mut hash = vec![0.0; directions * bits];
     for block in 0..bits.div_ceil(k) {
-        let turn = rotation(&projected, n, k, seed.wrapping_add(block as u64))?;
-        let turned = product(&kept, &turn, width, k, k);
+        let turn = rotation(&kept, n, k, seed.wrapping_add(block as u64))?;
         let (first, last) = (block * k, bits.min((block + 1) * k));
-        for i in 0..width {
+        for i in 0..k {
             hash[i * bits + first..i * bits + last]
-                .copy_from_slice(&turned[i * k..i * k + last - first]);
+                .copy_from_slice(&turn[i * k..i * k + last - first]);
         }
     }
-    let logits = product(rows, &hash, n, width, bits);
+    let logits = product(rows, &hash, n, directions, bits);
     let medians: Vec<f32> = (0..bits)
         .into_par_iter()
         .map(|bit| {
@@ -47,13 +42,5 @@ pub(crate) fn hash_layer(
             }
         })
         .collect();
-    // logits = ((direction - mean) * scale) H - median, folded.
-    hash.iter_mut().for_each(|value| *value *= scale);
-    let shift = product(&pca.mean, &hash, 1, width, bits);
-    let bias = shift
-        .iter()
-        .zip(&medians)
-        .map(|(shift, median)| -shift - median)
-        .collect();
-    Ok((hash, bias))
+    Ok((hash, medians))
 }

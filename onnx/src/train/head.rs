@@ -3,26 +3,23 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::linear::{LEAST_NORM, centre, normalise, product};
-use crate::contract::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH};
+use super::lens::{Lens, unit};
+use super::linear::{normalise, product};
+use crate::contract::{CODE, EncoderFile, EncoderInfo, HASH};
 use crate::encoder::pack;
 use crate::error::{Error, Result};
-use crate::surgery::{Grafter, METRIC, constant, cut_trunk};
+use crate::surgery::{Grafter, cut_trunk};
 
 /// The encoder half of an autoencoder on a trunk's features.
 ///
-/// Features are centred and brought to length one, taken through the trunk's metric where it has
-/// one, and from there by one matrix to the code, which is brought to length one again, and by
+/// Features are looked at as likeness to the trunk's classes, where it has them, and as directions
+/// behind its metric. From there one matrix leads to the code, which is brought to length one, and
 /// another to the logits of the hash. Centring, scaling and medians are folded into the matrices
 /// and their biases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
-    /// The mean of the training features: `[d]`.
-    pub(super) mean: Vec<f32>,
-    /// `[d, width]`, row-major; none where `width` is `d`.
-    pub(super) metric: Option<Vec<f32>>,
-    /// Numbers behind the metric.
-    pub(super) width: usize,
+    /// How features are looked at.
+    pub(super) lens: Lens,
     /// `[width, code_len]`, row-major.
     pub(super) code: Vec<f32>,
     pub(super) code_bias: Vec<f32>,
@@ -47,6 +44,9 @@ pub(super) struct Record {
     pub contrast_weight: f64,
     pub feature_temperature: f64,
     pub code_temperature: f64,
+    pub class_temperature: f32,
+    pub direction_weight: f32,
+    pub imagined: usize,
     pub seed: u64,
     pub last_loss: f64,
 }
@@ -83,7 +83,7 @@ pub struct Identity {
 impl Head {
     /// Numbers in a row of features.
     pub fn feature_len(&self) -> usize {
-        self.mean.len()
+        self.lens.mean.len()
     }
 
     /// Numbers in a code.
@@ -103,9 +103,9 @@ impl Head {
 
     /// The codes and hashes of `n` rows of features, as the exported graph computes them.
     pub fn apply(&self, features: &[f32], n: usize) -> HeadOutput {
-        let hidden = self.hidden(features, n);
+        let (seen, width) = (self.lens.apply(features, n), self.lens.width());
         let linear = |weights: &[f32], bias: &[f32]| {
-            let mut out = product(&hidden, weights, n, self.width, bias.len());
+            let mut out = product(&seen, weights, n, width, bias.len());
             out.par_chunks_exact_mut(bias.len()).for_each(|row| {
                 for (value, bias) in row.iter_mut().zip(bias) {
                     *value += bias;
@@ -122,16 +122,11 @@ impl Head {
         }
     }
 
-    /// Centred directions behind the metric: `[n, width]`.
-    fn hidden(&self, features: &[f32], n: usize) -> Vec<f32> {
-        directions(features, n, &self.mean, self.metric.as_deref(), self.width)
-    }
-
     /// Puts the head behind the trunk of `base`, in one file.
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] where the trunk's features or its metric are not the head's,
+    /// [`Error::BadInput`] where the trunk's features, or what it says about them, are not the head's,
     /// [`Error::Contract`] where `base` has no features.
     pub fn encoder_file(&self, base: &EncoderFile, identity: &Identity) -> Result<EncoderFile> {
         let info = base.info();
@@ -143,14 +138,7 @@ impl Head {
             )));
         }
         let mut model = cut_trunk(&base.model()?, &info.name)?;
-        if let (Some((_, theirs)), Some(own)) = (constant(&model, METRIC), &self.metric)
-            && theirs != *own
-        {
-            return Err(Error::BadInput(format!(
-                "the head was trained with another metric than the one in {:?}; train with that",
-                info.name
-            )));
-        }
+        self.lens.prior.check_against(&model, d, &info.name)?;
         self.graft(&mut Grafter::new(&mut model, "head."));
         let mut training = serde_json::to_value(&self.record).unwrap_or_default();
         training["data"] = identity.training_data.clone().into();
@@ -168,14 +156,7 @@ impl Head {
     }
 
     fn graft(&self, graft: &mut Grafter<'_>) {
-        let (d, width) = (self.feature_len(), self.width);
-        let mean = graft.constant("mean", &[d], &self.mean);
-        let mut x = graft.node("Sub", &[FEATURES, &mean], "centred");
-        x = unit(graft, &x, d, "direction");
-        if let Some(metric) = &self.metric {
-            let metric = graft.shared_constant(METRIC, &[d, width], metric);
-            x = graft.node("MatMul", &[&x, &metric], "hidden");
-        }
+        let (x, width) = (self.lens.graft(graft), self.lens.width());
         let weights = graft.constant("code.weight", &[width, self.code_len()], &self.code);
         let bias = graft.constant("code.bias", &[self.code_len()], &self.code_bias);
         let code = graft.node("Gemm", &[&x, &weights, &bias], "code.linear");
@@ -184,36 +165,5 @@ impl Head {
         let weights = graft.constant("hash.weight", &[width, self.bits()], &self.hash);
         let bias = graft.constant("hash.bias", &[self.bits()], &self.hash_bias);
         graft.output_node("Gemm", &[&x, &weights, &bias], HASH, self.bits());
-    }
-}
-
-/// Rows of length one. The sum is a product with a column of ones, which every version of the
-/// operators writes alike.
-fn unit(graft: &mut Grafter<'_>, x: &str, d: usize, name: &str) -> String {
-    let named = |part: &str| format!("{name}.{part}");
-    let ones = graft.constant(&named("ones"), &[d, 1], &vec![1.0; d]);
-    let least = graft.constant(&named("least"), &[], &[LEAST_NORM]);
-    let squares = graft.node("Mul", &[x, x], &named("squares"));
-    let sum = graft.node("MatMul", &[&squares, &ones], &named("sum"));
-    let norm = graft.node("Sqrt", &[&sum], &named("sqrt"));
-    let norm = graft.node("Max", &[&norm, &least], &named("norm"));
-    graft.node("Div", &[x, &norm], name)
-}
-
-/// Centred features of length one, behind the metric: `[n, width]`.
-pub(super) fn directions(
-    features: &[f32],
-    n: usize,
-    mean: &[f32],
-    metric: Option<&[f32]>,
-    width: usize,
-) -> Vec<f32> {
-    let d = mean.len();
-    let mut rows = features.to_vec();
-    centre(&mut rows, mean);
-    normalise(&mut rows, d);
-    match metric {
-        Some(metric) => product(&rows, metric, n, d, width),
-        None => rows,
     }
 }

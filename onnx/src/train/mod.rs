@@ -1,19 +1,21 @@
 //! Training: the encoder half of an autoencoder, on a trunk's features, without labels.
 //!
 //! ```text
-//! features ─▶ centre, length 1 ─▶ metric ─▶ encoder ─▶ code, length 1 ─▶ decoder ─▶ features
-//!                                      └──▶ rotation ─▶ hash
+//! features ─▶ likeness to classes ┐
+//!      └────▶ direction ─▶ metric ┴─▶ main directions ─▶ encoder ─▶ code, length 1 ─▶ decoder
+//!                                                   └──▶ rotation ─▶ hash
 //! ```
 //!
-//! The encoder begins as the main directions of the training features, half whitened, and is then
-//! moved so that the codes keep the features' neighbourhoods and a decoder can make the features
-//! from them ([`TrainOptions`] has the weights). The hash is the sign of the features turned by
-//! iterative quantisation, each bit split at its median. What was compared, and why this, stands
+//! The encoder begins as the main directions of what is seen, half whitened, and is then moved so
+//! that the codes keep its neighbourhoods and a decoder can make it from them ([`TrainOptions`]
+//! has the weights). The hash is the signs of the main directions turned by iterative
+//! quantisation, each bit split at its median. What was compared, and why this, stands
 //! in the model card `onnx/model/README.md`.
 
 pub(crate) mod descent;
 pub(crate) mod hashing;
 mod head;
+mod lens;
 pub(crate) mod linear;
 pub(crate) mod objective;
 mod options;
@@ -25,14 +27,16 @@ mod tests;
 use std::ops::ControlFlow;
 
 pub use head::{Head, HeadOutput, Identity};
+pub use lens::Prior;
 pub use options::{EpochReport, TrainOptions};
 pub use quality::neighbourhood_preservation;
-pub use set::{LEAST_PHOTOGRAPHS, Metric, TrainingSet};
+pub use set::{LEAST_PHOTOGRAPHS, TrainingSet};
 
 use crate::error::{Error, Result};
 use descent::{Failed, fit, half_whitened};
 use hashing::hash_layer;
-use head::{Record, directions};
+use head::Record;
+use lens::Lens;
 use linear::product;
 use set::check;
 
@@ -41,12 +45,15 @@ pub mod baseline {
     pub use super::linear::{Itq, Pca, random_signs};
 }
 
-/// The most directions of a bare trunk that a hash is made from.
-const MOST_HASH_DIRECTIONS: usize = 512;
+/// The most main directions that are learned from.
+const MOST_DIRECTIONS: usize = 512;
 
 /// Directions of features that are spread less about their mean differ by rounding only; their
 /// length is one.
 const LEAST_SPREAD: f32 = 1e-5;
+
+/// Parts the draw of imagined features from those of training.
+const IMAGINING: u64 = 0x1b87_3593_cc9e_2d51;
 
 /// Trains a head. `progress` is told of every pass and may end the training early, with what was
 /// learned so far.
@@ -63,21 +70,32 @@ pub fn train_head(
     progress: &mut dyn FnMut(&EpochReport) -> ControlFlow<()>,
 ) -> Result<Head> {
     let n = check(set, options)?;
-    let mean = linear::mean(set.clean, set.d);
-    let metric = set.metric.as_ref().map(|metric| metric.matrix.as_slice());
-    let width = set.metric.as_ref().map_or(set.d, |metric| metric.width);
-    let rows_of = |features: &[f32]| directions(features, n, &mean, metric, width);
-    let clean = rows_of(set.clean);
+    let lens = Lens::new(linear::mean(set.clean, set.d), set.prior.clone(), options);
+    let width = lens.width();
+    let mut random = linear::Normal::new(options.seed ^ IMAGINING);
+    let imagined = set
+        .prior
+        .imagined(set.clean, set.d, options.imagined, &mut random);
+    let imagined_rows = imagined.len() / set.d;
+    let imagined = lens.apply(&imagined, imagined_rows);
+    // The imagined have no altered copies: they stand for their own.
+    let seen = |features: &[f32]| {
+        let mut rows = lens.apply(features, n);
+        rows.extend_from_slice(&imagined);
+        rows
+    };
+    let all = n + imagined_rows;
 
-    let most = width.min(n - 1);
-    let kept = most.min(MOST_HASH_DIRECTIONS.max(options.code_len));
-    let pca = baseline::Pca::fit(&clean, n, width, kept)?;
+    let clean = seen(set.clean);
+    let most = width.min(all - 1);
+    let kept = most.min(MOST_DIRECTIONS.max(options.code_len));
     if options.code_len > kept {
         return Err(Error::BadInput(format!(
             "a code of {} numbers cannot be learned from {n} photographs and {width} features; ask for at most {kept}",
             options.code_len
         )));
     }
+    let pca = baseline::Pca::fit(&clean, all, width, kept)?;
     let spread = pca.variances.iter().sum::<f32>().sqrt();
     if !(spread.is_finite() && spread > LEAST_SPREAD) {
         return Err(Error::BadInput(
@@ -85,16 +103,16 @@ pub fn train_head(
         ));
     }
     let scale = spread.recip();
-    let scaled = |mut rows: Vec<f32>| {
-        linear::centre(&mut rows, &pca.mean);
+    let along = |rows: &[f32]| {
+        let mut rows = pca.project(rows, all);
         rows.iter_mut().for_each(|value| *value *= scale);
         rows
     };
-    let clean = scaled(clean);
-    let views: Vec<Vec<f32>> = set.views.iter().map(|view| scaled(rows_of(view))).collect();
+    let clean = along(&clean);
+    let views: Vec<Vec<f32>> = set.views.iter().map(|view| along(&seen(view))).collect();
 
-    let start = half_whitened(&pca, options.code_len, &clean, n, width);
-    let (encoder, epochs, last_loss) = fit(&clean, &views, n, width, &start, options, progress)
+    let start = half_whitened(&pca.variances, options.code_len, &clean, all);
+    let (encoder, epochs, last_loss) = fit(&clean, &views, all, kept, &start, options, progress)
         .map_err(|error| match error {
             Failed::Diverged => {
                 Error::Training("the loss is not finite; a lower learning rate may help".to_owned())
@@ -102,30 +120,24 @@ pub fn train_head(
             Failed::Candle(error) => Error::Training(error.to_string()),
         })?;
 
-    // code = ((direction - mean) * scale) E - centre, all folded into one matrix and a bias.
-    let code_centre = linear::mean(
-        &product(&clean, &encoder, n, width, options.code_len),
-        options.code_len,
-    );
-    let code: Vec<f32> = encoder.iter().map(|value| value * scale).collect();
-    let shift = product(&pca.mean, &code, 1, width, options.code_len);
-    let code_bias = shift
-        .iter()
-        .zip(&code_centre)
-        .map(|(shift, centre)| -shift - centre)
-        .collect();
-
-    let (hash, hash_bias) = hash_layer(
-        &pca,
-        &clean,
-        (n, width),
-        scale,
-        (options.bits, options.seed),
-    )?;
+    // code = ((seen - mean) V * scale) E - centre, all folded into one matrix and a bias; the
+    // hash likewise.
+    let code_len = options.code_len;
+    let code_centre = linear::mean(&product(&clean, &encoder, all, kept, code_len), code_len);
+    let folded = |layer: &[f32], below: &[f32]| {
+        let columns = below.len();
+        let mut weight = product(&pca.directions, layer, width, kept, columns);
+        weight.iter_mut().for_each(|value| *value *= scale);
+        let shift = product(&pca.mean, &weight, 1, width, columns);
+        let bias = shift.iter().zip(below);
+        let bias: Vec<f32> = bias.map(|(shift, below)| -shift - below).collect();
+        (weight, bias)
+    };
+    let (code, code_bias) = folded(&encoder, &code_centre);
+    let (hash, medians) = hash_layer(&clean, (all, kept), (options.bits, options.seed))?;
+    let (hash, hash_bias) = folded(&hash, &medians);
     Ok(Head {
-        mean,
-        metric: metric.map(<[f32]>::to_vec),
-        width,
+        lens,
         code,
         code_bias,
         hash,
@@ -135,13 +147,16 @@ pub fn train_head(
             photographs: n,
             views: views.len(),
             epochs,
-            batch: options.batch.min(n),
+            batch: options.batch.min(all),
             learning_rate: options.learning_rate,
             neighbourhood_weight: options.neighbourhood_weight,
             reconstruction_weight: options.reconstruction_weight,
             contrast_weight: options.contrast_weight,
             feature_temperature: options.feature_temperature,
             code_temperature: options.code_temperature,
+            class_temperature: options.class_temperature,
+            direction_weight: options.direction_weight,
+            imagined: imagined_rows,
             seed: options.seed,
             last_loss,
         },

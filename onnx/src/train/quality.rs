@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::head::directions;
+use super::lens::directions;
 use super::linear::{mean, product, transposed};
 
 /// Rows whose similarities are in memory at once.
@@ -27,7 +27,7 @@ pub fn neighbourhood_preservation(
     if k == 0 || judges.is_empty() {
         return 1.0;
     }
-    let rows = directions(features, n, &mean(features, d), None, d);
+    let rows = directions(features, &mean(features, d));
     let columns = transposed(&rows, n, d);
     let shared: usize = rows[judges.start * d..judges.end * d]
         .chunks(BLOCK * d)

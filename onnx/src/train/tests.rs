@@ -43,8 +43,12 @@ fn set(clean: &[f32]) -> TrainingSet<'_> {
         clean,
         views: Vec::new(),
         d: D,
-        metric: None,
+        prior: prior(),
     }
+}
+
+fn prior() -> Prior {
+    Prior::default()
 }
 
 fn quietly(_: &EpochReport) -> ControlFlow<()> {
@@ -244,12 +248,29 @@ fn what_cannot_be_trained_on_is_refused() {
         refused(&set(&clean), &options, "at least one");
     }
     let metric = TrainingSet {
-        metric: Some(Metric::new(vec![1.0; 20], 10, 2).unwrap()),
+        prior: prior().with_metric(vec![1.0; 20], 10, 2).unwrap(),
         ..set(&clean)
     };
     refused(&metric, &small(), "metric");
-    assert!(Metric::new(vec![1.0; 20], 10, 3).is_err());
-    assert!(Metric::new(vec![f32::NAN; 20], 10, 2).is_err());
+    let classes = TrainingSet {
+        prior: prior()
+            .with_classes(vec![1.0; 20], vec![0.0; 2], 10)
+            .unwrap(),
+        ..set(&clean)
+    };
+    refused(&classes, &small(), "classifier");
+    assert!(prior().with_metric(vec![1.0; 20], 10, 3).is_err());
+    assert!(prior().with_metric(vec![f32::NAN; 20], 10, 2).is_err());
+    assert!(
+        prior()
+            .with_classes(vec![1.0; 20], vec![0.0; 3], 10)
+            .is_err()
+    );
+    assert!(
+        prior()
+            .with_classes(vec![1.0; 20], vec![f32::NAN; 2], 10)
+            .is_err()
+    );
 }
 
 #[test]
@@ -271,15 +292,15 @@ fn a_metric_decides_which_directions_matter() {
     let mut matrix = vec![0.0; D * 8];
     (0..8).for_each(|i| matrix[i * 8 + i] = 1.0);
     let set = TrainingSet {
-        metric: Some(Metric::new(matrix, D, 8).unwrap()),
+        prior: prior().with_metric(matrix, D, 8).unwrap(),
         ..set(&clean)
     };
     let head = train(&set, &small());
     // Opposite shifts in two numbers about the mean keep the length of the row.
-    let mut row: Vec<f32> = head.mean.clone();
+    let mut row: Vec<f32> = head.lens.mean.clone();
     (row[3], row[20]) = (row[3] + 1.0, row[20] + 0.5);
     let mut other = row.clone();
-    (other[20], other[30]) = (head.mean[20], other[30] - 0.5);
+    (other[20], other[30]) = (head.lens.mean[20], other[30] - 0.5);
     let (one, two) = (head.apply(&row, 1), head.apply(&other, 1));
     for (a, b) in one.codes.iter().zip(&two.codes) {
         assert!((a - b).abs() < 1e-4);
@@ -334,22 +355,49 @@ fn onnx_runtime_computes_what_the_head_does() {
     let features = encoder(&base).encode(&pixels, n).unwrap().features;
     let d = features.len() / n;
 
-    let carried = Metric::of(&base).unwrap().unwrap_or_else(|| {
-        let made = (0..d * 64).map(|_| 0.05 * random.draw()).collect();
-        Metric::new(made, d, 64).unwrap()
-    });
+    let mut made = |width: usize| (0..d * width).map(|_| 0.05 * random.draw()).collect();
+    // The trunk's own; none at all; each of both alone, as a trunk made elsewhere may carry them.
+    let carried = Prior::of(&base).unwrap();
+    assert_ne!(carried, prior(), "the built-in trunk carries nothing");
+    let metric = prior().with_metric(made(64), d, 64).unwrap();
+    let classes = prior().with_classes(made(40), vec![0.1; 40], d).unwrap();
+    let both = metric
+        .clone()
+        .with_classes(made(40), vec![0.1; 40], d)
+        .unwrap();
+    let bare = {
+        let mut model = base.model().unwrap();
+        model.graph.as_mut().unwrap().initializer.retain(|tensor| {
+            let name = tensor.name.as_deref().unwrap_or_default();
+            !["metric", "classes"].contains(&name.split('.').next().unwrap())
+        });
+        // Without what computes with them.
+        let model = crate::surgery::cut_trunk(&model, "bare").unwrap();
+        let info = crate::EncoderInfo {
+            code_len: 0,
+            bits: 0,
+            ..base.info().clone()
+        };
+        EncoderFile::from_model(model, &info).unwrap()
+    };
     let options = TrainOptions {
         code_len: 12,
         bits: 100,
         epochs: 2,
         ..TrainOptions::default()
     };
-    for metric in [None, Some(carried)] {
+    for (base, prior) in [
+        (&base, prior()),
+        (&base, carried),
+        (&bare, metric),
+        (&bare, classes),
+        (&bare, both),
+    ] {
         let set = TrainingSet {
             clean: &features,
             views: Vec::new(),
             d,
-            metric: metric.clone(),
+            prior: prior.clone(),
         };
         let head = train(&set, &options);
         let identity = Identity {
@@ -357,7 +405,7 @@ fn onnx_runtime_computes_what_the_head_does() {
             training_data: "stripes made by rule".to_owned(),
             photographs: n,
         };
-        let file = head.encoder_file(&base, &identity).unwrap();
+        let file = head.encoder_file(base, &identity).unwrap();
         let info = file.info();
         assert_eq!(
             (info.code_len, info.bits, info.feature_len),
@@ -378,18 +426,16 @@ fn onnx_runtime_computes_what_the_head_does() {
             assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");
             assert!((*a > 0.0) == (*b > 0.0) || b.abs() < 1e-4, "{a} {b}");
         }
-        if let Some(metric) = &metric {
-            let other = metric.matrix.iter().map(|v| v + 0.01).collect();
-            let set = TrainingSet {
-                metric: Some(Metric::new(other, d, metric.width).unwrap()),
+        // The trunk can be trained on again, with what it carries, and with nothing else.
+        let kept = Prior::of(&file).unwrap();
+        if prior != self::prior() {
+            assert!(kept == prior);
+            let other = TrainingSet {
+                prior: prior.disturbed(),
                 ..set
             };
-            let error = train(&set, &options).encoder_file(&file, &identity);
-            assert!(error.unwrap_err().to_string().contains("another metric"));
-        }
-        // The trunk can be trained on again, with its metric.
-        if metric.is_some() {
-            assert!(Metric::of(&file).unwrap() == metric);
+            let error = train(&other, &options).encoder_file(&file, &identity);
+            assert!(error.unwrap_err().to_string().contains("another"));
         }
         let again = head.encoder_file(&file, &identity).unwrap();
         assert_eq!(encoder(&again).encode(&pixels, n).unwrap(), ran);
@@ -398,4 +444,56 @@ fn onnx_runtime_computes_what_the_head_does() {
     let other = train(&set(&clean), &small());
     let error = other.encoder_file(&base, &Identity::default()).unwrap_err();
     assert!(error.to_string().contains("48"), "{error}");
+}
+
+#[test]
+fn imagined_features_look_like_classes_that_no_picture_shows() {
+    // A classifier that knows the groups' centres, of which the pictures show only half.
+    let groups = 20;
+    let (clean, _) = pictures(400, groups, 1);
+    let mut random = Normal::new(99);
+    let centres: Vec<f32> = (0..groups * D).map(|_| random.draw()).collect();
+    let weight = super::linear::transposed(&centres, groups, D);
+    let shown: Vec<f32> = clean
+        .chunks_exact(D)
+        .enumerate()
+        .filter(|(i, _)| i % groups < groups / 2)
+        .flat_map(|(_, row)| row.iter().map(|value| value - 3.0))
+        .collect();
+    let prior = prior().with_classes(weight, vec![0.0; groups], D).unwrap();
+    let imagined = prior.imagined(&shown, D, 500, &mut Normal::new(4));
+    assert_eq!(imagined.len(), 500 * D);
+    let nearest = |row: &[f32]| {
+        let along = |i: &usize| -> f32 {
+            let pairs = row.iter().zip(&centres[i * D..][..D]);
+            pairs.map(|(a, b)| a * b).sum()
+        };
+        (0..groups)
+            .max_by(|a, b| along(a).total_cmp(&along(b)))
+            .unwrap()
+    };
+    let not_shown = |rows: &[f32]| {
+        let rows = rows.chunks_exact(D);
+        rows.filter(|row| nearest(row) >= groups / 2).count()
+    };
+    // Half of the targets are of classes that no picture shows; where those lie is guessed.
+    assert!(not_shown(&shown) <= 2, "{}", not_shown(&shown));
+    assert!(not_shown(&imagined) >= 80, "{}", not_shown(&imagined));
+    assert!(
+        super::Prior::default()
+            .imagined(&shown, D, 5, &mut Normal::new(4))
+            .is_empty()
+    );
+
+    let set = TrainingSet {
+        prior,
+        ..set(&shown)
+    };
+    let options = TrainOptions {
+        imagined: 100,
+        ..small()
+    };
+    let head = train(&set, &options);
+    assert_eq!(head.record.imagined, 100);
+    assert_ne!(head.code, train(&set, &small()).code);
 }
