@@ -85,7 +85,7 @@ pub enum Command {
     /// Print the code and the hash of images
     Encode(EncodeArgs),
     /// Train an encoder on your own photographs
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Show what the codes of images keep: the pictures that a decoder makes of them
     Reconstruct(ReconstructArgs),
     /// Train an encoder on an index's own photographs, and move the index to it if it is better
