@@ -1,15 +1,46 @@
-//! Altered copies of photographs: what a code should not care about.
+//! Altered copies of photographs: what a code should not care about, according to its [`Purpose`].
 //!
 //! A view is a crop of half to all of the picture's area, mirrored or not, with brightness,
 //! contrast and colour changed a little and sometimes without colour. Training brings the codes
 //! of two views of one picture together (the alterations of SimCLR, Chen et al. 2020, without
 //! blur, whose gain was lost in the noise there).
+//!
+//! A copy ([`copy`]) is the picture as it comes back from others: blurred, smaller, written again
+//! and brighter, cut and turned, or mirrored between black bars.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+use image::codecs::jpeg::JpegEncoder;
+use image::{ImageFormat, Rgb as Pixel, RgbImage, imageops};
+use std::io::Cursor;
+
 use crate::decode::{Geometry, Rgb, luma};
 use crate::random::SplitMix;
+
+/// What an encoder is to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Photographs that show similar things.
+    #[default]
+    Similar,
+    /// Edited copies of the same photograph.
+    Copies,
+}
+
+impl Purpose {
+    /// Altered copies of each photograph to learn from, where nothing else is asked for.
+    pub fn views(self) -> usize {
+        match self {
+            Self::Similar => 2,
+            Self::Copies => COPIES,
+        }
+    }
+}
+
+/// Ways in which [`copy`] alters a picture.
+const COPIES: usize = 5;
 
 /// One alteration, drawn from a seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,12 +67,7 @@ pub struct View {
 impl View {
     /// Draws view number `view` of picture number `image`. The same numbers give the same view.
     pub fn draw(seed: u64, image: u64, view: u64) -> Self {
-        let mut bits = SplitMix::new(
-            seed ^ image
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .rotate_left(17)
-                .wrapping_add(view.wrapping_mul(0xd1b5_4a32_d192_ed03)),
-        );
+        let mut bits = bits(seed, image, view);
         let mut between = |low: f32, high: f32| low + (high - low) * bits.unit();
         let area = between(0.5, 1.0);
         let aspect = between(0.75f32.ln(), (1.0f32 / 0.75).ln()).exp();
@@ -79,6 +105,121 @@ impl View {
             h,
         )
     }
+}
+
+fn bits(seed: u64, image: u64, view: u64) -> SplitMix {
+    SplitMix::new(
+        seed ^ image
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(17)
+            .wrapping_add(view.wrapping_mul(0xd1b5_4a32_d192_ed03)),
+    )
+}
+
+/// Copy number `view` of a picture, which is number `image`: each way of altering it in turn, how
+/// much drawn from the seed. The same numbers give the same copy.
+///
+/// # Errors
+///
+/// Where the picture does not hold the pixels that its size promises, or cannot be written as a
+/// JPEG.
+pub fn copy(picture: &Rgb, seed: u64, image: u64, view: u64) -> Result<Rgb, String> {
+    let mut bits = bits(seed, image, view);
+    let mut between = |low: f32, high: f32| low + (high - low) * bits.unit();
+    let (width, height) = (picture.width, picture.height);
+    let short = width.min(height) as f32;
+    let share = |side: u32, share: f32| (side as f32 * share) as u32;
+    let whole = RgbImage::from_raw(width, height, picture.pixels.clone())
+        .ok_or("the picture does not hold the pixels that its size promises")?;
+    let copy = match view as usize % COPIES {
+        0 => blurred(&whole, short * between(0.004, 0.016)),
+        1 => {
+            let scale = between(0.3, 0.7);
+            let side = |side: u32| share(side, scale).max(1);
+            imageops::resize(
+                &whole,
+                side(width),
+                side(height),
+                imageops::FilterType::Triangle,
+            )
+        }
+        2 => {
+            let quality = between(30.0, 71.0) as u8;
+            brightened(rewritten(&whole, quality)?, between(0.7, 1.4))
+        }
+        3 => {
+            let (left, top) = (
+                share(width, between(0.0, 0.15)),
+                share(height, between(0.0, 0.15)),
+            );
+            let (right, bottom) = (
+                share(width, between(0.85, 1.0)),
+                share(height, between(0.85, 1.0)),
+            );
+            let (wide, high) = ((right - left).max(1), (bottom - top).max(1));
+            let cut = imageops::crop_imm(&whole, left, top, wide, high).to_image();
+            turned(&cut, between(-6.0, 6.0))
+        }
+        _ => {
+            let bar = share(height, between(0.03, 0.15)).max(1);
+            let padded = barred(&whole, bar);
+            blurred(
+                &imageops::flip_horizontal(&padded),
+                short * between(0.0, 0.012),
+            )
+        }
+    };
+    Ok(Rgb {
+        width: copy.width(),
+        height: copy.height(),
+        pixels: copy.into_raw(),
+    })
+}
+
+/// Blurred by a Gaussian of so many pixels.
+pub(crate) fn blurred(picture: &RgbImage, deviation: f32) -> RgbImage {
+    // Less is refused, and changes nothing.
+    if deviation < 0.1 {
+        return picture.clone();
+    }
+    imageops::fast_blur(picture, deviation)
+}
+
+/// Written as a JPEG of this quality, and read again.
+pub(crate) fn rewritten(picture: &RgbImage, quality: u8) -> Result<RgbImage, String> {
+    let mut file = Vec::new();
+    JpegEncoder::new_with_quality(&mut file, quality)
+        .encode_image(picture)
+        .map_err(|error| error.to_string())?;
+    let read = image::load(Cursor::new(file), ImageFormat::Jpeg);
+    Ok(read.map_err(|error| error.to_string())?.into_rgb8())
+}
+
+/// Every value times `factor`.
+pub(crate) fn brightened(mut picture: RgbImage, factor: f32) -> RgbImage {
+    for value in picture.iter_mut() {
+        *value = (f32::from(*value) * factor).round().min(255.0) as u8;
+    }
+    picture
+}
+
+/// With black bars above and below.
+pub(crate) fn barred(picture: &RgbImage, bar: u32) -> RgbImage {
+    let mut barred = RgbImage::new(picture.width(), picture.height() + 2 * bar);
+    imageops::replace(&mut barred, picture, 0, i64::from(bar));
+    barred
+}
+
+/// Turned about its centre, linear between pixels, black where nothing is left.
+pub(crate) fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let (width, height) = picture.dimensions();
+    let middle = [(width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0];
+    RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = (x as f32 - middle[0], y as f32 - middle[1]);
+        let (x, y) = (cos * x + sin * y + middle[0], cos * y - sin * x + middle[1]);
+        imageops::interpolate_bilinear(picture, x, y).unwrap_or(Pixel([0; 3]))
+    })
 }
 
 /// Applies a view and brings it to the encoder's size: `height * width * 3` bytes.
@@ -140,7 +281,10 @@ mod tests {
     use crate::decode::Resize;
 
     fn picture() -> Rgb {
-        let (width, height) = (60, 40);
+        sized(60, 40)
+    }
+
+    fn sized(width: u32, height: u32) -> Rgb {
         let pixels = (0..width * height)
             .flat_map(|i| [(i % width * 4) as u8, (i / width * 6) as u8, 128])
             .collect();
@@ -198,6 +342,37 @@ mod tests {
         };
         for pixel in apply(&picture(), view, &GEOMETRY).chunks_exact(3) {
             assert!(pixel.iter().all(|c| c.abs_diff(pixel[0]) <= 1), "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn copies_repeat_differ_and_still_show_the_picture() {
+        let mean = |picture: &Rgb| {
+            let sum: f64 = picture.pixels.iter().map(|v| f64::from(*v)).sum();
+            sum / picture.pixels.len() as f64
+        };
+        // Large enough for blurs of different strength to differ.
+        let picture = sized(300, 200);
+        for view in 0..2 * COPIES as u64 {
+            let made = copy(&picture, 3, 5, view).unwrap();
+            assert_eq!(made, copy(&picture, 3, 5, view).unwrap());
+            // Two may be altered alike, for sides are whole pixels; not all.
+            let others = (6..16).map(|image| copy(&picture, 3, image, view).unwrap());
+            let alike = others.filter(|other| *other == made).count();
+            assert!(alike <= 5, "{view}: {alike}");
+            assert_ne!(made, picture, "{view}");
+            let bytes = made.width * made.height * 3;
+            assert_eq!(made.pixels.len(), bytes as usize);
+            let ratio = mean(&made) / mean(&picture);
+            assert!((0.6..1.45).contains(&ratio), "{view}: {ratio}");
+        }
+        let dot = Rgb {
+            width: 1,
+            height: 1,
+            pixels: vec![9; 3],
+        };
+        for view in 0..COPIES as u64 {
+            assert!(!copy(&dot, 0, 0, view).unwrap().pixels.is_empty());
         }
     }
 

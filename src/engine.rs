@@ -106,6 +106,15 @@ impl Engine {
         })
     }
 
+    /// Another encoder, set up as this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn with(&self, file: EncoderFile) -> Result<Self> {
+        Self::new(file, self.options.clone())
+    }
+
     /// The encoder's file.
     pub fn file(&self) -> &EncoderFile {
         &self.file

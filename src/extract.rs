@@ -6,8 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use crate::augment::{self, View};
+use crate::augment::{self, Purpose, View};
 use crate::crew;
+use crate::decode::{self, Geometry, Rgb};
 use crate::engine::{Engine, Worker};
 use crate::error::{Error, Result};
 
@@ -41,6 +42,8 @@ pub struct ExtractOptions {
     pub views: usize,
     /// What the alterations are drawn with.
     pub seed: u64,
+    /// What they should teach.
+    pub purpose: Purpose,
 }
 
 /// One image's part.
@@ -105,6 +108,25 @@ pub fn extract(
     Ok(extracted)
 }
 
+/// View `v` of picture number `i`, as large as the encoder takes it.
+fn alteration(
+    picture: &Rgb,
+    options: ExtractOptions,
+    (i, v): (usize, usize),
+    geometry: &Geometry,
+) -> Result<Vec<u8>, String> {
+    match options.purpose {
+        Purpose::Similar => {
+            let view = View::draw(options.seed, i as u64, v as u64);
+            Ok(augment::apply(picture, view, geometry))
+        }
+        Purpose::Copies => {
+            let copy = augment::copy(picture, options.seed, i as u64, v as u64)?;
+            decode::resized(&copy, geometry).map_err(|error| error.to_string())
+        }
+    }
+}
+
 /// The rows of a chunk of files, each with its place's number in `start..`.
 fn rows(
     worker: &mut Worker,
@@ -133,11 +155,8 @@ fn rows(
                         .decode_whole(&bytes)
                         .map_err(|error| error.to_string())?;
                     (0..options.views)
-                        .map(|v| {
-                            let view = View::draw(options.seed, (start + i) as u64, v as u64);
-                            augment::apply(&whole, view, &geometry)
-                        })
-                        .collect()
+                        .map(|v| alteration(&whole, options, (start + i, v), &geometry))
+                        .collect::<Result<_, String>>()?
                 };
                 Ok((clean, views))
             });

@@ -11,9 +11,11 @@ use imgsearch_onnx::autoencoder::{
 };
 
 use crate::crew;
-use crate::decode::{Decoder, Geometry, Limits, Resize, luma};
+use crate::decode::{Decoder, Geometry, Limits, Resize, Rgb, luma, resized};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::random::SplitMix;
+use crate::train::Trained;
 
 /// One picture in so many is held out of the training and judges it.
 const HELD_OUT: usize = 10;
@@ -47,7 +49,6 @@ pub fn small(
     stop: &AtomicBool,
     tick: &mut dyn FnMut(usize),
 ) -> Result<Small> {
-    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let (width, height) = (side(shape.width), side(shape.height));
     let geometry = Geometry {
         width,
@@ -57,6 +58,26 @@ pub fn small(
         } else {
             Resize::Squash
         },
+    };
+    small_of(paths, (shape, geometry), (limits, threads), stop, tick)
+}
+
+fn side(side: usize) -> u32 {
+    u32::try_from(side).unwrap_or(u32::MAX)
+}
+
+/// Makes photographs small that are first brought to `geometry`.
+fn small_of(
+    paths: &[PathBuf],
+    (shape, geometry): (Shape, Geometry),
+    (limits, threads): (&Limits, usize),
+    stop: &AtomicBool,
+    tick: &mut dyn FnMut(usize),
+) -> Result<Small> {
+    let squashed = Geometry {
+        width: side(shape.width),
+        height: side(shape.height),
+        resize: Resize::Squash,
     };
     let mut made = Small {
         shape,
@@ -73,10 +94,19 @@ pub fn small(
         |decoder, range| {
             let decoded = paths[range].iter().map(|path| {
                 let bytes = fs::read(path).map_err(|error| error.to_string())?;
-                let mut rgb = vec![0; shape.height * shape.width * 3];
+                let (width, height) = (geometry.width, geometry.height);
+                let mut rgb = vec![0; width as usize * height as usize * 3];
                 decoder
                     .decode_into(&bytes, &geometry, &mut rgb)
                     .map_err(|error| error.to_string())?;
+                if (width, height) != (squashed.width, squashed.height) {
+                    let seen = Rgb {
+                        width,
+                        height,
+                        pixels: rgb,
+                    };
+                    rgb = resized(&seen, &squashed).map_err(|error| error.to_string())?;
+                }
                 Ok(if shape.channels == 1 { grey(&rgb) } else { rgb })
             });
             Ok(decoded.collect::<Vec<Result<Vec<u8>, String>>>())
@@ -167,6 +197,68 @@ pub fn train_autoencoder(
         judges,
         seconds,
     })
+}
+
+/// Pixels of the side of the pictures that [`decoder_for`] learns.
+const DECODED_SIDE: usize = 32;
+
+/// Trains a decoder for an encoder that was just trained, from its codes to small pictures of the
+/// same photographs, as the encoder sees them. `engine` is the one that it was trained on.
+///
+/// # Errors
+///
+/// What [`autoencoder::train_decoder`] refuses, and [`Error::Interrupted`].
+pub fn decoder_for(
+    engine: &Engine,
+    trained: &Trained,
+    seed: u64,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&Epoch),
+) -> Result<Vec<u8>> {
+    let shape = Shape {
+        height: DECODED_SIDE,
+        width: DECODED_SIDE,
+        channels: 3,
+    };
+    let made = small_of(
+        &trained.paths,
+        (shape, engine.geometry()),
+        (engine.limits(), engine.threads()),
+        stop,
+        &mut |_| {},
+    )?;
+    // What could be decoded a moment ago and no longer can is left out.
+    let code_len = trained.file.info().code_len;
+    let rows = trained
+        .paths
+        .iter()
+        .zip(trained.codes.chunks_exact(code_len));
+    let mut kept = made.paths.iter().peekable();
+    let mut codes = Vec::with_capacity(trained.codes.len());
+    for (path, code) in rows {
+        if kept.next_if_eq(&path).is_some() {
+            codes.extend_from_slice(code);
+        }
+    }
+    let schedule = Schedule {
+        epochs: 60,
+        seed,
+        ..Schedule::default()
+    };
+    let pictures = Pictures::new(shape, &made.pixels);
+    let file =
+        autoencoder::train_decoder(&codes, &pictures, &trained.file, &schedule, &mut |epoch| {
+            progress(epoch);
+            if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
+    Ok(file)
 }
 
 /// A picture of RGB bytes spoiled as a denoising autoencoder's input is, the same with the same

@@ -4,22 +4,23 @@
 //! autoencoder is trained on them without labels ([`imgsearch_onnx::train`]), and its encoder
 //! half is written behind the trunk into one file that `index` and `query` take.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgsearch_onnx::EncoderFile;
+use imgsearch_onnx::train::copies::{train_copies_head, trunk_for_copies};
 use imgsearch_onnx::train::{
-    EpochReport, Identity, LEAST_PHOTOGRAPHS, Prior, TrainOptions as HeadOptions, TrainingSet,
-    neighbourhood_preservation,
+    EpochReport, Head, HeadOutput, Identity, LEAST_PHOTOGRAPHS, Prior, TrainOptions as HeadOptions,
+    TrainingSet, neighbourhood_preservation, train_head,
 };
+use rayon::prelude::*;
 use serde::Serialize;
 
+pub use crate::augment::Purpose;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::extract::{ExtractOptions, Extracted, extract};
-
-/// Altered copies of each photograph, where nothing else is asked for.
-pub const DEFAULT_VIEWS: usize = 2;
 
 /// One photograph in so many is held out of the training and judges it.
 const HELD_OUT: usize = 10;
@@ -37,6 +38,8 @@ const LEAST_CROWD: usize = 5;
 pub struct TrainOptions {
     /// The head's architecture, losses and schedule.
     pub head: HeadOptions,
+    /// What the encoder is to find.
+    pub purpose: Purpose,
     /// Altered copies of each photograph.
     pub views: usize,
     /// The encoder's name, kept in the file.
@@ -49,7 +52,8 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             head: HeadOptions::default(),
-            views: DEFAULT_VIEWS,
+            purpose: Purpose::default(),
+            views: Purpose::default().views(),
             name: "trained".to_owned(),
             data: String::new(),
         }
@@ -68,8 +72,11 @@ pub trait TrainProgress {
     fn epoch(&mut self, _report: &EpochReport) {}
 }
 
-/// How well neighbourhoods are kept: the share of each held-out photograph's nearest by features,
-/// among all photographs, that are among as many nearest by the code, or by the hash.
+/// How well an encoder does what it is for. To find similar photographs, how well neighbourhoods
+/// are kept: the share of each held-out photograph's nearest by features,
+/// among all photographs, that are among as many nearest by the code, or by the hash. To find copies,
+/// the share of the altered copies of held-out photographs to which, among all photographs, their own
+/// is nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Preservation {
@@ -130,10 +137,16 @@ pub fn train(
             name: engine.info().name.clone(),
         });
     }
+    let of_copies = match options.purpose {
+        Purpose::Similar => None,
+        Purpose::Copies => Some(engine.with(trunk_for_copies(engine.file())?)?),
+    };
+    let engine = of_copies.as_ref().unwrap_or(engine);
     let started = std::time::Instant::now();
     let extract_options = ExtractOptions {
         views: options.views,
         seed: options.head.seed,
+        purpose: options.purpose,
     };
     let mut all = extract(engine, paths, extract_options, stop, &mut |done| {
         progress.extracted(done, paths.len());
@@ -159,16 +172,19 @@ pub fn train(
         prior: Prior::of(engine.file())?,
     };
     let mut epochs = Vec::new();
-    let head = imgsearch_onnx::train::train_head(&set, &options.head, &mut |report| {
-        progress.epoch(report);
-        epochs.push(*report);
-        if stop.load(std::sync::atomic::Ordering::Relaxed) {
-            std::ops::ControlFlow::Break(())
-        } else {
-            std::ops::ControlFlow::Continue(())
-        }
-    })?;
-    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+    let head = match options.purpose {
+        Purpose::Copies => train_copies_head(&set, &options.head)?,
+        Purpose::Similar => train_head(&set, &options.head, &mut |report| {
+            progress.epoch(report);
+            epochs.push(*report);
+            if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?,
+    };
+    if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     let train_seconds = started.elapsed().as_secs_f64();
@@ -190,6 +206,7 @@ pub fn train(
         }
     };
     let info = engine.info();
+    // A trunk for copies has no codes to compare with.
     let before = (!all.codes.is_empty()).then(|| {
         judge(
             &all.codes,
@@ -200,13 +217,20 @@ pub fn train(
         )
     });
     let output = head.apply(&all.features, n);
-    let after = judge(
-        &output.codes,
-        head.code_len(),
-        &output.hashes(),
-        head.hash_weight(),
-        head.bits(),
-    );
+    let after = match options.purpose {
+        Purpose::Similar => judge(
+            &output.codes,
+            head.code_len(),
+            &output.hashes(),
+            head.hash_weight(),
+            head.bits(),
+        ),
+        Purpose::Copies => {
+            let copies = all.views.iter();
+            let copies = copies.map(|view| head.apply(&view[trained_on * d..], n - trained_on));
+            recognised(&head, &output, trained_on, &copies.collect::<Vec<_>>())
+        }
+    };
     let file = head.encoder_file(
         engine.file(),
         &Identity {
@@ -228,6 +252,46 @@ pub fn train(
         extract_seconds,
         train_seconds,
     })
+}
+
+/// The share of `copies` of the photographs from number `first` on, one set for each view, to which
+/// their own photograph is the nearest of all.
+fn recognised(
+    head: &Head,
+    photographs: &HeadOutput,
+    first: usize,
+    copies: &[HeadOutput],
+) -> Preservation {
+    let (code_len, bytes) = (head.code_len(), head.bits().div_ceil(8));
+    let weight = head.hash_weight() / head.bits() as f32;
+    let hashes = photographs.hashes();
+    let n = photographs.codes.len() / code_len;
+    let (mut right, mut of) = ([0usize; 3], 0usize);
+    for copies in copies {
+        let hashes_of_copies = copies.hashes();
+        let each = (first..n).into_par_iter().map(|own| {
+            let code = row(&copies.codes, code_len, own - first);
+            let hash = row(&hashes_of_copies, bytes, own - first);
+            let mut nearest = [(f32::INFINITY, 0); 3];
+            for i in 0..n {
+                let by_code =
+                    imgsearch_index::l2_squared(code, row(&photographs.codes, code_len, i));
+                let by_hash = imgsearch_index::hamming(hash, row(&hashes, bytes, i)) as f32;
+                let apart = [by_code, by_hash, by_code + weight * by_hash];
+                for (nearest, apart) in nearest.iter_mut().zip(apart) {
+                    if apart < nearest.0 {
+                        *nearest = (apart, i);
+                    }
+                }
+            }
+            nearest.map(|(_, i)| usize::from(i == own))
+        });
+        let sums = each.reduce(|| [0; 3], |a, b| std::array::from_fn(|i| a[i] + b[i]));
+        right = std::array::from_fn(|i| right[i] + sums[i]);
+        of += n - first;
+    }
+    let [code, hash, both] = right.map(|right| right as f64 / of.max(1) as f64);
+    Preservation { code, hash, both }
 }
 
 /// The fewest photographs that a code of `code_len` numbers can be learned from, those held out

@@ -6,7 +6,9 @@
 //! metadata under keys that begin with `imgsearch.`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -17,6 +19,7 @@ use crate::proto::{
     GraphProto, ModelProto, StringStringEntryProto, TensorShapeProtoDimensionValue, TypeProtoValue,
     ValueInfoProto, data_type,
 };
+use crate::surgery::{cut_trunk, resize_input};
 
 /// The newest format of the metadata that this version knows, which is what it writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -56,6 +59,29 @@ pub enum Resize {
     },
     /// Scaled to the encoder's width and height, whatever its own shape.
     Squash,
+}
+
+/// As the metadata of an encoder file have it.
+impl FromStr for Resize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let short = text.strip_prefix("short-side-crop:");
+        match short.and_then(|short| short.parse().ok()) {
+            Some(short) => Ok(Self::ShortSideCrop { short }),
+            None if text == "squash" => Ok(Self::Squash),
+            None => Err("that is none of squash and short-side-crop:PIXELS".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShortSideCrop { short } => write!(f, "short-side-crop:{short}"),
+            Self::Squash => f.write_str("squash"),
+        }
+    }
 }
 
 /// What an encoder file declares.
@@ -145,6 +171,12 @@ impl EncoderFile {
         Self::from_bytes(DEFAULT, "the built-in encoder")
     }
 
+    /// The decoder that comes with the built-in encoder: small pictures from its codes, for
+    /// [`Decoder`](crate::autoencoder::Decoder).
+    pub fn default_decoder() -> &'static [u8] {
+        include_bytes!("../model/default.decoder.onnx")
+    }
+
     /// Writes a model with its metadata, and checks what was written.
     ///
     /// # Errors
@@ -172,6 +204,38 @@ impl EncoderFile {
     /// None in practice: the file was checked.
     pub(crate) fn model(&self) -> Result<ModelProto> {
         decode(&self.bytes, &self.info.name)
+    }
+
+    /// The trunk of this encoder, shown pictures of `side` × `side` pixels: small pictures are told
+    /// apart better where they are not enlarged as much. Without `resize`, as much of a picture
+    /// is seen as now.
+    ///
+    /// A trunk that takes one size only is refused when it is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`] where the file has no features, and where pictures brought to size by
+    /// `resize` cannot fill the square.
+    pub fn trunk_at(&self, side: u32, resize: Option<Resize>) -> Result<Self> {
+        let info = &self.info;
+        let mut model = cut_trunk(&self.model()?, &info.name)?;
+        resize_input(&mut model, side);
+        let resize = resize.unwrap_or(match info.resize {
+            Resize::ShortSideCrop { short } => {
+                let share = f64::from(short) / f64::from(info.width.min(info.height));
+                Resize::ShortSideCrop {
+                    short: (f64::from(side) * share).round() as u32,
+                }
+            }
+            Resize::Squash => Resize::Squash,
+        });
+        let info = EncoderInfo {
+            code_len: 0,
+            bits: 0,
+            resize,
+            ..info.clone()
+        };
+        Self::from_model(model, &info)
     }
 
     /// Refuses a trunk where codes are needed.
@@ -320,9 +384,9 @@ fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
         None => Resize::ShortSideCrop {
             short: (f64::from(width.min(height)) / DEFAULT_CROP).round() as u32,
         },
-        Some(text) => parse_resize(text).ok_or_else(|| {
+        Some(text) => text.parse().map_err(|reason| {
             fail(format!(
-                "its metadata declares {PREFIX}resize = {text}, and that is none of squash and short-side-crop:PIXELS"
+                "its metadata declares {PREFIX}resize = {text}, and {reason}"
             ))
         })?,
     };
@@ -444,23 +508,6 @@ fn describe(kind: i32, shape: &[Option<i64>]) -> String {
     format!("{kind} [{}]", shape.join(", "))
 }
 
-fn parse_resize(text: &str) -> Option<Resize> {
-    match text.split_once(':') {
-        None if text == "squash" => Some(Resize::Squash),
-        Some(("short-side-crop", short)) => Some(Resize::ShortSideCrop {
-            short: short.parse().ok()?,
-        }),
-        _ => None,
-    }
-}
-
-fn write_resize(resize: Resize) -> String {
-    match resize {
-        Resize::ShortSideCrop { short } => format!("short-side-crop:{short}"),
-        Resize::Squash => "squash".to_owned(),
-    }
-}
-
 /// BLAKE3 of all that decides what is computed: the graph, the versions of the operators in it,
 /// the functions that it calls, and how pictures are brought to it; the first 16 bytes in
 /// hexadecimal. Names, licences and other words about an encoder do not change its codes, so they
@@ -481,7 +528,7 @@ fn fingerprint(model: &ModelProto, resize: Resize) -> String {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(&part);
     }
-    hasher.update(write_resize(resize).as_bytes());
+    hasher.update(resize.to_string().as_bytes());
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
@@ -504,7 +551,7 @@ fn write_metadata(model: &mut ModelProto, info: &EncoderInfo) {
     put("kind", info.kind.clone());
     put("code_length", info.code_len.to_string());
     put("bits", info.bits.to_string());
-    put("resize", write_resize(info.resize));
+    put("resize", info.resize.to_string());
     put("distance", "l2".to_owned());
     put("hash_weight", info.hash_weight.to_string());
     put("training", info.training.clone());

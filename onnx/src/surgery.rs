@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::contract::FEATURES;
+use crate::contract::{FEATURES, INPUT};
 use crate::error::{Error, Result};
 use crate::proto::{
     AttributeProto, ModelProto, NodeProto, TensorProto, TensorShapeProto,
@@ -62,6 +62,61 @@ pub(crate) fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     Ok(trunk)
 }
 
+/// Has a model take square pictures of `side` pixels.
+pub(crate) fn resize_input(model: &mut ModelProto, side: u32) {
+    let Some(graph) = &mut model.graph else {
+        return;
+    };
+    let sides = [
+        Side::Open("n"),
+        Side::Of(side as usize),
+        Side::Of(side as usize),
+        Side::Of(3),
+    ];
+    for input in &mut graph.input {
+        if input.name.as_deref() == Some(INPUT) {
+            *input = value(INPUT, data_type::UINT8, &sides);
+        }
+    }
+    // What stands there of shapes in between holds for the old size.
+    graph.value_info.clear();
+}
+
+/// Takes away what a trunk says about its features, where they are to be others.
+pub(crate) fn drop_constants(model: &mut ModelProto) {
+    if let Some(graph) = &mut model.graph {
+        let dropped = [METRIC, CLASSES, CLASSES_BIAS];
+        let base = |name: &str| name.strip_suffix(SCALE).unwrap_or(name).to_owned();
+        graph.initializer.retain(|tensor| {
+            let name = tensor.name.as_deref().unwrap_or_default();
+            !dropped.contains(&base(name).as_str())
+        });
+    }
+}
+
+/// Gives the nodes that took the input `from` what is called `to` instead.
+pub(crate) fn rename_input(model: &mut ModelProto, from: &str, to: &str) {
+    let nodes = model.graph.iter_mut().flat_map(|graph| &mut graph.node);
+    let inputs = nodes.flat_map(|node| &mut node.input);
+    inputs
+        .filter(|input| *input == from)
+        .for_each(|input| *input = to.to_owned());
+}
+
+/// Calls the model's output `from` otherwise, which then is an output no more.
+pub(crate) fn rename_output(model: &mut ModelProto, from: &str, to: &str) {
+    rename_input(model, from, to);
+    if let Some(graph) = &mut model.graph {
+        graph
+            .output
+            .retain(|output| output.name.as_deref() != Some(from));
+        let outputs = graph.node.iter_mut().flat_map(|node| &mut node.output);
+        outputs
+            .filter(|output| *output == from)
+            .for_each(|output| *output = to.to_owned());
+    }
+}
+
 fn no_features(name: &str) -> Error {
     Error::Contract {
         name: name.to_owned(),
@@ -109,6 +164,7 @@ pub(crate) fn constant(model: &ModelProto, name: &str) -> Option<(Vec<usize>, Ve
 
 /// Attributes as ONNX numbers their types.
 const INT: i32 = 2;
+const STRING: i32 = 3;
 const INTS: i32 = 7;
 
 impl AttributeProto {
@@ -118,6 +174,16 @@ impl AttributeProto {
             name: Some(name.to_owned()),
             r#type: Some(INT),
             i: Some(value),
+            ..Self::default()
+        }
+    }
+
+    /// A word.
+    pub fn string(name: &str, value: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            r#type: Some(STRING),
+            s: Some(value.as_bytes().to_vec()),
             ..Self::default()
         }
     }

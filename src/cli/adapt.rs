@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use imgsearch::index::Index;
 use imgsearch::onnx::EncoderFile;
+use imgsearch::onnx::train::copies::COPIES;
 use imgsearch::train::{TrainOptions, Trained, train};
 use imgsearch::{Engine, IndexOptions, Library, OpenOptions};
 use serde_json::json;
@@ -84,6 +85,13 @@ fn learn(
     let library = Library::open_with(dir, open_options(global, None, Some(&args.limits))?)?;
     let engine: &Engine = library.engine()?;
     say_provider(global, engine);
+    if engine.info().kind == COPIES {
+        return Err(
+            "the index's encoder recognises copies, and adapting would make it find what is similar; train another with \
+             imgsearch train --for copies, and move the index to it with imgsearch index --reencode --encoder FILE"
+                .into(),
+        );
+    }
     let mut options = TrainOptions::default();
     options.views = args.views;
     options.name = format!(

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use imgsearch::onnx::Resize;
 
 /// Find images by what they show: index folders of photographs, then ask with a picture.
 #[derive(Debug, Parser)]
@@ -372,9 +373,19 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
 
+    /// What the encoder is to find
+    #[arg(
+        long = "for",
+        value_name = "WHAT",
+        default_value = "similar",
+        conflicts_with = "kind"
+    )]
+    pub purpose: PurposeArg,
+
     /// Altered copies of each photograph that teach the code what does not matter; 0 for none
-    #[arg(long, value_name = "N", default_value_t = imgsearch::train::DEFAULT_VIEWS)]
-    pub views: usize,
+    /// [default: 2, and 5 for copies]
+    #[arg(long, value_name = "N")]
+    pub views: Option<usize>,
 
     /// At most so many photographs, spread evenly over those found
     #[arg(long, value_name = "N")]
@@ -387,6 +398,25 @@ pub struct TrainArgs {
     /// The largest learning rate [default: the recipe's]
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f64>,
+
+    /// Units of a hidden layer before code and hash, which then learn from each photograph's nearest
+    /// neighbours, too: better for a collection of ten thousand and more, 512 say; 0 for none
+    #[arg(long, value_name = "UNITS", default_value_t = 0, conflicts_with_all = ["kind", "purpose", "imagined"])]
+    pub hidden_units: usize,
+
+    /// Neighbours that each photograph is drawn to where there are --hidden-units
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "hidden_units")]
+    pub neighbours: usize,
+
+    /// Pixels of the side of the pictures that the encoder sees [default: the trunk's own, and 32 for
+    /// a --kind on pixels; images of an IDX file stay as they are]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..=1024))]
+    pub side: Option<u32>,
+
+    /// How photographs are brought to that size: squash, or short-side-crop:PIXELS, which scales
+    /// the short side and cuts out the centre [default: the trunk's own way]
+    #[arg(long, value_name = "HOW", conflicts_with = "kind")]
+    pub resize: Option<Resize>,
 
     /// Add so many rows of features as photographs of other things might have them, made from
     /// the trunk's classes: for an encoder that is to serve photographs unlike these
@@ -409,6 +439,11 @@ pub struct TrainArgs {
     #[arg(long)]
     pub name: Option<String>,
 
+    /// Train a decoder, too, which lies beside the output and makes small pictures of codes: see
+    /// imgsearch reconstruct. Encoders of a --kind have one anyway
+    #[arg(long, conflicts_with = "kind")]
+    pub decoder: bool,
+
     /// Write no charts beside the output (losses, codes in two dimensions, reconstructions)
     #[arg(long)]
     pub no_charts: bool,
@@ -427,6 +462,15 @@ pub struct TrainArgs {
     pub limits: LimitArgs,
 }
 
+/// What an encoder is to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PurposeArg {
+    /// Photographs that show similar things
+    Similar,
+    /// Edited copies of the same photograph: smaller, cut, turned, mirrored, blurred, brighter
+    Copies,
+}
+
 /// What an autoencoder on pixels is made of.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Autoencoders of other kinds")]
@@ -439,10 +483,6 @@ pub struct PixelArgs {
     /// What it sees: the pixels of small pictures, or the features of a trunk
     #[arg(long, value_name = "WHAT", default_value = "pixels", requires = "kind")]
     pub on: OnArg,
-
-    /// Pixels of a picture's side; images of an IDX file stay as they are
-    #[arg(long, value_name = "PIXELS", default_value_t = 32, requires = "kind")]
-    pub side: usize,
 
     /// See no colours
     #[arg(long, requires = "kind")]
@@ -556,9 +596,10 @@ pub struct ReconstructArgs {
     #[arg(long, short, value_name = "FILE", default_value = "reconstructed.png")]
     pub output: PathBuf,
 
-    /// An encoder that imgsearch train --kind made; its decoder lies beside it
+    /// An encoder that imgsearch train --kind or --decoder made; its decoder lies beside it
+    /// [default: the built-in one]
     #[arg(long, value_name = "FILE")]
-    pub encoder: PathBuf,
+    pub encoder: Option<PathBuf>,
 
     /// The decoder [default: beside the encoder, my.decoder.onnx for my.onnx]
     #[arg(long, value_name = "FILE")]

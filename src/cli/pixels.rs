@@ -191,6 +191,8 @@ fn files(
 
 /// Pictures that the chart of reconstructions shows.
 const SHOWN: usize = 12;
+/// Pixels of a picture's side, where nothing else is asked for.
+const DEFAULT_SIDE: usize = 32;
 
 fn draw(args: &TrainArgs, source: &Source, trained: &TrainedAutoencoder) -> Result<Vec<PathBuf>> {
     let epochs = &trained.autoencoder.record().epochs;
@@ -250,9 +252,10 @@ fn pictures(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Sour
     {
         return idx(args, path);
     }
+    let side = args.side.map_or(DEFAULT_SIDE, |side| side as usize);
     let shape = Shape {
-        height: own.side,
-        width: own.side,
+        height: side,
+        width: side,
         channels: if own.grey { 1 } else { 3 },
     };
     // Before the work, not after it.

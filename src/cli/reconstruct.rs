@@ -1,9 +1,10 @@
 //! `imgsearch reconstruct`.
 
-use image::RgbImage;
+use image::imageops::FilterType;
+use image::{RgbImage, imageops};
 use imgsearch::decode::Decoder as ImageDecoder;
 use imgsearch::onnx::autoencoder::{Decoder, Design, Noise};
-use imgsearch::onnx::{EncoderInfo, Encodings};
+use imgsearch::onnx::{EncoderFile, EncoderInfo, Encodings};
 use imgsearch::pixels::{decoder_path, spoiled};
 use serde_json::json;
 
@@ -26,20 +27,26 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         )
         .into());
     }
-    let beside = args
-        .decoder
-        .clone()
-        .unwrap_or_else(|| decoder_path(&args.encoder));
-    let engine = engine(global, Some(&args.encoder), Some(&args.limits))?;
+    let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
     engine.file().require_codes()?;
-    let bytes = std::fs::read(&beside).map_err(|error| {
-        format!(
-            "cannot read the decoder {}: {error}\nAn encoder that imgsearch train --kind made has its decoder beside \
-             it; name it with --decoder where it is elsewhere",
-            beside.display()
-        )
-    })?;
-    let name = beside.display().to_string();
+    let beside = args.decoder.clone();
+    let beside = beside.or_else(|| args.encoder.as_deref().map(decoder_path));
+    let (bytes, name) = match &beside {
+        None => (
+            EncoderFile::default_decoder().to_vec(),
+            "the built-in decoder".to_owned(),
+        ),
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|error| {
+                format!(
+                    "cannot read the decoder {}: {error}\nAn encoder that imgsearch train --kind or --decoder made has \
+                     its decoder beside it; name it with --decoder where it is elsewhere",
+                    path.display()
+                )
+            })?;
+            (bytes, path.display().to_string())
+        }
+    };
     let mut decoder = Decoder::new(&bytes, &name, engine.info(), engine.runtime())?;
     let mut worker = engine.worker()?;
 
@@ -109,7 +116,10 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
             };
         let mut captions = Vec::new();
         for ((path, original), made) in used.iter().zip(&originals).zip(&made) {
-            let error = squared_error(original, made, grey);
+            // A decoder may make smaller pictures than its encoder sees.
+            let (width, height) = made.dimensions();
+            let small = imageops::resize(original, width, height, FilterType::Triangle);
+            let error = squared_error(&small, made, grey);
             captions.push(format!("error {error:.2}\n{code_bytes} of {pixel_bytes} B"));
             if args.json {
                 println!(
@@ -158,7 +168,11 @@ fn noise_of(info: &EncoderInfo) -> Option<(Noise, bool)> {
     Some((design.noise?, design.shape.channels == 1))
 }
 
-/// Codes on the straight way from the first to the second, both ends included.
+/// How far a code's length may be from one where codes are brought to that length.
+const LENGTH_ERROR: f32 = 1e-3;
+
+/// Codes on the straight way from the first to the second, both ends included; where both have the
+/// length one, all between have it too.
 fn between(encodings: &Encodings, steps: usize) -> Encodings {
     let steps = steps.max(2);
     let mix = |rows: &[f32]| -> Vec<f32> {
@@ -172,6 +186,15 @@ fn between(encodings: &Encodings, steps: usize) -> Encodings {
     };
     let mut between = encodings.clone();
     (between.codes, between.logits) = (mix(&encodings.codes), mix(&encodings.logits));
+    let length = |code: &[f32]| code.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let code_len = between.codes.len() / steps;
+    let mut ends = encodings.codes.chunks_exact(code_len.max(1));
+    if ends.all(|code| (length(code) - 1.0).abs() < LENGTH_ERROR) {
+        for code in between.codes.chunks_exact_mut(code_len.max(1)) {
+            let length = length(code).max(f32::MIN_POSITIVE);
+            code.iter_mut().for_each(|value| *value /= length);
+        }
+    }
     between.n = steps;
     between
 }

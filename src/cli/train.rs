@@ -1,15 +1,19 @@
 //! `imgsearch train`.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
+use imgsearch::Engine;
 use imgsearch::labelled::{self, Part};
-use imgsearch::onnx::train::EpochReport;
-use imgsearch::train::{TrainOptions, TrainProgress, Trained, train};
+use imgsearch::onnx::train::copies::HASH_WEIGHT;
+use imgsearch::onnx::train::{EpochReport, TrainOptions as HeadOptions};
+use imgsearch::pixels::{decoder_for, decoder_path};
+use imgsearch::train::{Purpose, TrainOptions, TrainProgress, Trained, train};
 use imgsearch::walk;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::args::{Global, TrainArgs};
+use super::args::{Global, PurposeArg, TrainArgs};
 use super::output::{bar, bytes, count, duration, shown};
 use super::setup::{engine, stop_flag, walk_options};
 use super::{Outcome, Result, charts};
@@ -20,9 +24,21 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     }
     let photographs = photographs(args)?;
     check_output(&args.output)?;
-    let engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
+    let mut engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
+    if args.side.is_some() || args.resize.is_some() {
+        let side = args.side.unwrap_or_else(|| engine.info().width);
+        engine = engine.with(engine.file().trunk_at(side, args.resize)?)?;
+    }
     let mut options = TrainOptions::default();
-    options.views = args.views;
+    if args.hidden_units > 0 {
+        options.head = HeadOptions::deep(args.hidden_units);
+        options.head.neighbours = args.neighbours;
+    }
+    options.purpose = match args.purpose {
+        PurposeArg::Similar => Purpose::Similar,
+        PurposeArg::Copies => Purpose::Copies,
+    };
+    options.views = args.views.unwrap_or(options.purpose.views());
     options.name = named(args);
     options.data = described(args, photographs.len());
     options.head.code_len = args.code;
@@ -35,14 +51,20 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
         options.head.learning_rate = rate;
     }
     options.head.imagined = args.imagined;
-    if let Some(weight) = args.hash_weight {
-        options.head.hash_weight = weight;
+    match (args.hash_weight, args.purpose) {
+        (Some(weight), _) => options.head.hash_weight = weight,
+        (None, PurposeArg::Copies) => options.head.hash_weight = HASH_WEIGHT,
+        (None, PurposeArg::Similar) => {}
     }
     let stop = stop_flag("stopping; nothing is written")?;
     let mut view = View::new(global, args.json, photographs.len());
     let trained = train(&engine, &photographs, &options, &stop, &mut view)?;
     view.finish();
     write(&args.output, trained.file.bytes())?;
+    if args.decoder {
+        let decoder = view.decoder(&engine, &trained, args.seed, &stop)?;
+        write(&decoder_path(&args.output), &decoder)?;
+    }
     let drawn = if args.no_charts {
         Vec::new()
     } else {
@@ -54,12 +76,19 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
 
 fn draw(args: &TrainArgs, trained: &Trained) -> Result<Vec<PathBuf>> {
     let column = |of: fn(&EpochReport) -> f64| trained.epochs.iter().map(of).collect::<Vec<f64>>();
-    let losses = [
+    let mut losses = vec![
         ("whole", column(|epoch| epoch.loss)),
         ("neighbourhood", column(|epoch| epoch.neighbourhood)),
+        ("contrast", column(|epoch| epoch.contrast)),
         ("reconstruction", column(|epoch| epoch.reconstruction)),
     ];
-    let mut drawn = vec![charts::losses(&args.output, &losses)?];
+    // Without the terms that are switched off.
+    losses.retain(|(_, values)| values.iter().any(|&value| value != 0.0));
+    let mut drawn = Vec::new();
+    // An encoder for copies is found in closed form, without passes.
+    if !trained.epochs.is_empty() {
+        drawn.push(charts::losses(&args.output, &losses)?);
+    }
     let folders: Vec<String> = trained
         .paths
         .iter()
@@ -201,6 +230,39 @@ impl<'a> View<'a> {
     }
 }
 
+impl View<'_> {
+    /// Trains a decoder, and shows how it goes.
+    fn decoder(
+        &self,
+        engine: &Engine,
+        trained: &Trained,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Vec<u8>> {
+        let mut passes: Option<ProgressBar> = None;
+        let file = decoder_for(engine, trained, seed, stop, &mut |epoch| {
+            if self.json {
+                println!("{}", json!({"event": "decoder", "report": epoch}));
+                return;
+            }
+            let passes = passes
+                .get_or_insert_with(|| bar(self.global, false, epoch.of as u64, "decoder passes"));
+            passes.set_position(epoch.epoch as u64);
+            passes.set_message(format!("squared error {:.2} ", epoch.held_out));
+            if passes.is_hidden() && !self.quiet {
+                eprintln!(
+                    "decoder, pass {:>3} of {}: squared error {:.3}, held out {:.3}",
+                    epoch.epoch, epoch.of, epoch.loss, epoch.held_out
+                );
+            }
+        })?;
+        if let Some(passes) = passes {
+            passes.finish_and_clear();
+        }
+        Ok(file)
+    }
+}
+
 impl TrainProgress for View<'_> {
     fn extracted(&mut self, done: usize, of: usize) {
         self.bar.set_position(done as u64);
@@ -233,9 +295,21 @@ impl TrainProgress for View<'_> {
         epochs.set_position(report.epoch as u64);
         epochs.set_message(format!("loss {:.4} ", report.loss));
         if epochs.is_hidden() && !self.quiet {
+            let terms = [
+                ("neighbourhood", report.neighbourhood),
+                ("contrast", report.contrast),
+                ("reconstruction", report.reconstruction),
+            ];
+            let terms = terms.iter().filter(|(_, value)| *value != 0.0);
+            let terms: Vec<String> = terms
+                .map(|(name, value)| format!("{name} {value:.4}"))
+                .collect();
             eprintln!(
-                "pass {:>3} of {}: loss {:.4} (neighbourhood {:.4}, reconstruction {:.4})",
-                report.epoch, report.of, report.loss, report.neighbourhood, report.reconstruction
+                "pass {:>3} of {}: loss {:.4} ({})",
+                report.epoch,
+                report.of,
+                report.loss,
+                terms.join(", ")
             );
         }
     }
@@ -265,7 +339,10 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
         duration(trained.train_seconds),
         duration(trained.extract_seconds)
     );
-    print_preservation(trained);
+    match args.purpose {
+        PurposeArg::Similar => print_preservation(trained),
+        PurposeArg::Copies => print_recognised(trained),
+    }
     for chart in drawn {
         println!("drew {}", chart.display());
     }
@@ -273,6 +350,19 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
         "wrote {} ({}). Use it with: imgsearch index FOLDER --encoder {0}",
         args.output.display(),
         bytes(trained.file.bytes().len() as u64)
+    );
+}
+
+/// How many copies are recognised.
+fn print_recognised(trained: &Trained) {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    println!(
+        "altered copies of {} held-out photographs to which their own is the nearest of all:\n  by code {}, by hash {}, \
+         by both {}",
+        count(trained.held_out as u64),
+        percent(trained.after.code),
+        percent(trained.after.hash),
+        percent(trained.after.both)
     );
 }
 

@@ -5,22 +5,20 @@
 //! the recall is the share of the true pairs among them.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ImageFormat, Rgb as Pixel, RgbImage, imageops};
+use image::{RgbImage, imageops};
 use imgsearch_index::{hamming, l2_squared};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::chart;
 use crate::crew;
 use crate::decode::{self, Rgb};
 use crate::engine::{Engine, Worker};
 use crate::error::{Error, Result};
 use crate::perceptual::Perceptual;
+use crate::{augment, chart};
 
 /// The precision at which the recall is given.
 pub const PRECISION: f64 = 0.999;
@@ -100,15 +98,7 @@ impl Edit {
             imageops::crop_imm(picture, left, top, width - left, height - top).to_image()
         };
         Ok(match self {
-            Self::Reencode => {
-                let mut file = Vec::new();
-                JpegEncoder::new_with_quality(&mut file, 50)
-                    .encode_image(picture)
-                    .map_err(|error| error.to_string())?;
-                image::load(Cursor::new(file), ImageFormat::Jpeg)
-                    .map_err(|error| error.to_string())?
-                    .into_rgb8()
-            }
+            Self::Reencode => augment::rewritten(picture, 50)?,
             Self::Resize => imageops::resize(
                 picture,
                 (width / 2).max(1),
@@ -117,41 +107,18 @@ impl Edit {
             ),
             Self::Crop5 => cropped(0.05),
             Self::Crop10 => cropped(0.10),
-            Self::Rotate => rotated(picture, 4.0),
+            Self::Rotate => augment::turned(picture, 4.0),
             Self::Mirror => imageops::flip_horizontal(picture),
-            Self::Pad => {
-                let bar = (height / 10).max(1);
-                let mut padded = RgbImage::new(width, height + 2 * bar);
-                imageops::replace(&mut padded, picture, 0, i64::from(bar));
-                padded
-            }
+            Self::Pad => augment::barred(picture, (height / 10).max(1)),
             Self::Text => {
                 let mut written = picture.clone();
                 write_over(&mut written);
                 written
             }
-            Self::Blur => imageops::fast_blur(picture, width.min(height) as f32 / 100.0),
-            Self::Brightness => {
-                let mut brighter = picture.clone();
-                for value in brighter.iter_mut() {
-                    *value = (f32::from(*value) * 4.0 / 3.0).round().min(255.0) as u8;
-                }
-                brighter
-            }
+            Self::Blur => augment::blurred(picture, width.min(height) as f32 / 100.0),
+            Self::Brightness => augment::brightened(picture.clone(), 4.0 / 3.0),
         })
     }
-}
-
-/// Turned about its centre, linear between pixels, black where nothing is left.
-fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
-    let (sin, cos) = degrees.to_radians().sin_cos();
-    let (width, height) = picture.dimensions();
-    let middle = [(width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0];
-    RgbImage::from_fn(width, height, |x, y| {
-        let (x, y) = (x as f32 - middle[0], y as f32 - middle[1]);
-        let (x, y) = (cos * x + sin * y + middle[0], cos * y - sin * x + middle[1]);
-        imageops::interpolate_bilinear(picture, x, y).unwrap_or(Pixel([0; 3]))
-    })
 }
 
 /// White letters on black across the lower part, as a caption has them.
@@ -399,6 +366,7 @@ fn recall_at(mut own: Vec<f32>, mut strangers: Vec<f32>, precision: f64) -> f64 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::Rgb as Pixel;
 
     fn picture() -> RgbImage {
         RgbImage::from_fn(120, 80, |x, y| {

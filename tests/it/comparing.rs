@@ -155,6 +155,59 @@ fn edited_copies_are_recognised() {
 }
 
 #[test]
+fn an_encoder_for_copies_tells_them_better_than_one_for_what_is_similar() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg", "bricks.jpg", "gravel.jpg"]);
+    let strangers = place.photo("../others");
+    classes(&strangers);
+    let train = [
+        "train", "others", "--for", "copies", "--code", "8", "--bits", "64", "--json", "-o",
+    ];
+    let told = place.run(&[&train[..], &["copies.onnx"]].concat()).ended(0);
+    let told = told.json_lines().pop().unwrap();
+    // Three cuts of each sample are hardly told apart, and that is as it should be: of the samples.
+    assert!(told["after"]["hash"].as_f64().unwrap() > 0.2, "{told}");
+    let again = place.run(&[&train[..], &["again.onnx"]].concat()).ended(0);
+    assert_eq!(
+        told["fingerprint"],
+        again.json_lines().pop().unwrap()["fingerprint"]
+    );
+
+    let judged = ["eval", "--copies", "photos", "--json", "--encoder"];
+    let judged = place
+        .run(&[&judged[..], &["copies.onnx"]].concat())
+        .ended(0)
+        .json_lines()
+        .remove(0);
+    let rows = judged["copies"][0]["rows"].as_array().unwrap();
+    let hash = rows
+        .iter()
+        .find(|row| row["representation"].as_str().unwrap().starts_with("hash"))
+        .unwrap();
+    let recall: Vec<f64> = hash["recall"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap())
+        .collect();
+    // Written again, at half the size, turned, mirrored, brighter.
+    for edit in [0, 1, 4, 5, 9] {
+        assert_eq!(recall[edit], 1.0, "{edit}: {hash}");
+    }
+    assert!(recall.iter().sum::<f64>() > 8.0, "{hash}");
+
+    place
+        .run(&["index", "photos", "--encoder", "copies.onnx"])
+        .ended(0);
+    let nearest = place.nearest(&place.photo("cat.jpg"), 2);
+    assert!(nearest[0].ends_with("cat.jpg"), "{nearest:?}");
+    let refused = place.run(&["adapt"]).ended(2).stderr;
+    assert!(refused.contains("--for copies"), "{refused}");
+    let twice = [&train[..], &["x.onnx", "--trunk", "copies.onnx"]].concat();
+    let refused = place.run(&twice).ended(2).stderr;
+    assert!(refused.contains("already"), "{refused}");
+}
+
+#[test]
 fn an_index_moves_to_an_encoder_of_its_own_photographs() {
     let place = Place::new();
     classes(&place.photos());

@@ -183,7 +183,7 @@ pub(super) struct Fitted {
 }
 
 /// Steps of Adam (Kingma and Ba 2015).
-struct Adam {
+pub(super) struct Adam {
     parameters: Vec<Var>,
     /// Means of gradients and of their squares.
     moments: Vec<(Vec<f32>, Vec<f32>)>,
@@ -195,7 +195,7 @@ const SQUARES: f32 = 0.999;
 const LEAST: f32 = 1e-8;
 
 impl Adam {
-    fn new(parameters: Vec<Var>) -> Self {
+    pub fn new(parameters: Vec<Var>) -> Self {
         let zeros = |var: &Var| vec![0.0; var.elem_count()];
         let moments = parameters.iter().map(|var| (zeros(var), zeros(var)));
         Self {
@@ -205,7 +205,7 @@ impl Adam {
         }
     }
 
-    fn descend(&mut self, loss: &Tensor, rate: f64) -> candle_core::Result<()> {
+    pub fn descend(&mut self, loss: &Tensor, rate: f64) -> candle_core::Result<()> {
         let gradients = loss.backward()?;
         self.step += 1;
         let unbias = |decay: f32| 1.0 - f64::from(decay).powi(self.step);

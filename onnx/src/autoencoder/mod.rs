@@ -14,6 +14,7 @@
 
 mod checkpoint;
 mod decoder;
+mod decoding;
 mod design;
 mod export;
 mod fit;
@@ -31,6 +32,7 @@ use prost::Message as _;
 use serde::Serialize;
 
 pub use decoder::Decoder;
+pub use decoding::train_decoder;
 pub use design::{Design, Layers, Loss, Noise, Schedule, Shape, Sparsity};
 pub use fit::{Epoch, Pictures, Scaling};
 pub use idx::{IdxImages, read_idx, read_idx_labels};
@@ -374,13 +376,18 @@ impl Autoencoder {
     ///
     /// [`Error::Training`] where the parameters cannot be read.
     pub fn decoder_file(&self, encoder: &EncoderFile) -> Result<Vec<u8>> {
-        let mut model = export::decoder_model(&self.network)?;
-        model.metadata_props.push(StringStringEntryProto {
-            key: Some(decoder::OF.to_owned()),
-            value: Some(encoder.info().fingerprint.clone()),
-        });
-        Ok(model.encode_to_vec())
+        decoder_bytes(&self.network, encoder)
     }
+}
+
+/// The file of a network's decoder half, for an encoder.
+fn decoder_bytes(network: &Network, encoder: &EncoderFile) -> Result<Vec<u8>> {
+    let mut model = export::decoder_model(network)?;
+    model.metadata_props.push(StringStringEntryProto {
+        key: Some(decoder::OF.to_owned()),
+        value: Some(encoder.info().fingerprint.clone()),
+    });
+    Ok(model.encode_to_vec())
 }
 
 /// Pictures that main components are computed of; more change little.

@@ -8,6 +8,7 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use super::linear::{Normal, product};
 use super::objective::{Batch, Model};
 use super::{EpochReport, TrainOptions};
+use crate::error::Error;
 
 /// The first main directions, each divided by the fourth root of its variance, scaled so that codes
 /// have a length of about one. `rows` lie along the directions already.
@@ -36,6 +37,15 @@ pub(super) fn half_whitened(
 pub(super) enum Failed {
     Diverged,
     Candle(candle_core::Error),
+}
+
+impl Failed {
+    pub fn into_error(self) -> Error {
+        Error::Training(match self {
+            Self::Diverged => "the loss is not finite; a lower learning rate may help".to_owned(),
+            Self::Candle(error) => error.to_string(),
+        })
+    }
 }
 
 impl From<candle_core::Error> for Failed {

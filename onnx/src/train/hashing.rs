@@ -28,7 +28,14 @@ pub(crate) fn hash_layer(
         }
     }
     let logits = product(rows, &hash, n, directions, bits);
-    let medians: Vec<f32> = (0..bits)
+    let medians = medians(&logits, bits);
+    Ok((hash, medians))
+}
+
+/// The median of each bit's logits, `[n, bits]`.
+pub(super) fn medians(logits: &[f32], bits: usize) -> Vec<f32> {
+    let n = logits.len() / bits;
+    (0..bits)
         .into_par_iter()
         .map(|bit| {
             let mut column: Vec<f32> = logits.chunks_exact(bits).map(|row| row[bit]).collect();
@@ -41,6 +48,5 @@ pub(crate) fn hash_layer(
                 *middle
             }
         })
-        .collect();
-    Ok((hash, medians))
+        .collect()
 }

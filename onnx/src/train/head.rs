@@ -13,35 +13,77 @@ use crate::surgery::{Grafter, cut_trunk};
 /// The encoder half of an autoencoder on a trunk's features.
 ///
 /// Features are looked at as likeness to the trunk's classes, where it has them, and as directions
-/// behind its metric. From there one matrix leads to the code, which is brought to length one, and
-/// another to the logits of the hash. Centring, scaling and medians are folded into the matrices
+/// behind its metric. From there, or from a hidden layer behind it, one matrix leads to the code, which
+/// is brought to length one, and another to the logits of the hash. Centring, scaling and medians are folded into the matrices
 /// and their biases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// How features are looked at.
     pub(super) lens: Lens,
-    /// `[width, code_len]`, row-major.
+    pub(super) hidden: Option<Hidden>,
+    /// `[width, code_len]`, row-major; where there is a hidden layer, `[units, code_len]`.
     pub(super) code: Vec<f32>,
     pub(super) code_bias: Vec<f32>,
-    /// `[width, bits]`, row-major.
+    /// `[width, bits]` or `[units, bits]`, row-major.
     pub(super) hash: Vec<f32>,
     pub(super) hash_bias: Vec<f32>,
     pub(super) hash_weight: f32,
+    /// What the file says it is.
+    pub(super) kind: &'static str,
     /// How it was trained.
     pub(super) record: Record,
 }
+
+/// A layer of rectified units behind the lens.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Hidden {
+    /// `[width, units]`, row-major.
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl Hidden {
+    /// What the units say of `n` rows of `width` numbers: `[n, units]`.
+    pub fn apply(&self, seen: &[f32], n: usize, width: usize) -> Vec<f32> {
+        let mut units = affine(seen, &self.weight, &self.bias, n, width);
+        units
+            .par_iter_mut()
+            .for_each(|value| *value = value.max(0.0));
+        units
+    }
+}
+
+/// `n` rows of `width` numbers, times a matrix, plus a bias.
+fn affine(rows: &[f32], weight: &[f32], bias: &[f32], n: usize, width: usize) -> Vec<f32> {
+    let mut out = product(rows, weight, n, width, bias.len());
+    out.par_chunks_exact_mut(bias.len()).for_each(|row| {
+        for (value, bias) in row.iter_mut().zip(bias) {
+            *value += bias;
+        }
+    });
+    out
+}
+
+/// What the file of a head that was trained to keep neighbourhoods says it is.
+pub(super) const SEMANTIC: &str = "deep autoencoder on a pretrained trunk";
 
 /// How a head was trained; kept in the file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub(super) struct Record {
     pub photographs: usize,
     pub views: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub hidden: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub neighbours: usize,
     pub epochs: usize,
     pub batch: usize,
     pub learning_rate: f64,
     pub neighbourhood_weight: f64,
     pub reconstruction_weight: f64,
     pub contrast_weight: f64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub contrast_temperature: f64,
     pub feature_temperature: f64,
     pub code_temperature: f64,
     pub class_temperature: f32,
@@ -49,6 +91,11 @@ pub(super) struct Record {
     pub imagined: usize,
     pub seed: u64,
     pub last_loss: f64,
+}
+
+/// Whether an option was not in use.
+fn is_zero<T: PartialEq + Default>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Codes and hashes of a batch.
@@ -103,16 +150,12 @@ impl Head {
 
     /// The codes and hashes of `n` rows of features, as the exported graph computes them.
     pub fn apply(&self, features: &[f32], n: usize) -> HeadOutput {
-        let (seen, width) = (self.lens.apply(features, n), self.lens.width());
-        let linear = |weights: &[f32], bias: &[f32]| {
-            let mut out = product(&seen, weights, n, width, bias.len());
-            out.par_chunks_exact_mut(bias.len()).for_each(|row| {
-                for (value, bias) in row.iter_mut().zip(bias) {
-                    *value += bias;
-                }
-            });
-            out
-        };
+        let (mut seen, mut width) = (self.lens.apply(features, n), self.lens.width());
+        if let Some(hidden) = &self.hidden {
+            seen = hidden.apply(&seen, n, width);
+            width = hidden.bias.len();
+        }
+        let linear = |weight: &[f32], bias: &[f32]| affine(&seen, weight, bias, n, width);
         let mut codes = linear(&self.code, &self.code_bias);
         normalise(&mut codes, self.code_len());
         HeadOutput {
@@ -145,7 +188,7 @@ impl Head {
         training["photographs"] = identity.photographs.into();
         let info = EncoderInfo {
             name: identity.name.clone(),
-            kind: "deep autoencoder on a pretrained trunk".to_owned(),
+            kind: self.kind.to_owned(),
             code_len: self.code_len(),
             bits: self.bits(),
             hash_weight: self.hash_weight,
@@ -156,7 +199,14 @@ impl Head {
     }
 
     fn graft(&self, graft: &mut Grafter<'_>) {
-        let (x, width) = (self.lens.graft(graft), self.lens.width());
+        let (mut x, mut width) = (self.lens.graft(graft), self.lens.width());
+        if let Some(hidden) = &self.hidden {
+            let units = hidden.bias.len();
+            let weights = graft.constant("units.weight", &[width, units], &hidden.weight);
+            let bias = graft.constant("units.bias", &[units], &hidden.bias);
+            let linear = graft.node("Gemm", &[&x, &weights, &bias], "units.linear");
+            (x, width) = (graft.node("Relu", &[&linear], "units"), units);
+        }
         let weights = graft.constant("code.weight", &[width, self.code_len()], &self.code);
         let bias = graft.constant("code.bias", &[self.code_len()], &self.code_bias);
         let code = graft.node("Gemm", &[&x, &weights, &bias], "code.linear");

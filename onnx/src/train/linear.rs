@@ -68,7 +68,7 @@ pub(crate) fn centre(rows: &mut [f32], mean: &[f32]) {
 }
 
 /// Brings every row to length one; a row of zeros stays. The exported graph does the same.
-pub(super) fn normalise(rows: &mut [f32], d: usize) {
+pub(crate) fn normalise(rows: &mut [f32], d: usize) {
     for row in rows.chunks_exact_mut(d) {
         let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
         let norm = norm.max(LEAST_NORM);
@@ -144,6 +144,29 @@ impl Pca {
         centre(&mut centred, &self.mean);
         product(&centred, &self.directions, n, d, self.k())
     }
+}
+
+/// What makes rows of `d` numbers vary alike in every direction: `[d, d]`, row-major. How they vary
+/// is taken about zero, and `ridge` times its mean is added in every direction.
+///
+/// # Errors
+///
+/// [`Error::Training`] where the rows are not finite.
+pub(super) fn whitening(rows: &[f32], n: usize, d: usize, ridge: f32) -> Result<Vec<f32>> {
+    let rows = matrix(rows, n, d);
+    let scatter: Mat<f32> = rows.transpose() * rows * faer::Scale(1.0 / n as f32);
+    let eigen = scatter
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|error| Error::Training(format!("nothing to whiten by: {error:?}")))?;
+    let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+    let mean = (0..d).map(|j| values[j]).sum::<f32>() / d as f32;
+    let factor = |j: usize| {
+        let value = values[j].max(0.0) + ridge * mean;
+        value.max(f32::MIN_POSITIVE).sqrt().recip()
+    };
+    Ok(row_major(
+        Mat::from_fn(d, d, |i, j| vectors[(i, j)] * factor(j)).as_ref(),
+    ))
 }
 
 /// Iterative quantisation (Gong and Lazebnik 2011): principal components turned so that their
@@ -305,6 +328,28 @@ mod tests {
         let half = std::f32::consts::FRAC_1_SQRT_2;
         assert!((pca.directions[0].abs() - half).abs() < 0.02);
         assert!((pca.directions[2].abs() - half).abs() < 0.02);
+    }
+
+    #[test]
+    fn whitened_rows_vary_alike_and_a_ridge_holds_the_narrow_ones_back() {
+        let n = 20_000;
+        let mut rows = stretched(n);
+        let middle = mean(&rows, 3);
+        centre(&mut rows, &middle);
+        for (ridge, least) in [(0.0, 1.0), (1.0, 0.01)] {
+            let white = product(&rows, &whitening(&rows, n, 3, ridge).unwrap(), n, 3, 3);
+            let pca = Pca::fit(&white, n, 3, 3).unwrap();
+            if ridge == 0.0 {
+                assert!(pca.variances.iter().all(|v| (v - 1.0).abs() < 0.01));
+            } else {
+                // 9, 1 and 0.04 over themselves and the mean of 3.35.
+                let wanted = [9.0 / 12.35, 1.0 / 4.35, 0.04 / 3.39];
+                for (variance, wanted) in pca.variances.iter().zip(wanted) {
+                    assert!((variance - wanted).abs() < 0.03, "{:?}", pca.variances);
+                }
+            }
+            assert!(*pca.variances.last().unwrap() >= least * 0.5);
+        }
     }
 
     #[test]

@@ -9,14 +9,18 @@
 //! The encoder begins as the main directions of what is seen, half whitened, and is then moved so
 //! that the codes keep its neighbourhoods and a decoder can make it from them ([`TrainOptions`]
 //! has the weights). The hash is the signs of the main directions turned by iterative
-//! quantisation, each bit split at its median. What was compared, and why this, stands
-//! in the model card `onnx/model/README.md`.
+//! quantisation, each bit split at its median. Where a collection is large, a hidden layer learns more
+//! from it ([`TrainOptions::deep`]). What was compared, and why this, stands in the model card
+//! `onnx/model/README.md`.
 
+pub mod copies;
+mod deep;
 pub(crate) mod descent;
 pub(crate) mod hashing;
 mod head;
 mod lens;
 pub(crate) mod linear;
+mod neighbours;
 pub(crate) mod objective;
 mod options;
 mod quality;
@@ -35,7 +39,7 @@ pub use set::{LEAST_PHOTOGRAPHS, TrainingSet};
 use crate::error::{Error, Result};
 use descent::{Failed, fit, half_whitened};
 use hashing::hash_layer;
-use head::Record;
+use head::{Record, SEMANTIC};
 use lens::Lens;
 use linear::product;
 use set::check;
@@ -55,7 +59,7 @@ const LEAST_SPREAD: f32 = 1e-5;
 /// Parts the draw of imagined features from those of training.
 const IMAGINING: u64 = 0x1b87_3593_cc9e_2d51;
 
-/// Trains a head. `progress` is told of every pass and may end the training early, with what was
+/// Trains a head, with a hidden layer where [`TrainOptions::hidden`] says so. `progress` is told of every pass and may end the training early, with what was
 /// learned so far.
 ///
 /// The same set, options and seed give the same head on the same machine.
@@ -69,6 +73,9 @@ pub fn train_head(
     options: &TrainOptions,
     progress: &mut dyn FnMut(&EpochReport) -> ControlFlow<()>,
 ) -> Result<Head> {
+    if options.hidden > 0 {
+        return deep::train(set, options, progress);
+    }
     let n = check(set, options)?;
     let lens = Lens::new(linear::mean(set.clean, set.d), set.prior.clone(), options);
     let width = lens.width();
@@ -112,13 +119,8 @@ pub fn train_head(
     let views: Vec<Vec<f32>> = set.views.iter().map(|view| along(&seen(view))).collect();
 
     let start = half_whitened(&pca.variances, options.code_len, &clean, all);
-    let (encoder, epochs, last_loss) = fit(&clean, &views, all, kept, &start, options, progress)
-        .map_err(|error| match error {
-            Failed::Diverged => {
-                Error::Training("the loss is not finite; a lower learning rate may help".to_owned())
-            }
-            Failed::Candle(error) => Error::Training(error.to_string()),
-        })?;
+    let (encoder, epochs, last_loss) =
+        fit(&clean, &views, all, kept, &start, options, progress).map_err(Failed::into_error)?;
 
     // code = ((seen - mean) V * scale) E - centre, all folded into one matrix and a bias; the
     // hash likewise.
@@ -138,15 +140,20 @@ pub fn train_head(
     let (hash, hash_bias) = folded(&hash, &medians);
     Ok(Head {
         lens,
+        hidden: None,
         code,
         code_bias,
         hash,
         hash_bias,
         hash_weight: options.hash_weight,
+        kind: SEMANTIC,
         record: Record {
             photographs: n,
             views: views.len(),
             epochs,
+            hidden: 0,
+            neighbours: 0,
+            contrast_temperature: 0.0,
             batch: options.batch.min(all),
             learning_rate: options.learning_rate,
             neighbourhood_weight: options.neighbourhood_weight,

@@ -39,6 +39,12 @@ pub struct TrainOptions {
     /// have them, made from the photographs' own and the trunk's classes: for an encoder that
     /// is to serve strangers' photographs. Default: 0.
     pub imagined: usize,
+    /// Units of a hidden layer before code and hash; 0 for none. With one, [`TrainOptions::deep`]
+    /// has the other options. Default: 0.
+    pub hidden: usize,
+    /// Photographs, nearest by features, that each is drawn to where there is a hidden layer.
+    /// Default: 20.
+    pub neighbours: usize,
     /// How much the hash counts beside the code where both rank. Default: 8.
     pub hash_weight: f32,
     /// What everything random is drawn with. Default: 0.
@@ -63,8 +69,29 @@ impl Default for TrainOptions {
             class_temperature: 2.0,
             direction_weight: 1.0,
             imagined: 0,
+            hidden: 0,
+            neighbours: 20,
             hash_weight: 8.0,
             seed: 0,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// For a head with a hidden layer of so many units, which learns from altered copies and from
+    /// neighbours: better than the default on a collection of ten thousand photographs and more,
+    /// and worse on photographs unlike it. Terms that it does not have weigh nothing.
+    pub fn deep(hidden: usize) -> Self {
+        Self {
+            hidden,
+            epochs: 20,
+            batch: 1000,
+            learning_rate: 6e-3,
+            neighbourhood_weight: 0.0,
+            reconstruction_weight: 1.0,
+            contrast_weight: 1.0,
+            contrast_temperature: 0.2,
+            ..Self::default()
         }
     }
 }

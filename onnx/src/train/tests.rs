@@ -101,6 +101,133 @@ fn a_trained_code_keeps_more_neighbours_than_main_directions_do() {
     );
 }
 
+fn small_deep() -> TrainOptions {
+    TrainOptions {
+        code_len: 6,
+        bits: 24,
+        epochs: 40,
+        batch: 100,
+        decoder_width: 32,
+        ..TrainOptions::deep(48)
+    }
+}
+
+/// The share of the 10 nearest of each picture that are of its group.
+fn of_the_same_group(n: usize, groups: usize, distance: impl Fn(usize, usize) -> f32) -> f64 {
+    let shares = (0..n).map(|i| {
+        let mut others: Vec<usize> = (0..n).filter(|&j| j != i).collect();
+        others.sort_by(|&a, &b| distance(i, a).total_cmp(&distance(i, b)));
+        let own = others[..10].iter().filter(|&&j| j % groups == i % groups);
+        own.count() as f64 / 10.0
+    });
+    shares.sum::<f64>() / n as f64
+}
+
+#[test]
+fn a_hidden_layer_learns_groups_that_main_directions_do_not_show() {
+    let (n, judged, groups) = (1200, 300, 12);
+    // Each number is one of noise, too, so that features tell groups badly.
+    let noisy = |seed: u64, of: (Vec<f32>, Vec<f32>)| {
+        let mut random = Normal::new(seed);
+        let mut noise = |rows: Vec<f32>| -> Vec<f32> {
+            rows.iter().map(|value| value + random.draw()).collect()
+        };
+        (noise(of.0), noise(of.1))
+    };
+    let (clean, copy) = noisy(5, pictures(n, groups, 1));
+    let (unseen, _) = noisy(6, pictures(judged, groups, 2));
+    let set = TrainingSet {
+        views: vec![&copy],
+        ..set(&clean)
+    };
+    let options = small_deep();
+    let head = train(&set, &options);
+    let made = head.apply(&unseen, judged);
+    let k = options.code_len;
+    let code = of_the_same_group(judged, groups, l2(&made.codes, k));
+    let bits: Vec<f32> = made.logits.iter().map(|v| v.signum()).collect();
+    let hash = of_the_same_group(judged, groups, l2(&bits, options.bits));
+    let mut centred = unseen.clone();
+    linear::centre(&mut centred, &linear::mean(&clean, D));
+    normalise(&mut centred, D);
+    let features = of_the_same_group(judged, groups, l2(&centred, D));
+    let mut main = Pca::fit(&clean, n, D, k).unwrap().project(&unseen, judged);
+    normalise(&mut main, k);
+    let main = of_the_same_group(judged, groups, l2(&main, k));
+    assert!(
+        code > features && hash > features && code > main + 0.05,
+        "code {code}, hash {hash}, features {features}, main directions {main}"
+    );
+    // Neighbours and copies each do something.
+    for poorer in [
+        TrainOptions {
+            neighbours: 0,
+            ..options.clone()
+        },
+        TrainOptions {
+            contrast_weight: 0.0,
+            ..options.clone()
+        },
+    ] {
+        let made = train(&set, &poorer).apply(&unseen, judged);
+        let poorer = of_the_same_group(judged, groups, l2(&made.codes, k));
+        assert!(poorer < code - 0.02, "{poorer} {code}");
+    }
+}
+
+#[test]
+fn a_deep_head_repeats_ends_early_and_is_balanced() {
+    let (clean, copy) = pictures(200, 10, 1);
+    let set = TrainingSet {
+        views: vec![&copy],
+        ..set(&clean)
+    };
+    let options = TrainOptions {
+        epochs: 3,
+        ..small_deep()
+    };
+    let head = train(&set, &options);
+    assert_eq!(head, train(&set, &options));
+    let mut reports = Vec::new();
+    let ended = train_head(&set, &options, &mut |report| {
+        reports.push(*report);
+        ControlFlow::Break(())
+    })
+    .unwrap();
+    assert_eq!((reports.len(), ended.record.epochs), (1, 1));
+    assert!(reports[0].contrast > 0.0 && reports[0].reconstruction > 0.0);
+    let out = head.apply(&clean, 200);
+    for bit in 0..options.bits {
+        let logits = out.logits.iter().skip(bit).step_by(options.bits);
+        assert_eq!(logits.filter(|&&l| l > 0.0).count(), 100, "bit {bit}");
+    }
+    for code in out.codes.chunks_exact(options.code_len) {
+        assert!((code.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn a_deep_head_needs_something_to_draw_together() {
+    let (clean, _) = pictures(100, 10, 1);
+    let alone = TrainOptions {
+        neighbours: 0,
+        ..small_deep()
+    };
+    let error = train_head(&set(&clean), &alone, &mut quietly).unwrap_err();
+    assert!(error.to_string().contains("neighbours"), "{error}");
+    let neighbours = TrainOptions {
+        epochs: 2,
+        ..small_deep()
+    };
+    assert!(train_head(&set(&clean), &neighbours, &mut quietly).is_ok());
+    let wild = TrainOptions {
+        learning_rate: 1e38,
+        ..small_deep()
+    };
+    let error = train_head(&set(&clean), &wild, &mut quietly).unwrap_err();
+    assert!(error.to_string().contains("lower learning rate"), "{error}");
+}
+
 #[test]
 fn training_lowers_the_loss_and_tells_every_pass() {
     let (clean, _) = pictures(200, 10, 1);
@@ -386,12 +513,19 @@ fn onnx_runtime_computes_what_the_head_does() {
         epochs: 2,
         ..TrainOptions::default()
     };
-    for (base, prior) in [
-        (&base, prior()),
-        (&base, carried),
-        (&bare, metric),
-        (&bare, classes),
-        (&bare, both),
+    let deep = TrainOptions {
+        code_len: 12,
+        bits: 100,
+        epochs: 2,
+        ..TrainOptions::deep(20)
+    };
+    for (base, prior, options) in [
+        (&base, prior(), &options),
+        (&base, carried.clone(), &options),
+        (&bare, metric, &options),
+        (&bare, classes, &options),
+        (&bare, both, &options),
+        (&base, carried, &deep),
     ] {
         let set = TrainingSet {
             clean: &features,
@@ -399,7 +533,7 @@ fn onnx_runtime_computes_what_the_head_does() {
             d,
             prior: prior.clone(),
         };
-        let head = train(&set, &options);
+        let head = train(&set, options);
         let identity = Identity {
             name: "striped".to_owned(),
             training_data: "stripes made by rule".to_owned(),
@@ -428,13 +562,14 @@ fn onnx_runtime_computes_what_the_head_does() {
         }
         // The trunk can be trained on again, with what it carries, and with nothing else.
         let kept = Prior::of(&file).unwrap();
-        if prior != self::prior() {
-            assert!(kept == prior);
+        assert!(kept == prior);
+        // A hidden layer makes no use of it.
+        if prior != self::prior() && options.hidden == 0 {
             let other = TrainingSet {
                 prior: prior.disturbed(),
                 ..set
             };
-            let error = train(&other, &options).encoder_file(&file, &identity);
+            let error = train(&other, options).encoder_file(&file, &identity);
             assert!(error.unwrap_err().to_string().contains("another"));
         }
         let again = head.encoder_file(&file, &identity).unwrap();
