@@ -276,13 +276,13 @@ impl Worker {
         self.geometry
     }
 
-    /// Decodes one image whole and upright.
+    /// Decodes one image whole and upright, as large as it is resized from.
     ///
     /// # Errors
     ///
     /// What is wrong with the image.
     pub fn decode_whole(&mut self, bytes: &[u8]) -> Result<decode::Rgb, decode::DecodeError> {
-        self.decoder.decode_whole(bytes)
+        self.decoder.decode_whole(bytes, self.geometry.short_side())
     }
 
     /// Encodes `n` images that lie decoded one behind the other in `pixels`.

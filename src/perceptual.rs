@@ -72,7 +72,7 @@ pub fn of_files(
             let hashes = paths[range].iter().map(|path| {
                 let bytes = fs::read(path).map_err(|error| error.to_string())?;
                 decoder
-                    .decode_whole(&bytes)
+                    .decode_whole(&bytes, decode::MIN_SHORT_SIDE)
                     .and_then(|picture| Perceptual::of(&picture))
                     .map_err(|error| error.to_string())
             });

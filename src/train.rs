@@ -132,6 +132,7 @@ pub fn train(
 ) -> Result<Trained> {
     // Before the work, not after it.
     require_enough(paths.len(), "were found", options)?;
+    require_copies(options)?;
     if engine.info().feature_len.is_none() {
         return Err(Error::NoFeatures {
             name: engine.info().name.clone(),
@@ -317,6 +318,23 @@ fn require_enough(n: usize, what: &str, options: &TrainOptions) -> Result<()> {
         text += ". A shorter code takes fewer: see --code";
     }
     Err(Error::TooFewImages(text))
+}
+
+/// Some things are learned from altered copies only.
+fn require_copies(options: &TrainOptions) -> Result<()> {
+    let head = &options.head;
+    let needed = match options.purpose {
+        Purpose::Copies => true,
+        Purpose::Similar => head.hidden > 0 && head.neighbours == 0,
+    };
+    if needed && options.views == 0 {
+        return Err(imgsearch_onnx::Error::BadInput(
+            "without altered copies and without neighbours there is nothing to learn from: ask for --views 1 at least"
+                .to_owned(),
+        )
+        .into());
+    }
+    Ok(())
 }
 
 fn row<T>(rows: &[T], length: usize, i: usize) -> &[T] {

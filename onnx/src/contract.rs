@@ -42,6 +42,9 @@ pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
 /// 224 of 256 pixels that most ImageNet models were made for.
 const DEFAULT_CROP: f64 = 224.0 / 256.0;
 
+/// Pictures are scaled to at most so many times the longer side that an encoder sees.
+const MOST_ENLARGED: u32 = 16;
+
 /// A tensor's location where its numbers are in another file, as the format numbers it.
 const EXTERNAL_DATA: i32 = 1;
 
@@ -395,6 +398,13 @@ fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
     {
         return Err(fail(format!(
             "pictures scaled to a short side of {short} cannot fill {width} by {height} pixels"
+        )));
+    }
+    if let Resize::ShortSideCrop { short } = resize
+        && short > MOST_ENLARGED * width.max(height)
+    {
+        return Err(fail(format!(
+            "of pictures scaled to a short side of {short}, {width} by {height} pixels are next to nothing"
         )));
     }
     if let Some(distance) = metadata.get("distance")

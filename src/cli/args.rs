@@ -401,16 +401,26 @@ pub struct TrainArgs {
 
     /// Units of a hidden layer before code and hash, which then learn from each photograph's nearest
     /// neighbours, too: better for a collection of ten thousand and more, 512 say; 0 for none
-    #[arg(long, value_name = "UNITS", default_value_t = 0, conflicts_with_all = ["kind", "purpose", "imagined"])]
+    #[arg(
+        long,
+        value_name = "UNITS",
+        default_value_t = 0,
+        conflicts_with = "kind"
+    )]
     pub hidden_units: usize,
 
     /// Neighbours that each photograph is drawn to where there are --hidden-units
-    #[arg(long, value_name = "N", default_value_t = 20, requires = "hidden_units")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20,
+        requires = "hidden_units"
+    )]
     pub neighbours: usize,
 
     /// Pixels of the side of the pictures that the encoder sees [default: the trunk's own, and 32 for
     /// a --kind on pixels; images of an IDX file stay as they are]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..=1024))]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(4..=1024))]
     pub side: Option<u32>,
 
     /// How photographs are brought to that size: squash, or short-side-crop:PIXELS, which scales
@@ -424,7 +434,7 @@ pub struct TrainArgs {
     pub imagined: usize,
 
     /// How much the hash counts beside the code where both rank [default: the recipe's]
-    #[arg(long, value_name = "WEIGHT", conflicts_with = "kind")]
+    #[arg(long, value_name = "WEIGHT", conflicts_with = "kind", value_parser = weight)]
     pub hash_weight: Option<f32>,
 
     /// What was trained on, in words, kept in the file
@@ -460,6 +470,14 @@ pub struct TrainArgs {
 
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// A finite number from 0 up.
+fn weight(text: &str) -> Result<f32, String> {
+    let weight = text.parse().ok();
+    weight
+        .filter(|weight: &f32| weight.is_finite() && *weight >= 0.0)
+        .ok_or_else(|| "a number from 0 up is wanted".to_owned())
 }
 
 /// What an encoder is to find.

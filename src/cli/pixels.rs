@@ -18,8 +18,8 @@ use serde_json::json;
 
 use super::args::{Global, KindArg, LossArg, OnArg, PixelArgs, TrainArgs};
 use super::output::{bar, bytes, count, duration, shown};
-use super::setup::{engine, engine_options, stop_flag};
-use super::train::{check_output, described, named, photographs, write};
+use super::setup::{engine_options, stop_flag};
+use super::train::{check_output, described, named, photographs, trunk, write};
 use super::{Outcome, Result, charts};
 
 pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
@@ -307,7 +307,7 @@ fn idx(args: &TrainArgs, path: &Path) -> Result<Source> {
 
 /// The features of photographs.
 fn features(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Source> {
-    let engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
+    let engine = trunk(global, args)?;
     if engine.info().feature_len.is_none() {
         return Err(imgsearch::Error::NoFeatures {
             name: engine.info().name.clone(),

@@ -24,11 +24,8 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     }
     let photographs = photographs(args)?;
     check_output(&args.output)?;
-    let mut engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
-    if args.side.is_some() || args.resize.is_some() {
-        let side = args.side.unwrap_or_else(|| engine.info().width);
-        engine = engine.with(engine.file().trunk_at(side, args.resize)?)?;
-    }
+    require_use(args)?;
+    let engine = trunk(global, args)?;
     let mut options = TrainOptions::default();
     if args.hidden_units > 0 {
         options.head = HeadOptions::deep(args.hidden_units);
@@ -60,9 +57,14 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     let mut view = View::new(global, args.json, photographs.len());
     let trained = train(&engine, &photographs, &options, &stop, &mut view)?;
     view.finish();
+    // Both before either is written, so that they always belong together.
+    let decoder = if args.decoder {
+        Some(view.decoder(&engine, &trained, args.seed, &stop)?)
+    } else {
+        None
+    };
     write(&args.output, trained.file.bytes())?;
-    if args.decoder {
-        let decoder = view.decoder(&engine, &trained, args.seed, &stop)?;
+    if let Some(decoder) = decoder {
         write(&decoder_path(&args.output), &decoder)?;
     }
     let drawn = if args.no_charts {
@@ -72,6 +74,45 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     };
     report(args, global, &trained, &drawn);
     Ok(Outcome::Done)
+}
+
+/// Refuses options that nothing would come of.
+fn require_use(args: &TrainArgs) -> Result<()> {
+    let deep = args.hidden_units > 0;
+    let unused = match args.purpose {
+        PurposeArg::Copies => [
+            ("--hidden-units", deep),
+            ("--epochs", args.epochs.is_some()),
+            ("--learning-rate", args.learning_rate.is_some()),
+            ("--imagined", args.imagined > 0),
+        ],
+        PurposeArg::Similar => [
+            ("--imagined", deep && args.imagined > 0),
+            ("", false),
+            ("", false),
+            ("", false),
+        ],
+    };
+    match unused.iter().find(|(_, unused)| *unused) {
+        None => Ok(()),
+        Some((option, _)) if deep && args.purpose == PurposeArg::Similar => {
+            Err(format!("{option} has no meaning with --hidden-units").into())
+        }
+        Some((option, _)) => Err(format!(
+            "{option} has no meaning with --for copies, which finds its encoder in one step"
+        )
+        .into()),
+    }
+}
+
+/// The encoder to train on, shown pictures of the size that was asked for.
+pub fn trunk(global: &Global, args: &TrainArgs) -> Result<Engine> {
+    let engine = engine(global, args.trunk.as_deref(), Some(&args.limits))?;
+    if args.side.is_none() && args.resize.is_none() {
+        return Ok(engine);
+    }
+    let side = args.side.unwrap_or_else(|| engine.info().width);
+    Ok(engine.with(engine.file().trunk_at(side, args.resize)?)?)
 }
 
 fn draw(args: &TrainArgs, trained: &Trained) -> Result<Vec<PathBuf>> {
@@ -326,6 +367,7 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
                 "before": trained.before,
                 "after": trained.after, "extract_seconds": trained.extract_seconds,
                 "train_seconds": trained.train_seconds, "charts": drawn,
+                "decoder": args.decoder.then(|| decoder_path(&args.output)),
             })
         );
         return;
@@ -351,6 +393,13 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
         args.output.display(),
         bytes(trained.file.bytes().len() as u64)
     );
+    if args.decoder {
+        println!(
+            "wrote {}. Look at it with: imgsearch reconstruct IMAGE --encoder {}",
+            decoder_path(&args.output).display(),
+            args.output.display()
+        );
+    }
 }
 
 /// How many copies are recognised.

@@ -101,6 +101,18 @@ pub struct Geometry {
     pub resize: Resize,
 }
 
+impl Geometry {
+    /// The short side in pixels that a picture is decoded at, to be resized from there: twice what
+    /// is wanted leaves resizing something to smooth, and never less than [`MIN_SHORT_SIDE`].
+    pub fn short_side(&self) -> u32 {
+        let wanted = match self.resize {
+            Resize::ShortSideCrop { short } => short,
+            Resize::Squash => self.width.max(self.height),
+        };
+        wanted.saturating_mul(2).max(MIN_SHORT_SIDE)
+    }
+}
+
 /// A decoded picture: `width * height * 3` bytes of RGB, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rgb {
@@ -179,27 +191,23 @@ impl Decoder {
     ) -> Result<Decoded, DecodeError> {
         let length = geometry.width as usize * geometry.height as usize * 3;
         assert_eq!(out.len(), length, "the buffer is not the geometry's");
-        let least = match geometry.resize {
-            // Twice what is wanted leaves resizing something to smooth.
-            Resize::ShortSideCrop { short } => short * 2,
-            Resize::Squash => geometry.width.max(geometry.height) * 2,
-        };
-        let stored = self.guarded(|decoder| decoder.stored(bytes, least.max(MIN_SHORT_SIDE)))?;
+        let least = geometry.short_side();
+        let stored = self.guarded(|decoder| decoder.stored(bytes, least))?;
         let small = self.resize(&stored, geometry)?;
         out.copy_from_slice(&small);
         Ok(stored.decoded)
     }
 
-    /// Decodes a file's bytes whole and upright, at a short side of about [`MIN_SHORT_SIDE`]
-    /// where the format allows it.
+    /// Decodes a file's bytes whole and upright, at a short side of `least` pixels and not much more
+    /// where the format allows it, and of its own where it is shorter.
     ///
     /// # Errors
     ///
     /// Why it cannot be decoded.
-    pub fn decode_whole(&mut self, bytes: &[u8]) -> Result<Rgb, DecodeError> {
+    pub fn decode_whole(&mut self, bytes: &[u8], least: u32) -> Result<Rgb, DecodeError> {
         let Stored {
             rgb, orientation, ..
-        } = self.guarded(|decoder| decoder.stored(bytes, MIN_SHORT_SIDE))?;
+        } = self.guarded(|decoder| decoder.stored(bytes, least))?;
         if orientation == Orientation::UPRIGHT {
             return Ok(rgb);
         }

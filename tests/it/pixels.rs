@@ -161,3 +161,138 @@ fn idx_files_are_trained_on_and_wrong_combinations_are_refused() {
         "{refused}"
     );
 }
+
+#[test]
+fn the_built_in_encoder_has_a_decoder() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg", "bricks.jpg"]);
+    let folder = place.photos().with_file_name("");
+    let shown = place
+        .run(&[
+            "reconstruct",
+            "photos/cat.jpg",
+            "photos/coffee.jpg",
+            "photos/bricks.jpg",
+            "-o",
+            "grid.png",
+            "--json",
+        ])
+        .ended(0)
+        .json_lines();
+    assert_eq!(shown.len(), 3);
+    let errors: Vec<f64> = shown
+        .iter()
+        .map(|line| {
+            assert_eq!(
+                (&line["code_bytes"], &line["pixel_bytes"]),
+                (&120.into(), &3072.into())
+            );
+            line["squared_error"].as_f64().unwrap()
+        })
+        .collect();
+    // A picture all black or white would be several hundred away, and no two are alike.
+    assert!(
+        errors.iter().all(|error| (1.0..400.0).contains(error)),
+        "{errors:?}"
+    );
+    assert!(errors[0] != errors[1] && errors[1] != errors[2]);
+    assert!(image::open(folder.join("grid.png")).unwrap().width() > 3 * 90);
+    place
+        .run(&[
+            "reconstruct",
+            "photos/cat.jpg",
+            "photos/coffee.jpg",
+            "--interpolate",
+            "4",
+            "-o",
+            "way.png",
+        ])
+        .ended(0);
+    assert!(image::open(folder.join("way.png")).unwrap().width() > 5 * 90);
+}
+
+#[test]
+fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
+    let place = Place::new();
+    for name in sample_names() {
+        let image = image::open(crate::support::sample(&name)).unwrap();
+        for i in 0..3u32 {
+            let part = image.crop_imm(i * 10, 0, image.width() - 30, image.height());
+            part.save(place.photo(&format!("{i}-{name}"))).unwrap();
+        }
+    }
+    let train = [
+        "train",
+        "photos",
+        "--hidden-units",
+        "32",
+        "--neighbours",
+        "2",
+        "--side",
+        "96",
+        "--resize",
+        "squash",
+        "--code",
+        "8",
+        "--bits",
+        "32",
+        "--epochs",
+        "4",
+        "--json",
+        "-o",
+    ];
+    let told = place
+        .run(&[&train[..], &["deep.onnx", "--decoder"]].concat())
+        .ended(0)
+        .json_lines();
+    let trained = told.last().unwrap();
+    assert_eq!(trained["event"], "trained");
+    assert!(told.iter().any(|line| line["event"] == "decoder"));
+    let again = place
+        .run(&[&train[..], &["again.onnx", "--no-charts"]].concat())
+        .ended(0)
+        .json_lines();
+    assert_eq!(trained["fingerprint"], again.last().unwrap()["fingerprint"]);
+
+    place
+        .run(&["index", "photos", "--encoder", "deep.onnx"])
+        .ended(0);
+    let nearest = place.nearest(&place.photo("1-cat.jpg"), 1);
+    assert!(nearest[0].ends_with("1-cat.jpg"), "{nearest:?}");
+    let shown = place
+        .run(&[
+            "reconstruct",
+            "photos/0-cat.jpg",
+            "--encoder",
+            "deep.onnx",
+            "--json",
+        ])
+        .ended(0)
+        .json_lines();
+    assert_eq!(shown[0]["code_bytes"], 8 * 4);
+
+    for (wrong, because) in [
+        (&["--resize", "stretch"][..], "squash"),
+        (&["--resize", "short-side-crop:90"], "cannot fill"),
+        (&["--side", "3"], "4..=1024"),
+        (
+            &["--resize", "short-side-crop:3000000000"],
+            "next to nothing",
+        ),
+        (&["--for", "copies"], "no meaning with --for copies"),
+        (&["--imagined", "10"], "no meaning with --hidden-units"),
+        (&["--hash-weight", "nan"], "from 0 up"),
+        (&["--views", "0", "--neighbours", "0"], "neighbours"),
+    ] {
+        let mut arguments: Vec<&str> = [&train[..], &["wrong.onnx"]].concat();
+        // The later of two is refused by the parser, so the earlier goes.
+        for option in wrong.iter().filter(|word| word.starts_with("--")) {
+            if let Some(at) = arguments.iter().position(|word| word == option) {
+                arguments.drain(at..at + 2);
+            }
+        }
+        arguments.extend(wrong);
+        let refused = place.run(&arguments).ended(2).stderr;
+        assert!(refused.contains(because), "{wrong:?}: {refused}");
+    }
+    assert!(!place.photos().with_file_name("wrong.onnx").exists());
+}

@@ -26,7 +26,7 @@ use super::linear::{Normal, mean, normalise, product};
 use super::neighbours::mutual;
 use super::objective::{contrast, unit};
 use super::set::check;
-use super::{EpochReport, MOST_DIRECTIONS, TrainOptions, TrainingSet};
+use super::{EpochReport, MOST_DIRECTIONS, TrainOptions, TrainingSet, spread};
 use crate::error::{Error, Result};
 
 /// Main directions that neighbours are looked for along; more rank alike.
@@ -43,6 +43,11 @@ pub(super) fn train(
     progress: &mut dyn FnMut(&EpochReport) -> ControlFlow<()>,
 ) -> Result<Head> {
     let n = check(set, options)?;
+    if options.epochs == 0 {
+        return Err(Error::BadInput(
+            "a hidden layer begins at random: it takes at least one pass".to_owned(),
+        ));
+    }
     if set.views.is_empty() && options.neighbours == 0 {
         return Err(Error::BadInput(
             "a hidden layer learns from altered copies and from neighbours, and there are none of either".to_owned(),
@@ -59,12 +64,7 @@ pub(super) fn train(
         copies.push(pca.project(&lens.apply(view, n), n));
     }
     // Numbers of variance one go in, taken together.
-    let scale = (kept as f32 / pca.variances.iter().sum::<f32>()).sqrt();
-    if !scale.is_finite() {
-        return Err(Error::BadInput(
-            "the photographs' features do not differ in any way that could be learned".to_owned(),
-        ));
-    }
+    let scale = (kept as f32).sqrt() / spread(&pca)?;
     for rows in &mut copies {
         rows.iter_mut().for_each(|value| *value *= scale);
     }
@@ -77,9 +77,14 @@ pub(super) fn train(
 
     let read = |var: &Var| {
         let values = var.as_tensor().flatten_all();
-        values
+        let values = values
             .and_then(|tensor| tensor.to_vec1::<f32>())
-            .map_err(|error| Error::Training(error.to_string()))
+            .map_err(|error| Failed::from(error).into_error())?;
+        // The last step may have gone astray.
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Failed::Diverged.into_error());
+        }
+        Ok(values)
     };
     let units = options.hidden;
     let (into, below) = (read(&network.hidden)?, read(&network.hidden_bias)?);

@@ -146,16 +146,21 @@ impl Pca {
     }
 }
 
-/// What makes rows of `d` numbers vary alike in every direction: `[d, d]`, row-major. How they vary
-/// is taken about zero, and `ridge` times its mean is added in every direction.
+/// How `n` rows of `d` numbers vary about zero: the mean of their outer products, `[d, d]`.
+pub(super) fn scatter(rows: &[f32], n: usize, d: usize) -> Vec<f32> {
+    let rows = matrix(rows, n, d);
+    let scatter: Mat<f32> = rows.transpose() * rows * faer::Scale(1.0 / n as f32);
+    row_major(scatter.as_ref())
+}
+
+/// What makes rows of a [`scatter`] vary alike in every direction: `[d, d]`, row-major. `ridge` times
+/// the mean variance is added in every direction.
 ///
 /// # Errors
 ///
-/// [`Error::Training`] where the rows are not finite.
-pub(super) fn whitening(rows: &[f32], n: usize, d: usize, ridge: f32) -> Result<Vec<f32>> {
-    let rows = matrix(rows, n, d);
-    let scatter: Mat<f32> = rows.transpose() * rows * faer::Scale(1.0 / n as f32);
-    let eigen = scatter
+/// [`Error::Training`] where the scatter is not finite.
+pub(super) fn whitening(scatter: &[f32], d: usize, ridge: f32) -> Result<Vec<f32>> {
+    let eigen = matrix(scatter, d, d)
         .self_adjoint_eigen(Side::Lower)
         .map_err(|error| Error::Training(format!("nothing to whiten by: {error:?}")))?;
     let (vectors, values) = (eigen.U(), eigen.S().column_vector());
@@ -337,7 +342,8 @@ mod tests {
         let middle = mean(&rows, 3);
         centre(&mut rows, &middle);
         for (ridge, least) in [(0.0, 1.0), (1.0, 0.01)] {
-            let white = product(&rows, &whitening(&rows, n, 3, ridge).unwrap(), n, 3, 3);
+            let white = whitening(&scatter(&rows, n, 3), 3, ridge).unwrap();
+            let white = product(&rows, &white, n, 3, 3);
             let pca = Pca::fit(&white, n, 3, 3).unwrap();
             if ridge == 0.0 {
                 assert!(pca.variances.iter().all(|v| (v - 1.0).abs() < 0.01));

@@ -103,13 +103,7 @@ pub fn train_head(
         )));
     }
     let pca = baseline::Pca::fit(&clean, all, width, kept)?;
-    let spread = pca.variances.iter().sum::<f32>().sqrt();
-    if !(spread.is_finite() && spread > LEAST_SPREAD) {
-        return Err(Error::BadInput(
-            "the photographs' features do not differ in any way that could be learned".to_owned(),
-        ));
-    }
-    let scale = spread.recip();
+    let scale = spread(&pca)?.recip();
     let along = |rows: &[f32]| {
         let mut rows = pca.project(rows, all);
         rows.iter_mut().for_each(|value| *value *= scale);
@@ -168,4 +162,15 @@ pub fn train_head(
             last_loss,
         },
     })
+}
+
+/// How far rows are spread about their mean along all main directions together.
+fn spread(pca: &baseline::Pca) -> Result<f32> {
+    let spread = pca.variances.iter().sum::<f32>().sqrt();
+    if spread.is_finite() && spread > LEAST_SPREAD {
+        return Ok(spread);
+    }
+    Err(Error::BadInput(
+        "the photographs' features do not differ in any way that could be learned".to_owned(),
+    ))
 }

@@ -12,11 +12,12 @@
 //! - *contrast*: the code of one copy tells its picture's other copy from the rest of the batch
 //!   (NT-Xent, Chen et al. 2020).
 
-use candle_core::{D, Device, Result, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp2, D, Device, Layout, Result, Shape, Tensor, Var};
 use candle_nn::ops::log_softmax;
+use rayon::prelude::*;
 
 use super::TrainOptions;
-use super::linear::Normal;
+use super::linear::{Normal, product, transposed};
 
 /// What replaces a similarity that must not count: softmax makes nothing of it.
 const NEVER: f64 = -1e9;
@@ -122,18 +123,125 @@ impl Model {
     }
 }
 
-/// What telling the other copy of each row from the rest of a batch costs (NT-Xent, Chen et al.
-/// 2020); rows of length one.
+/// What telling the other copy of each row from the rest of a batch costs: NT-Xent (Chen et al. 2020)
+/// with the rows of `one` as those that ask; the other way round is left out. Rows of length one.
 pub(crate) fn contrast(one: &Tensor, other: &Tensor, temperature: f64) -> Result<Tensor> {
-    let n = one.dim(0)?;
-    let eye = Tensor::eye(n, candle_core::DType::F32, &Device::Cpu)?;
-    let across = (one.matmul(&other.t()?)? / temperature)?;
-    let within = ((one.matmul(&one.t()?)? / temperature)? + (&eye * NEVER)?)?;
-    let all = log_softmax(&Tensor::cat(&[&across, &within], 1)?, D::Minus1)?;
-    (all.narrow(1, 0, n)? * eye)?
-        .sum(D::Minus1)?
-        .mean_all()?
-        .neg()
+    let term = Contrast {
+        temperature: temperature as f32,
+    };
+    one.contiguous()?.apply_op2(&other.contiguous()?, term)
+}
+
+/// NT-Xent and its gradient in one piece, which takes a third of the time of the same made of the
+/// library's operations: those go through matrices of a batch by two batches a dozen times.
+struct Contrast {
+    temperature: f32,
+}
+
+/// What each row of a batch is likely to be paired with.
+struct Likely {
+    /// By the other copies, `[n, n]`.
+    across: Vec<f32>,
+    /// By the rows of its own side, `[n, n]`, itself left out.
+    within: Vec<f32>,
+    /// The mean cross-entropy.
+    loss: f32,
+}
+
+impl Contrast {
+    fn likely(&self, one: &[f32], other: &[f32], n: usize, d: usize) -> Likely {
+        let similar = |rows: &[f32]| {
+            let mut all = product(one, &transposed(rows, n, d), n, d, n);
+            all.par_iter_mut()
+                .for_each(|value| *value /= self.temperature);
+            all
+        };
+        let (mut across, mut within) = (similar(other), similar(one));
+        let losses = across
+            .par_chunks_exact_mut(n)
+            .zip(within.par_chunks_exact_mut(n))
+            .enumerate()
+            .map(|(i, (across, within))| {
+                within[i] = f32::NEG_INFINITY;
+                let own = across[i];
+                let both = || across.iter().chain(within.iter());
+                let most = both().copied().fold(f32::NEG_INFINITY, f32::max);
+                let mut sum = 0.0;
+                for value in across.iter_mut().chain(within.iter_mut()) {
+                    *value = (*value - most).exp();
+                    sum += *value;
+                }
+                for value in across.iter_mut().chain(within) {
+                    *value /= sum;
+                }
+                f64::from(sum.ln() + most - own)
+            });
+        // In order, so that the same batch has the same loss.
+        let losses: Vec<f64> = losses.collect();
+        let loss = (losses.iter().sum::<f64>() / n as f64) as f32;
+        Likely {
+            across,
+            within,
+            loss,
+        }
+    }
+}
+
+impl CustomOp2 for Contrast {
+    fn name(&self) -> &'static str {
+        "contrast"
+    }
+
+    fn cpu_fwd(
+        &self,
+        one: &CpuStorage,
+        one_layout: &Layout,
+        other: &CpuStorage,
+        other_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, d) = one_layout.shape().dims2()?;
+        if other_layout.shape().dims2()? != (n, d) {
+            candle_core::bail!("a contrast is of as many rows of as many numbers");
+        }
+        let (one, other) = (rows(one, one_layout)?, rows(other, other_layout)?);
+        let loss = self.likely(one, other, n, d).loss;
+        Ok((CpuStorage::F32(vec![loss]), Shape::from(())))
+    }
+
+    fn bwd(
+        &self,
+        one: &Tensor,
+        other: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (n, d) = one.dims2()?;
+        let read = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (one, other) = (read(one)?, read(other)?);
+        let Likely {
+            mut across, within, ..
+        } = self.likely(&one, &other, n, d);
+        (0..n).for_each(|i| across[i * n + i] -= 1.0);
+        // Each similarity moves the row that asks and the row that it is compared with.
+        let mut of_one = product(&across, &other, n, n, d);
+        let both_ways = transposed(&within, n, n);
+        let both_ways: Vec<f32> = within.iter().zip(&both_ways).map(|(a, b)| a + b).collect();
+        let sides = product(&both_ways, &one, n, n, d);
+        of_one.iter_mut().zip(&sides).for_each(|(a, b)| *a += b);
+        let of_other = product(&transposed(&across, n, n), &one, n, n, d);
+        let factor =
+            f64::from(gradient.to_scalar::<f32>()?) / (n as f64 * f64::from(self.temperature));
+        let made = |rows: Vec<f32>| Tensor::from_vec(rows, (n, d), &Device::Cpu)? * factor;
+        Ok((Some(made(of_one)?), Some(made(of_other)?)))
+    }
+}
+
+/// The numbers of a contiguous tensor.
+fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
+        _ => candle_core::bail!("a contrast is of contiguous float32 rows"),
+    }
 }
 
 /// Rows of length one.
@@ -226,6 +334,40 @@ mod tests {
     #[test]
     fn gradient_of_the_contrast_term() {
         check(|terms| terms.contrast.clone());
+    }
+
+    #[test]
+    fn the_contrast_is_what_plain_operations_make_and_so_are_its_gradients() {
+        let mut random = Normal::new(5);
+        let (n, d, temperature) = (9, 4, 0.3);
+        let mut rows = || {
+            let values: Vec<f32> = (0..n * d).map(|_| random.draw()).collect();
+            Var::from_tensor(
+                &unit(&Tensor::from_vec(values, (n, d), &Device::Cpu).unwrap()).unwrap(),
+            )
+            .unwrap()
+        };
+        let (one, other) = (rows(), rows());
+        let plain = || -> Result<Tensor> {
+            let eye = Tensor::eye(n, candle_core::DType::F32, &Device::Cpu)?;
+            let across = (one.matmul(&other.t()?)? / temperature)?;
+            let within = ((one.matmul(&one.t()?)? / temperature)? + (&eye * NEVER)?)?;
+            let all = log_softmax(&Tensor::cat(&[&across, &within], 1)?, D::Minus1)?;
+            (all.narrow(1, 0, n)? * eye)?
+                .sum(D::Minus1)?
+                .mean_all()?
+                .neg()
+        };
+        let own = (contrast(&one, &other, temperature).unwrap() * 1.7).unwrap();
+        let theirs = (plain().unwrap() * 1.7).unwrap();
+        let scalar = |tensor: &Tensor| tensor.to_scalar::<f32>().unwrap();
+        assert!((scalar(&own) - scalar(&theirs)).abs() < 1e-5);
+        let (own, theirs) = (own.backward().unwrap(), theirs.backward().unwrap());
+        for side in [&one, &other] {
+            let difference = (own.get(side).unwrap() - theirs.get(side).unwrap()).unwrap();
+            let largest = difference.abs().unwrap().max_all().unwrap();
+            assert!(scalar(&largest) < 1e-5, "{largest}");
+        }
     }
 
     #[test]
