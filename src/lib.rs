@@ -29,6 +29,7 @@ mod engine;
 mod error;
 pub mod eval;
 pub mod extract;
+pub mod feature_file;
 mod indexing;
 mod kept;
 pub mod labelled;

@@ -21,6 +21,7 @@ pub use crate::augment::Purpose;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::extract::{ExtractOptions, Extracted, extract};
+use crate::feature_file::extract_kept;
 
 /// One photograph in so many is held out of the training and judges it.
 const HELD_OUT: usize = 10;
@@ -46,6 +47,9 @@ pub struct TrainOptions {
     pub name: String,
     /// What was trained on, in words, kept in the file.
     pub data: String,
+    /// A file that keeps the features for the next time, and has them where it was made of the same
+    /// photographs by the same encoder. Altered copies are then the same for every seed.
+    pub features: Option<PathBuf>,
 }
 
 impl Default for TrainOptions {
@@ -56,6 +60,7 @@ impl Default for TrainOptions {
             views: Purpose::default().views(),
             name: "trained".to_owned(),
             data: String::new(),
+            features: None,
         }
     }
 }
@@ -114,6 +119,8 @@ pub struct Trained {
     pub after: Preservation,
     /// Seconds for computing the features.
     pub extract_seconds: f64,
+    /// Whether they were kept from an earlier time.
+    pub features_kept: bool,
     /// Seconds for training on them.
     pub train_seconds: f64,
 }
@@ -146,12 +153,20 @@ pub fn train(
     let started = std::time::Instant::now();
     let extract_options = ExtractOptions {
         views: options.views,
-        seed: options.head.seed,
+        seed: match options.features {
+            Some(_) => 0,
+            None => options.head.seed,
+        },
         purpose: options.purpose,
     };
-    let mut all = extract(engine, paths, extract_options, stop, &mut |done| {
-        progress.extracted(done, paths.len());
-    })?;
+    let mut tick = |done| progress.extracted(done, paths.len());
+    let (mut all, features_kept) = match &options.features {
+        Some(file) => extract_kept(file, engine, paths, extract_options, stop, &mut tick)?,
+        None => (
+            extract(engine, paths, extract_options, stop, &mut tick)?,
+            false,
+        ),
+    };
     for (path, reason) in &all.failed {
         progress.failed(path, reason);
     }
@@ -251,6 +266,7 @@ pub fn train(
         before,
         after,
         extract_seconds,
+        features_kept,
         train_seconds,
     })
 }

@@ -387,6 +387,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub views: Option<usize>,
 
+    /// Keep the photographs' features in this file, and take them from it where it was made of the same
+    /// photographs: training once more with other settings then takes seconds. Altered copies are
+    /// the same for every --seed then
+    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
+    pub features: Option<PathBuf>,
+
     /// At most so many photographs, spread evenly over those found
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -417,6 +423,12 @@ pub struct TrainArgs {
         requires = "hidden_units"
     )]
     pub neighbours: usize,
+
+    /// How often training with --hidden-units begins anew, with neighbours by what was learned before;
+    /// each time has all the --epochs
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "hidden_units",
+        value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
 
     /// Pixels of the side of the pictures that the encoder sees [default: the trunk's own, and 32 for
     /// a --kind on pixels; images of an IDX file stay as they are]

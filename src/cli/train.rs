@@ -30,6 +30,7 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     if args.hidden_units > 0 {
         options.head = HeadOptions::deep(args.hidden_units);
         options.head.neighbours = args.neighbours;
+        options.head.rounds = args.rounds as usize;
     }
     options.purpose = match args.purpose {
         PurposeArg::Similar => Purpose::Similar,
@@ -38,6 +39,7 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     options.views = args.views.unwrap_or(options.purpose.views());
     options.name = named(args);
     options.data = described(args, photographs.len());
+    options.features.clone_from(&args.features);
     options.head.code_len = args.code;
     options.head.bits = args.bits;
     options.head.seed = args.seed;
@@ -366,6 +368,7 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
                 "photographs": trained.photographs, "held_out": trained.held_out, "neighbours": trained.neighbours,
                 "before": trained.before,
                 "after": trained.after, "extract_seconds": trained.extract_seconds,
+                "features_kept": trained.features_kept,
                 "train_seconds": trained.train_seconds, "charts": drawn,
                 "decoder": args.decoder.then(|| decoder_path(&args.output)),
             })
@@ -376,10 +379,15 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
         return;
     }
     println!(
-        "trained on {} photographs in {} (after {} for their features)",
+        "trained on {} photographs in {} (after {} for their features{})",
         count(trained.photographs as u64),
         duration(trained.train_seconds),
-        duration(trained.extract_seconds)
+        duration(trained.extract_seconds),
+        if trained.features_kept {
+            ", which were kept"
+        } else {
+            ""
+        }
     );
     match args.purpose {
         PurposeArg::Similar => print_preservation(trained),

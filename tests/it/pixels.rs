@@ -237,6 +237,8 @@ fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
         "32",
         "--epochs",
         "4",
+        "--features",
+        "kept.features",
         "--json",
         "-o",
     ];
@@ -251,7 +253,12 @@ fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
         .run(&[&train[..], &["again.onnx", "--no-charts"]].concat())
         .ended(0)
         .json_lines();
-    assert_eq!(trained["fingerprint"], again.last().unwrap()["fingerprint"]);
+    let again = again.last().unwrap();
+    assert_eq!(trained["fingerprint"], again["fingerprint"]);
+    assert_eq!(
+        (&trained["features_kept"], &again["features_kept"]),
+        (&false.into(), &true.into())
+    );
 
     place
         .run(&["index", "photos", "--encoder", "deep.onnx"])
@@ -274,6 +281,7 @@ fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
         (&["--resize", "stretch"][..], "squash"),
         (&["--resize", "short-side-crop:90"], "cannot fill"),
         (&["--side", "3"], "4..=1024"),
+        (&["--features", "photos/0-cat.jpg"], "no file of features"),
         (
             &["--resize", "short-side-crop:3000000000"],
             "next to nothing",

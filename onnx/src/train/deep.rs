@@ -9,6 +9,9 @@
 //! and photographs of which each is among the other's nearest by features, where features are the
 //! mean over the copies. All others of a batch are pushed apart (NT-Xent, Chen et al. 2020; neighbours
 //! as positives as in Van Gansbeke et al. 2020, each the other's neighbour as in Qin et al. 2011).
+//! That is done in rounds: the second begins anew with twice as many neighbours, by what the first has
+//! learned, which are more often of the same kind than those by features.
+//!
 //! The hash is trained as the hyperbolic tangents of its logits and balanced; code and hash side by
 //! side are a twin bottleneck (Shen et al. 2020) from which a decoder makes the features again.
 
@@ -31,6 +34,8 @@ use crate::error::{Error, Result};
 
 /// Main directions that neighbours are looked for along; more rank alike.
 const NEIGHBOUR_DIRECTIONS: usize = 128;
+/// Rows that are encoded at once.
+const BLOCK: usize = 4096;
 /// How much the balance of the bits counts beside a contrast of weight 1.
 const BALANCE: f64 = 0.1;
 /// The temperature of the hashes' contrast is so many times that of the codes'.
@@ -68,13 +73,41 @@ pub(super) fn train(
     for rows in &mut copies {
         rows.iter_mut().for_each(|value| *value *= scale);
     }
-    let neighbours = neighbours(&copies, n, kept, options.neighbours);
+    let mut neighbours = by_features(&copies, n, kept, options.neighbours);
 
     let mut random = Normal::new(options.seed);
-    let network = Network::new(kept, options, &mut random)
-        .map_err(|error| Error::Training(error.to_string()))?;
-    let (epochs, last_loss) = fit(&network, &copies, &neighbours, options, progress)?;
-
+    let rounds = options.rounds.max(1);
+    let (mut epochs, mut last_loss, mut ended) = (0, 0.0, false);
+    let mut network = None;
+    for round in 0..rounds {
+        if let Some(learned) = &network {
+            neighbours = by_code(learned, &copies, n, 2 * options.neighbours)
+                .map_err(|error| Failed::from(error).into_error())?;
+        }
+        // A fresh one: what the last has learned goes on in whom it calls neighbours.
+        let fresh = Network::new(kept, options, &mut random)
+            .map_err(|error| Failed::from(error).into_error())?;
+        let before = epochs;
+        let mut told = |report: &EpochReport| {
+            let report = EpochReport {
+                epoch: before + report.epoch,
+                of: rounds * options.epochs,
+                ..*report
+            };
+            let flow = progress(&report);
+            ended = flow.is_break();
+            flow
+        };
+        let (done, loss) = fit(&fresh, &copies, &neighbours, options, &mut told)?;
+        (epochs, last_loss) = (epochs + done, loss);
+        network = Some(fresh);
+        if ended || options.neighbours == 0 || round + 1 == rounds {
+            break;
+        }
+    }
+    let Some(network) = network else {
+        return Err(Error::Training("no round was trained".to_owned()));
+    };
     let read = |var: &Var| {
         let values = var.as_tensor().flatten_all();
         let values = values
@@ -114,6 +147,7 @@ pub(super) fn train(
             views: set.views.len(),
             hidden: units,
             neighbours: options.neighbours,
+            rounds,
             epochs,
             batch: options.batch.min(n),
             learning_rate: options.learning_rate,
@@ -127,8 +161,9 @@ pub(super) fn train(
     })
 }
 
-/// Of each photograph, those that it is to be drawn to.
-fn neighbours(copies: &[Vec<f32>], n: usize, kept: usize, k: usize) -> Vec<Vec<u32>> {
+/// Of each photograph, those that it is to be drawn to: neighbours by features, the mean over its
+/// copies.
+fn by_features(copies: &[Vec<f32>], n: usize, kept: usize, k: usize) -> Vec<Vec<u32>> {
     let width = kept.min(NEIGHBOUR_DIRECTIONS);
     let mut rows = vec![0.0f32; n * width];
     for copy in copies {
@@ -140,6 +175,40 @@ fn neighbours(copies: &[Vec<f32>], n: usize, kept: usize, k: usize) -> Vec<Vec<u
     }
     normalise(&mut rows, width);
     mutual(&rows, n, width, k)
+}
+
+/// The same by what a network has learned: its codes and the tangents of its bits side by side, the
+/// mean over the copies.
+fn by_code(
+    network: &Network,
+    copies: &[Vec<f32>],
+    n: usize,
+    k: usize,
+) -> candle_core::Result<Vec<Vec<u32>>> {
+    let mut rows = Vec::new();
+    for copy in copies {
+        let kept = copy.len() / n;
+        let mut own = Vec::new();
+        for block in copy.chunks(BLOCK * kept) {
+            let block = Tensor::from_slice(block, (block.len() / kept, kept), &Device::Cpu)?;
+            let (code, bits) = network.encode(&block)?;
+            let bits = (&bits * (bits.dim(1)? as f64).sqrt().recip())?;
+            own.extend(
+                Tensor::cat(&[code, bits], 1)?
+                    .flatten_all()?
+                    .to_vec1::<f32>()?,
+            );
+        }
+        if rows.is_empty() {
+            rows = own;
+        } else {
+            let pairs = rows.iter_mut().zip(&own);
+            pairs.for_each(|(sum, value): (&mut f32, _)| *sum += value);
+        }
+    }
+    let width = rows.len() / n;
+    normalise(&mut rows, width);
+    Ok(mutual(&rows, n, width, k))
 }
 
 /// The parameters.

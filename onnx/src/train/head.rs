@@ -76,6 +76,8 @@ pub(super) struct Record {
     pub hidden: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub neighbours: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rounds: usize,
     pub epochs: usize,
     pub batch: usize,
     pub learning_rate: f64,

@@ -147,6 +147,7 @@ pub fn train_head(
             epochs,
             hidden: 0,
             neighbours: 0,
+            rounds: 0,
             contrast_temperature: 0.0,
             batch: options.batch.min(all),
             learning_rate: options.learning_rate,

@@ -45,6 +45,9 @@ pub struct TrainOptions {
     /// Photographs, nearest by features, that each is drawn to where there is a hidden layer.
     /// Default: 20.
     pub neighbours: usize,
+    /// How often training a hidden layer begins anew, with neighbours by what was learned before;
+    /// each time has all the passes. Default: 1.
+    pub rounds: usize,
     /// How much the hash counts beside the code where both rank. Default: 8.
     pub hash_weight: f32,
     /// What everything random is drawn with. Default: 0.
@@ -71,6 +74,7 @@ impl Default for TrainOptions {
             imagined: 0,
             hidden: 0,
             neighbours: 20,
+            rounds: 1,
             hash_weight: 8.0,
             seed: 0,
         }
@@ -84,6 +88,7 @@ impl TrainOptions {
     pub fn deep(hidden: usize) -> Self {
         Self {
             hidden,
+            rounds: 2,
             epochs: 20,
             batch: 1000,
             learning_rate: 6e-3,
