@@ -4,8 +4,8 @@
 //! file names what it was made of by a hash over the encoder, what was asked for, and each
 //! photograph's path, size and modification time; where any of those is another, it is made anew.
 //!
-//! Little-endian: [`MAGIC`], the hash, the counts as eight u64, the failures as JSON, then features,
-//! views, codes, hashes and logits, and the BLAKE3 of all before.
+//! Little-endian: 24 bytes that name the format, the hash, the counts as eight u64, the failures as
+//! JSON, features, views, codes, hashes and logits, and the BLAKE3 of all before.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
