@@ -132,8 +132,8 @@ pub(crate) fn contrast(one: &Tensor, other: &Tensor, temperature: f64) -> Result
     one.contiguous()?.apply_op2(&other.contiguous()?, term)
 }
 
-/// NT-Xent and its gradient in one piece, which takes a third of the time of the same made of the
-/// library's operations: those go through matrices of a batch by two batches a dozen times.
+/// NT-Xent and its gradient in one piece: made of the library's operations it goes through matrices of
+/// a batch by two batches a dozen times each way.
 struct Contrast {
     temperature: f32,
 }
