@@ -224,10 +224,10 @@ pub(crate) fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
 
 /// Applies a view and brings it to the encoder's size: `height * width * 3` bytes.
 ///
-/// # Panics
+/// # Errors
 ///
-/// Where `picture` does not hold the pixels that its size promises; the decoder's always does.
-pub fn apply(picture: &Rgb, view: View, geometry: &Geometry) -> Vec<u8> {
+/// Where `picture` does not hold the pixels that its size promises, or cannot be resized.
+pub fn apply(picture: &Rgb, view: View, geometry: &Geometry) -> Result<Vec<u8>, String> {
     let (left, top, width, height) = view.crop(picture.width, picture.height);
     let source = ImageRef::new(
         picture.width,
@@ -235,20 +235,20 @@ pub fn apply(picture: &Rgb, view: View, geometry: &Geometry) -> Vec<u8> {
         &picture.pixels,
         PixelType::U8x3,
     )
-    .expect("a decoded picture holds width * height * 3 bytes");
+    .map_err(|error| error.to_string())?;
     let mut target = Image::new(geometry.width, geometry.height, PixelType::U8x3);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
         .crop(left, top, width, height);
     Resizer::new()
         .resize(&source, &mut target, &options)
-        .expect("the crop box lies inside the picture and both are RGB");
+        .map_err(|error| error.to_string())?;
     let mut pixels = target.into_vec();
     colours(&mut pixels, view);
     if view.mirror {
         mirror(&mut pixels, geometry.width as usize);
     }
-    pixels
+    Ok(pixels)
 }
 
 fn colours(pixels: &mut [u8], view: View) {
@@ -316,7 +316,10 @@ mod tests {
 
     #[test]
     fn a_view_that_changes_nothing_gives_the_picture() {
-        assert_eq!(apply(&picture(), plain(), &GEOMETRY), picture().pixels);
+        assert_eq!(
+            apply(&picture(), plain(), &GEOMETRY).unwrap(),
+            picture().pixels
+        );
     }
 
     #[test]
@@ -325,7 +328,7 @@ mod tests {
             mirror: true,
             ..plain()
         };
-        let mirrored = apply(&picture(), view, &GEOMETRY);
+        let mirrored = apply(&picture(), view, &GEOMETRY).unwrap();
         let original = picture().pixels;
         for (y, x) in [(0, 0), (3, 17), (39, 59)] {
             let there = (y * 60 + 59 - x) * 3;
@@ -340,7 +343,7 @@ mod tests {
             saturation: 0.0,
             ..plain()
         };
-        for pixel in apply(&picture(), view, &GEOMETRY).chunks_exact(3) {
+        for pixel in apply(&picture(), view, &GEOMETRY).unwrap().chunks_exact(3) {
             assert!(pixel.iter().all(|c| c.abs_diff(pixel[0]) <= 1), "{pixel:?}");
         }
     }

@@ -118,7 +118,7 @@ fn alteration(
     match options.purpose {
         Purpose::Similar => {
             let view = View::draw(options.seed, i as u64, v as u64);
-            Ok(augment::apply(picture, view, geometry))
+            augment::apply(picture, view, geometry)
         }
         Purpose::Copies => {
             let copy = augment::copy(picture, options.seed, i as u64, v as u64)?;

@@ -21,6 +21,9 @@
 //! - [`index`] holds codes and searches them, for programs that have codes of their own;
 //!   [`onnx`] reads, runs and makes encoder files.
 
+// What a file or a user brings is an error, never a panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
 mod augment;
 pub mod chart;
 mod crew;

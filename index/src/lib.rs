@@ -38,6 +38,9 @@
 //!
 //! What lies on disk is described in `FORMAT.md` beside this crate's manifest.
 
+// What a file or a user brings is an error, never a panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
 mod bits;
 mod check;
 mod distance;

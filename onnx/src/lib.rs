@@ -25,6 +25,9 @@
 //! - [`Encoder`] runs it.
 //! - [`train`] makes a new one on a trunk's features.
 
+// What a file or a user brings is an error, never a panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod autoencoder;
 mod contract;
 mod encoder;
