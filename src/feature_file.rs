@@ -15,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::extract::{ExtractOptions, Extracted, extract};
+use crate::save::Saving;
 
 /// How such a file begins; the number is the format's.
 const MAGIC: &[u8; 24] = b"imgsearch features 1\n\0\0\0";
@@ -47,25 +48,14 @@ pub fn extract_kept(
         tick(paths.len());
         return Ok((extracted, true));
     }
-    let mut aside = file.as_os_str().to_owned();
-    aside.push(".new");
-    let aside = PathBuf::from(aside);
     // Before the work, not after it.
-    let out = File::create(&aside).map_err(|error| Error::io("write", &aside, error))?;
+    let (saving, out) = Saving::begin(file)?;
     let made = extract(engine, paths, options, stop, tick);
     let written = made.and_then(|extracted| {
-        write(out, &key, paths, &extracted).map_err(|error| Error::io("write", &aside, error))?;
-        std::fs::rename(&aside, file).map_err(|error| Error::io("write", file, error))?;
-        Ok(extracted)
+        write(out, &key, paths, &extracted).map_err(|error| saving.failed(error))?;
+        Ok((extracted, false))
     });
-    match written {
-        Ok(extracted) => Ok((extracted, false)),
-        Err(error) => {
-            // What matters is why; a part that stays is overwritten the next time.
-            drop(std::fs::remove_file(&aside));
-            Err(error)
-        }
-    }
+    saving.end(written)
 }
 
 /// Names what the features of these photographs are made of.

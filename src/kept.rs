@@ -2,13 +2,13 @@
 //! file that was given, or of the built-in encoder in a later version.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::EncoderFile;
 
 use crate::error::{Error, Result};
+use crate::save::save;
 
 /// The file is called `encoder-FINGERPRINT.onnx`: by name, so that a crash while an index changes
 /// its encoder never leaves codes beside another encoder's file.
@@ -46,14 +46,7 @@ pub fn keep(dir: &Path, file: &EncoderFile) -> Result<()> {
     if fs::read(&path).is_ok_and(|kept| kept == file.bytes()) {
         return Ok(());
     }
-    let aside = path.with_extension("new");
-    fs::File::create(&aside)
-        .and_then(|mut out| {
-            out.write_all(file.bytes())?;
-            out.sync_all()
-        })
-        .map_err(|source| Error::io("write", &aside, source))?;
-    fs::rename(&aside, &path).map_err(|source| Error::io("write", &path, source))
+    save(&path, file.bytes())
 }
 
 /// Removes the copies in `dir` of all encoders but one.

@@ -41,6 +41,7 @@ pub mod perceptual;
 pub mod pixels;
 mod random;
 mod reencode;
+mod save;
 pub mod train;
 mod walk;
 
@@ -50,6 +51,7 @@ pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
 pub use indexing::{IndexOptions, Outcome, Planned, Progress, Quiet, Summary};
 pub use library::{Library, Match, OpenOptions, default_dir, resolved};
+pub use save::save;
 pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 
 /// The README's example compiles.

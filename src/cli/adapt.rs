@@ -13,7 +13,7 @@ use serde_json::json;
 use super::args::{AdaptArgs, Global};
 use super::output::{count, duration};
 use super::setup::{engine_options, index_dir, open_options, say_provider, stop_flag};
-use super::train::{View as TrainView, print_preservation, write};
+use super::train::{View as TrainView, print_preservation};
 use super::{Outcome, Result, index};
 
 /// The new encoder lies in the index under this name until the index has moved to it.
@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
         }
         None => match learn(global, args, &dir, &stop)? {
             Some(file) => {
-                write(&aside, file.bytes())?;
+                imgsearch::save(&aside, file.bytes())?;
                 file
             }
             None => return Ok(Outcome::Done),

@@ -72,7 +72,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         }
     }
     if let Some(page) = &args.html {
-        super::train::write(page, html::page(report.as_ref(), &of_copies)?.as_bytes())?;
+        imgsearch::save(page, html::page(report.as_ref(), &of_copies)?.as_bytes())?;
     }
     if args.json {
         let mut value = match &report {

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::args::{Global, KindArg, LossArg, OnArg, PixelArgs, TrainArgs};
 use super::output::{bar, bytes, count, duration, shown};
 use super::setup::{engine_options, stop_flag};
-use super::train::{check_output, described, named, photographs, trunk, write};
+use super::train::{check_output, described, named, photographs, trunk};
 use super::{Outcome, Result, charts};
 
 pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
@@ -166,17 +166,17 @@ fn files(
             None,
         ),
     };
-    write(&args.output, encoder.bytes())?;
+    imgsearch::save(&args.output, encoder.bytes())?;
     let decoder = match decoder {
         Some(bytes) => {
             let path = decoder_path(&args.output);
-            write(&path, &bytes)?;
+            imgsearch::save(&path, &bytes)?;
             Some((path, bytes.len()))
         }
         None => None,
     };
     let record = format!("{:#}\n", record(trained, &encoder, global));
-    write(&args.output.with_extension("json"), record.as_bytes())?;
+    imgsearch::save(&args.output.with_extension("json"), record.as_bytes())?;
     let charts = if args.no_charts {
         Vec::new()
     } else {

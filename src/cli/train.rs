@@ -8,6 +8,7 @@ use imgsearch::labelled::{self, Part};
 use imgsearch::onnx::train::copies::HASH_WEIGHT;
 use imgsearch::onnx::train::{EpochReport, TrainOptions as HeadOptions};
 use imgsearch::pixels::{decoder_for, decoder_path};
+use imgsearch::save;
 use imgsearch::train::{Purpose, TrainOptions, TrainProgress, Trained, train};
 use imgsearch::walk;
 use indicatif::ProgressBar;
@@ -65,9 +66,9 @@ pub fn run(global: &Global, args: &TrainArgs) -> Result {
     } else {
         None
     };
-    write(&args.output, trained.file.bytes())?;
+    save(&args.output, trained.file.bytes())?;
     if let Some(decoder) = decoder {
-        write(&decoder_path(&args.output), &decoder)?;
+        save(&decoder_path(&args.output), &decoder)?;
     }
     let drawn = if args.no_charts {
         Vec::new()
@@ -228,20 +229,6 @@ pub fn check_output(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(format!("cannot write {}: it is a folder", path.display()).into());
     }
-    Ok(())
-}
-
-/// Writes beside and renames, so that an encoder that is there stays until the new one is whole.
-pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let failed = |source| imgsearch::Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    };
-    std::fs::write(&aside, content).map_err(failed)?;
-    std::fs::rename(&aside, path).map_err(failed)?;
     Ok(())
 }
 

@@ -1,0 +1,117 @@
+//! Saving: files that are whole under their name, or not there.
+//!
+//! Owns how the crate writes files that somebody relies on: beside, synced, renamed, and the name
+//! synced, too. A crash leaves what was there before, and at worst a file that ends in `.new`, which
+//! the next saving overwrites.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// A file being written beside the one whose place it takes.
+pub(crate) struct Saving {
+    path: PathBuf,
+    aside: PathBuf,
+}
+
+impl Saving {
+    /// Makes the file beside, so that a folder that cannot be written to is told before the work.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn begin(path: &Path) -> Result<(Self, File)> {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".new");
+        let saving = Self {
+            path: path.to_owned(),
+            aside: aside.into(),
+        };
+        let file = File::create(&saving.aside).map_err(|error| saving.failed(error))?;
+        Ok((saving, file))
+    }
+
+    /// Puts the file in its place once all was written to it and synced, or removes it.
+    ///
+    /// # Errors
+    ///
+    /// What `written` holds, and [`Error::Io`] where it cannot be put there.
+    pub fn end<T>(self, written: Result<T>) -> Result<T> {
+        let placed = written.and_then(|value| {
+            fs::rename(&self.aside, &self.path)
+                .and_then(|()| sync_folder(&self.path))
+                .map_err(|error| self.failed(error))?;
+            Ok(value)
+        });
+        if placed.is_err() {
+            // What could not be written whole is of no use; the first error is the one to tell.
+            if let Err(error) = fs::remove_file(&self.aside) {
+                tracing::debug!(%error, "an unfinished file could not be removed");
+            }
+        }
+        placed
+    }
+
+    /// What went wrong in writing it, as an error.
+    pub fn failed(&self, source: io::Error) -> Error {
+        Error::io("write", &self.path, source)
+    }
+}
+
+/// Saves a file whose content is at hand.
+///
+/// # Errors
+///
+/// [`Error::Io`]; what was there before is there still then.
+pub fn save(path: &Path, content: &[u8]) -> Result<()> {
+    let (saving, mut file) = Saving::begin(path)?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| saving.failed(error));
+    saving.end(written)
+}
+
+/// Has the name of a new file on disk, too.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_until_the_new_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        save(&path, b"old").unwrap();
+        let (saving, mut file) = Saving::begin(&path).unwrap();
+        file.write_all(b"ne").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let failed: Result<()> = saving.end(Err(Error::Interrupted));
+        assert!(matches!(failed, Err(Error::Interrupted)));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        save(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // A folder in the way is an error with its name, and stays.
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        let error = save(&dir.path().join("folder"), b"new").unwrap_err();
+        assert!(error.to_string().contains("folder"), "{error}");
+    }
+}

@@ -1,0 +1,297 @@
+//! Playing the scenes with a fault at each change, and with a kill at random instants.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::scenes::{Scene, Stage, scenes};
+use crate::state::{State, audit, strays};
+
+const KINDS: [&str; 4] = ["kill", "error", "full", "short"];
+
+/// SIGKILL.
+const KILLED: i32 = 9;
+
+struct Options {
+    runs: usize,
+    every: usize,
+    seed: u64,
+    photos: Option<PathBuf>,
+    wanted: String,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options {
+        runs: 20,
+        every: 5,
+        seed: 0,
+        photos: None,
+        wanted: String::new(),
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || -> Result<u64, String> {
+            let text = words.next().ok_or(format!("{word} wants a number"))?;
+            text.parse()
+                .map_err(|_| format!("{word} wants a number, not {text:?}"))
+        };
+        match word.as_str() {
+            "--runs" => options.runs = number()? as usize,
+            "--every" => options.every = (number()? as usize).max(1),
+            "--seed" => options.seed = number()?,
+            "--photos" => {
+                let folder = words.next().ok_or("--photos wants a folder")?;
+                options.photos = Some(PathBuf::from(folder));
+            }
+            // What `cargo test` hands to every test binary.
+            other if other.starts_with('-') => {}
+            name => options.wanted = name.to_owned(),
+        }
+    }
+    Ok(options)
+}
+
+/// How the runs of a scene ended.
+#[derive(Default)]
+struct Tally {
+    changes: usize,
+    runs: usize,
+    ended: BTreeMap<String, usize>,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn print(&self, name: &str) {
+        let ended: Vec<String> = self
+            .ended
+            .iter()
+            .map(|(how, count)| format!("{count} {how}"))
+            .collect();
+        let of = match self.changes {
+            0 => String::new(),
+            changes => format!("{changes} changes, "),
+        };
+        println!("{name}: {of}{} runs ({})", self.runs, ended.join(", "));
+        for failure in &self.failures {
+            println!("FAILED {name}, {failure}");
+        }
+    }
+}
+
+pub fn main() -> i32 {
+    let options = match options() {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("{message}");
+            return 2;
+        }
+    };
+    let work = tempfile::tempdir().unwrap();
+    let stage = Stage {
+        dir: work.path().to_owned(),
+        shim: build_shim(work.path()),
+    };
+    let scenes = scenes(&stage, options.photos.as_deref(), &options.wanted);
+    let (mut passed, mut failed) = (0, 0);
+    let mut count = |tally: &Tally, name: &str| {
+        tally.print(name);
+        if tally.failures.is_empty() {
+            passed += 1;
+        } else {
+            failed += 1;
+        }
+    };
+    for scene in &scenes {
+        count(&with_faults(&stage, scene, options.every), scene.name);
+    }
+    if !scenes.is_empty() && options.runs > 0 {
+        count(
+            &with_kills(&stage, &scenes, &options),
+            "killed at random instants",
+        );
+    }
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {verdict}. {passed} passed; {failed} failed;");
+    i32::from(failed > 0)
+}
+
+fn build_shim(work: &Path) -> PathBuf {
+    let shim = work.join("shim.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
+    let built = Command::new("cc")
+        .args(["-O1", "-shared", "-fPIC", "-o"])
+        .arg(&shim)
+        .arg(source)
+        .arg("-ldl")
+        .status()
+        .expect("a C compiler, which script/setup installs");
+    assert!(built.success());
+    shim
+}
+
+fn with_faults(stage: &Stage, scene: &Scene, every: usize) -> Tally {
+    let mut tally = Tally {
+        changes: changes(stage, scene),
+        ..Tally::default()
+    };
+    for (turn, at) in (1..=tally.changes).step_by(every).enumerate() {
+        let kinds: &[&str] = if every == 1 {
+            &KINDS
+        } else {
+            &[KINDS[turn % KINDS.len()]]
+        };
+        for &kind in kinds {
+            stage.set(scene.template.as_deref());
+            let output = stage
+                .disturbed(kind, at)
+                .args(&scene.arguments)
+                .output()
+                .unwrap();
+            tally.runs += 1;
+            let how = ended(&output);
+            *tally.ended.entry(how.clone()).or_default() += 1;
+            let judged = is_allowed(kind, &output)
+                .and_then(|()| {
+                    judge(
+                        stage,
+                        scene,
+                        output.status.code().is_some_and(|code| code < 2),
+                    )
+                })
+                .and_then(|()| complete(stage, scene));
+            if let Err(why) = judged {
+                tally
+                    .failures
+                    .push(format!("{kind} at change {at} ({how}): {why}"));
+            }
+        }
+    }
+    tally
+}
+
+/// How many changes a scene makes undisturbed.
+fn changes(stage: &Stage, scene: &Scene) -> usize {
+    let log = stage.dir.join("changes.log");
+    stage.set(scene.template.as_deref());
+    let output = stage
+        .disturbed("none", 0)
+        .env("FAULT_LOG", &log)
+        .args(&scene.arguments)
+        .output()
+        .unwrap();
+    assert_eq!(is_allowed("none", &output), Ok(()));
+    let changes = fs::read_to_string(&log).unwrap().lines().count();
+    fs::remove_file(log).unwrap();
+    assert!(changes > 0, "{}: the library counted nothing", scene.name);
+    changes
+}
+
+fn ended(output: &Output) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (output.status.code(), output.status.signal()) {
+        (Some(0 | 1), _) => "completed".to_owned(),
+        (Some(2), _) => "ended with an error".to_owned(),
+        (Some(code), _) => format!("ended with {code}"),
+        (None, Some(KILLED)) => "killed".to_owned(),
+        (None, signal) => format!("ended by signal {signal:?}"),
+    }
+}
+
+/// Whether the program may end as it did.
+fn is_allowed(kind: &str, output: &Output) -> Result<(), String> {
+    let how = ended(output);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let allowed = match kind {
+        "kill" => how == "killed" || how == "completed",
+        // The rest of a write only has to be asked for.
+        "short" | "none" => how == "completed",
+        _ => how == "completed" || how == "ended with an error",
+    };
+    if !allowed || said.contains("panicked") {
+        return Err(format!("it said: {said}"));
+    }
+    if how == "ended with an error"
+        && !said.starts_with("imgsearch: ")
+        && !said.contains("\nimgsearch: ")
+    {
+        return Err(format!("it did not say why: {said:?}"));
+    }
+    Ok(())
+}
+
+/// Whether the index is sound and holds what it may.
+fn judge(stage: &Stage, scene: &Scene, completed: bool) -> Result<(), String> {
+    let dir = stage.index();
+    audit(&dir)?;
+    let state = State::read(&dir)?;
+    if completed && state != scene.after {
+        return Err("it said that it was done, and the index is not as it should be".to_owned());
+    }
+    if scene.atomic && state != scene.before && state != scene.after {
+        return Err("the index is neither as it was nor as it should come to be".to_owned());
+    }
+    state.lies_between(&scene.before, &scene.after)
+}
+
+/// Whether the same command, undisturbed, brings it to its end.
+fn complete(stage: &Stage, scene: &Scene) -> Result<(), String> {
+    let output = stage.command().args(&scene.arguments).output().unwrap();
+    is_allowed("none", &output)?;
+    audit(&stage.index())?;
+    if State::read(&stage.index())? != scene.after {
+        return Err("done once more, the index is not as it should be".to_owned());
+    }
+    strays(&stage.index())
+}
+
+fn with_kills(stage: &Stage, scenes: &[Scene], options: &Options) -> Tally {
+    let mut tally = Tally::default();
+    let mut noise = options
+        .seed
+        .wrapping_add(1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut drawn = |below: usize| {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        (noise >> 11) as usize % below
+    };
+    while tally.runs < options.runs {
+        let scene = &scenes[drawn(scenes.len())];
+        stage.set(scene.template.as_deref());
+        let mut instants = Vec::new();
+        let mut judged = Ok(());
+        for _ in 0..=drawn(3) {
+            let instant = Duration::from_micros(drawn(1 + scene.takes.as_micros() as usize) as u64);
+            instants.push(instant);
+            let output = killed_after(stage, scene, instant);
+            tally.runs += 1;
+            *tally.ended.entry(ended(&output)).or_default() += 1;
+            judged = is_allowed("kill", &output).and_then(|()| judge(stage, scene, false));
+            if judged.is_err() {
+                break;
+            }
+        }
+        if let Err(why) = judged.and_then(|()| complete(stage, scene)) {
+            tally
+                .failures
+                .push(format!("{} after {instants:?}: {why}", scene.name));
+        }
+    }
+    tally
+}
+
+fn killed_after(stage: &Stage, scene: &Scene, instant: Duration) -> Output {
+    let mut child = stage
+        .command()
+        .args(&scene.arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(instant);
+    child.kill().unwrap();
+    child.wait_with_output().unwrap()
+}
