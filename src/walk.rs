@@ -88,6 +88,11 @@ pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
         walked.roots.iter().cloned().partition(|root| root.is_dir());
     for file in files {
         match fs::metadata(&file) {
+            // Reading a pipe that nobody writes to would never end.
+            Ok(metadata) if !metadata.is_file() => walked.add(Found::Error(
+                file,
+                "it is neither a file nor a folder".to_owned(),
+            )),
             Ok(metadata) => walked.add(look_at_file(file, &metadata)),
             Err(error) => walked.add(Found::Error(file, error.to_string())),
         }

@@ -15,6 +15,8 @@
 //! holds it. FOLDER holds photographs to use instead of pieces of the samples.
 
 #[cfg(target_os = "linux")]
+mod odd;
+#[cfg(target_os = "linux")]
 mod play;
 #[cfg(target_os = "linux")]
 mod scenes;

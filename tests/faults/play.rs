@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::odd;
 use crate::scenes::{Scene, Stage, scenes};
 use crate::state::{State, audit, strays};
 
@@ -94,6 +95,7 @@ pub fn main() -> i32 {
         shim: build_shim(work.path()),
     };
     let scenes = scenes(&stage, options.photos.as_deref(), &options.wanted);
+    judges_see(&scenes);
     let (mut passed, mut failed) = (0, 0);
     let mut count = |tally: &Tally, name: &str| {
         tally.print(name);
@@ -112,9 +114,36 @@ pub fn main() -> i32 {
             "killed at random instants",
         );
     }
+    for (name, case) in odd::CASES {
+        if name.contains(&options.wanted) {
+            let mut tally = Tally {
+                runs: 1,
+                ..Tally::default()
+            };
+            tally.failures.extend(case(&stage, &scenes).err());
+            count(&tally, name);
+        }
+    }
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
     println!("test result: {verdict}. {passed} passed; {failed} failed;");
     i32::from(failed > 0)
+}
+
+/// Fails unless the judges tell a lost image and one of another content.
+fn judges_see(scenes: &[Scene]) {
+    for Scene { before, after, .. } in scenes {
+        let mut paths = after.rows.keys();
+        let (Some(first), Some(other)) = (paths.next(), paths.nth(2)) else {
+            continue;
+        };
+        let mut lacking = after.clone();
+        lacking.rows.remove(first);
+        let lost = lacking.lies_between(before, after).is_err();
+        assert_eq!(lost, before.rows.contains_key(first));
+        let mut mixed = after.clone();
+        mixed.rows.insert(first.clone(), after.rows[other].clone());
+        assert!(mixed.lies_between(before, after).is_err());
+    }
 }
 
 fn build_shim(work: &Path) -> PathBuf {

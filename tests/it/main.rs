@@ -6,6 +6,7 @@ mod contract;
 mod damaged;
 mod golden;
 mod incremental;
+mod odd;
 mod pixels;
 mod reencoding;
 mod searching;

@@ -1,0 +1,350 @@
+//! Odd worlds, and two at once: what changes while it is read, and what else happens beside a run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use imgsearch::{Library, OpenOptions};
+
+use crate::support::{Place, Ran, ran, sample, sample_names};
+
+/// Pieces of a sample, small and each of a content of its own.
+fn pieces(place: &Place, number: u32) {
+    let image = image::open(sample("gravel.jpg")).unwrap();
+    for i in 0..number {
+        let path = place.photo(&format!("{i:03}.png"));
+        image.crop_imm(i % 30, i / 30, 64, 64).save(path).unwrap();
+    }
+}
+
+fn start(place: &Place, arguments: &[&str]) -> Child {
+    place
+        .command()
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn end(child: Child) -> Ran {
+    ran(child.wait_with_output().unwrap())
+}
+
+#[track_caller]
+fn assert_sound(place: &Place) {
+    let checked = place.run(&["check"]).ended(0);
+    assert!(checked.stdout.contains("all is well"), "{checked:?}");
+}
+
+#[track_caller]
+fn assert_calm(ran: &Ran, allowed: &[i32]) {
+    assert!(allowed.contains(&ran.status), "{ran:?}");
+    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+}
+
+fn stored(place: &Place) -> u64 {
+    let status = place.run(&["status", "--json"]).ended(0);
+    status.json_lines()[0]["stats"]["images"].as_u64().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_of_almost_4096_bytes_are_stored_and_longer_ones_told() {
+    let place = Place::with(&["coffee.jpg"]);
+    // The system resolves a path of up to 4,095 bytes.
+    let mut folder = fs::canonicalize(place.photos()).unwrap();
+    let name = "ü".repeat(100);
+    while folder.as_os_str().len() + name.len() < 4000 {
+        folder.push(&name);
+    }
+    fs::create_dir_all(&folder).unwrap();
+    let long = folder.join("cat.jpg");
+    assert!(long.as_os_str().len() > 3700);
+    fs::copy(sample("cat.jpg"), &long).unwrap();
+    assert_eq!(place.index()["added"], 2);
+    assert_eq!(place.index()["unchanged"], 2);
+    assert_eq!(place.nearest(&long, 1), ["cat.jpg"]);
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+
+    // What lies deeper than a path can say is reported; the rest is as it was.
+    let aside = place.index_dir().with_file_name("aside");
+    let inner = aside.join(&name).join(&name);
+    fs::create_dir_all(&inner).unwrap();
+    fs::copy(sample("rocket.jpg"), inner.join("deep.jpg")).unwrap();
+    fs::rename(&aside, folder.join("deeper")).unwrap();
+    let ran = place.run(&["index", "photos", "--json"]);
+    assert_calm(&ran, &[1]);
+    assert_eq!(ran.summary()["unchanged"], 2, "{ran:?}");
+    assert!(ran.stdout.contains("too long"), "{ran:?}");
+    assert_sound(&place);
+}
+
+#[test]
+fn dates_before_1970_and_far_ahead_and_going_back_are_dates() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg", "grass.jpg"]);
+    let dated = |name: &str, time: SystemTime| {
+        let file = fs::File::options()
+            .write(true)
+            .open(place.photo(name))
+            .unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let epoch = SystemTime::UNIX_EPOCH;
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    dated("cat.jpg", epoch - Duration::from_secs(5));
+    dated("coffee.jpg", SystemTime::now() + century);
+    assert_eq!(place.index()["added"], 3);
+    assert_eq!(place.index()["unchanged"], 3);
+    // The clock went back, and then the file was written.
+    fs::copy(sample("rocket.jpg"), place.photo("coffee.jpg")).unwrap();
+    dated("coffee.jpg", epoch + Duration::from_secs(1));
+    let run = place.index();
+    assert_eq!((&run["changed"], &run["unchanged"]), (&1.into(), &2.into()));
+    assert_eq!(place.nearest(&sample("rocket.jpg"), 1), ["coffee.jpg"]);
+}
+
+#[test]
+fn files_that_change_while_they_are_read_come_right_in_the_end() {
+    let place = Place::new();
+    pieces(&place, 40);
+    let contents: Vec<Vec<u8>> = ["cat.jpg", "coffee.jpg", "grass.jpg"]
+        .iter()
+        .map(|name| fs::read(sample(name)).unwrap())
+        .collect();
+    let restless = place.photo("restless.jpg");
+    fs::write(&restless, &contents[0]).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            while !stop.load(Ordering::Relaxed) {
+                // Cut to nothing, then grown in steps, as a camera or a download writes it.
+                turn = (turn + 1) % contents.len();
+                let mut file = fs::File::create(&restless).unwrap();
+                for part in contents[turn].chunks(8192) {
+                    std::io::Write::write_all(&mut file, part).unwrap();
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+            }
+        });
+        for _ in 0..5 {
+            assert_calm(&place.run(&["index", "photos"]), &[0, 1]);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    fs::write(&restless, &contents[0]).unwrap();
+    let run = place.run(&["index", "photos", "--json"]).ended(0).summary();
+    assert_eq!(run["failed"], 0, "{run}");
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["restless.jpg"]);
+    assert_eq!(place.run(&["status", "--damaged"]).ended(0).stdout, "");
+    assert_eq!(stored(&place), 41);
+    assert_sound(&place);
+}
+
+#[test]
+fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
+    let place = Place::new();
+    pieces(&place, 60);
+    let folder = |i: usize| place.photos().join(format!("folder-{}", i % 7));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                // Folders and files come, move to each other, and go.
+                let (from, to) = (folder(turn), folder(turn + 3));
+                drop(fs::create_dir(&from));
+                drop(fs::rename(
+                    place.photo(&format!("{:03}.png", turn % 60)),
+                    from.join("a.png"),
+                ));
+                drop(fs::rename(&from, to.join("inner")));
+                if turn % 5 == 0 {
+                    drop(fs::remove_dir_all(to));
+                }
+            }
+        });
+        for _ in 0..5 {
+            assert_calm(&place.run(&["index", "photos"]), &[0, 1]);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let there = pngs(&place.photos());
+    let ran = place.run(&["index", "photos"]);
+    assert_calm(&ran, &[0]);
+    assert_eq!(stored(&place), there.len() as u64);
+    let mut known: Vec<PathBuf> = imgsearch::index::Index::open(place.index_dir())
+        .and_then(|index| index.to_reader()?.paths())
+        .unwrap();
+    known.sort();
+    assert_eq!(known, there);
+    assert_sound(&place);
+}
+
+/// The pictures at and below a folder, sorted.
+fn pngs(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![fs::canonicalize(folder).unwrap()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn two_runs_begun_at_once_leave_one_whole_index() {
+    for _ in 0..3 {
+        let place = Place::new();
+        pieces(&place, 50);
+        let both = [
+            start(&place, &["index", "photos"]),
+            start(&place, &["index", "photos"]),
+        ];
+        let both = both.map(end);
+        for ran in &both {
+            assert_calm(ran, &[0, 2]);
+            assert!(
+                ran.status == 0 || ran.stderr.contains("is being written to by"),
+                "{ran:?}"
+            );
+        }
+        assert!(both.iter().any(|ran| ran.status == 0), "{both:?}");
+        assert_eq!(stored(&place), 50);
+        assert_sound(&place);
+    }
+}
+
+#[test]
+fn answers_stay_the_same_while_segments_are_made_anew() {
+    let place = Place::with(
+        &sample_names()
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+    );
+    pieces(&place, 60);
+    place.index();
+    place.run(&["optimize"]).ended(0);
+    let library = Library::open_with(place.index_dir(), OpenOptions::default()).unwrap();
+    let asked = |name: &str| -> Vec<(PathBuf, u32)> {
+        library
+            .nearest_to(sample(name), 5)
+            .unwrap()
+            .into_iter()
+            .map(|found| (found.path, found.hamming))
+            .collect()
+    };
+    let expected: Vec<_> = sample_names().iter().map(|name| asked(name)).collect();
+    let mut folding = start(&place, &["optimize", "--rebuild"]);
+    let mut rounds = 0;
+    while rounds < 6 {
+        if folding.try_wait().unwrap().is_some() {
+            rounds += 1;
+            assert_calm(&end(folding), &[0]);
+            folding = start(&place, &["optimize", "--rebuild"]);
+        }
+        for (name, expected) in sample_names().iter().zip(&expected) {
+            assert_eq!(&asked(name), expected);
+        }
+    }
+    assert_calm(&end(folding), &[0]);
+    assert_sound(&place);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_index_deleted_beneath_its_users_is_an_error_and_no_more() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    pieces(&place, 200);
+    place.index();
+    place.run(&["optimize"]).ended(0);
+    let library = Library::open_with(place.index_dir(), OpenOptions::default()).unwrap();
+    assert_eq!(library.nearest_to(sample("cat.jpg"), 3).unwrap().len(), 3);
+    // A run that has much to do, and a reader that has the index open.
+    pieces(&place, 400);
+    let run = start(&place, &["index", "photos"]);
+    std::thread::sleep(Duration::from_millis(400));
+    let mut tries = 0;
+    // The run may make a file while the folder is being removed.
+    while fs::remove_dir_all(place.index_dir()).is_err() && tries < 100 {
+        tries += 1;
+    }
+    let ended = end(run);
+    assert_calm(&ended, &[0, 1, 2]);
+    // What is open may be answered from; what is gone is told.
+    if let Err(error) = library.nearest_to(sample("coffee.jpg"), 3) {
+        let text = error.to_string();
+        assert!(text.contains("index"), "{text}");
+    }
+    drop(library);
+    if place.index_dir().exists() {
+        fs::remove_dir_all(place.index_dir()).unwrap();
+    }
+    assert_eq!(place.index()["added"], 402);
+    assert_sound(&place);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let place = Place::with(&["cat.jpg"]);
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(place.photo("pipe.jpg"))
+        .status()
+        .unwrap();
+    assert!(pipe.success());
+    std::os::unix::fs::symlink("/dev/zero", place.photo("endless.jpg")).unwrap();
+    std::os::unix::fs::symlink(place.photo("nowhere.jpg"), place.photo("dangling.jpg")).unwrap();
+    let ran = place.run(&["index", "photos", "--json"]);
+    assert_calm(&ran, &[0, 1]);
+    assert_eq!(ran.summary()["added"], 1, "{ran:?}");
+    for name in ["pipe.jpg", "endless.jpg"] {
+        let named = place.run(&["index", place.photo(name).to_str().unwrap()]);
+        assert_calm(&named, &[0, 1, 2]);
+    }
+    assert_eq!(stored(&place), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_home_folder_the_index_has_to_be_named() {
+    let place = Place::with(&["cat.jpg"]);
+    let known = place.run(&["runtime", "--json"]).ended(0);
+    let library = known.json_lines()[0]["library"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // A home that is no folder: nothing can be made below it, whoever asks.
+    let home = place.photo("cat.jpg");
+    let homeless = |named: bool| {
+        let mut command = place.command();
+        command
+            .env("HOME", &home)
+            .env("ORT_DYLIB_PATH", &library)
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_CACHE_HOME");
+        if !named {
+            command.env_remove("IMGSEARCH_INDEX");
+        }
+        ran(command.args(["index", "photos"]).output().unwrap())
+    };
+    homeless(true).ended(0);
+    let refused = homeless(false).ended(2);
+    assert!(
+        refused.stderr.contains(home.to_str().unwrap()),
+        "{refused:?}"
+    );
+}
