@@ -27,8 +27,8 @@ pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
     let own = &args.on_pixels;
     let stop = stop_flag("stopping after this pass; what was learned is kept")?;
     let source = match own.on {
-        OnArg::Pixels => pictures(global, args, &stop)?,
-        OnArg::Features => features(global, args, &stop)?,
+        OnArg::Pixels => pictures(global, args, kind, &stop)?,
+        OnArg::Features => features(global, args, kind, &stop)?,
     };
     let pictures = source.pictures();
     let design = design(own, kind, pictures.shape(), args.code)?;
@@ -245,7 +245,7 @@ fn folder(path: &Path) -> String {
 }
 
 /// The pictures to train on: an IDX file's, or photographs made small.
-fn pictures(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Source> {
+fn pictures(global: &Global, args: &TrainArgs, kind: KindArg, stop: &AtomicBool) -> Result<Source> {
     let own = &args.on_pixels;
     if let [path] = args.paths.as_slice()
         && path.is_file()
@@ -259,7 +259,7 @@ fn pictures(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Sour
         channels: if own.grey { 1 } else { 3 },
     };
     // Before the work, not after it.
-    Design::deep(shape).check()?;
+    design(own, kind, shape, args.code)?;
     let paths: Vec<PathBuf> = photographs(args)?;
     let options = engine_options(global, Some(&args.limits));
     let threads = match options.threads {
@@ -306,14 +306,16 @@ fn idx(args: &TrainArgs, path: &Path) -> Result<Source> {
 }
 
 /// The features of photographs.
-fn features(global: &Global, args: &TrainArgs, stop: &AtomicBool) -> Result<Source> {
+fn features(global: &Global, args: &TrainArgs, kind: KindArg, stop: &AtomicBool) -> Result<Source> {
     let engine = trunk(global, args)?;
-    if engine.info().feature_len.is_none() {
+    let Some(length) = engine.info().feature_len else {
         return Err(imgsearch::Error::NoFeatures {
             name: engine.info().name.clone(),
         }
         .into());
-    }
+    };
+    // Before the work, not after it.
+    design(&args.on_pixels, kind, Shape::features(length), args.code)?;
     let paths = photographs(args)?;
     let bar = bar(global, args.json, paths.len() as u64, "photographs");
     let options = ExtractOptions::default();

@@ -39,8 +39,8 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         Some(path) => {
             let bytes = std::fs::read(path).map_err(|error| {
                 format!(
-                    "cannot read the decoder {}: {error}\nAn encoder that imgsearch train --kind or --decoder made has \
-                     its decoder beside it; name it with --decoder where it is elsewhere",
+                    "cannot read the decoder {}: {error}\nAn encoder that imgsearch train --kind made on pixels, or \
+                     train --decoder, has its decoder beside it; name it with --decoder where it is elsewhere",
                     path.display()
                 )
             })?;
