@@ -19,82 +19,19 @@ use std::time::Instant;
 use hnsw_rs::api::AnnT;
 use hnsw_rs::prelude::{DistL2, Hnsw, HnswIo};
 use imgsearch_index::{
-    Change, EncoderRecord, FileStat, Filter, FoldOptions, ImageId, Index, NewContent, Query,
-    RankBy, SearchParams, Searcher, Way, Writer, pack_bits,
+    Change, EncoderRecord, Filter, FoldOptions, ImageId, Index, Query, RankBy, SearchParams,
+    Searcher, Way, Writer,
 };
 use rayon::prelude::*;
+use synthetic::{BITS, CODE, codes, hash, planes};
 
-const CODE: usize = 30;
-const BITS: usize = 256;
+#[path = "synthetic.rs"]
+mod synthetic;
+
 const QUERIES: usize = 2000;
 const K: usize = 10;
 /// All queries on all threads take a few milliseconds, so they are asked so many times.
 const REPEATS: usize = 5;
-/// Photographs of one place, day or subject: so many on average.
-const CLUSTER: usize = 100;
-
-/// Numbers as a normal distribution has them, from a seed.
-struct Normal(u64);
-
-impl Normal {
-    fn next(&mut self) -> u64 {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    }
-
-    fn draw(&mut self) -> f32 {
-        let (a, b) = (self.uniform(), self.uniform());
-        ((-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()) as f32
-    }
-}
-
-fn unit(mut code: Vec<f32>) -> Vec<f32> {
-    let norm = code.iter().map(|v| v * v).sum::<f32>().sqrt();
-    code.iter_mut().for_each(|v| *v /= norm);
-    code
-}
-
-/// Codes in clusters: `n` of them from the clusters of an index of `images`.
-fn codes(n: usize, images: usize, seed: u64) -> Vec<f32> {
-    let clusters = images.div_ceil(CLUSTER);
-    (0..n)
-        .into_par_iter()
-        .flat_map_iter(|i| {
-            let mut own = Normal(seed ^ (i as u64).wrapping_mul(0xd134_2543_de82_ef95));
-            let cluster = own.next() % clusters as u64;
-            let mut centre = Normal(cluster.wrapping_mul(0xa076_1d64_78bd_642f));
-            // The leading numbers of a code vary more than the last.
-            let code = (0..CODE).map(|j| {
-                let scale = 1.0 / (1.0 + j as f32 / 10.0);
-                scale * (centre.draw() + 0.4 * own.draw())
-            });
-            unit(code.collect())
-        })
-        .collect()
-}
-
-/// Bits that follow from a code: on which side of fixed planes it lies.
-fn hash(code: &[f32], planes: &[f32]) -> Vec<u8> {
-    let logits: Vec<f32> = planes
-        .chunks_exact(CODE)
-        .map(|plane| plane.iter().zip(code).map(|(a, b)| a * b).sum())
-        .collect();
-    pack_bits(&logits)
-}
-
-fn planes() -> Vec<f32> {
-    let mut random = Normal(7);
-    (0..BITS * CODE).map(|_| random.draw()).collect()
-}
-
 fn fill(dir: &Path, codes: &[f32], planes: &[f32], first: usize) {
     let encoder = EncoderRecord {
         fingerprint: "bench".to_owned(),
@@ -104,36 +41,7 @@ fn fill(dir: &Path, codes: &[f32], planes: &[f32], first: usize) {
         hash_weight: 8.0,
         metadata: "{}".to_owned(),
     };
-    let mut writer = Writer::open(dir, &encoder).unwrap();
-    for (block, some) in codes.chunks(CODE * 20_000).enumerate() {
-        let changes: Vec<Change> = some
-            .par_chunks_exact(CODE)
-            .enumerate()
-            .map(|(i, code)| {
-                let number = first + block * 20_000 + i;
-                let mut digest = [0; 32];
-                digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
-                Change::Insert {
-                    path: format!("/photos/{:04}/{number:08}.jpg", number / 1000).into(),
-                    stat: FileStat {
-                        size: number as u64,
-                        mtime_ns: 0,
-                    },
-                    content: NewContent {
-                        digest,
-                        width: 4000,
-                        height: 3000,
-                        format: "jpeg".to_owned(),
-                        taken: Some(number as i64),
-                        damage: None,
-                        code: code.to_vec(),
-                        hash: hash(code, planes),
-                    },
-                }
-            })
-            .collect();
-        writer.apply(&changes).unwrap();
-    }
+    synthetic::fill(dir, &encoder, codes, planes, first);
 }
 
 struct Asked {

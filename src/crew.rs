@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// How many finished chunks a worker may be ahead of a slow receiver.
 const AHEAD: usize = 4;
 
-/// Does `jobs` jobs in chunks of `chunk` on `threads` threads.
+/// Does `jobs` jobs in chunks of at most `chunk` on `threads` threads.
 ///
 /// Each thread makes its own state with `setup` and turns chunks into results with `work`;
 /// `receive` gets them on the calling thread, in the order of the jobs. Once `stop` is set no
@@ -42,11 +42,9 @@ pub(crate) fn run<S, T: Send>(
     let toil = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
         let mut state = setup()?;
         while !stop.load(Ordering::Relaxed) && !abandon.load(Ordering::Relaxed) {
-            let start = next.fetch_add(chunk, Ordering::Relaxed);
-            if start >= jobs {
+            let Some(range) = take(&next, jobs, chunk, threads) else {
                 break;
-            }
-            let range = start..jobs.min(start + chunk);
+            };
             let made = work(&mut state, range.clone())?;
             if sender.send((range, made)).is_err() {
                 break;
@@ -92,7 +90,23 @@ pub(crate) fn run<S, T: Send>(
     })
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// The next jobs. Towards the end they are fewer, down to one, so that no thread still has a whole
+/// chunk to do when there is nothing left for the others.
+fn take(next: &AtomicUsize, jobs: usize, chunk: usize, threads: usize) -> Option<Range<usize>> {
+    let end = |start: usize| {
+        let left = jobs.saturating_sub(start);
+        start + left.div_ceil(2 * threads).min(chunk)
+    };
+    let start = next
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |start| {
+            (start < jobs).then(|| end(start))
+        })
+        .ok()?;
+    Some(start..end(start))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
         .map(String::as_str)

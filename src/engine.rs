@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::{
@@ -14,6 +16,7 @@ use imgsearch_onnx::{
 
 use crate::decode::{self, Decoded, Decoder, Geometry, Limits};
 use crate::error::{Error, Result};
+use crate::timings::ms_since;
 
 /// How many images a processor's session encodes at once. Larger batches were not faster on
 /// any processor tried, and hold more memory.
@@ -50,6 +53,53 @@ impl EngineOptions {
         runtime.notice = self.notice;
         runtime
     }
+
+    /// Begins to load ONNX Runtime in a thread of its own, so that a program which has other
+    /// things to do before its first [`Engine`] waits less for it. Only where it lies on this
+    /// machine: nothing is fetched, and what is wrong shows when the engine is made.
+    pub fn preload(&self) -> Preloading {
+        let mut options = self.runtime();
+        options.offline = true;
+        let spawned = thread::Builder::new()
+            .name("imgsearch-runtime".to_owned())
+            .spawn(move || {
+                if let Err(error) = Runtime::load(&options) {
+                    tracing::debug!(%error, "ONNX Runtime was not loaded ahead");
+                }
+            });
+        Preloading(
+            spawned
+                .inspect_err(
+                    |error| tracing::debug!(%error, "no thread to load ONNX Runtime ahead in"),
+                )
+                .ok(),
+        )
+    }
+}
+
+/// ONNX Runtime that is being loaded, by [`EngineOptions::preload`]. Dropping it waits for the end:
+/// a process must not exit while a library is being set up.
+#[derive(Debug)]
+#[must_use = "dropped at once, it is waited for at once"]
+pub struct Preloading(Option<JoinHandle<()>>);
+
+impl Drop for Preloading {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take()
+            && thread.join().is_err()
+        {
+            tracing::debug!("loading ONNX Runtime ahead panicked");
+        }
+    }
+}
+
+/// What starting an engine took, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    /// Waiting for ONNX Runtime.
+    pub runtime_waited_ms: f64,
+    /// Starting the first session.
+    pub session_ms: f64,
 }
 
 /// An encoder with the runtime that runs it.
@@ -63,6 +113,7 @@ pub struct Engine {
     /// Why the provider is not what could have been hoped for, where `auto` fell back.
     provider_note: Option<String>,
     first: Mutex<Option<Encoder>>,
+    started: Started,
     /// One session that all workers share, where the computations run on a graphics card.
     shared: Option<Arc<Mutex<Encoder>>>,
 }
@@ -75,21 +126,18 @@ impl Engine {
     /// Where ONNX Runtime is not found and cannot be fetched, where the provider asked for
     /// cannot be had, and where the file breaks the encoder contract.
     pub fn new(file: EncoderFile, options: EngineOptions) -> Result<Self> {
+        let begun = Instant::now();
         let runtime = Runtime::load(&options.runtime())?;
+        let runtime_waited_ms = ms_since(begun);
+        let begun = Instant::now();
         let first = Encoder::new(&file, runtime, &SessionOptions::on(options.provider))?;
+        let started = Started {
+            runtime_waited_ms,
+            session_ms: ms_since(begun),
+        };
         let provider = first.provider();
         let provider_note = first.provider_note().map(ToOwned::to_owned);
-        let info = file.info();
-        let geometry = Geometry {
-            width: info.width,
-            height: info.height,
-            resize: match info.resize {
-                Resize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
-                Resize::Squash => decode::Resize::Squash,
-                // A way of resizing of a later format was refused when the file was read.
-                _ => decode::Resize::Squash,
-            },
-        };
+        let geometry = geometry_of(file.info());
         let (first, shared) = match provider {
             Provider::Cuda => (None, Some(Arc::new(Mutex::new(first)))),
             _ => (Some(first), None),
@@ -102,6 +150,7 @@ impl Engine {
             provider,
             provider_note,
             first: Mutex::new(first),
+            started,
             shared,
         })
     }
@@ -148,6 +197,11 @@ impl Engine {
     /// What an image may cost.
     pub fn limits(&self) -> &Limits {
         &self.options.limits
+    }
+
+    /// What starting it took.
+    pub(crate) fn started(&self) -> Started {
+        self.started
     }
 
     /// How many workers keep this machine busy.
@@ -203,6 +257,20 @@ impl Engine {
     }
 }
 
+/// How pictures are brought to the size that the encoder of `info` wants.
+pub(crate) fn geometry_of(info: &EncoderInfo) -> Geometry {
+    Geometry {
+        width: info.width,
+        height: info.height,
+        resize: match info.resize {
+            Resize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
+            Resize::Squash => decode::Resize::Squash,
+            // A way of resizing of a later format was refused when the file was read.
+            _ => decode::Resize::Squash,
+        },
+    }
+}
+
 /// What an index remembers of the encoder that `info` describes.
 pub(crate) fn record_of(info: &EncoderInfo) -> EncoderRecord {
     EncoderRecord {
@@ -255,7 +323,7 @@ pub struct Encoded {
 impl Worker {
     /// The bytes that one decoded image takes in a batch.
     pub fn image_bytes(&self) -> usize {
-        self.geometry.width as usize * self.geometry.height as usize * 3
+        self.geometry.bytes()
     }
 
     /// Decodes one image into `out`, of [`Worker::image_bytes`] bytes.
@@ -310,7 +378,12 @@ impl Worker {
                 path: name.to_owned(),
                 source,
             })?;
-        let encodings = self.encode(&pixels, 1)?;
+        self.encode_decoded(&pixels, decoded)
+    }
+
+    /// Encodes one image that was decoded into `pixels`.
+    pub(crate) fn encode_decoded(&mut self, pixels: &[u8], decoded: Decoded) -> Result<Encoded> {
+        let encodings = self.encode(pixels, 1)?;
         Ok(Encoded {
             code: encodings.code(0).to_vec(),
             hash: encodings.hash(0),

@@ -42,16 +42,18 @@ pub mod pixels;
 mod random;
 mod reencode;
 mod save;
+mod timings;
 pub mod train;
 mod walk;
 
-pub use engine::{Encoded, Engine, EngineOptions, Worker};
+pub use engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
 pub use error::{Error, Result};
 pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
 pub use indexing::{IndexOptions, Outcome, Planned, Progress, Quiet, Summary};
 pub use library::{Library, Match, OpenOptions, default_dir, resolved};
 pub use save::save;
+pub use timings::Timings;
 pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 
 /// The README's example compiles.

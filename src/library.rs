@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use imgsearch_index::{
@@ -11,11 +12,13 @@ use imgsearch_index::{
 };
 use imgsearch_onnx::EncoderFile;
 
-use crate::engine::{Encoded, Engine, EngineOptions, Worker, record_of};
+use crate::decode::Decoder;
+use crate::engine::{Encoded, Engine, EngineOptions, Worker, geometry_of, record_of};
 use crate::error::{Error, Result};
 use crate::indexing::{self, IndexOptions, Progress, Summary};
 use crate::kept;
 use crate::reencode;
+use crate::timings::{Timings, ms_since};
 use crate::walk;
 
 /// One answer to a query.
@@ -53,9 +56,18 @@ pub struct Library {
     file: EncoderFile,
     options: EngineOptions,
     engine: OnceLock<Engine>,
-    /// The worker that encodes queries.
-    asker: Mutex<Option<Worker>>,
+    /// What encodes queries.
+    asker: Mutex<Asker>,
     index: Option<Index>,
+    timings: Mutex<Timings>,
+}
+
+/// What encodes queries. It decodes by itself, so that the first image is decoded while the worker is
+/// being made.
+#[derive(Debug)]
+struct Asker {
+    decoder: Decoder,
+    worker: Option<Worker>,
 }
 
 /// How a [`Library`] is opened.
@@ -87,14 +99,22 @@ impl Library {
     /// one given.
     pub fn open_with(dir: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
         let dir = dir.as_ref();
+        let mut timings = Timings::default();
+        let started = Instant::now();
         let index = Index::open(dir)?;
+        timings.index_ms = ms_since(started);
+        let reading = Instant::now();
         let file = match options.encoder {
             Some(file) => file,
             None => kept::kept(dir, index.encoder())?,
         };
+        timings.encoder_ms = ms_since(reading);
         file.require_codes()?;
         index.check_encoder(&record_of(file.info()))?;
-        Ok(Self::assemble(dir, file, options.engine, Some(index)))
+        timings.waited_since(started);
+        let mut library = Self::assemble(dir, file, options.engine, Some(index));
+        library.timings = Mutex::new(timings);
+        Ok(library)
     }
 
     /// Opens the library in `dir`, which may not exist yet: [`Library::index`] makes it.
@@ -140,11 +160,26 @@ impl Library {
         Self {
             dir: dir.to_owned(),
             file,
-            options,
             engine: OnceLock::new(),
-            asker: Mutex::new(None),
+            asker: Mutex::new(Asker {
+                decoder: Decoder::new(options.limits),
+                worker: None,
+            }),
+            options,
             index,
+            timings: Mutex::default(),
         }
+    }
+
+    /// What getting ready and the newest question took. Where several threads ask at once, their
+    /// steps are mixed.
+    pub fn timings(&self) -> Timings {
+        *self.times()
+    }
+
+    fn times(&self) -> MutexGuard<'_, Timings> {
+        // A panic in another thread leaves numbers as they were.
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The folder that holds the index.
@@ -182,6 +217,12 @@ impl Library {
             return Ok(engine);
         }
         let engine = Engine::new(self.file.clone(), self.options.clone())?;
+        {
+            let mut times = self.times();
+            times.runtime_ms = engine.runtime().load_seconds() * 1000.0;
+            times.runtime_waited_ms = engine.started().runtime_waited_ms;
+            times.session_ms = engine.started().session_ms;
+        }
         Ok(self.engine.get_or_init(|| engine))
     }
 
@@ -323,9 +364,21 @@ impl Library {
             code: &encoded.code,
             hash: Some(&encoded.hash),
         };
-        let (neighbours, explained) = index.searcher()?.explain(&query, params)?;
+        let started = Instant::now();
+        let searcher = index.searcher()?;
+        let view_ms = ms_since(started);
+        let searching = Instant::now();
+        let (neighbours, explained) = searcher.explain(&query, params)?;
+        let search_ms = ms_since(searching);
+        let looking_up = Instant::now();
         let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
         let images = index.images(&ids)?;
+        let mut times = self.times();
+        times.view_ms = view_ms;
+        times.search_ms = search_ms;
+        times.paths_ms = ms_since(looking_up);
+        times.waited_since(started);
+        drop(times);
         let found = neighbours
             .into_iter()
             .zip(images)
@@ -347,8 +400,15 @@ impl Library {
     ///
     /// Where the file cannot be read or decoded.
     pub fn encode_file(&self, path: &Path) -> Result<Encoded> {
+        let started = Instant::now();
         let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
-        self.encode_bytes(&bytes, path)
+        let read_ms = ms_since(started);
+        let encoded = self.encode_bytes(&bytes, path);
+        let mut times = self.times();
+        times.read_ms = read_ms;
+        times.waited(read_ms);
+        drop(times);
+        encoded
     }
 
     /// Encodes one image file's bytes; `name` stands in error messages.
@@ -357,12 +417,41 @@ impl Library {
     ///
     /// Where the bytes are no image that can be decoded.
     pub fn encode_bytes(&self, bytes: &[u8], name: &Path) -> Result<Encoded> {
+        let started = Instant::now();
+        self.times().begin();
         let mut asker = self.asker.lock().unwrap_or_else(PoisonError::into_inner);
-        let worker = match asker.as_mut() {
-            Some(worker) => worker,
-            None => asker.insert(self.engine()?.worker()?),
+        let Asker { decoder, worker } = &mut *asker;
+        let geometry = geometry_of(self.file.info());
+        let mut pixels = vec![0; geometry.bytes()];
+        let mut decode = || {
+            let started = Instant::now();
+            let decoded = decoder.decode_into(bytes, &geometry, &mut pixels);
+            (decoded, ms_since(started))
         };
-        worker.encode_image(bytes, name)
+        let (worker, (decoded, decode_ms)) = match worker {
+            Some(worker) => (worker, decode()),
+            // The encoder starts while the image is decoded: neither needs the other.
+            none => thread::scope(|scope| {
+                let start = scope.spawn(|| self.engine()?.worker());
+                let decoded = decode();
+                let made = start
+                    .join()
+                    .unwrap_or_else(|panic| Err(Error::Worker(crate::crew::panic_text(&*panic))))?;
+                Ok::<_, Error>((none.insert(made), decoded))
+            })?,
+        };
+        let decoded = decoded.map_err(|source| Error::Image {
+            path: name.to_owned(),
+            source,
+        })?;
+        let encoding = Instant::now();
+        let encoded = worker.encode_decoded(&pixels, decoded);
+        let mut times = self.times();
+        times.decode_ms = decode_ms;
+        times.encode_ms = ms_since(encoding);
+        times.waited_since(started);
+        drop(times);
+        encoded
     }
 
     /// Forgets the images at and below `paths`, whether the files exist or not; how many.

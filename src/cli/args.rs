@@ -231,7 +231,7 @@ pub struct QueryArgs {
     #[arg(long, value_name = "DISTANCE", help_heading = "Search")]
     pub radius: Option<f32>,
 
-    /// Say which way the search took and what it cost
+    /// Say which way the search took, what it cost, and where the time went
     #[arg(long, help_heading = "Search")]
     pub explain: bool,
 

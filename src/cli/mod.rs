@@ -24,6 +24,7 @@ mod status;
 mod train;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 
@@ -44,11 +45,12 @@ pub enum Outcome {
 pub type Result<T = Outcome> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 pub fn main() -> ExitCode {
+    let started = Instant::now();
     let cli = Cli::parse();
     let global = &cli.global;
     let result = match &cli.command {
         Command::Index(args) => index::run(global, args),
-        Command::Query(args) => query::run(global, args),
+        Command::Query(args) => query::run(global, args, started),
         Command::Status(args) => status::run(global, args),
         Command::Remove(args) => remove::run(global, args),
         Command::Encode(args) => encode::run(global, args),

@@ -2,9 +2,10 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::time::Instant;
 
 use imgsearch::index::{Explained, RankBy, SearchParams, Way};
-use imgsearch::{Encoded, Library, Match};
+use imgsearch::{Encoded, Library, Match, Timings};
 use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
@@ -13,13 +14,15 @@ use super::output::{count, counted, relative, shown};
 use super::setup::{index_dir, open_options, say_provider};
 use super::{Outcome, Result};
 
-pub fn run(global: &Global, args: &QueryArgs) -> Result {
+/// `started` is when the program began.
+pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     if args.k == 0 {
         return Err("-k 0 asks for nothing: ask for at least one image".into());
     }
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+    // Opening the index and reading its encoder go on beside it.
+    let loading = open.engine.preload();
     let library = Library::open_with(index_dir(global)?, open)?;
-    say_provider(global, library.engine()?);
     let by = match args.by {
         ByArg::Code => RankBy::Code,
         ByArg::Hash => RankBy::Hash,
@@ -31,9 +34,7 @@ pub fn run(global: &Global, args: &QueryArgs) -> Result {
     }
     params.filter = filter(&args.filter)?;
     params.radius = args.radius;
-    for note in library.index_view()?.searcher()?.notes() {
-        eprintln!("{note}");
-    }
+    let mut told = false;
     let mut outcome = Outcome::Done;
     let several = args.images.len() > 1;
     for image in &args.images {
@@ -51,11 +52,22 @@ pub fn run(global: &Global, args: &QueryArgs) -> Result {
             eprintln!("{}: {damage}; asking with what is there", shown(image));
         }
         let (found, explained) = library.search(&encoded, &params)?;
+        if !told {
+            // Not before there was something to ask: large segments are checked from the first
+            // view on, which would hold up the encoder's start.
+            for note in library.index_view()?.searcher()?.notes() {
+                eprintln!("{note}");
+            }
+            say_provider(global, library.engine()?);
+            told = true;
+        }
         if found.is_empty() {
             outcome = Outcome::Lacking;
         }
-        print(args, image, &found, &explained, several)?;
+        let times = (library.timings(), started);
+        print(args, image, &found, &explained, times, several)?;
     }
+    drop(loading);
     Ok(outcome)
 }
 
@@ -81,8 +93,10 @@ fn print(
     image: &Path,
     found: &[Match],
     explained: &Explained,
+    (timings, started): (Timings, Instant),
     several: bool,
 ) -> Result<()> {
+    let total_ms = started.elapsed().as_secs_f64() * 1000.0;
     let mut out = io::stdout().lock();
     if args.json {
         let results: Vec<_> = found
@@ -101,6 +115,9 @@ fn print(
         let mut line = json!({"query": image.to_string_lossy(), "results": results});
         if args.explain {
             line["explained"] = json!(explained);
+            line["timings"] = json!(timings);
+            line["timings"]["rest_ms"] = json!(total_ms - timings.waited_ms());
+            line["timings"]["total_ms"] = json!(total_ms);
         }
         writeln!(out, "{line}")?;
     } else if args.print0 || args.paths {
@@ -140,8 +157,37 @@ fn print(
     out.flush()?;
     if args.explain && !args.json {
         explain(explained);
+        explain_times(&timings, total_ms);
     }
     Ok(())
+}
+
+/// Says where the time went.
+fn explain_times(timings: &Timings, total_ms: f64) {
+    eprintln!("{total_ms:.1} ms since the program began, in milliseconds:");
+    let steps = [
+        ("opening the index", timings.index_ms),
+        ("reading the encoder's file", timings.encoder_ms),
+        (
+            "loading ONNX Runtime, beside the two before",
+            timings.runtime_ms,
+        ),
+        ("waiting for it", timings.runtime_waited_ms),
+        ("starting the session", timings.session_ms),
+        ("reading the image", timings.read_ms),
+        (
+            "decoding it, the first beside the session's start",
+            timings.decode_ms,
+        ),
+        ("encoding it", timings.encode_ms),
+        ("opening the view of the index", timings.view_ms),
+        ("searching", timings.search_ms),
+        ("looking up the paths", timings.paths_ms),
+        ("the rest", total_ms - timings.waited_ms()),
+    ];
+    for (step, ms) in steps {
+        eprintln!("  {ms:7.1}  {step}");
+    }
 }
 
 /// Says how a search was answered.

@@ -102,6 +102,11 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Bytes of a picture of that size, in RGB.
+    pub fn bytes(&self) -> usize {
+        self.width as usize * self.height as usize * 3
+    }
+
     /// The short side in pixels that a picture is decoded at, to be resized from there: twice what
     /// is wanted leaves resizing something to smooth, and never less than [`MIN_SHORT_SIDE`].
     pub fn short_side(&self) -> u32 {
@@ -189,8 +194,11 @@ impl Decoder {
         geometry: &Geometry,
         out: &mut [u8],
     ) -> Result<Decoded, DecodeError> {
-        let length = geometry.width as usize * geometry.height as usize * 3;
-        assert_eq!(out.len(), length, "the buffer is not the geometry's");
+        assert_eq!(
+            out.len(),
+            geometry.bytes(),
+            "the buffer is not the geometry's"
+        );
         let least = geometry.short_side();
         let stored = self.guarded(|decoder| decoder.stored(bytes, least))?;
         let small = self.resize(&stored, geometry)?;

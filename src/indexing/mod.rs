@@ -153,6 +153,9 @@ pub struct Summary {
     pub encoded: usize,
     /// Seconds that the run took, walking included.
     pub seconds: f64,
+    /// Seconds of those that the thread which stores results spent on it, waiting for the disk
+    /// included; reading and encoding go on meanwhile.
+    pub storing_seconds: f64,
     /// Images encoded a second, over the time that reading and encoding took.
     pub images_per_second: f64,
     /// Whether the run was interrupted before it was through.
@@ -191,7 +194,8 @@ pub(crate) fn run(
     let encoding = Instant::now();
     let mut write = write::Write::new(writer, &plan, options.retry, progress, &mut summary);
     process(&reader, engine, &plan, stop, &mut write)?;
-    let renamed = write.finish()?;
+    let (renamed, storing) = write.finish()?;
+    summary.storing_seconds = storing.as_secs_f64();
     let seconds = encoding.elapsed().as_secs_f64();
     if seconds > 0.0 && summary.encoded > 0 {
         summary.images_per_second = summary.encoded as f64 / seconds;

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use imgsearch_index::{Change, FileStat, ImageId, NewContent, Writer};
 
@@ -25,6 +25,8 @@ pub(super) struct Write<'a> {
     summary: &'a mut Summary,
     changes: Vec<Change>,
     last_commit: Instant,
+    /// What storing took so far.
+    took: Duration,
     /// Contents of this run: stored, or why not.
     settled: HashMap<Digest, Option<(&'static str, String)>>,
     /// Jobs whose content another worker has taken on and not delivered yet.
@@ -48,6 +50,7 @@ impl<'a> Write<'a> {
             summary,
             changes: Vec::new(),
             last_commit: Instant::now(),
+            took: Duration::ZERO,
             settled: HashMap::new(),
             waiting: HashMap::new(),
             renamed: HashSet::new(),
@@ -57,6 +60,7 @@ impl<'a> Write<'a> {
     /// Takes the results of the jobs from number `start` on; commits where enough has come
     /// together.
     pub fn receive(&mut self, start: usize, made: Vec<Made>) -> Result<()> {
+        let received = Instant::now();
         for (i, made) in made.into_iter().enumerate() {
             self.settle(start + i, made)?;
         }
@@ -64,13 +68,15 @@ impl<'a> Write<'a> {
         if self.changes.len() >= COMMIT_EVERY || (due && !self.changes.is_empty()) {
             self.commit()?;
         }
+        self.took += received.elapsed();
         Ok(())
     }
 
-    /// Commits what is left; the images that were renamed.
-    pub fn finish(mut self) -> Result<HashSet<ImageId>> {
+    /// Commits what is left; the images that were renamed, and what storing took in all.
+    pub fn finish(mut self) -> Result<(HashSet<ImageId>, Duration)> {
+        let begun = Instant::now();
         self.commit()?;
-        Ok(self.renamed)
+        Ok((self.renamed, self.took + begun.elapsed()))
     }
 
     fn commit(&mut self) -> Result<()> {

@@ -111,13 +111,34 @@ fn a_search_explains_itself() {
     assert!(
         told.contains("5 of 5 images could be found")
             && told.contains("000001.segment: past every row")
-            && told.contains("newer images"),
+            && told.contains("newer images")
+            && told.contains("ms since the program began")
+            && told.contains("starting the session"),
         "{told}"
     );
     let json = place.run(&[&query[..], &["--json"]].concat()).ended(0);
     let explained = &json.json_lines()[0]["explained"];
     assert_eq!(explained["parts"].as_array().unwrap().len(), 2);
     assert_eq!(explained["allowed"], 5);
+    let timings = json.json_lines()[0]["timings"].clone();
+    let took = |step: &str| timings[step].as_f64().unwrap_or_else(|| panic!("{step}"));
+    for step in [
+        "index_ms",
+        "encoder_ms",
+        "runtime_ms",
+        "session_ms",
+        "read_ms",
+        "decode_ms",
+        "encode_ms",
+        "view_ms",
+        "search_ms",
+        "paths_ms",
+    ] {
+        assert!(took(step) > 0.0, "{step}: {timings}");
+    }
+    assert!(took("runtime_waited_ms") >= 0.0 && took("rest_ms") >= 0.0);
+    // What nothing else ran beside of is a part of the whole.
+    assert!(took("session_ms") + took("encode_ms") < took("total_ms"));
 }
 
 #[test]

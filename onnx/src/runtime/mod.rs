@@ -8,6 +8,7 @@ mod locate;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use ort::ep::ExecutionProvider as _;
 
@@ -37,6 +38,7 @@ pub struct Runtime {
     found: FoundBy,
     version: String,
     providers: Vec<&'static str>,
+    seconds: f64,
     pub(crate) environment: ort::environment::Environment,
 }
 
@@ -62,7 +64,9 @@ impl Runtime {
         if let Some(runtime) = RUNTIME.get() {
             return Ok(runtime);
         }
-        let runtime = find_and_load(options)?;
+        let started = Instant::now();
+        let mut runtime = find_and_load(options)?;
+        runtime.seconds = started.elapsed().as_secs_f64();
         Ok(RUNTIME.get_or_init(|| runtime))
     }
 
@@ -85,6 +89,11 @@ impl Runtime {
     /// machine shows when it is asked for.
     pub fn providers(&self) -> &[&'static str] {
         &self.providers
+    }
+
+    /// Seconds that finding and loading it took.
+    pub fn load_seconds(&self) -> f64 {
+        self.seconds
     }
 }
 
@@ -150,6 +159,7 @@ fn load(library: PathBuf, found: FoundBy) -> Result<Runtime, String> {
     Ok(Runtime {
         version: version_of(ort::info(), &library),
         providers: providers(),
+        seconds: 0.0,
         library,
         found,
         environment,

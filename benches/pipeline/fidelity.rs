@@ -1,0 +1,130 @@
+//! How near the encoder's features come to those of a full decode.
+
+use std::path::Path;
+
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use imgsearch::decode::{self, Rgb};
+use imgsearch::onnx::EncoderFile;
+use imgsearch::{Engine, EngineOptions, Worker};
+
+use crate::Result;
+use crate::folders::Folder;
+
+/// The sides of the preview that a camera puts into a file.
+const PREVIEW: (u32, u32) = (160, 120);
+/// Its quality; the file has to be under 64 kB.
+const PREVIEW_QUALITY: u8 = 85;
+
+/// A way to the pixels, and the cosines of what came of them.
+struct Way {
+    name: &'static str,
+    features: Vec<f64>,
+    codes: Vec<f64>,
+}
+
+impl Way {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            features: Vec::new(),
+            codes: Vec::new(),
+        }
+    }
+
+    fn print(mut self) {
+        let told = |cosines: &mut Vec<f64>| {
+            cosines.sort_by(f64::total_cmp);
+            let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+            format!("{mean:.5} {:.5}", cosines[cosines.len() / 100])
+        };
+        println!(
+            "{:<44} {:>18} {:>18}",
+            self.name,
+            told(&mut self.features),
+            told(&mut self.codes)
+        );
+    }
+}
+
+/// Prints the cosines for the photographs of a folder.
+pub fn measure(folder: &Folder) -> Result {
+    let engine = Engine::new(EncoderFile::default_encoder()?, EngineOptions::default())?;
+    let mut worker = engine.worker()?;
+    let mut ours = Way::new("decoded as `index` does");
+    let mut preview = Way::new("a preview of 160 pixels");
+    for file in &folder.files {
+        let bytes = std::fs::read(file)?;
+        let whole = image::load_from_memory(&bytes)?.to_rgb8();
+        let truth = of_picture(&mut worker, &whole)?;
+        let mut pixels = vec![0; worker.image_bytes()];
+        worker.decode_into(&bytes, &mut pixels)?;
+        compare(&mut ours, &mut worker, &pixels, &truth)?;
+        let small = as_preview(&whole, file)?;
+        let pixels = decode::resized(&rgb(&small), &worker.geometry())?;
+        compare(&mut preview, &mut worker, &pixels, &truth)?;
+    }
+    println!(
+        "cosine to a full decode, {} photographs of {}: mean and 1st percentile",
+        folder.files.len(),
+        folder.name
+    );
+    println!("{:<44} {:>18} {:>18}", "", "features", "codes");
+    ours.print();
+    preview.print();
+    Ok(())
+}
+
+type Encoding = (Vec<f32>, Vec<f32>);
+
+fn of_pixels(worker: &mut Worker, pixels: &[u8]) -> Result<Encoding> {
+    let encodings = worker.encode(pixels, 1)?;
+    Ok((encodings.features(0).to_vec(), encodings.code(0).to_vec()))
+}
+
+fn of_picture(worker: &mut Worker, picture: &RgbImage) -> Result<Encoding> {
+    let pixels = decode::resized(&rgb(picture), &worker.geometry())?;
+    of_pixels(worker, &pixels)
+}
+
+fn compare(way: &mut Way, worker: &mut Worker, pixels: &[u8], truth: &Encoding) -> Result {
+    let (features, code) = of_pixels(worker, pixels)?;
+    way.features.push(cosine(&features, &truth.0));
+    way.codes.push(cosine(&code, &truth.1));
+    Ok(())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter()
+            .zip(b)
+            .map(|(&a, &b)| f64::from(a) * f64::from(b))
+            .sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn rgb(picture: &RgbImage) -> Rgb {
+    Rgb {
+        width: picture.width(),
+        height: picture.height(),
+        pixels: picture.as_raw().clone(),
+    }
+}
+
+/// What a preview of a picture shows once it is decoded.
+fn as_preview(whole: &RgbImage, file: &Path) -> Result<RgbImage> {
+    let (width, height) = PREVIEW;
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, PREVIEW_QUALITY).encode_image(&resize(
+        whole,
+        width,
+        height,
+        FilterType::Lanczos3,
+    ))?;
+    if bytes.len() > 64_000 {
+        return Err(format!("a preview of {} is too large", file.display()).into());
+    }
+    Ok(image::load_from_memory(&bytes)?.to_rgb8())
+}

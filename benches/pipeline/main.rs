@@ -1,0 +1,105 @@
+//! How fast photographs become an index, and a query an answer.
+//!
+//!     cargo bench --bench pipeline -- PHOTOS [--keep FOLDER] [--rounds N]
+//!
+//! PHOTOS is a folder of photographs. For these as they are, for 12-megapixel ones made of them
+//! (enlarged, with grain) and for a mixed folder (six formats, several sizes, some of 12
+//! megapixels without loss) walking, decoding, inference, both in turns and `index` end to end are
+//! timed on all cores. Rounds go over all folders, so that whatever else the machine does disturbs
+//! all alike; the best round of each counts, for noise only ever slows down. Then the most memory
+//! that an `imgsearch index` process takes, and the time of a cold `imgsearch query`.
+//!
+//! `--keep FOLDER` keeps the folders that are made, and takes them from there where they are;
+//! `--only-folders` ends then. Instead of all that,
+//!
+//! - `--unchanged N` times a second `imgsearch index` over N small files that have not changed;
+//! - `--stored N` times a cold `imgsearch query` of an index of N images;
+//! - `--fidelity` says how near the encoder's features come to those of a full decode.
+
+mod fidelity;
+mod folders;
+mod program;
+mod speed;
+mod stored;
+#[path = "../synthetic.rs"]
+mod synthetic;
+mod unchanged;
+
+use std::path::PathBuf;
+
+/// What a part of the bench ends in.
+type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// What was typed.
+#[derive(Default)]
+struct Options {
+    photos: Option<PathBuf>,
+    keep: Option<PathBuf>,
+    only_folders: bool,
+    rounds: Option<usize>,
+    unchanged: Option<usize>,
+    stored: Option<usize>,
+    fidelity: bool,
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options::default();
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy().into_owned();
+        let mut number = || -> Result<Option<usize>> {
+            let given = words.next().unwrap_or_default();
+            let number = given.to_string_lossy().parse();
+            Ok(Some(number.map_err(|_| {
+                format!("{text} {} is no number", given.display())
+            })?))
+        };
+        match text.as_str() {
+            // What cargo says to every bench.
+            "--bench" => {}
+            "--keep" => options.keep = Some(words.next().ok_or("--keep needs a folder")?.into()),
+            "--only-folders" => options.only_folders = true,
+            "--rounds" => options.rounds = number()?,
+            "--unchanged" => options.unchanged = number()?,
+            "--stored" => options.stored = number()?,
+            "--fidelity" => options.fidelity = true,
+            _ if text.starts_with('-') => {
+                return Err(
+                    format!("there is no option {text}: see the head of this bench").into(),
+                );
+            }
+            _ => options.photos = Some(word.into()),
+        }
+    }
+    Ok(options)
+}
+
+fn main() -> Result {
+    let options = options()?;
+    let Some(photos) = options.photos else {
+        // `cargo test --benches` runs this without a folder: there is nothing to time then.
+        eprintln!("name a folder of photographs: cargo bench --bench pipeline -- PHOTOS");
+        return Ok(());
+    };
+    let work = tempfile::tempdir()?;
+    let photos = folders::Folder::of("as they are", &photos)?;
+    if let Some(files) = options.unchanged {
+        return unchanged::measure(&photos, files, work.path());
+    }
+    if let Some(images) = options.stored {
+        return stored::measure(&photos, images, work.path());
+    }
+    let made = options.keep.as_deref().unwrap_or(work.path());
+    if options.fidelity {
+        return fidelity::measure(&folders::large(&photos, made)?);
+    }
+    let large = folders::large(&photos, made)?;
+    let mixed = folders::mixed(&photos, &large, made)?;
+    if options.only_folders {
+        return Ok(());
+    }
+    let folders = [photos, large, mixed];
+    speed::measure(&folders, options.rounds.unwrap_or(5), work.path())?;
+    program::memory(&folders, work.path())?;
+    stored::small(&folders[0], work.path())
+}

@@ -1,0 +1,128 @@
+//! A cold `imgsearch query`: a process of its own, from its start to its end.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use imgsearch::index::{FoldOptions, Index};
+use imgsearch::onnx::EncoderFile;
+use imgsearch::{Library, Quiet};
+
+use crate::Result;
+use crate::folders::Folder;
+use crate::program::run;
+use crate::synthetic;
+
+/// Cold queries, of which the median is printed.
+const QUERIES: usize = 11;
+
+/// Of an index of the photographs alone, and how large that is.
+pub fn small(photos: &Folder, work: &Path) -> Result {
+    let index = work.join("query-index");
+    run(
+        &index,
+        &[
+            "--quiet".as_ref(),
+            "index".as_ref(),
+            photos.path.as_os_str(),
+        ],
+    )?;
+    let bytes: u64 = std::fs::read_dir(&index)?
+        .map(|entry| Ok(entry?.metadata()?.len()))
+        .sum::<Result<u64, std::io::Error>>()?;
+    let encoder = EncoderFile::default_encoder()?.bytes().len() as u64;
+    println!();
+    println!(
+        "index on disk: {} bytes an image, and {:.1} MB once for its encoder",
+        (bytes - encoder) / photos.files.len() as u64,
+        encoder as f64 / 1e6
+    );
+    ask(photos, &index)
+}
+
+/// Of an index of `images`: the photographs, and codes drawn from a seed.
+pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
+    let index = work.join("stored-index");
+    run(
+        &index,
+        &[
+            "--quiet".as_ref(),
+            "index".as_ref(),
+            photos.path.as_os_str(),
+        ],
+    )?;
+    let more = images.saturating_sub(photos.files.len());
+    let started = Instant::now();
+    let encoder = Index::open(&index)?.encoder().clone();
+    if (encoder.code_len, encoder.bits) != (synthetic::CODE, synthetic::BITS) {
+        return Err(format!(
+            "the built-in encoder's codes have {} numbers and {} bits, and this bench draws others",
+            encoder.code_len, encoder.bits
+        )
+        .into());
+    }
+    let codes = synthetic::codes(more, images, 1);
+    synthetic::fill(
+        &index,
+        &encoder,
+        &codes,
+        &synthetic::planes(),
+        photos.files.len(),
+    );
+    drop(codes);
+    let filled = started.elapsed().as_secs_f64();
+    let mut fold = FoldOptions::default();
+    fold.all = true;
+    let folded = Library::optimize(&index, &fold, &AtomicBool::new(false), &Quiet)?;
+    println!(
+        "{images} images: {more} codes drawn and stored in {filled:.0} s, folded in {:.0} s",
+        folded.seconds
+    );
+    ask(photos, &index)
+}
+
+/// Asks with photographs in turn, and prints where the time went.
+fn ask(photos: &Folder, index: &Path) -> Result {
+    let images = Index::open(index)?.len()?;
+    let query = |i: usize, more: &[&OsStr]| {
+        let file = photos.files[i % photos.files.len()].as_os_str();
+        run(index, &[&["query".as_ref(), file], more].concat())
+    };
+    let mut times = (0..QUERIES)
+        .map(|i| Ok(query(i, &[])?.0))
+        .collect::<Result<Vec<f64>>>()?;
+    times.sort_by(f64::total_cmp);
+    println!(
+        "cold query of {images} images, end to end: {:.0} ms (median of {QUERIES}; {:.0} to {:.0})",
+        times[QUERIES / 2],
+        times[0],
+        times[QUERIES - 1]
+    );
+    let mut steps: Vec<(String, Vec<f64>)> = Vec::new();
+    for i in 0..QUERIES {
+        let (ms, said) = query(i, &["--explain".as_ref(), "--json".as_ref()])?;
+        let said: serde_json::Value = serde_json::from_str(&said)?;
+        let timings = said["timings"].as_object().ok_or("it gave no timings")?;
+        let total = timings["total_ms"].as_f64().unwrap_or(0.0);
+        let outside = ("outside of main".to_owned(), ms - total);
+        let told = timings
+            .iter()
+            .map(|(step, ms)| (step.clone(), ms.as_f64().unwrap_or(0.0)));
+        for (step, ms) in told.chain([outside]) {
+            match steps.iter_mut().find(|(name, _)| *name == step) {
+                Some((_, times)) => times.push(ms),
+                None => steps.push((step, vec![ms])),
+            }
+        }
+    }
+    for (step, mut times) in steps {
+        times.sort_by(f64::total_cmp);
+        println!(
+            "  {:7.1}  {}",
+            times[times.len() / 2],
+            step.trim_end_matches("_ms")
+        );
+    }
+    Ok(())
+}
