@@ -14,13 +14,17 @@ use crate::save::save;
 /// its encoder never leaves codes beside another encoder's file.
 const NAME: (&str, &str) = ("encoder-", ".onnx");
 
-/// The encoder that the index in `dir` keeps; the built-in one where that made the index and the
-/// copy is gone or damaged.
+/// The encoder that the index in `dir` keeps; the built-in one, whatever became of the copy, where
+/// that made the index.
 ///
 /// # Errors
 ///
 /// [`Error::KeptEncoder`] where the copy is missing or damaged and another encoder made the index.
 pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
+    // Reading and checking a file that holds the same would take a question longer.
+    if EncoderFile::is_default(&record.fingerprint) {
+        return Ok(EncoderFile::default_encoder()?);
+    }
     let path = path_of(dir, &record.fingerprint);
     let wrong = match EncoderFile::from_path(&path) {
         Ok(file) if file.info().fingerprint == record.fingerprint => return Ok(file),
@@ -28,10 +32,6 @@ pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
         Err(_) if !path.exists() => "is missing".to_owned(),
         Err(error) => format!("cannot be used ({error})"),
     };
-    let built_in = EncoderFile::default_encoder()?;
-    if built_in.info().fingerprint == record.fingerprint {
-        return Ok(built_in);
-    }
     Err(Error::KeptEncoder {
         path,
         wrong,

@@ -5,7 +5,7 @@ use std::path::Path;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
-use imgsearch::decode::{self, Rgb};
+use imgsearch::decode::{self, Decoder, Limits, Rgb};
 use imgsearch::onnx::EncoderFile;
 use imgsearch::{Engine, EngineOptions, Worker};
 
@@ -17,17 +17,20 @@ const PREVIEW: (u32, u32) = (160, 120);
 /// Its quality; the file has to be under 64 kB.
 const PREVIEW_QUALITY: u8 = 85;
 
+/// Short sides that a JPEG is decoded at, at least; the product's is [`decode::MIN_SHORT_SIDE`].
+const SHORT_SIDES: [u32; 3] = [256, decode::MIN_SHORT_SIDE, 1024];
+
 /// A way to the pixels, and the cosines of what came of them.
 struct Way {
-    name: &'static str,
+    name: String,
     features: Vec<f64>,
     codes: Vec<f64>,
 }
 
 impl Way {
-    fn new(name: &'static str) -> Self {
+    fn new(name: impl Into<String>) -> Self {
         Self {
-            name,
+            name: name.into(),
             features: Vec::new(),
             codes: Vec::new(),
         }
@@ -52,15 +55,26 @@ impl Way {
 pub fn measure(folder: &Folder) -> Result {
     let engine = Engine::new(EncoderFile::default_encoder()?, EngineOptions::default())?;
     let mut worker = engine.worker()?;
-    let mut ours = Way::new("decoded as `index` does");
+    let mut decoder = Decoder::new(Limits::default());
+    let mut scaled =
+        SHORT_SIDES.map(|side| Way::new(format!("decoded at a short side of {side} or more")));
+    let mut other = Way::new("decoded whole by another decoder");
     let mut preview = Way::new("a preview of 160 pixels");
     for file in &folder.files {
         let bytes = std::fs::read(file)?;
+        let mut at_least = |side: u32| -> Result<Vec<u8>> {
+            let picture = decoder.decode_whole(&bytes, side)?;
+            Ok(decode::resized(&picture, &worker.geometry())?)
+        };
+        let full = at_least(u32::MAX)?;
+        let ways = SHORT_SIDES.map(&mut at_least);
+        let truth = of_pixels(&mut worker, &full)?;
+        for (way, pixels) in scaled.iter_mut().zip(ways) {
+            compare(way, &mut worker, &pixels?, &truth)?;
+        }
         let whole = image::load_from_memory(&bytes)?.to_rgb8();
-        let truth = of_picture(&mut worker, &whole)?;
-        let mut pixels = vec![0; worker.image_bytes()];
-        worker.decode_into(&bytes, &mut pixels)?;
-        compare(&mut ours, &mut worker, &pixels, &truth)?;
+        let pixels = decode::resized(&rgb(&whole), &worker.geometry())?;
+        compare(&mut other, &mut worker, &pixels, &truth)?;
         let small = as_preview(&whole, file)?;
         let pixels = decode::resized(&rgb(&small), &worker.geometry())?;
         compare(&mut preview, &mut worker, &pixels, &truth)?;
@@ -71,7 +85,8 @@ pub fn measure(folder: &Folder) -> Result {
         folder.name
     );
     println!("{:<44} {:>18} {:>18}", "", "features", "codes");
-    ours.print();
+    scaled.map(Way::print);
+    other.print();
     preview.print();
     Ok(())
 }
@@ -81,11 +96,6 @@ type Encoding = (Vec<f32>, Vec<f32>);
 fn of_pixels(worker: &mut Worker, pixels: &[u8]) -> Result<Encoding> {
     let encodings = worker.encode(pixels, 1)?;
     Ok((encodings.features(0).to_vec(), encodings.code(0).to_vec()))
-}
-
-fn of_picture(worker: &mut Worker, picture: &RgbImage) -> Result<Encoding> {
-    let pixels = decode::resized(&rgb(picture), &worker.geometry())?;
-    of_pixels(worker, &pixels)
 }
 
 fn compare(way: &mut Way, worker: &mut Worker, pixels: &[u8], truth: &Encoding) -> Result {

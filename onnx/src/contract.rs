@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::proto::{
-    GraphProto, ModelProto, StringStringEntryProto, TensorShapeProtoDimensionValue, TypeProtoValue,
-    ValueInfoProto, data_type,
+    GraphProto, ModelProto, ModelWords, StringStringEntryProto, TensorShapeProtoDimensionValue,
+    TypeProtoValue, ValueInfoProto, data_type,
 };
 use crate::surgery::{cut_trunk, resize_input};
 
@@ -126,11 +126,30 @@ impl EncoderInfo {
     }
 }
 
+/// The built-in encoder's file.
+static DEFAULT: &[u8] = include_bytes!("../model/default.onnx");
+
 /// An encoder file, checked.
 #[derive(Clone)]
 pub struct EncoderFile {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     info: EncoderInfo,
+}
+
+/// The bytes of an encoder's file.
+#[derive(Clone)]
+enum Bytes {
+    BuiltIn,
+    Own(Arc<[u8]>),
+}
+
+/// Where a file's fingerprint is had from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fingerprint {
+    /// From what it names, which is then compared with what is written.
+    Computed,
+    /// From what is written in a file that cannot have been changed since.
+    Written,
 }
 
 impl std::fmt::Debug for EncoderFile {
@@ -160,8 +179,11 @@ impl EncoderFile {
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>, name: &str) -> Result<Self> {
         let bytes = bytes.into();
         let model = decode(&bytes, name)?;
-        let info = check(&model, name)?;
-        Ok(Self { bytes, info })
+        let info = check(&model, name, Fingerprint::Computed)?;
+        Ok(Self {
+            bytes: Bytes::Own(bytes),
+            info,
+        })
     }
 
     /// The encoder that is built in.
@@ -170,8 +192,24 @@ impl EncoderFile {
     ///
     /// [`Error::Contract`] where this program was built with a broken one.
     pub fn default_encoder() -> Result<Self> {
-        static DEFAULT: &[u8] = include_bytes!("../model/default.onnx");
-        Self::from_bytes(DEFAULT, "the built-in encoder")
+        const NAME: &str = "the built-in encoder";
+        // A test compares its fingerprint with what it names. Doing so here would take a question
+        // some milliseconds, each time.
+        let info = check(&decode(DEFAULT, NAME)?, NAME, Fingerprint::Written)?;
+        Ok(Self {
+            bytes: Bytes::BuiltIn,
+            info,
+        })
+    }
+
+    /// Whether the built-in encoder has this fingerprint, without reading the whole of it.
+    pub fn is_default(fingerprint: &str) -> bool {
+        ModelWords::decode(DEFAULT).is_ok_and(|words| {
+            words.metadata_props.iter().any(|entry| {
+                entry.key.as_deref() == Some("imgsearch.fingerprint")
+                    && entry.value.as_deref() == Some(fingerprint)
+            })
+        })
     }
 
     /// The decoder that comes with the built-in encoder: small pictures from its codes, for
@@ -197,7 +235,10 @@ impl EncoderFile {
 
     /// The file's bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.bytes {
+            Bytes::BuiltIn => DEFAULT,
+            Bytes::Own(bytes) => bytes,
+        }
     }
 
     /// The model in it.
@@ -206,7 +247,7 @@ impl EncoderFile {
     ///
     /// None in practice: the file was checked.
     pub(crate) fn model(&self) -> Result<ModelProto> {
-        decode(&self.bytes, &self.info.name)
+        decode(self.bytes(), &self.info.name)
     }
 
     /// The trunk of this encoder, shown pictures of `side` × `side` pixels: small pictures are told
@@ -275,7 +316,7 @@ fn decode(bytes: &[u8], name: &str) -> Result<ModelProto> {
 }
 
 /// Checks a model against the contract.
-fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
+fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result<EncoderInfo> {
     let fail = |reason: String| contract(name, reason);
     let metadata: HashMap<&str, &str> = model
         .metadata_props
@@ -426,14 +467,19 @@ fn check(model: &ModelProto, name: &str) -> Result<EncoderInfo> {
                 ))
             })?,
     };
-    let fingerprint = fingerprint(model, resize);
-    if let Some(written) = metadata.get("fingerprint")
-        && *written != fingerprint
-    {
-        return Err(fail(format!(
-            "its content does not match its fingerprint {written}: the file is damaged, or was edited"
-        )));
-    }
+    let fingerprint = match metadata.get("fingerprint") {
+        Some(written) if from == Fingerprint::Written => (*written).to_owned(),
+        Some(written) => {
+            let computed = fingerprint(model, resize);
+            if *written != computed {
+                return Err(fail(format!(
+                    "its content does not match its fingerprint {written}: the file is damaged, or was edited"
+                )));
+            }
+            computed
+        }
+        None => fingerprint(model, resize),
+    };
     let text = |key: &str| {
         metadata
             .get(key)
@@ -769,6 +815,15 @@ mod tests {
             file.info().fingerprint,
             EncoderFile::default_encoder().unwrap().info().fingerprint
         );
+    }
+
+    #[test]
+    fn what_is_written_in_the_built_in_encoder_is_so() {
+        let default = EncoderFile::default_encoder().unwrap();
+        let read = EncoderFile::from_bytes(default.bytes(), "the built-in encoder").unwrap();
+        assert_eq!(read.info(), default.info());
+        assert!(EncoderFile::is_default(&read.info().fingerprint));
+        assert!(!EncoderFile::is_default("0123"));
     }
 
     #[test]

@@ -187,6 +187,13 @@ pub struct DeviceConfigurationProto {
     pub device: Vec<String>,
 }
 
+/// Of a model only what is said about it, so that reading it skips the rest.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ModelWords {
+    #[prost(message, repeated, tag = "14")]
+    pub metadata_props: Vec<StringStringEntryProto>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct StringStringEntryProto {
     #[prost(string, optional, tag = "1")]
