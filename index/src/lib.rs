@@ -48,6 +48,8 @@ mod error;
 mod filter;
 mod fold;
 mod graph;
+#[doc(hidden)]
+pub mod hostile;
 mod index;
 mod lock;
 mod mapped;

@@ -47,6 +47,13 @@ impl Bytes {
         Self::Owned(vec![Block([0; 64]); length.div_ceil(64)], length)
     }
 
+    /// A copy of bytes, in memory.
+    pub fn copied(bytes: &[u8]) -> Self {
+        let mut copy = Self::zeroed(bytes.len());
+        copy.as_mut_slice().copy_from_slice(bytes);
+        copy
+    }
+
     /// Says that a range will be read from its beginning to its end, so that the system may read
     /// ahead. Only a hint: where the system refuses it, reading is slower and no less right.
     pub fn will_scan(&self, range: std::ops::Range<usize>) {
@@ -82,6 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_is_aligned_and_as_long_as_asked() {
+        for length in [0, 1, 63, 64, 65, 200] {
+            let content: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let mut owned = Bytes::copied(&content);
+            assert_eq!(owned.as_slice(), content);
+            assert_eq!(owned.as_slice().as_ptr() as usize % 64, 0);
+            owned.as_mut_slice().fill(7);
+            assert!(owned.as_slice().iter().all(|&byte| byte == 7));
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn a_mapped_file_and_memory_hold_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
@@ -90,8 +110,7 @@ mod tests {
         let mapped = Bytes::map(&path).unwrap();
         mapped.will_scan(0..200);
         assert_eq!(mapped.as_slice(), content);
-        let mut owned = Bytes::zeroed(200);
-        owned.as_mut_slice().copy_from_slice(&content);
+        let owned = Bytes::copied(&content);
         assert_eq!(owned.as_slice(), content);
         for bytes in [&mapped, &owned] {
             assert_eq!(bytes.as_slice().as_ptr() as usize % 64, 0);

@@ -2,6 +2,7 @@
 //! nothing below knows clap.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use imgsearch::onnx::Resize;
@@ -130,6 +131,21 @@ pub struct LimitArgs {
         help_heading = "Limits"
     )]
     pub max_memory: u64,
+
+    /// Seconds that decoding one image may take
+    #[arg(
+        long,
+        value_name = "S",
+        default_value = "60",
+        value_parser = seconds,
+        help_heading = "Limits"
+    )]
+    pub max_seconds: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "that is no number".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 /// Which files are walked.

@@ -38,6 +38,7 @@ pub fn engine_options(global: &Global, limits: Option<&LimitArgs>) -> EngineOpti
         limits.max_pixels = args.max_megapixels.saturating_mul(1_000_000);
         limits.max_file_bytes = args.max_file_size.saturating_mul(1 << 20);
         limits.max_memory = args.max_memory.saturating_mul(1 << 20);
+        limits.max_time = args.max_seconds;
         options.limits = limits;
     }
     options.notice = Some(|text| eprintln!("{text}"));

@@ -1,5 +1,7 @@
 //! Why an image cannot be decoded.
 
+use std::time::Duration;
+
 /// Why an image cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -46,17 +48,36 @@ pub enum DecodeError {
         limit: u64,
     },
 
+    /// Decoding takes longer than is allowed.
+    #[error("too slow: decoding it takes longer than the limit of {} seconds; see --max-seconds", limit.as_secs_f64())]
+    TooSlow {
+        /// The limit.
+        limit: Duration,
+    },
+
+    /// It was not tried: others that were too slow are still being decoded.
+    #[error(
+        "not tried: {count} images that took too long are still being decoded; try it again later, without them or with another --max-seconds"
+    )]
+    Busy {
+        /// How many.
+        count: usize,
+    },
+
     /// A decoder panicked; its message.
     #[error("damaged: the decoder gave up on it ({0})")]
     Panicked(String),
 }
 
 impl DecodeError {
-    /// Whether the image may be sound and is only larger than the limits allow.
+    /// Whether the image may be sound and only costs more than the limits allow.
     pub fn is_over_limit(&self) -> bool {
         matches!(
             self,
-            Self::TooManyPixels { .. } | Self::TooMuchMemory { .. }
+            Self::TooManyPixels { .. }
+                | Self::TooMuchMemory { .. }
+                | Self::TooSlow { .. }
+                | Self::Busy { .. }
         )
     }
 }

@@ -4,11 +4,8 @@
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::error::DecodeError;
-use super::{Limits, Rgb};
-
-/// Scans of a progressive picture; real ones have about ten, and a file can hold thousands that
-/// each cost a pass.
-const MAX_SCANS: u32 = 200;
+use super::timed::MOST_SCANS;
+use super::{Limits, Rgb, frame};
 
 /// Where this share of the rows or more is one flat colour up to the end, a truncated file has
 /// no picture to speak of.
@@ -49,18 +46,23 @@ pub(super) fn decode(
     } else {
         PixelFormat::RGB
     };
-    // A progressive picture is held whole, two bytes a coefficient, whatever the scale.
-    let coefficients = if header.is_progressive {
-        header.width * header.height * 6
-    } else {
-        0
+    // A picture in several scans is held whole, two bytes a coefficient, whatever the scale. What
+    // the headers do not say for certain is taken to be the most that it can be.
+    let most = u64::from(width) * u64::from(height) * 4;
+    let coefficients = match frame::read(bytes) {
+        Some(frame) if !frame.many_scans => 0,
+        Some(frame) => frame.samples * 2,
+        None => most * 2,
     };
-    let length = scaled.width * scaled.height * format.size();
-    limits.check_memory(width, height, (coefficients + length) as u64)?;
+    let scaled_pixels = scaled.width * scaled.height;
+    let length = scaled_pixels * format.size();
+    // Light is made of ink beside it.
+    let light = if cmyk { scaled_pixels * 3 } else { 0 };
+    limits.check_memory(width, height, coefficients + (length + light) as u64)?;
 
     let broken = |error: turbojpeg::Error| DecodeError::Malformed(error.to_string());
     decompressor.set_scaling_factor(factor).map_err(broken)?;
-    decompressor.set_scan_limit(MAX_SCANS).map_err(broken)?;
+    decompressor.set_scan_limit(MOST_SCANS).map_err(broken)?;
     let mut pixels = vec![0; length];
     let image = Image {
         pixels: pixels.as_mut_slice(),

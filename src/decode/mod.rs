@@ -7,18 +7,22 @@
 //! size. Colour profiles are ignored.
 //!
 //! A file is hostile until shown otherwise: its format is told by its content, its dimensions and
-//! memory are checked before it is decoded, and a decoder that panics costs one image.
+//! memory are checked before it is decoded, what may take long is decoded against the clock, and a
+//! decoder that panics costs one image.
 
 mod error;
 mod exif;
 mod format;
+mod frame;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
 mod other;
 #[cfg(test)]
 mod tests;
+mod timed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -41,6 +45,9 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Bytes of memory that decoding takes. Default: 1 GiB.
     pub max_memory: u64,
+    /// How long decoding takes. Default: one minute. A decoder cannot be stopped: one that is too
+    /// slow is left to finish on a thread of its own, and what it makes is dropped.
+    pub max_time: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +56,7 @@ impl Default for Limits {
             max_file_bytes: 1 << 30,
             max_pixels: 256_000_000,
             max_memory: 1 << 30,
+            max_time: Duration::from_mins(1),
         }
     }
 }
@@ -145,20 +153,33 @@ pub struct Decoded {
     pub damage: Option<String>,
 }
 
-/// Decodes images on one thread, keeping what can be used again.
+/// Decodes images for one thread, keeping what can be used again.
 pub struct Decoder {
-    limits: Limits,
-    resizer: Resizer,
-    #[cfg(feature = "turbojpeg")]
-    jpeg: Option<turbojpeg::Decompressor>,
+    core: Core,
+    timed: timed::Timed,
 }
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoder")
-            .field("limits", &self.limits)
+            .field("limits", &self.core.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// What is wanted of a file.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    /// The picture at an encoder's size.
+    Resized(Geometry),
+    /// The picture whole and upright, at a short side of so many pixels or more.
+    Whole(u32),
+}
+
+/// What became of it.
+struct Made {
+    rgb: Rgb,
+    decoded: Decoded,
 }
 
 /// A picture as it is stored, and what is known of it.
@@ -172,10 +193,8 @@ impl Decoder {
     /// A decoder that refuses what costs more than `limits`.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits,
-            resizer: Resizer::new(),
-            #[cfg(feature = "turbojpeg")]
-            jpeg: None,
+            core: Core::new(limits),
+            timed: timed::Timed::default(),
         }
     }
 
@@ -183,7 +202,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// Why it cannot be decoded. `out` may have been written to.
+    /// Why it cannot be decoded.
     ///
     /// # Panics
     ///
@@ -199,11 +218,9 @@ impl Decoder {
             geometry.bytes(),
             "the buffer is not the geometry's"
         );
-        let least = geometry.short_side();
-        let stored = self.guarded(|decoder| decoder.stored(bytes, least))?;
-        let small = self.resize(&stored, geometry)?;
-        out.copy_from_slice(&small);
-        Ok(stored.decoded)
+        let made = self.make(bytes, Task::Resized(*geometry))?;
+        out.copy_from_slice(&made.rgb.pixels);
+        Ok(made.decoded)
     }
 
     /// Decodes a file's bytes whole and upright, at a short side of `least` pixels and not much more
@@ -213,27 +230,41 @@ impl Decoder {
     ///
     /// Why it cannot be decoded.
     pub fn decode_whole(&mut self, bytes: &[u8], least: u32) -> Result<Rgb, DecodeError> {
-        let Stored {
-            rgb, orientation, ..
-        } = self.guarded(|decoder| decoder.stored(bytes, least))?;
-        if orientation == Orientation::UPRIGHT {
-            return Ok(rgb);
-        }
-        let pixels = orientation.apply(&rgb.pixels, rgb.width as usize, rgb.height as usize);
-        let (width, height) = upright(&rgb, orientation);
-        Ok(Rgb {
-            width,
-            height,
-            pixels,
-        })
+        Ok(self.make(bytes, Task::Whole(least))?.rgb)
     }
 
-    /// Runs a decoder; where it panics, the state it may have left broken is dropped.
-    fn guarded<T>(
-        &mut self,
-        decode: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        catch_unwind(AssertUnwindSafe(|| decode(self))).unwrap_or_else(|panic| {
+    fn make(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
+        let limits = self.core.limits;
+        if !timed::is_quick(bytes, &limits)
+            && let Some(made) = self.timed.make(bytes, task, &limits)?
+        {
+            return Ok(made);
+        }
+        self.core.make(bytes, task)
+    }
+}
+
+/// Decodes on the thread that calls it, however long it takes.
+struct Core {
+    limits: Limits,
+    resizer: Resizer,
+    #[cfg(feature = "turbojpeg")]
+    jpeg: Option<turbojpeg::Decompressor>,
+}
+
+impl Core {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            resizer: Resizer::new(),
+            #[cfg(feature = "turbojpeg")]
+            jpeg: None,
+        }
+    }
+
+    /// Decodes a file; where a decoder panics, the state it may have left broken is dropped.
+    fn make(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
+        catch_unwind(AssertUnwindSafe(|| self.made(bytes, task))).unwrap_or_else(|panic| {
             *self = Self::new(self.limits);
             let text = panic
                 .downcast_ref::<String>()
@@ -242,6 +273,26 @@ impl Decoder {
             Err(DecodeError::Panicked(
                 text.unwrap_or("no message").to_owned(),
             ))
+        })
+    }
+
+    fn made(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
+        let least = match &task {
+            Task::Resized(geometry) => geometry.short_side(),
+            Task::Whole(least) => *least,
+        };
+        let stored = self.stored(bytes, least)?;
+        let rgb = match &task {
+            Task::Resized(geometry) => Rgb {
+                width: geometry.width,
+                height: geometry.height,
+                pixels: self.resize(&stored, geometry)?,
+            },
+            Task::Whole(_) => turned(stored.rgb, stored.orientation),
+        };
+        Ok(Made {
+            rgb,
+            decoded: stored.decoded,
         })
     }
 
@@ -371,15 +422,27 @@ pub fn luma([red, green, blue]: &[u8; 3]) -> f32 {
     0.299 * f32::from(*red) + 0.587 * f32::from(*green) + 0.114 * f32::from(*blue)
 }
 
-fn upright(rgb: &Rgb, orientation: Orientation) -> (u32, u32) {
-    if orientation.swaps_sides() {
+/// The picture upright.
+fn turned(rgb: Rgb, orientation: Orientation) -> Rgb {
+    if orientation == Orientation::UPRIGHT {
+        return rgb;
+    }
+    let pixels = orientation.apply(&rgb.pixels, rgb.width as usize, rgb.height as usize);
+    let (width, height) = if orientation.swaps_sides() {
         (rgb.height, rgb.width)
     } else {
         (rgb.width, rgb.height)
+    };
+    Rgb {
+        width,
+        height,
+        pixels,
     }
 }
 
-/// Whether a JPEG file has its end marker, with or without something behind it.
+/// Whether a JPEG file has its end marker, with or without something behind it. A small picture
+/// among the headers has one too, which does not count.
 fn has_end_of_image(bytes: &[u8]) -> bool {
-    bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+    let scans = frame::read(bytes).map_or(bytes, |frame| &bytes[frame.scan..]);
+    scans.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
 }

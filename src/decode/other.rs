@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgba};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::error::DecodeError;
 use super::{Limits, Rgb};
@@ -22,7 +22,10 @@ pub(super) fn decode(
         .map_err(|error| malformed(error, None, limits))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(width, height)?;
-    limits.check_memory(width, height, decoder.total_bytes())?;
+    // What is decoded, and what is made of it beside it.
+    let pixels = u64::from(width) * u64::from(height);
+    let made = pixels * made_of(decoder.color_type());
+    limits.check_memory(width, height, decoder.total_bytes().saturating_add(made))?;
     if width == 0 || height == 0 {
         return Err(DecodeError::Malformed("it has no pixels".to_owned()));
     }
@@ -49,18 +52,30 @@ fn malformed(error: ImageError, size: Option<(u32, u32)>, limits: &Limits) -> De
     }
 }
 
+/// Bytes a pixel that [`on_white`] needs beside the picture as it was decoded.
+fn made_of(kind: ColorType) -> u64 {
+    match kind {
+        ColorType::Rgb8 | ColorType::Rgba8 => 0,
+        kind if kind.has_alpha() => 4,
+        _ => 3,
+    }
+}
+
 /// Pixels in RGB, what is transparent shown on white.
 fn on_white(image: DynamicImage) -> Vec<u8> {
     if !image.color().has_alpha() {
         return image.into_rgb8().into_raw();
     }
-    let image: ImageBuffer<Rgba<u8>, Vec<u8>> = image.into_rgba8();
-    image
-        .pixels()
-        .flat_map(|pixel| {
-            let alpha = u16::from(pixel[3]);
-            [0, 1, 2]
-                .map(|i| ((u16::from(pixel[i]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
-        })
-        .collect()
+    let mut pixels = image.into_rgba8().into_raw();
+    // In place: a pixel is written where it or one before it was read.
+    let count = pixels.len() / 4;
+    for i in 0..count {
+        let alpha = u16::from(pixels[4 * i + 3]);
+        for channel in 0..3 {
+            let value = u16::from(pixels[4 * i + channel]) * alpha;
+            pixels[3 * i + channel] = ((value + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+    }
+    pixels.truncate(3 * count);
+    pixels
 }

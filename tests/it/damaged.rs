@@ -214,3 +214,37 @@ fn a_database_that_is_none_is_named() {
     let ran = place.run(&["query", "photos/cat.jpg"]).ended(2);
     assert!(ran.stderr.contains("is damaged"), "{}", ran.stderr);
 }
+
+#[test]
+fn an_image_that_takes_too_long_is_left_out_until_it_may_take_longer() {
+    let place = Place::new();
+    // Small enough that its headers show it to be quick; and 16 million pixels.
+    let small = image::RgbImage::from_pixel(40, 40, image::Rgb([200, 100, 50]));
+    small.save(place.photo("small.jpg")).unwrap();
+    let large = image::GrayImage::from_fn(4000, 4000, |x, y| image::Luma([(x ^ y) as u8]));
+    large.save(place.photo("large.png")).unwrap();
+
+    let ran = place
+        .run(&["index", "photos", "--max-seconds", "0.005"])
+        .ended(1);
+    assert!(
+        ran.stderr.contains("large.png") && ran.stderr.contains("--max-seconds"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("small.jpg"), "{}", ran.stderr);
+    let listed = place
+        .run(&["status", "--damaged", "--json"])
+        .ended(0)
+        .json_lines();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["stage"], "limit", "{}", listed[0]);
+    assert_eq!(place.index()["added"], 1);
+    assert_eq!(place.run(&["status", "--damaged"]).ended(0).stdout, "");
+
+    for nonsense in ["-1", "soon", "inf"] {
+        let ran = place.run(&["index", "photos", &format!("--max-seconds={nonsense}")]);
+        assert_eq!(ran.status, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains("--max-seconds"), "{}", ran.stderr);
+    }
+}

@@ -92,6 +92,13 @@ impl FlatView<'_> {
         self.offsets.len() - 1
     }
 
+    /// The row that a node of the upper levels is; the first where what stands there is none.
+    #[inline(always)]
+    fn upper(&self, place: u32) -> u32 {
+        let row = self.uppers[place as usize];
+        if (row as usize) < self.rows() { row } else { 0 }
+    }
+
     /// A row's links.
     #[inline(always)]
     pub fn row(&self, row: u32) -> &[u32] {
@@ -119,11 +126,7 @@ impl Walk for FlatView<'_> {
 
     #[inline(always)]
     fn point(&self, level: usize, node: u32) -> u32 {
-        if level == 0 {
-            node
-        } else {
-            self.uppers[node as usize]
-        }
+        if level == 0 { node } else { self.upper(node) }
     }
 
     #[inline(always)]
@@ -174,7 +177,7 @@ impl<S: Space> simd::Work for Descent<'_, S> {
     #[inline(always)]
     fn run<I: simd::Simd>(self, _: I) {
         let entry = descend(self.space, self.graph, self.query, 1);
-        let entry = self.graph.uppers[entry as usize];
+        let entry = self.graph.upper(entry);
         beam(
             self.space,
             self.graph,

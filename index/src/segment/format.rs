@@ -5,6 +5,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::MOST_ROWS;
 use crate::error::{Error, Result};
 
 /// The newest format of a segment, which is what is written.
@@ -241,13 +242,32 @@ impl Header {
             checksums,
         };
         // The header is as it was written; what was written must be what this version expects.
-        if header.expected_lengths(lengths[Section::Links as usize]) != Some(lengths) {
+        if !header.is_possible(levels, bytes.len()) {
             return Err(damaged("its header makes no sense"));
         }
         if header.file_length() != bytes.len() {
             return Err(damaged("its length is not what its header says"));
         }
         Ok(header)
+    }
+
+    /// Whether its numbers go together, and what they promise lies within a file of `length`: all
+    /// that a search takes for granted.
+    fn is_possible(&self, levels: usize, length: usize) -> bool {
+        let links = self.lengths[Section::Links as usize];
+        // A level is a part of the one below it, and the lowest of them of the rows.
+        let nested = self.counts.is_sorted_by(|below, above| below >= above)
+            && self.counts.iter().all(|&count| count > 0)
+            && self
+                .counts
+                .first()
+                .is_none_or(|&count| count as usize <= self.rows);
+        levels <= MOST_LEVELS
+            && self.rows <= MOST_ROWS
+            && nested
+            && links.is_multiple_of(4)
+            && self.lengths.iter().all(|&own| own <= length)
+            && self.expected_lengths(links) == Some(self.lengths)
     }
 
     /// The lengths that follow from the numbers, given that of the links.
@@ -271,6 +291,31 @@ impl Header {
             times(times(upper_nodes, self.width)?, 4)?,
         ])
     }
+}
+
+/// Where the header's table of sections begins: a length and a checksum each.
+const TABLE: usize = 184;
+
+/// Makes a file's checksums right whatever it holds: the header's, and those of the sections that
+/// lie in the file where `sections` says so. What is damaged is then found by what it says.
+pub(crate) fn seal(bytes: &mut [u8], sections: bool) {
+    if bytes.len() < HEADER {
+        return;
+    }
+    let mut start = HEADER as u64;
+    for place in (0..SECTIONS.len()).map(|i| TABLE + 16 * i) {
+        let length = Take(bytes, place).u64();
+        let end = start.saturating_add(length.checked_next_multiple_of(64).unwrap_or(u64::MAX));
+        let within = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        if sections && let Some(section) = within.and_then(|(start, end)| bytes.get(start..end)) {
+            let own = checksum(section);
+            bytes[place + 8..place + 16].copy_from_slice(&own.to_le_bytes());
+        }
+        start = end;
+    }
+    let end = HEADER - 8;
+    let own = xxh3_64(&bytes[..end]);
+    bytes[end..HEADER].copy_from_slice(&own.to_le_bytes());
 }
 
 /// The checksum of a section.

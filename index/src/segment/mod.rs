@@ -25,6 +25,7 @@ use crate::types::EncoderRecord;
 use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
 
 pub use format::SEGMENT_FORMAT;
+pub(crate) use format::seal;
 
 /// The most rows of a segment. Building one takes about 600 bytes a row beside the file, so less
 /// than a gigabyte.
@@ -146,17 +147,26 @@ impl Segment {
     /// [`Error::DamagedSegment`], [`Error::NewerSegment`], [`Error::Io`].
     pub fn open(path: &Path) -> Result<Arc<Self>> {
         let bytes = Bytes::map(path).map_err(|source| Error::io("open", path, source))?;
-        let header = Header::read(bytes.as_slice(), path)?;
-        let segment = Arc::new(Self {
-            path: path.to_owned(),
-            bytes,
-            header,
-            verdict: OnceLock::new(),
-        });
+        let segment = Arc::new(Self::unverified(bytes, path)?);
         if segment.len() > 0 && segment.bytes.as_slice().len() <= CHECK_AT_ONCE {
             segment.verify()?;
         }
         Ok(segment)
+    }
+
+    /// A segment of whose bytes the header alone was looked at, as a large one's are at first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedSegment`], [`Error::NewerSegment`].
+    pub fn unverified(bytes: Bytes, path: &Path) -> Result<Self> {
+        let header = Header::read(bytes.as_slice(), path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            header,
+            verdict: OnceLock::new(),
+        })
     }
 
     /// Checks the whole segment in a thread of its own; what it finds is then told by
@@ -207,6 +217,11 @@ impl Segment {
     /// What is known to be wrong with it.
     pub fn damage(&self) -> Option<&str> {
         self.verdict.get()?.as_deref()
+    }
+
+    /// The file's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
     }
 
     /// How many rows there are.
@@ -276,8 +291,9 @@ impl Segment {
         let twins: &[u32] = self.section(Section::Twins);
         for (node, _) in desk.scratch.found() {
             let mut row = node;
-            // Twins stand in ascending order, so this ends whatever the file holds.
-            loop {
+            // Twins stand in ascending order and each is one node's, so this ends whatever the file
+            // holds, and soon.
+            while out.len() < twins.len() {
                 out.push(row);
                 let next = twins[row as usize];
                 if next == NONE || next <= row || next as usize >= twins.len() {

@@ -307,6 +307,7 @@ fn a_damaged_graph_is_walked_without_harm() {
     for section in [
         Section::Links,
         Section::UpperLinks,
+        Section::Uppers,
         Section::Offsets,
         Section::Twins,
         Section::Bytes,
@@ -322,6 +323,58 @@ fn a_damaged_graph_is_walked_without_harm() {
             assert!(found.iter().all(|&(_, row)| row < 500));
         }
     }
+}
+
+/// Numbers that cannot be, under a header's checksum that is right: refused, whatever they promise.
+#[test]
+fn a_header_of_impossible_numbers_is_refused() {
+    let path = Path::new("it");
+    let codes = clustered(300, 6, 7, 23);
+    let segment = built(&codes, 6, &GraphOptions::default());
+    assert!(segment.header.counts.len() > 1, "{:?}", segment.header);
+    let refused = |change: &dyn Fn(&mut Header)| {
+        let mut header = segment.header.clone();
+        change(&mut header);
+        let mut bytes = segment.bytes.as_slice().to_vec();
+        header.write(&mut bytes);
+        let error = Header::read(&bytes, path).unwrap_err();
+        assert!(matches!(error, Error::DamagedSegment { .. }), "{error}");
+    };
+    let links = Section::Links as usize;
+    for length in [usize::MAX, usize::MAX - 3, usize::MAX / 2 + 1, 1 << 40] {
+        refused(&|header| header.lengths[links] = length);
+    }
+    refused(&|header| header.lengths[links] -= 1);
+    refused(&|header| header.rows = MOST_ROWS + 1);
+    refused(&|header| header.counts[0] = 0);
+    refused(&|header| header.counts.swap(0, 1));
+    refused(&|header| header.counts.push(0));
+    refused(&|header| header.stride = u32::MAX as usize);
+}
+
+#[test]
+fn sealing_changes_nothing_of_a_sound_file() {
+    let segment = built(&clustered(300, 6, 7, 23), 6, &GraphOptions::default());
+    let whole = segment.bytes.as_slice();
+    let mut sealed = whole.to_vec();
+    sealed[format::HEADER - 1] ^= 1;
+    sealed[184 + 8] ^= 1;
+    seal(&mut sealed, true);
+    assert!(sealed == whole);
+}
+
+/// Equal points that a damaged file chains under every node are met once, not once a node.
+#[test]
+fn twins_of_a_damaged_file_are_no_more_than_its_rows() {
+    let codes = clustered(300, 6, 7, 23);
+    let mut segment = built(&codes, 6, &GraphOptions::default());
+    let range = segment.header.range(Section::Twins);
+    let chained: Vec<u32> = (1..=300).collect();
+    segment.bytes.as_mut_slice()[range].copy_from_slice(bytemuck::cast_slice(&chained));
+    let mut rows = Vec::new();
+    let query = padded(&codes[..6]);
+    segment.candidates(&query, 300, &mut GraphDesk::default(), &mut rows);
+    assert_eq!(rows.len(), 300);
 }
 
 /// Written by the first version of format 1: 300 images of six numbers, numbered from 1.

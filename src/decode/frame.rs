@@ -1,0 +1,102 @@
+//! What a JPEG's headers say of the work that it makes, before any of it is done.
+
+/// Sides are decoded in blocks of at most so many pixels.
+const BLOCK: u64 = 32;
+
+/// What stands before the first scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// Samples of all components, blocks at the edges whole.
+    pub samples: u64,
+    /// Whether the components come in several scans, each a pass over all of the picture, whose
+    /// coefficients are held whole meanwhile.
+    pub many_scans: bool,
+    /// Where the first scan begins.
+    pub scan: usize,
+}
+
+/// Reads a file's headers. Strict: none wherever decoders might see other headers than these.
+pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
+    let mut place = 2;
+    let mut frame: Option<(u64, u8, bool)> = None;
+    loop {
+        let [0xff, marker, high, low, rest @ ..] = bytes.get(place..)? else {
+            return None;
+        };
+        match marker {
+            // Baseline, extended and progressive. Others are rare, and arithmetic coding slow.
+            0xc0..=0xc2 => {
+                let [_, h1, h0, w1, w0, components, ..] = rest else {
+                    return None;
+                };
+                let whole = |high, low| {
+                    let side = u64::from(u16::from_be_bytes([high, low]));
+                    (side > 0).then(|| side.next_multiple_of(BLOCK))
+                };
+                let pixels = whole(*h1, *h0)? * whole(*w1, *w0)?;
+                let new = (pixels, *components, *marker == 0xc2);
+                if frame.replace(new).is_some() {
+                    return None;
+                }
+            }
+            0xda => {
+                let (pixels, components, progressive) = frame?;
+                return Some(Frame {
+                    samples: pixels * u64::from(components),
+                    many_scans: progressive || *rest.first()? < components,
+                    scan: place,
+                });
+            }
+            0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {}
+            _ => return None,
+        }
+        place += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file's headers: a comment, a frame of three components, and a scan of `components`.
+    fn headers(frame: u8, components: u8) -> Vec<u8> {
+        let mut bytes = b"\xff\xd8\xff\xfe\0\x04ab\xff".to_vec();
+        bytes.extend([frame, 0, 17, 8, 0, 33, 0, 64, 3]);
+        bytes.extend([0; 9]);
+        bytes.extend([0xff, 0xda, 0, 12, components]);
+        bytes
+    }
+
+    #[test]
+    fn headers_say_how_much_there_is_to_do() {
+        let frame = |kind, components| read(&headers(kind, components));
+        let one_pass = Frame {
+            samples: 64 * 64 * 3,
+            many_scans: false,
+            scan: 27,
+        };
+        let many = Frame {
+            many_scans: true,
+            ..one_pass
+        };
+        assert_eq!(frame(0xc0, 3), Some(one_pass));
+        assert_eq!(frame(0xc0, 1), Some(many));
+        assert_eq!(frame(0xc2, 3), Some(many));
+        // Arithmetic coding.
+        assert_eq!(frame(0xc9, 3), None);
+    }
+
+    #[test]
+    fn headers_that_can_be_read_in_two_ways_are_not_read() {
+        let good = headers(0xc0, 3);
+        for length in 0..good.len() {
+            assert_eq!(read(&good[..length]), None, "{length}");
+        }
+        let mut twice = good[..27].to_vec();
+        twice.extend(&good[8..]);
+        assert_eq!(read(&twice), None, "two frames");
+        let mut garbage = good.clone();
+        garbage.insert(8, 0);
+        assert_eq!(read(&garbage), None, "a byte between two segments");
+    }
+}

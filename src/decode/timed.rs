@@ -1,0 +1,275 @@
+//! Decoding against the clock.
+//!
+//! A decoder cannot be interrupted. What may take long is therefore decoded on a helper thread,
+//! and whoever waits for it stops waiting when the time is up: the helper is left to finish by
+//! itself, what it makes is dropped, and the next picture gets a new one. So that a folder of such
+//! pictures cannot fill the machine with helpers, nothing more is begun while
+//! [`MOST_LEFT`] of them are still busy.
+//!
+//! The hand-over costs about as much as two switches of threads and a copy of the file. What
+//! cannot be slow is decoded where it was asked for: a JPEG whose headers bound the work.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::DecodeError;
+use super::format::{Format, sniff};
+use super::{Core, Limits, Made, Task, frame};
+
+/// Helpers of this process that may be busy with pictures given up.
+pub(super) const MOST_LEFT: usize = 4;
+
+/// Samples of a JPEG, or bytes of its file, that any machine decodes in a second: a fiftieth of
+/// what was measured on one core of an ordinary one.
+const LEAST_A_SECOND: u64 = 10_000_000;
+
+/// Passes over a JPEG in several scans: both decoders stop at so many or fewer.
+pub(super) const MOST_SCANS: u32 = 200;
+
+/// How many helpers are busy with pictures given up, and word of one that has finished.
+static LEFT: Mutex<usize> = Mutex::new(0);
+static FINISHED: Condvar = Condvar::new();
+
+/// Whether decoding a file is certain to end within the limit on time.
+pub(super) fn is_quick(bytes: &[u8], limits: &Limits) -> bool {
+    if sniff(bytes) != Some(Format::Jpeg) {
+        // Nothing is decoded of what is no image. Other formats can be small and hold much.
+        return sniff(bytes).is_none_or(|format| format.decoder().is_none());
+    }
+    let Some(frame) = frame::read(bytes) else {
+        return false;
+    };
+    let passes = if frame.many_scans { MOST_SCANS } else { 1 };
+    let work = frame.samples * u64::from(passes) + bytes.len() as u64;
+    u128::from(work) * 1_000_000_000 / u128::from(LEAST_A_SECOND) < limits.max_time.as_nanos()
+}
+
+/// One file to decode.
+struct Job {
+    bytes: Vec<u8>,
+    task: Task,
+}
+
+type Reply = Result<Made, DecodeError>;
+
+/// A thread that decodes for one other.
+struct Helper {
+    jobs: Sender<Job>,
+    done: Receiver<Reply>,
+    /// Set where nobody waits for it any more.
+    left: Arc<AtomicBool>,
+}
+
+impl Helper {
+    fn start(limits: Limits) -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (outbox, done) = mpsc::channel();
+        let left = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&left);
+        let work = move || {
+            let mut core = Core::new(limits);
+            // Ends when the other end is dropped, which is also how a helper is given up.
+            while let Ok(Job { bytes, task }) = inbox.recv() {
+                // Where nobody waits for it, the picture is dropped here.
+                let _ = outbox.send(core.make(&bytes, task));
+            }
+            if seen.load(Ordering::Acquire) {
+                *lock() -= 1;
+                FINISHED.notify_all();
+            }
+        };
+        std::thread::Builder::new()
+            .name("decode".to_owned())
+            .spawn(work)?;
+        Ok(Self { jobs, done, left })
+    }
+}
+
+fn lock() -> std::sync::MutexGuard<'static, usize> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Decodes on a helper of its own.
+#[derive(Default)]
+pub(super) struct Timed {
+    helper: Option<Helper>,
+}
+
+impl Timed {
+    /// Decodes, or says that the time was up. `Ok(None)` where the system gives no more threads.
+    pub fn make(
+        &mut self,
+        bytes: &[u8],
+        task: Task,
+        limits: &Limits,
+    ) -> Result<Option<Made>, DecodeError> {
+        if !room_within(limits.max_time) {
+            return Err(DecodeError::Busy { count: MOST_LEFT });
+        }
+        let helper = match self.helper.take() {
+            Some(helper) => helper,
+            None => match Helper::start(*limits) {
+                Ok(helper) => helper,
+                Err(error) => {
+                    tracing::warn!(%error, "no thread to decode in: decoding without a limit on time");
+                    return Ok(None);
+                }
+            },
+        };
+        let ended = || DecodeError::Panicked("the thread that decoded it ended".to_owned());
+        let job = Job {
+            bytes: bytes.to_vec(),
+            task,
+        };
+        helper.jobs.send(job).map_err(|_| ended())?;
+        match helper.done.recv_timeout(limits.max_time) {
+            Ok(reply) => {
+                self.helper = Some(helper);
+                reply.map(Some)
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                // Counted before the helper can see that it was given up.
+                *lock() += 1;
+                helper.left.store(true, Ordering::Release);
+                Err(DecodeError::TooSlow {
+                    limit: limits.max_time,
+                })
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+        }
+    }
+}
+
+/// Waits until fewer than [`MOST_LEFT`] helpers are busy with what was given up; not longer than
+/// a picture may take.
+fn room_within(time: Duration) -> bool {
+    let (left, _) = FINISHED
+        .wait_timeout_while(lock(), time, |left| *left >= MOST_LEFT)
+        .unwrap_or_else(PoisonError::into_inner);
+    *left < MOST_LEFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Decoder, Geometry, Resize};
+    use super::*;
+
+    const GEOMETRY: Geometry = Geometry {
+        width: 8,
+        height: 8,
+        resize: Resize::Squash,
+    };
+
+    /// A second is long enough for any small picture on any machine, and this for none.
+    const NO_TIME: Duration = Duration::from_millis(1);
+
+    fn within(max_time: Duration) -> Decoder {
+        Decoder::new(Limits {
+            max_time,
+            ..Limits::default()
+        })
+    }
+
+    fn png(side: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let grey = image::GrayImage::from_fn(side, side, |x, y| image::Luma([(x ^ y) as u8]));
+        let encoder = image::codecs::png::PngEncoder::new_with_quality(
+            &mut bytes,
+            image::codecs::png::CompressionType::Fast,
+            image::codecs::png::FilterType::NoFilter,
+        );
+        grey.write_with_encoder(encoder).unwrap();
+        bytes
+    }
+
+    fn jpeg(side: u32) -> Vec<u8> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let image = image::RgbImage::from_pixel(side, side, image::Rgb([200, 100, 50]));
+        image
+            .write_to(&mut bytes, image::ImageFormat::Jpeg)
+            .unwrap();
+        bytes.into_inner()
+    }
+
+    /// Tests that count what was given up, and those that give up, take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    fn turn() -> std::sync::MutexGuard<'static, ()> {
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[test]
+    fn a_picture_that_takes_too_long_is_given_up_and_the_next_is_decoded() {
+        let _turn = turn();
+        let slow = png(4000);
+        let small = jpeg(8);
+        let mut decoder = within(NO_TIME);
+        let mut out = [0; 8 * 8 * 3];
+        let refused = decoder.decode_into(&slow, &GEOMETRY, &mut out).unwrap_err();
+        assert_eq!(refused, DecodeError::TooSlow { limit: NO_TIME });
+        assert!(refused.is_over_limit());
+        let message = refused.to_string();
+        assert!(
+            message.contains("0.001 seconds") && message.contains("--max-seconds"),
+            "{message}"
+        );
+        assert_eq!(out, [0; 8 * 8 * 3], "nothing comes of it later either");
+        decoder.decode_into(&small, &GEOMETRY, &mut out).unwrap();
+        assert!(out[0].abs_diff(200) < 4);
+        // Whole pictures too.
+        let refused = decoder.decode_whole(&slow, 8);
+        assert!(matches!(refused, Err(DecodeError::TooSlow { .. })));
+        // Within a time that is enough it is no worse than others.
+        let mut patient = within(Duration::from_mins(1));
+        for _ in 0..2 {
+            let decoded = patient.decode_into(&slow, &GEOMETRY, &mut out).unwrap();
+            assert_eq!((decoded.width, decoded.height), (4000, 4000));
+        }
+        // What was given up ends and is counted no more.
+        let (left, waited) = FINISHED
+            .wait_timeout_while(lock(), Duration::from_mins(1), |left| *left > 0)
+            .unwrap();
+        assert!(!waited.timed_out(), "{left} are still busy");
+    }
+
+    #[test]
+    fn nothing_is_begun_while_too_many_are_busy() {
+        let _turn = turn();
+        let small = png(8);
+        let mut out = [0; 8 * 8 * 3];
+        *lock() += MOST_LEFT;
+        let refused = within(NO_TIME).decode_into(&small, &GEOMETRY, &mut out);
+        assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
+        assert!(refused.unwrap_err().is_over_limit());
+        // What cannot be slow needs no helper.
+        let quick = within(Duration::from_secs(1)).decode_into(&jpeg(8), &GEOMETRY, &mut out);
+        assert!(quick.is_ok());
+        // Whoever waits goes on once one has finished.
+        let waiting =
+            std::thread::spawn(move || within(Duration::from_mins(1)).decode_whole(&small, 8));
+        *lock() -= MOST_LEFT;
+        FINISHED.notify_all();
+        assert_eq!(waiting.join().unwrap().unwrap().width, 8);
+    }
+
+    #[test]
+    fn only_what_its_headers_bound_is_quick() {
+        let limits = Limits::default();
+        assert!(is_quick(&jpeg(500), &limits));
+        assert!(is_quick(b"a text", &limits));
+        assert!(!is_quick(&png(8), &limits));
+        let tight = Limits {
+            max_time: NO_TIME,
+            ..limits
+        };
+        assert!(!is_quick(&jpeg(500), &tight));
+        // The same in scans that are each a pass.
+        let mut scans = jpeg(3000);
+        assert!(is_quick(&scans, &limits));
+        let frame = scans.windows(2).position(|pair| pair == [0xff, 0xc0]);
+        scans[frame.unwrap() + 1] = 0xc2;
+        assert!(!is_quick(&scans, &limits));
+    }
+}
