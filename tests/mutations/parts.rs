@@ -83,11 +83,11 @@ pub fn all() -> Vec<Part> {
             name: "images",
             target: "decode",
             seeds: seeds::images(),
-            finish: check_png,
+            finish: |bytes, _, random| check_png(bytes, random),
             judge: || Box::new(image_judge()),
             good: "decoded",
             cuts,
-            // The limit, twice: a decoder and what is made of its picture keep to it one by one.
+            // The limit, and as much again for what decoders keep beside a picture.
             memory_a_thread: 2 * MEMORY,
         },
         Part {
@@ -180,7 +180,7 @@ fn image_judge() -> impl FnMut(&[u8]) -> Result<String, String> {
 }
 
 /// Most mutants of PNGs get the checksums that belong to what their chunks hold.
-fn check_png(bytes: &mut Vec<u8>, _: usize, random: &mut Random) {
+fn check_png(bytes: &mut [u8], random: &mut Random) {
     const MARK: usize = 8;
     if !bytes.starts_with(b"\x89PNG") || random.once_in(4) {
         return;
