@@ -85,7 +85,9 @@ pub fn measure(folder: &Folder) -> Result {
         folder.name
     );
     println!("{:<44} {:>18} {:>18}", "", "features", "codes");
-    scaled.map(Way::print);
+    for way in scaled {
+        way.print();
+    }
     other.print();
     preview.print();
     Ok(())
