@@ -430,14 +430,15 @@ impl Library {
         };
         let (worker, (decoded, decode_ms)) = match worker {
             Some(worker) => (worker, decode()),
-            // The encoder starts while the image is decoded: neither needs the other.
+            // The image is decoded while the encoder starts: neither needs the other. The encoder
+            // starts here, where memory comes in larger pieces than in a thread that is new.
             none => thread::scope(|scope| {
-                let start = scope.spawn(|| self.engine()?.worker());
-                let decoded = decode();
-                let made = start
+                let decoding = scope.spawn(decode);
+                let made = self.engine().and_then(Engine::worker);
+                let decoded = decoding
                     .join()
-                    .unwrap_or_else(|panic| Err(Error::Worker(crate::crew::panic_text(&*panic))))?;
-                Ok::<_, Error>((none.insert(made), decoded))
+                    .map_err(|panic| Error::Worker(crate::crew::panic_text(&*panic)))?;
+                Ok::<_, Error>((none.insert(made?), decoded))
             })?,
         };
         let decoded = decoded.map_err(|source| Error::Image {

@@ -68,6 +68,8 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         print(args, image, &found, &explained, times, several)?;
     }
     drop(loading);
+    // The process ends here, and its memory with it: taking the encoder apart first takes time.
+    std::mem::forget(library);
     Ok(outcome)
 }
 
