@@ -1,7 +1,7 @@
 //! What an index holds, read by SQLite itself and not through the program.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
 use imgsearch::index::{Error, Index};
@@ -140,7 +140,7 @@ fn is_expected(name: &str) -> bool {
 }
 
 /// Whether a kept encoder is the one that made the index.
-fn encoders(dir: &Path, file: &PathBuf) -> Result<(), String> {
+fn encoders(dir: &Path, file: &Path) -> Result<(), String> {
     let state = State::read(dir)?;
     if file.to_string_lossy().contains(&state.fingerprint) {
         Ok(())
