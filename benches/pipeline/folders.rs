@@ -13,8 +13,7 @@ use rayon::prelude::*;
 
 use crate::Result;
 
-/// Photographs made large, and their size.
-const LARGE: usize = 60;
+/// The size of photographs made large.
 const LARGE_SIDES: (u32, u32) = (4000, 3000);
 
 /// Files of the mixed folder, but for the large ones.
@@ -67,13 +66,14 @@ impl Folder {
     }
 }
 
-/// Photographs of 12 megapixels with the detail that a file of that size has.
-pub fn large(photos: &Folder, made: &Path) -> Result<Folder> {
-    Folder::made("12 megapixel", &made.join("large"), |folder| {
-        let some: Vec<_> = photos.files.iter().take(LARGE).enumerate().collect();
+/// `count` photographs of 12 megapixels with the detail that a file of that size has.
+pub fn large(photos: &Folder, count: usize, made: &Path) -> Result<Folder> {
+    let name = format!("large-{count}");
+    Folder::made("12 megapixel", &made.join(name), |folder| {
+        let some: Vec<_> = photos.files.iter().take(count).enumerate().collect();
         some.into_par_iter().try_for_each(|(i, file)| {
             let large = enlarged(file, i).map_err(|error| error.to_string())?;
-            let out = fs::File::create(folder.join(format!("{i:02}.jpg")))
+            let out = fs::File::create(folder.join(format!("{i:03}.jpg")))
                 .map_err(|error| error.to_string())?;
             JpegEncoder::new_with_quality(BufWriter::new(out), 90)
                 .encode_image(&large)

@@ -1,6 +1,6 @@
 //! How fast photographs become an index, and a query an answer.
 //!
-//!     cargo bench --bench pipeline -- PHOTOS [--keep FOLDER] [--rounds N]
+//!     cargo bench --bench pipeline -- PHOTOS [--keep FOLDER] [--rounds N] [--large N]
 //!
 //! PHOTOS is a folder of photographs. For these as they are, for 12-megapixel ones made of them
 //! (enlarged, with grain) and for a mixed folder (six formats, several sizes, some of 12
@@ -9,6 +9,7 @@
 //! all alike; the best round of each counts, for noise only ever slows down. Then the most memory
 //! that an `imgsearch index` process takes, and the time of a cold `imgsearch query`.
 //!
+//! There are 240 large photographs, or as many as `--large N` says.
 //! `--keep FOLDER` keeps the folders that are made, and takes them from there where they are;
 //! `--only-folders` ends then. Instead of all that,
 //!
@@ -30,6 +31,11 @@ use std::path::PathBuf;
 /// What a part of the bench ends in.
 type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
+/// Photographs made large, to be indexed.
+const LARGE: usize = 240;
+/// … and to be compared with full decodes of them.
+const FIDELITY_LARGE: usize = 60;
+
 /// What was typed.
 #[derive(Default)]
 struct Options {
@@ -37,6 +43,7 @@ struct Options {
     keep: Option<PathBuf>,
     only_folders: bool,
     rounds: Option<usize>,
+    large: Option<usize>,
     unchanged: Option<usize>,
     stored: Option<usize>,
     fidelity: bool,
@@ -60,6 +67,7 @@ fn options() -> Result<Options> {
             "--keep" => options.keep = Some(words.next().ok_or("--keep needs a folder")?.into()),
             "--only-folders" => options.only_folders = true,
             "--rounds" => options.rounds = number()?,
+            "--large" => options.large = number()?,
             "--unchanged" => options.unchanged = number()?,
             "--stored" => options.stored = number()?,
             "--fidelity" => options.fidelity = true,
@@ -91,9 +99,9 @@ fn main() -> Result {
     }
     let made = options.keep.as_deref().unwrap_or(work.path());
     if options.fidelity {
-        return fidelity::measure(&folders::large(&photos, made)?);
+        return fidelity::measure(&folders::large(&photos, FIDELITY_LARGE, made)?);
     }
-    let large = folders::large(&photos, made)?;
+    let large = folders::large(&photos, options.large.unwrap_or(LARGE), made)?;
     let mixed = folders::mixed(&photos, &large, made)?;
     if options.only_folders {
         return Ok(());

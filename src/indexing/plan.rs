@@ -1,5 +1,6 @@
 //! The plan: which of the walked files need reading, and which stored images were not walked.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,7 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
             failed_before: reason,
         });
     }
+    large_first(&mut jobs);
     let mut missing: Vec<(ImageId, PathBuf)> = stored
         .into_iter()
         .map(|(path, (id, ..))| (id, path))
@@ -103,6 +105,17 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
         failed_before,
         missing,
     })
+}
+
+/// How many of the last jobs are done in the order of their size.
+const LAST: usize = 1024;
+
+/// Puts the large files among the last ones first, so that no core is left with one of them when
+/// the others have nothing to do any more (Graham 1969: longest processing time first). All
+/// before keep the order in which they lie on the disk.
+fn large_first(jobs: &mut [Job]) {
+    let last = jobs.len().saturating_sub(LAST);
+    jobs[last..].sort_by_key(|job| Reverse(job.candidate.stat.size));
 }
 
 /// Stored images that the walk did not meet, to be removed where they are really gone.
