@@ -6,7 +6,7 @@
 //! that follow from them; or the codes of an index, with `--codes`. No photograph is decoded.
 //! `benches/peers.py` measures other libraries on the same codes, in turns with this program.
 //!
-//! `--only-graph` leaves out everything that is not along the graph, `--json` is for programs,
+//! `--ef N,N,…` asks with so many candidates in view. `--only-graph` leaves out everything that is not along the graph, `--json` is for programs,
 //! `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate
 //! `hnsw_rs` as it comes.
 
@@ -138,7 +138,7 @@ fn main() {
         return;
     }
     if let Some(of) = of_index {
-        // Half of the codes are stored, and every other one asks.
+        // Every fifth code asks, up to a number; the others are stored.
         let all = Index::open(of).unwrap();
         let codes: Vec<f32> = all.searcher().unwrap().codes().concat();
         let (mut stored, mut asking) = (Vec::new(), Vec::new());

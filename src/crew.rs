@@ -2,11 +2,13 @@
 //!
 //! Owns the threads and the order. Jobs are handed out in consecutive chunks, and a chunk that
 //! was begun is finished, so an interrupted run leaves no gap between what was delivered.
+//! Where one takes very long, those behind it need not wait.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -15,25 +17,47 @@ use crate::error::{Error, Result};
 /// How many finished chunks a worker may be ahead of a slow receiver.
 const AHEAD: usize = 4;
 
-/// Does `jobs` jobs in chunks of at most `chunk` on `threads` threads.
+/// How the jobs are divided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Jobs {
+    pub threads: usize,
+    pub count: usize,
+    /// Jobs that are handed out together, at most.
+    pub chunk: usize,
+    /// How long chunks wait for one before them. Then they are delivered as they are, out of order.
+    pub patience: Duration,
+}
+
+impl Jobs {
+    /// Results come in the jobs' order, whatever waits for it.
+    pub fn in_order(threads: usize, count: usize, chunk: usize) -> Self {
+        Self {
+            threads,
+            count,
+            chunk,
+            patience: Duration::MAX,
+        }
+    }
+}
+
+/// Does numbered jobs on several threads.
 ///
 /// Each thread makes its own state with `setup` and turns chunks into results with `work`;
-/// `receive` gets them on the calling thread, in the order of the jobs. Once `stop` is set no
-/// new chunk is begun.
+/// `receive` gets them on the calling thread, in the order of the jobs as far as
+/// [`Jobs::patience`] goes. Once `stop` is set no new chunk is begun.
 ///
 /// # Errors
 ///
 /// The first error of any of the three; [`Error::Worker`] where a worker panicked.
 pub(crate) fn run<S, T: Send>(
-    threads: usize,
-    jobs: usize,
-    chunk: usize,
+    jobs: Jobs,
     stop: &AtomicBool,
     setup: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&mut S, Range<usize>) -> Result<T> + Sync,
     mut receive: impl FnMut(Range<usize>, T) -> Result<()>,
 ) -> Result<()> {
-    let threads = threads.min(jobs.div_ceil(chunk)).max(1);
+    let Jobs { count, chunk, .. } = jobs;
+    let threads = jobs.threads.min(count.div_ceil(chunk)).max(1);
     let next = AtomicUsize::new(0);
     // Set when a part failed, so that the others do not go on for nothing.
     let abandon = AtomicBool::new(false);
@@ -42,7 +66,7 @@ pub(crate) fn run<S, T: Send>(
     let toil = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
         let mut state = setup()?;
         while !stop.load(Ordering::Relaxed) && !abandon.load(Ordering::Relaxed) {
-            let Some(range) = take(&next, jobs, chunk, threads) else {
+            let Some(range) = take(&next, count, chunk, threads) else {
                 break;
             };
             let made = work(&mut state, range.clone())?;
@@ -67,11 +91,24 @@ pub(crate) fn run<S, T: Send>(
         drop(sender);
         let mut result = Ok(());
         let mut early = BTreeMap::new();
-        let mut due = 0;
+        // Delivered out of order: where such ranges begin and end.
+        let mut ahead = BTreeMap::new();
+        // The job that the next chunk in order begins with, and since when it is waited for.
+        let (mut due, mut since) = (0, Instant::now());
         for (range, made) in receiver {
             early.insert(range.start, (range, made));
-            while let Some((range, made)) = early.remove(&due) {
-                due = range.end;
+            while let Some(first) = early.first_entry()
+                && (*first.key() == due || since.elapsed() >= jobs.patience)
+                && let Some((_, (range, made))) = early.pop_first()
+            {
+                if range.start == due {
+                    (due, since) = (range.end, Instant::now());
+                    while let Some(end) = ahead.remove(&due) {
+                        due = end;
+                    }
+                } else {
+                    ahead.insert(range.start, range.end);
+                }
                 if result.is_ok() {
                     result = receive(range, made);
                     if result.is_err() {
@@ -119,13 +156,47 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_takes_long_does_not_hold_up_the_others_for_ever() {
+        let stop = AtomicBool::new(false);
+        let (told, heard) = crossbeam_channel::unbounded();
+        let jobs = Jobs {
+            threads: 3,
+            count: 300,
+            chunk: 2,
+            patience: Duration::ZERO,
+        };
+        let mut got = Vec::new();
+        run(
+            jobs,
+            &stop,
+            || Ok(()),
+            |(), range| {
+                if range.start == 100 {
+                    // Until most of what follows was delivered: for ever, if it waited for this.
+                    heard.recv().unwrap();
+                }
+                Ok(range.collect::<Vec<usize>>())
+            },
+            |_, chunk| {
+                got.extend(chunk);
+                if got.len() == 250 {
+                    told.send(()).unwrap();
+                }
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert!(got.iter().position(|&job| job == 100) >= Some(250));
+        got.sort_unstable();
+        assert_eq!(got, (0..300).collect::<Vec<_>>(), "each once");
+    }
+
     fn squares(threads: usize, stop_at: usize) -> Vec<usize> {
         let stop = AtomicBool::new(false);
         let mut got = Vec::new();
         run(
-            threads,
-            1000,
-            7,
+            Jobs::in_order(threads, 1000, 7),
             &stop,
             || Ok(()),
             |(), range| {
@@ -167,9 +238,7 @@ mod tests {
         let stop = AtomicBool::new(false);
         let failing = |panics: bool| {
             run(
-                3,
-                100,
-                1,
+                Jobs::in_order(3, 100, 1),
                 &stop,
                 || Ok(()),
                 |(), range| {
@@ -190,9 +259,7 @@ mod tests {
     fn an_error_of_the_receiver_ends_the_run_with_it() {
         let stop = AtomicBool::new(false);
         let result = run(
-            2,
-            1000,
-            1,
+            Jobs::in_order(2, 1000, 1),
             &stop,
             || Ok(()),
             |(), range| Ok(range.start),

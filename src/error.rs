@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::decode::DecodeError;
+use crate::decode::{DecodeError, Unread};
 
 /// What can go wrong between photographs and answers.
 ///
@@ -151,6 +151,17 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Why the image at `path` was not read, with its name.
+    pub fn unread(unread: Unread, path: &Path) -> Self {
+        match unread {
+            Unread::Io(source) => Self::io("read", path, source),
+            Unread::OverLimit(source) => Self::Image {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+
     /// An I/O error with its path; `action` is a verb such as `read`.
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io {

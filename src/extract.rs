@@ -2,13 +2,12 @@
 //!
 //! What training and evaluation start from.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::augment::{self, Purpose, View};
 use crate::crew;
-use crate::decode::{self, Geometry, Rgb};
+use crate::decode::{self, DecodeError, Geometry, Limits, Rgb};
 use crate::engine::{Engine, Worker};
 use crate::error::{Error, Result};
 
@@ -32,6 +31,8 @@ pub struct Extracted {
     pub feature_len: usize,
     /// The images that could not be, and why.
     pub failed: Vec<(PathBuf, String)>,
+    /// Whether some of those were not tried ([`DecodeError::Busy`]).
+    pub(crate) untried: bool,
 }
 
 /// What to extract.
@@ -55,6 +56,30 @@ struct Row {
     logits: Vec<f32>,
 }
 
+/// Why an image has no row.
+struct Failed {
+    reason: String,
+    untried: bool,
+}
+
+impl From<String> for Failed {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            untried: false,
+        }
+    }
+}
+
+impl From<DecodeError> for Failed {
+    fn from(error: DecodeError) -> Self {
+        Self {
+            reason: error.to_string(),
+            untried: matches!(error, DecodeError::Busy { .. }),
+        }
+    }
+}
+
 /// Encodes the files at `paths` on all workers of the engine; `tick` is told how many are done.
 ///
 /// # Errors
@@ -75,12 +100,18 @@ pub fn extract(
     };
     let batch = engine.batch();
     crew::run(
-        engine.threads(),
-        paths.len(),
-        batch,
+        crew::Jobs::in_order(engine.threads(), paths.len(), batch),
         stop,
         || engine.worker(),
-        |worker, range| rows(worker, &paths[range.clone()], range.start, options),
+        |worker, range| {
+            rows(
+                worker,
+                engine.limits(),
+                &paths[range.clone()],
+                range.start,
+                options,
+            )
+        },
         |range, rows| {
             let end = range.end;
             for (i, row) in range.zip(rows) {
@@ -95,7 +126,10 @@ pub fn extract(
                             all.extend_from_slice(view);
                         }
                     }
-                    Err(reason) => extracted.failed.push((paths[i].clone(), reason)),
+                    Err(failed) => {
+                        extracted.untried |= failed.untried;
+                        extracted.failed.push((paths[i].clone(), failed.reason));
+                    }
                 }
             }
             tick(end);
@@ -130,36 +164,35 @@ fn alteration(
 /// The rows of a chunk of files, each with its place's number in `start..`.
 fn rows(
     worker: &mut Worker,
+    limits: &Limits,
     paths: &[PathBuf],
     start: usize,
     options: ExtractOptions,
-) -> Result<Vec<Result<Row, String>>> {
+) -> Result<Vec<Result<Row, Failed>>> {
     let size = worker.image_bytes();
     let geometry = worker.geometry();
     let mut pixels = Vec::with_capacity(paths.len() * size);
     // The altered copies, view after view.
     let mut altered = vec![Vec::with_capacity(paths.len() * size); options.views];
     let mut rows = Vec::with_capacity(paths.len());
+    let mut bytes = Vec::new();
+    let mut decoded = |i: usize, path: &Path| -> Result<_, Failed> {
+        limits
+            .read(path, &mut bytes)
+            .map_err(|error| error.to_string())?;
+        let mut clean = vec![0; size];
+        worker.decode_into(&bytes, &mut clean)?;
+        let mut views = Vec::new();
+        if options.views > 0 {
+            let whole = worker.decode_whole(&bytes)?;
+            for v in 0..options.views {
+                views.push(alteration(&whole, options, (start + i, v), &geometry)?);
+            }
+        }
+        Ok((clean, views))
+    };
     for (i, path) in paths.iter().enumerate() {
-        let decoded = fs::read(path)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| {
-                let mut clean = vec![0; size];
-                worker
-                    .decode_into(&bytes, &mut clean)
-                    .map_err(|error| error.to_string())?;
-                let views = if options.views == 0 {
-                    Vec::new()
-                } else {
-                    let whole = worker
-                        .decode_whole(&bytes)
-                        .map_err(|error| error.to_string())?;
-                    (0..options.views)
-                        .map(|v| alteration(&whole, options, (start + i, v), &geometry))
-                        .collect::<Result<_, String>>()?
-                };
-                Ok((clean, views))
-            });
+        let decoded = decoded(i, path);
         rows.push(decoded.map(|(clean, views)| {
             pixels.extend_from_slice(&clean);
             for (all, view) in altered.iter_mut().zip(views) {

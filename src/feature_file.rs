@@ -1,7 +1,7 @@
 //! Files of features: what training reads of photographs, kept for the next time.
 //!
 //! Encoding photographs and their altered copies takes minutes, learning from them seconds. The
-//! file names what it was made of by a hash over the encoder, what was asked for, and each
+//! file names what it was made of by a hash over the encoder, what was asked for, the limits, and each
 //! photograph's path, size and modification time; where any of those is another, it is made anew.
 //!
 //! Little-endian: 24 bytes that name the format, the hash, the counts as eight u64, the failures as
@@ -51,6 +51,14 @@ pub fn extract_kept(
     // Before the work, not after it.
     let (saving, out) = Saving::begin(file)?;
     let made = extract(engine, paths, options, stop, tick);
+    let made = match made {
+        // The next time they may be read.
+        Ok(extracted) if extracted.untried => {
+            saving.abandon();
+            return Ok((extracted, false));
+        }
+        made => made,
+    };
     let written = made.and_then(|extracted| {
         write(out, &key, paths, &extracted).map_err(|error| saving.failed(error))?;
         Ok((extracted, false))
@@ -66,14 +74,15 @@ fn key(engine: &Engine, paths: &[PathBuf], options: ExtractOptions) -> Result<[u
         hasher.update(bytes);
     };
     put(engine.info().fingerprint.as_bytes());
-    put(format!("{options:?}").as_bytes());
+    put(format!("{options:?} {:?}", engine.limits()).as_bytes());
     for path in paths {
         put(path.as_os_str().as_encoded_bytes());
         // One that is gone is among the failures, of the first time and of the next.
         let stat = std::fs::metadata(path).ok();
         let changed = stat.as_ref().and_then(|stat| stat.modified().ok());
         let since = changed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        put(format!("{:?} {since:?}", stat.map(|stat| stat.len())).as_bytes());
+        let opens = File::open(path).is_ok();
+        put(format!("{:?} {since:?} {opens}", stat.map(|stat| stat.len())).as_bytes());
     }
     Ok(*hasher.finalize().as_bytes())
 }
@@ -253,6 +262,7 @@ mod tests {
             failed: [1, 3]
                 .map(|i| (paths[i].clone(), format!("because of {i}")))
                 .to_vec(),
+            untried: false,
         };
         (paths, extracted)
     }

@@ -8,7 +8,7 @@ use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::EncoderFile;
 
 use crate::error::{Error, Result};
-use crate::save::save;
+use crate::save::{ASIDE, save};
 
 /// The file is called `encoder-FINGERPRINT.onnx`: by name, so that a crash while an index changes
 /// its encoder never leaves codes beside another encoder's file.
@@ -58,7 +58,9 @@ pub fn forget_others(dir: &Path, fingerprint: &str) -> Result<()> {
         let entry = entry.map_err(|source| Error::io("list", dir, source))?;
         let (name, path) = (entry.file_name(), entry.path());
         let name = name.to_string_lossy();
-        if name.starts_with(start) && name.ends_with(end) && path != kept {
+        // What a crash left of one that was being written goes, too.
+        let whole = name.strip_suffix(ASIDE).unwrap_or(&name);
+        if whole.starts_with(start) && whole.ends_with(end) && path != kept {
             fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
         }
     }

@@ -12,7 +12,7 @@ use imgsearch_index::{
 };
 use imgsearch_onnx::EncoderFile;
 
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Limits};
 use crate::engine::{Encoded, Engine, EngineOptions, Worker, geometry_of, record_of};
 use crate::error::{Error, Result};
 use crate::indexing::{self, IndexOptions, Progress, Summary};
@@ -175,6 +175,11 @@ impl Library {
     /// steps are mixed.
     pub fn timings(&self) -> Timings {
         *self.times()
+    }
+
+    /// What an image may cost.
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
     }
 
     fn times(&self) -> MutexGuard<'_, Timings> {
@@ -401,7 +406,10 @@ impl Library {
     /// Where the file cannot be read or decoded.
     pub fn encode_file(&self, path: &Path) -> Result<Encoded> {
         let started = Instant::now();
-        let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        let mut bytes = Vec::new();
+        self.limits()
+            .read(path, &mut bytes)
+            .map_err(|unread| Error::unread(unread, path))?;
         let read_ms = ms_since(started);
         let encoded = self.encode_bytes(&bytes, path);
         let mut times = self.times();
@@ -419,6 +427,13 @@ impl Library {
     pub fn encode_bytes(&self, bytes: &[u8], name: &Path) -> Result<Encoded> {
         let started = Instant::now();
         self.times().begin();
+        let encoded = self.encoded(bytes, name);
+        // Whatever came of it, the time is gone.
+        self.times().waited_since(started);
+        encoded
+    }
+
+    fn encoded(&self, bytes: &[u8], name: &Path) -> Result<Encoded> {
         let mut asker = self.asker.lock().unwrap_or_else(PoisonError::into_inner);
         let Asker { decoder, worker } = &mut *asker;
         let geometry = geometry_of(self.file.info());
@@ -433,7 +448,9 @@ impl Library {
             // The image is decoded while the encoder starts: neither needs the other. The encoder
             // starts here, where memory comes in larger pieces than in a thread that is new.
             none => thread::scope(|scope| {
-                let decoding = scope.spawn(decode);
+                let decoding = thread::Builder::new()
+                    .spawn_scoped(scope, decode)
+                    .map_err(|source| Error::io("start a thread to decode", name, source))?;
                 let made = self.engine().and_then(Engine::worker);
                 let decoded = decoding
                     .join()
@@ -450,7 +467,6 @@ impl Library {
         let mut times = self.times();
         times.decode_ms = decode_ms;
         times.encode_ms = ms_since(encoding);
-        times.waited_since(started);
         drop(times);
         encoded
     }

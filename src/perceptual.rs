@@ -7,7 +7,6 @@
 //! functions", 2010).
 
 use std::f32::consts::PI;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -63,14 +62,15 @@ pub fn of_files(
 ) -> Result<Vec<Result<Perceptual, String>>> {
     let mut all = Vec::with_capacity(paths.len());
     crew::run(
-        threads,
-        paths.len(),
-        CHUNK,
+        crew::Jobs::in_order(threads, paths.len(), CHUNK),
         stop,
         || Ok(Decoder::new(*limits)),
         |decoder, range| {
             let hashes = paths[range].iter().map(|path| {
-                let bytes = fs::read(path).map_err(|error| error.to_string())?;
+                let mut bytes = Vec::new();
+                limits
+                    .read(path, &mut bytes)
+                    .map_err(|error| error.to_string())?;
                 decoder
                     .decode_whole(&bytes, decode::MIN_SHORT_SIDE)
                     .and_then(|picture| Perceptual::of(&picture))

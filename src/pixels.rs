@@ -1,7 +1,6 @@
 //! Autoencoders on pixels: photographs made small, or images of an IDX file, and an autoencoder of
 //! any kind trained on them.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,14 +85,15 @@ fn small_of(
         failed: Vec::new(),
     };
     crew::run(
-        threads,
-        paths.len(),
-        CHUNK,
+        crew::Jobs::in_order(threads, paths.len(), CHUNK),
         stop,
         || Ok(Decoder::new(*limits)),
         |decoder, range| {
             let decoded = paths[range].iter().map(|path| {
-                let bytes = fs::read(path).map_err(|error| error.to_string())?;
+                let mut bytes = Vec::new();
+                limits
+                    .read(path, &mut bytes)
+                    .map_err(|error| error.to_string())?;
                 let (width, height) = (geometry.width, geometry.height);
                 let mut rgb = vec![0; width as usize * height as usize * 3];
                 decoder

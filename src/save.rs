@@ -10,10 +10,16 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// What a file's name ends in while it is written.
+pub(crate) const ASIDE: &str = ".new";
+
 /// A file being written beside the one whose place it takes.
 pub(crate) struct Saving {
     path: PathBuf,
     aside: PathBuf,
+    /// The folder, to have the new name on disk, too.
+    #[cfg(unix)]
+    folder: File,
 }
 
 impl Saving {
@@ -24,12 +30,23 @@ impl Saving {
     /// [`Error::Io`].
     pub fn begin(path: &Path) -> Result<(Self, File)> {
         let mut aside = path.as_os_str().to_owned();
-        aside.push(".new");
+        aside.push(ASIDE);
+        let aside = PathBuf::from(aside);
+        #[cfg(unix)]
+        let folder = {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            File::open(folder).map_err(|error| Error::io("open", folder, error))?
+        };
+        let file = File::create(&aside).map_err(|error| Error::io("write", &aside, error))?;
         let saving = Self {
             path: path.to_owned(),
-            aside: aside.into(),
+            aside,
+            #[cfg(unix)]
+            folder,
         };
-        let file = File::create(&saving.aside).map_err(|error| saving.failed(error))?;
         Ok((saving, file))
     }
 
@@ -41,17 +58,29 @@ impl Saving {
     pub fn end<T>(self, written: Result<T>) -> Result<T> {
         let placed = written.and_then(|value| {
             fs::rename(&self.aside, &self.path)
-                .and_then(|()| sync_folder(&self.path))
+                .and_then(|()| self.sync_name())
                 .map_err(|error| self.failed(error))?;
             Ok(value)
         });
         if placed.is_err() {
             // What could not be written whole is of no use; the first error is the one to tell.
-            if let Err(error) = fs::remove_file(&self.aside) {
-                tracing::debug!(%error, "an unfinished file could not be removed");
-            }
+            self.abandon();
         }
         placed
+    }
+
+    /// Has the new name on disk, too.
+    fn sync_name(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        self.folder.sync_all()?;
+        Ok(())
+    }
+
+    /// Leaves what is in its place there, and removes the file beside it.
+    pub fn abandon(self) {
+        if let Err(error) = fs::remove_file(&self.aside) {
+            tracing::debug!(%error, "an unfinished file could not be removed");
+        }
     }
 
     /// What went wrong in writing it, as an error.
@@ -64,7 +93,8 @@ impl Saving {
 ///
 /// # Errors
 ///
-/// [`Error::Io`]; what was there before is there still then.
+/// [`Error::Io`]; what was there before is there still then, but where only the disk failed to keep
+/// the new name.
 pub fn save(path: &Path, content: &[u8]) -> Result<()> {
     let (saving, mut file) = Saving::begin(path)?;
     let written = file
@@ -72,22 +102,6 @@ pub fn save(path: &Path, content: &[u8]) -> Result<()> {
         .and_then(|()| file.sync_all())
         .map_err(|error| saving.failed(error));
     saving.end(written)
-}
-
-/// Has the name of a new file on disk, too.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        File::open(folder)?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
 }
 
 #[cfg(test)]

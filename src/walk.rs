@@ -163,6 +163,18 @@ impl Walked {
         }
     }
 
+    /// The root that a path lies below, or is.
+    pub(crate) fn root_of(&self, path: &Path) -> Option<&Path> {
+        let after = self.roots.partition_point(|root| root.as_path() <= path);
+        let root = self.roots[..after].last()?;
+        path.starts_with(root).then_some(root)
+    }
+
+    /// Whether a path lies below a root, or is one.
+    pub(crate) fn covers(&self, path: &Path) -> bool {
+        self.root_of(path).is_some()
+    }
+
     fn add(&mut self, found: Found) {
         match found {
             Found::Candidate(candidate) => self.candidates.push(candidate),

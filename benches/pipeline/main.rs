@@ -14,9 +14,11 @@
 //! `--only-folders` ends then. Instead of all that,
 //!
 //! - `--unchanged N` times a second `imgsearch index` over N small files that have not changed;
+//! - `--crowded N` times it over a folder of N files that are no images, though half are named so;
 //! - `--stored N` times a cold `imgsearch query` of an index of N images;
 //! - `--fidelity` says how near the encoder's features come to those of a full decode.
 
+mod crowded;
 mod fidelity;
 mod folders;
 mod program;
@@ -45,6 +47,7 @@ struct Options {
     rounds: Option<usize>,
     large: Option<usize>,
     unchanged: Option<usize>,
+    crowded: Option<usize>,
     stored: Option<usize>,
     fidelity: bool,
 }
@@ -69,6 +72,7 @@ fn options() -> Result<Options> {
             "--rounds" => options.rounds = number()?,
             "--large" => options.large = number()?,
             "--unchanged" => options.unchanged = number()?,
+            "--crowded" => options.crowded = number()?,
             "--stored" => options.stored = number()?,
             "--fidelity" => options.fidelity = true,
             _ if text.starts_with('-') => {
@@ -93,6 +97,9 @@ fn main() -> Result {
     let photos = folders::Folder::of("as they are", &photos)?;
     if let Some(files) = options.unchanged {
         return unchanged::measure(&photos, files, work.path());
+    }
+    if let Some(files) = options.crowded {
+        return crowded::measure(&photos, files, work.path());
     }
     if let Some(images) = options.stored {
         return stored::measure(&photos, images, work.path());

@@ -43,8 +43,8 @@ pub fn memory(folders: &[Folder], work: &Path) -> Result {
     for (i, folder) in folders.iter().enumerate() {
         let more = work.join("more");
         folders::copies(folder, TIMES - 1, &more)?;
-        let few = peak(&[&folder.path], &work.join(format!("few-{i}")))?;
-        let many = peak(&[&folder.path, &more], &work.join(format!("many-{i}")))?;
+        let few = watch(&[&folder.path], &work.join(format!("few-{i}")))?.peak_mb;
+        let many = watch(&[&folder.path, &more], &work.join(format!("many-{i}")))?.peak_mb;
         std::fs::remove_dir_all(&more)?;
         println!(
             "{:<14} {:>6} files {few:>6.0}, {:>6} files {many:>6.0} ({:+.1} %)",
@@ -57,31 +57,42 @@ pub fn memory(folders: &[Folder], work: &Path) -> Result {
     Ok(())
 }
 
-/// The most memory that was resident while files were indexed, in MB.
-fn peak(paths: &[&Path], index: &Path) -> Result<f64> {
+/// What a run of `imgsearch index` took.
+pub struct Watched {
+    /// From the start of the process to its end.
+    pub seconds: f64,
+    /// The most memory that was resident, in MB; 0 where the system is not Linux.
+    pub peak_mb: f64,
+}
+
+/// Indexes files and watches it.
+pub fn watch(paths: &[&Path], index: &Path) -> Result<Watched> {
     let mut arguments: Vec<&OsStr> = vec!["--quiet".as_ref(), "index".as_ref()];
     arguments.extend(paths.iter().map(|path| path.as_os_str()));
+    let started = Instant::now();
     let mut child = program(index, &arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
     let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0.0f64;
+    let mut peak_mb = 0.0f64;
     let ended = loop {
         // The kernel keeps the peak; when the process ends, it is gone.
         if let Some(kb) = std::fs::read_to_string(&status).ok().and_then(|status| {
             let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
             line.split_whitespace().nth(1)?.parse::<f64>().ok()
         }) {
-            peak = peak.max(kb * 1024.0 / 1e6);
+            peak_mb = peak_mb.max(kb * 1024.0 / 1e6);
         }
         if let Some(ended) = child.try_wait()? {
             break ended;
         }
         std::thread::sleep(LOOK_EVERY);
     };
-    if !ended.success() {
+    let seconds = started.elapsed().as_secs_f64();
+    // 1: some files could not be indexed.
+    if !ended.success() && ended.code() != Some(1) {
         return Err(format!("imgsearch index ended with {ended}").into());
     }
-    Ok(peak)
+    Ok(Watched { seconds, peak_mb })
 }

@@ -1,5 +1,5 @@
 //! Codes, semantic hashes and what is known of the images they belong to: stored in SQLite,
-//! searched in memory.
+//! searched in mapped files and, what is newer, in memory.
 //!
 //! This crate knows nothing of pictures. It takes a *code* (30 numbers by default) and a
 //! *hash* (256 bits by default) for each image, as an encoder made them, and finds the nearest.

@@ -247,6 +247,21 @@ impl Reader {
         )
     }
 
+    /// Files that could not be indexed, as [`Reader::failures`]: that of a path and those below it.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn failures_under(&self, path: &Path) -> Result<Vec<Failure>> {
+        let (low, high) = path::below(path)?;
+        self.many(
+            "SELECT path, size, mtime_ns, stage, reason FROM failures
+             WHERE path = ?1 OR (path >= ?2 AND path < ?3) ORDER BY path",
+            (path::to_bytes(path)?, low, high),
+            failure_of,
+        )
+    }
+
     /// The newest run.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ const MOST_EF: usize = 4096;
 /// by code and ranked by both.
 const EF_FOR_BOTH: usize = 4;
 
-/// What ways cost, measured with `cargo bench --bench search`, in nanoseconds on one thread: a
+/// What ways cost, measured with `cargo bench -p imgsearch-index --bench search`, in nanoseconds on one thread: a
 /// row of a scan of all rows, …
 const SCANNED_ROW: f64 = 6.0;
 /// … a row of a scan that picks rows, …

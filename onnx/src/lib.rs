@@ -23,7 +23,7 @@
 //! - [`Runtime`] finds, fetches and loads ONNX Runtime, once a process.
 //! - [`EncoderFile`] reads, checks and holds an encoder; [`EncoderInfo`] is what it declares.
 //! - [`Encoder`] runs it.
-//! - [`train`] makes a new one on a trunk's features.
+//! - [`train`] makes a new one on a trunk's features; [`autoencoder`] makes one on pixels or features.
 
 // What a file or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]

@@ -145,7 +145,13 @@ pub struct LimitArgs {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "that is no number".to_owned())?;
-    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+    let time = Duration::try_from_secs_f64(number).map_err(|error| error.to_string())?;
+    if time.is_zero() {
+        return Err(
+            "nothing is decoded in no time; a large number is as good as no limit".to_owned(),
+        );
+    }
+    Ok(time)
 }
 
 /// Which files are walked.
@@ -478,7 +484,7 @@ pub struct TrainArgs {
     pub name: Option<String>,
 
     /// Train a decoder, too, which lies beside the output and makes small pictures of codes: see
-    /// imgsearch reconstruct. Encoders of a --kind have one anyway
+    /// imgsearch reconstruct. Encoders of a --kind on pixels have one anyway
     #[arg(long, conflicts_with = "kind")]
     pub decoder: bool,
 

@@ -41,8 +41,8 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
             print(again);
         } else if !checked.is_sound() {
             println!(
-                "no answer is wrong for it: damaged segments are not used, and the database holds every image.\nRepair \
-                 it with: imgsearch check --repair"
+                "the database holds every image, and a segment is not used once it is known to be damaged; only answers \
+                 given before that may be wrong.\nRepair it with: imgsearch check --repair"
             );
         }
     }

@@ -1,6 +1,6 @@
 //! `imgsearch encode`.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde_json::json;
@@ -19,16 +19,12 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
     for image in &args.images {
         let mut bytes = Vec::new();
         let read = if image == Path::new("-") {
-            io::stdin().read_to_end(&mut bytes).map(|_| ())
+            engine.limits().read_from(io::stdin().lock(), &mut bytes)
         } else {
-            std::fs::read(image).map(|content| bytes = content)
+            engine.limits().read(image, &mut bytes)
         };
         let encoded = read
-            .map_err(|source| imgsearch::Error::Io {
-                action: "read",
-                path: image.clone(),
-                source,
-            })
+            .map_err(|unread| imgsearch::Error::unread(unread, image))
             .and_then(|()| worker.encode_image(&bytes, image));
         let encoded = match encoded {
             Ok(encoded) => encoded,

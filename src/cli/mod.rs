@@ -1,7 +1,7 @@
 //! The command line: what was typed, turned into calls of the library, and their results printed.
 //!
-//! stdout carries results, stderr everything else. Exit statuses are decided here and nowhere
-//! else: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.
+//! stdout carries results, stderr everything else. Exit statuses are decided here, but for a
+//! second Ctrl-C (`setup.rs`): 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.
 
 mod adapt;
 mod args;

@@ -1,6 +1,6 @@
 //! `imgsearch query`.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -77,13 +77,10 @@ fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
     if image == Path::new("-") {
         let name = Path::new("standard input");
         let mut bytes = Vec::new();
-        io::stdin()
-            .read_to_end(&mut bytes)
-            .map_err(|source| imgsearch::Error::Io {
-                action: "read",
-                path: name.to_owned(),
-                source,
-            })?;
+        library
+            .limits()
+            .read_from(io::stdin().lock(), &mut bytes)
+            .map_err(|unread| imgsearch::Error::unread(unread, name))?;
         library.encode_bytes(&bytes, name)
     } else {
         library.encode_file(image)

@@ -57,13 +57,13 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     let mut files = ImageDecoder::new(*engine.limits());
     for path in &args.images {
         let mut picture = vec![0; size];
-        let decoded = std::fs::read(path)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| {
-                files
-                    .decode_into(&bytes, &engine.geometry(), &mut picture)
-                    .map_err(|error| error.to_string())
-            });
+        let mut bytes = Vec::new();
+        let read = engine.limits().read(path, &mut bytes);
+        let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
+            files
+                .decode_into(&bytes, &engine.geometry(), &mut picture)
+                .map_err(|error| error.to_string())
+        });
         match decoded {
             Ok(_) => {
                 pixels.extend(picture);

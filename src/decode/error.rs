@@ -26,6 +26,15 @@ pub enum DecodeError {
     #[error("truncated: it ends before enough of the picture is there")]
     Truncated,
 
+    /// The file is longer than is allowed.
+    #[error("too large: {length} bytes are more than the limit of {limit}; see --max-file-size")]
+    TooManyBytes {
+        /// Bytes of the file, or those of them that were read.
+        length: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+
     /// The image has more pixels than is allowed.
     #[error("too large: {width} by {height} pixels are more than the limit of {} megapixels; see --max-megapixels", limit / 1_000_000)]
     TooManyPixels {
@@ -74,7 +83,8 @@ impl DecodeError {
     pub fn is_over_limit(&self) -> bool {
         matches!(
             self,
-            Self::TooManyPixels { .. }
+            Self::TooManyBytes { .. }
+                | Self::TooManyPixels { .. }
                 | Self::TooMuchMemory { .. }
                 | Self::TooSlow { .. }
                 | Self::Busy { .. }

@@ -34,7 +34,7 @@ pub enum Format {
     Dds,
     /// Farbfeld.
     Farbfeld,
-    /// Truevision TGA, which has no mark of its own and is told by its extension.
+    /// Truevision TGA of version 2, which has its mark at the end; those of version 1 have none.
     Tga,
     /// HEIC or HEIF, which cannot be decoded here.
     Heif,
@@ -130,8 +130,8 @@ impl Format {
     }
 }
 
-/// The format of a file by its first bytes; 64 are enough. None where it is no image that is
-/// known. Two letters that could begin any text (`BM`, `P6`) count only with what must follow.
+/// The format of a file by its first bytes; 64 are enough, but for TGA, whose last tell. None where
+/// it is no image that is known. Two letters that could begin any text (`BM`, `P6`) count only with what must follow.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     let starts = |mark: &[u8]| head.starts_with(mark);
     let at =
@@ -178,11 +178,16 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
             }
             _ => return None,
         }
+    } else if head.ends_with(TGA_FOOTER) {
+        Format::Tga
     } else {
         return None;
     };
     Some(format)
 }
+
+/// What a TGA of version 2 ends in.
+const TGA_FOOTER: &[u8] = b"TRUEVISION-XFILE.\0";
 
 /// `P1` to `P7`, white space, and then a number, a comment or PAM's first key.
 fn is_pnm(head: &[u8]) -> bool {

@@ -1,5 +1,8 @@
 //! What a JPEG's headers say of the work that it makes, before any of it is done.
 
+/// The marker that a scan begins with.
+const SCAN: [u8; 2] = [0xff, 0xda];
+
 /// Sides are decoded in blocks of at most so many pixels.
 const BLOCK: u64 = 32;
 
@@ -11,8 +14,6 @@ pub(super) struct Frame {
     /// Whether the components come in several scans, each a pass over all of the picture, whose
     /// coefficients are held whole meanwhile.
     pub many_scans: bool,
-    /// Where the first scan begins.
-    pub scan: usize,
 }
 
 /// Reads a file's headers. Strict: none wherever decoders might see other headers than these.
@@ -44,7 +45,6 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
                 return Some(Frame {
                     samples: pixels * u64::from(components),
                     many_scans: progressive || *rest.first()? < components,
-                    scan: place,
                 });
             }
             0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {}
@@ -52,6 +52,47 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
         }
         place += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
     }
+}
+
+/// Where the first scan begins, as lenient decoders see it: they skip what stands between segments.
+pub(super) fn first_scan(bytes: &[u8]) -> Option<usize> {
+    let mut place = 2;
+    loop {
+        place += bytes.get(place..)?.iter().position(|&byte| byte == 0xff)?;
+        match *bytes.get(place + 1)? {
+            0xda => return Some(place),
+            // Filling, and markers without a segment.
+            0xff => place += 1,
+            0 | 1 | 0xd0..=0xd9 => place += 2,
+            _ => {
+                let length = bytes.get(place + 2..place + 4)?;
+                place += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+            }
+        }
+    }
+}
+
+/// Components of a pixel, at most.
+const MOST_COMPONENTS: u64 = 4;
+
+/// Bytes of a coefficient.
+const COEFFICIENT: u64 = 2;
+
+/// Bytes of coefficients that a picture of so many pixels is held in: all of them where it comes in
+/// several scans, whatever the scale. What the headers do not say for certain is taken to be the most
+/// that it can be.
+pub(super) fn coefficients(bytes: &[u8], pixels: u64) -> u64 {
+    match read(bytes) {
+        Some(frame) if !frame.many_scans => 0,
+        Some(frame) => frame.samples * COEFFICIENT,
+        None => pixels * MOST_COMPONENTS * COEFFICIENT,
+    }
+}
+
+/// How often at most a decoder goes over the picture: it begins a scan nowhere but at such a marker.
+/// Those of a preview among the headers are counted, too.
+pub(super) fn most_passes(bytes: &[u8]) -> u64 {
+    memchr::memmem::find_iter(bytes, &SCAN).count() as u64
 }
 
 #[cfg(test)]
@@ -73,7 +114,6 @@ mod tests {
         let one_pass = Frame {
             samples: 64 * 64 * 3,
             many_scans: false,
-            scan: 27,
         };
         let many = Frame {
             many_scans: true,
@@ -84,6 +124,20 @@ mod tests {
         assert_eq!(frame(0xc2, 3), Some(many));
         // Arithmetic coding.
         assert_eq!(frame(0xc9, 3), None);
+    }
+
+    #[test]
+    fn the_first_scan_is_found_behind_a_preview_and_strays() {
+        let good = headers(0xc0, 3);
+        assert_eq!(first_scan(&good), Some(27));
+        // A scan and an end within a segment are a preview's.
+        let mut odd = b"\xff\xd8\xff\xe1\0\x06\xff\xda\xff\xd9stray\xff\xff".to_vec();
+        let before = odd.len() - 1;
+        odd.extend(&good[3..]);
+        assert_eq!(first_scan(&odd), Some(before - 2 + 27));
+        for length in 0..before - 2 + 28 {
+            assert_eq!(first_scan(&odd[..length]), None, "{length}");
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::error::DecodeError;
-use super::timed::MOST_SCANS;
 use super::{Limits, Rgb, frame};
+
+/// Passes over a picture that comes in several scans; more are left to the other decoder.
+const MOST_SCANS: u32 = 200;
 
 /// Where this share of the rows or more is one flat colour up to the end, a truncated file has
 /// no picture to speak of.
@@ -46,14 +48,7 @@ pub(super) fn decode(
     } else {
         PixelFormat::RGB
     };
-    // A picture in several scans is held whole, two bytes a coefficient, whatever the scale. What
-    // the headers do not say for certain is taken to be the most that it can be.
-    let most = u64::from(width) * u64::from(height) * 4;
-    let coefficients = match frame::read(bytes) {
-        Some(frame) if !frame.many_scans => 0,
-        Some(frame) => frame.samples * 2,
-        None => most * 2,
-    };
+    let coefficients = frame::coefficients(bytes, u64::from(width) * u64::from(height));
     let scaled_pixels = scaled.width * scaled.height;
     let length = scaled_pixels * format.size();
     // Light is made of ink beside it.

@@ -17,6 +17,7 @@ mod frame;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
 mod other;
+mod read;
 #[cfg(test)]
 mod tests;
 mod timed;
@@ -27,9 +28,12 @@ use std::time::Duration;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+use crate::crew::panic_text;
+
 pub use error::DecodeError;
 use exif::Orientation;
 pub use format::{Format, has_image_extension, sniff};
+pub use read::Unread;
 
 /// A JPEG is decoded at the smallest size whose short side has at least so many pixels: codes of the
 /// built-in encoder then agree with those of a full decode to a cosine of 0.999, as nearly as two
@@ -63,6 +67,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    fn check_bytes(&self, length: u64) -> Result<(), DecodeError> {
+        if length > self.max_file_bytes {
+            return Err(DecodeError::TooManyBytes {
+                length,
+                limit: self.max_file_bytes,
+            });
+        }
+        Ok(())
+    }
+
     fn check_pixels(&self, width: u32, height: u32) -> Result<(), DecodeError> {
         if u64::from(width) * u64::from(height) > self.max_pixels {
             return Err(DecodeError::TooManyPixels {
@@ -267,13 +281,7 @@ impl Core {
     fn make(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
         catch_unwind(AssertUnwindSafe(|| self.made(bytes, task))).unwrap_or_else(|panic| {
             *self = Self::new(self.limits);
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(DecodeError::Panicked(
-                text.unwrap_or("no message").to_owned(),
-            ))
+            Err(DecodeError::Panicked(panic_text(&*panic)))
         })
     }
 
@@ -444,6 +452,6 @@ fn turned(rgb: Rgb, orientation: Orientation) -> Rgb {
 /// Whether a JPEG file has its end marker, with or without something behind it. A small picture
 /// among the headers has one too, which does not count.
 fn has_end_of_image(bytes: &[u8]) -> bool {
-    let scans = frame::read(bytes).map_or(bytes, |frame| &bytes[frame.scan..]);
-    scans.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+    frame::first_scan(bytes)
+        .is_some_and(|scan| memchr::memmem::find(&bytes[scan..], &[0xff, 0xd9]).is_some())
 }

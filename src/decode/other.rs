@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::error::DecodeError;
-use super::{Limits, Rgb};
+use super::{Limits, Rgb, frame};
 
 /// Decodes a picture whole.
 pub(super) fn decode(
@@ -24,8 +24,11 @@ pub(super) fn decode(
     limits.check_pixels(width, height)?;
     // What is decoded, and what is made of it beside it.
     let pixels = u64::from(width) * u64::from(height);
-    let made = pixels * made_of(decoder.color_type());
-    limits.check_memory(width, height, decoder.total_bytes().saturating_add(made))?;
+    let mut beside = pixels * made_of(decoder.color_type());
+    if format == ImageFormat::Jpeg {
+        beside += frame::coefficients(bytes, pixels) + bytes.len() as u64;
+    }
+    limits.check_memory(width, height, decoder.total_bytes().saturating_add(beside))?;
     if width == 0 || height == 0 {
         return Err(DecodeError::Malformed("it has no pixels".to_owned()));
     }

@@ -3,15 +3,15 @@
 //! A decoder cannot be interrupted. What may take long is therefore decoded on a helper thread,
 //! and whoever waits for it stops waiting when the time is up: the helper is left to finish by
 //! itself, what it makes is dropped, and the next picture gets a new one. So that a folder of such
-//! pictures cannot fill the machine with helpers, nothing more is begun while
-//! [`MOST_LEFT`] of them are still busy.
+//! pictures cannot fill the machine with helpers, no new one is started while
+//! [`MOST_LEFT`] of them are still busy: what would need one is not tried then.
 //!
 //! The hand-over costs about as much as two switches of threads and a copy of the file. What
 //! cannot be slow is decoded where it was asked for: a JPEG whose headers bound the work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::DecodeError;
@@ -25,11 +25,19 @@ pub(super) const MOST_LEFT: usize = 4;
 /// what was measured on one core of an ordinary one.
 const LEAST_A_SECOND: u64 = 10_000_000;
 
-/// Passes over a JPEG in several scans: both decoders stop at so many or fewer.
-pub(super) const MOST_SCANS: u32 = 200;
+/// The helpers that are busy with pictures given up.
+struct Left {
+    count: usize,
+    /// Whether somebody waited for one of them in vain: nobody else does until one ends.
+    hopeless: bool,
+}
 
-/// How many helpers are busy with pictures given up, and word of one that has finished.
-static LEFT: Mutex<usize> = Mutex::new(0);
+static LEFT: Mutex<Left> = Mutex::new(Left {
+    count: 0,
+    hopeless: false,
+});
+
+/// Word of one that has finished.
 static FINISHED: Condvar = Condvar::new();
 
 /// Whether decoding a file is certain to end within the limit on time.
@@ -41,9 +49,10 @@ pub(super) fn is_quick(bytes: &[u8], limits: &Limits) -> bool {
     let Some(frame) = frame::read(bytes) else {
         return false;
     };
-    let passes = if frame.many_scans { MOST_SCANS } else { 1 };
-    let work = frame.samples * u64::from(passes) + bytes.len() as u64;
-    u128::from(work) * 1_000_000_000 / u128::from(LEAST_A_SECOND) < limits.max_time.as_nanos()
+    // A decoder may stop at fewer scans, or not: `image` reads any number of a baseline picture's.
+    let work = u128::from(frame.samples) * u128::from(frame::most_passes(bytes));
+    let work = work + bytes.len() as u128;
+    work * 1_000_000_000 / u128::from(LEAST_A_SECOND) < limits.max_time.as_nanos()
 }
 
 /// One file to decode.
@@ -76,7 +85,9 @@ impl Helper {
                 let _ = outbox.send(core.make(&bytes, task));
             }
             if seen.load(Ordering::Acquire) {
-                *lock() -= 1;
+                let mut left = lock();
+                left.count -= 1;
+                left.hopeless = false;
                 FINISHED.notify_all();
             }
         };
@@ -87,7 +98,7 @@ impl Helper {
     }
 }
 
-fn lock() -> std::sync::MutexGuard<'static, usize> {
+fn lock() -> MutexGuard<'static, Left> {
     LEFT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -105,11 +116,12 @@ impl Timed {
         task: Task,
         limits: &Limits,
     ) -> Result<Option<Made>, DecodeError> {
-        if !room_within(limits.max_time) {
-            return Err(DecodeError::Busy { count: MOST_LEFT });
-        }
         let helper = match self.helper.take() {
+            // One at hand is used whatever became of others, so that what is sound gets on.
             Some(helper) => helper,
+            None if !room_within(limits.max_time) => {
+                return Err(DecodeError::Busy { count: MOST_LEFT });
+            }
             None => match Helper::start(*limits) {
                 Ok(helper) => helper,
                 Err(error) => {
@@ -131,7 +143,7 @@ impl Timed {
             }
             Err(RecvTimeoutError::Timeout) => {
                 // Counted before the helper can see that it was given up.
-                *lock() += 1;
+                lock().count += 1;
                 helper.left.store(true, Ordering::Release);
                 Err(DecodeError::TooSlow {
                     limit: limits.max_time,
@@ -143,12 +155,17 @@ impl Timed {
 }
 
 /// Waits until fewer than [`MOST_LEFT`] helpers are busy with what was given up; not longer than
-/// a picture may take.
+/// a picture may take, and not at all where another has done so in vain.
 fn room_within(time: Duration) -> bool {
-    let (left, _) = FINISHED
-        .wait_timeout_while(lock(), time, |left| *left >= MOST_LEFT)
+    let full = |left: &mut Left| left.count >= MOST_LEFT && !left.hopeless;
+    let (mut left, waited) = FINISHED
+        .wait_timeout_while(lock(), time, full)
         .unwrap_or_else(PoisonError::into_inner);
-    *left < MOST_LEFT
+    if waited.timed_out() && left.count >= MOST_LEFT {
+        left.hopeless = true;
+        FINISHED.notify_all();
+    }
+    left.count < MOST_LEFT
 }
 
 #[cfg(test)]
@@ -229,9 +246,9 @@ mod tests {
         }
         // What was given up ends and is counted no more.
         let (left, waited) = FINISHED
-            .wait_timeout_while(lock(), Duration::from_mins(1), |left| *left > 0)
+            .wait_timeout_while(lock(), Duration::from_mins(1), |left| left.count > 0)
             .unwrap();
-        assert!(!waited.timed_out(), "{left} are still busy");
+        assert!(!waited.timed_out(), "{} are still busy", left.count);
     }
 
     #[test]
@@ -239,17 +256,27 @@ mod tests {
         let _turn = turn();
         let small = png(8);
         let mut out = [0; 8 * 8 * 3];
-        *lock() += MOST_LEFT;
+        let hour = Duration::from_hours(1);
+        lock().count += MOST_LEFT;
         let refused = within(NO_TIME).decode_into(&small, &GEOMETRY, &mut out);
         assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
         assert!(refused.unwrap_err().is_over_limit());
         // What cannot be slow needs no helper.
         let quick = within(Duration::from_secs(1)).decode_into(&jpeg(8), &GEOMETRY, &mut out);
         assert!(quick.is_ok());
+        // One has waited in vain: the next does not wait, or this test would take an hour.
+        let refused = within(hour).decode_into(&small, &GEOMETRY, &mut out);
+        assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
+        // Who has a helper already uses it.
+        let mut ready = within(hour);
+        lock().count = 0;
+        ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
+        lock().count = MOST_LEFT;
+        ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
         // Whoever waits goes on once one has finished.
-        let waiting =
-            std::thread::spawn(move || within(Duration::from_mins(1)).decode_whole(&small, 8));
-        *lock() -= MOST_LEFT;
+        lock().hopeless = false;
+        let waiting = std::thread::spawn(move || within(hour).decode_whole(&small, 8));
+        lock().count = 0;
         FINISHED.notify_all();
         assert_eq!(waiting.join().unwrap().unwrap().width, 8);
     }
@@ -265,11 +292,10 @@ mod tests {
             ..limits
         };
         assert!(!is_quick(&jpeg(500), &tight));
-        // The same in scans that are each a pass.
+        // Scans are a pass each, however short.
         let mut scans = jpeg(3000);
         assert!(is_quick(&scans, &limits));
-        let frame = scans.windows(2).position(|pair| pair == [0xff, 0xc0]);
-        scans[frame.unwrap() + 1] = 0xc2;
+        scans.extend([0xff, 0xda].repeat(30));
         assert!(!is_quick(&scans, &limits));
     }
 }

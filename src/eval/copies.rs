@@ -4,7 +4,6 @@
 //! nearest are called duplicates, down to where so many of them in a thousand would be strangers;
 //! the recall is the share of the true pairs among them.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -187,17 +186,16 @@ pub fn copies(
     let mut edited: Vec<Vec<Marks>> = EDITS.iter().map(|_| Vec::new()).collect();
     let mut failed = Vec::new();
     crew::run(
-        engine.threads(),
-        paths.len(),
-        CHUNK,
+        crew::Jobs::in_order(engine.threads(), paths.len(), CHUNK),
         stop,
         || engine.worker(),
         |worker, range| {
             paths[range]
                 .iter()
                 .map(|path| {
-                    let bytes = fs::read(path).map_err(|error| error.to_string());
-                    let whole = bytes.and_then(|bytes| {
+                    let mut bytes = Vec::new();
+                    let read = engine.limits().read(path, &mut bytes);
+                    let whole = read.map_err(|error| error.to_string()).and_then(|()| {
                         worker
                             .decode_whole(&bytes)
                             .map_err(|error| error.to_string())

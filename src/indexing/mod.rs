@@ -7,14 +7,15 @@
 //! faster, and commits them in batches. Files that vanished are removed last.
 //!
 //! A crash loses what was not committed: at most [`COMMIT_EVERY`] images or
-//! [`COMMIT_SECONDS`] of work, whichever is less, and the next run does just those again.
+//! [`COMMIT_SECONDS`] of work, whichever is less, beside what the workers have in hand, and up to
+//! ten seconds of it where a single picture takes so long. The next run does just those again.
 
 mod plan;
 mod work;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use imgsearch_index::{FoldOptions, Folded, Writer};
 use serde::Serialize;
@@ -30,14 +31,21 @@ pub const COMMIT_EVERY: usize = 256;
 /// … or when this many seconds have passed since the last commit.
 pub const COMMIT_SECONDS: f64 = 1.0;
 
+/// What is finished waits so long for a picture that comes before it. Then it is stored without: ids
+/// follow in another order, and no picture holds the others up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// At which step a file failed, as it is stored with the failure.
 pub(crate) mod stage {
     /// The file could not be read. It is tried again in every run: what keeps it from being read
     /// leaves no trace in its size and date.
     pub const READ: &str = "read";
-    /// It is larger than the limits of the run allow. Tried again in every run, for the same
-    /// reason.
+    /// It costs more than the limits of the run allow. Tried again in every run, for the same
+    /// reason, but for what took too long, which waits for another limit.
     pub const LIMIT: &str = "limit";
+    /// It was not tried, because others that took too long were still being decoded. What was
+    /// stored of the file stays. Tried again in every run.
+    pub const UNTRIED: &str = "untried";
     /// Its content is no picture that can be decoded. Tried again once it changes.
     pub const DECODE: &str = "decode";
 }
@@ -51,7 +59,8 @@ pub struct IndexOptions {
     /// Keep what is stored of files that vanished. Default: it is removed.
     pub keep_missing: bool,
     /// Try again the files that could not be decoded before, changed or not. Those that could not
-    /// be read, or were larger than the limits allow, are tried again anyway.
+    /// be read, or were larger than the limits allow, are tried again anyway, and those that took
+    /// too long once the limit on time is another.
     pub retry: bool,
 }
 
@@ -176,7 +185,7 @@ pub(crate) fn run(
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
-    let plan = plan::plan(&reader, walked, options)?;
+    let plan = plan::plan(&reader, walked, options, engine.limits())?;
     progress.planned(&Planned {
         found: walked.candidates.len(),
         unchanged: plan.unchanged,
@@ -255,12 +264,15 @@ fn process(
     let shift = work::Shift {
         batch: engine.batch(),
         claims: work::Claims::default(),
-        max_file_bytes: engine.limits().max_file_bytes,
+        limits: *engine.limits(),
     };
     crew::run(
-        engine.threads(),
-        plan.jobs.len(),
-        engine.batch(),
+        crew::Jobs {
+            threads: engine.threads(),
+            count: plan.jobs.len(),
+            chunk: engine.batch(),
+            patience: PATIENCE,
+        },
         stop,
         || work::Desk::new(engine, dir),
         |desk, range| shift.chunk(&plan.jobs[range], desk),

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use imgsearch_index::{Change, FileStat, ImageId, KnownPath, Reader, Writer};
+use imgsearch_index::{Change, Failure, FileStat, ImageId, KnownPath, Reader, Writer};
 
 use super::{IndexOptions, Outcome, Progress, Summary, stage};
+use crate::decode::{DecodeError, Limits};
 use crate::error::Result;
 use crate::walk::{Candidate, Walked};
 
@@ -36,11 +37,17 @@ pub(super) struct Plan {
 }
 
 /// Compares what was walked with what is stored.
-pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> Result<Plan> {
+pub(super) fn plan(
+    reader: &Reader,
+    walked: &Walked,
+    options: &IndexOptions,
+    limits: &Limits,
+) -> Result<Plan> {
     let mut jobs = Vec::new();
     let (mut unchanged, mut failed_before) = (0, 0);
     // All at once: asking the database for each path by itself takes several times as long.
     let mut stored: HashMap<PathBuf, (ImageId, FileStat, Before)> = HashMap::new();
+    let mut failures: HashMap<PathBuf, Failure> = HashMap::new();
     for root in &walked.roots {
         stored.extend(reader.under(root)?.into_iter().map(|image| {
             let before = Before {
@@ -48,27 +55,29 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
             };
             (image.path, (image.id, image.stat, before))
         }));
+        let below = reader.failures_under(root)?.into_iter();
+        failures.extend(below.map(|failure| (failure.path.clone(), failure)));
     }
     for candidate in &walked.candidates {
-        let (mut reason, mut failed) = (None, None);
+        let mut reason = None;
         // What remains in the end was not walked.
-        let known = match stored.remove(&candidate.path) {
-            Some((_, stat, before)) => Some((stat, before)),
-            // Files that are listed by name need not lie below the roots.
-            None => match reader.by_path(&candidate.path)? {
+        let mut known = stored
+            .remove(&candidate.path)
+            .map(|(_, stat, before)| (stat, before));
+        let mut failed = failures.remove(&candidate.path);
+        // Files that are listed by name need not lie below the roots.
+        if known.is_none() && failed.is_none() && !walked.covers(&candidate.path) {
+            match reader.by_path(&candidate.path)? {
                 Some(KnownPath::Image(image)) => {
                     let before = Before {
                         digest: image.digest,
                     };
-                    Some((image.stat, before))
+                    known = Some((image.stat, before));
                 }
-                Some(KnownPath::Failed(failure)) => {
-                    failed = Some(failure);
-                    None
-                }
-                _ => None,
-            },
-        };
+                Some(KnownPath::Failed(failure)) => failed = Some(failure),
+                _ => {}
+            }
+        }
         let before = match (known, failed) {
             (Some((stat, _)), _) if stat == candidate.stat => {
                 unchanged += 1;
@@ -77,7 +86,7 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
             (Some((_, before)), _) => Some(before),
             (None, Some(failure)) => {
                 if failure.stat == candidate.stat && !options.retry {
-                    if failure.stage == stage::DECODE {
+                    if lasts(&failure, limits) {
                         failed_before += 1;
                         continue;
                     }
@@ -107,12 +116,25 @@ pub(super) fn plan(reader: &Reader, walked: &Walked, options: &IndexOptions) -> 
     })
 }
 
+/// Whether a file that has not changed would fail again, at a cost. To find that one is too large
+/// costs nothing; what took too long would again.
+fn lasts(failure: &Failure, limits: &Limits) -> bool {
+    let too_slow = DecodeError::TooSlow {
+        limit: limits.max_time,
+    };
+    match failure.stage.as_str() {
+        stage::DECODE => true,
+        stage::LIMIT => failure.reason == too_slow.to_string(),
+        _ => false,
+    }
+}
+
 /// How many of the last jobs are done in the order of their size.
 const LAST: usize = 1024;
 
 /// Puts the large files among the last ones first, so that no core is left with one of them when
 /// the others have nothing to do any more (Graham 1969: longest processing time first). All
-/// before keep the order in which they lie on the disk.
+/// before keep the order of their paths.
 fn large_first(jobs: &mut [Job]) {
     let last = jobs.len().saturating_sub(LAST);
     jobs[last..].sort_by_key(|job| Reverse(job.candidate.stat.size));
@@ -144,11 +166,12 @@ impl Missing<'_> {
             return Ok(());
         }
         let (gone, suspicious): (Vec<_>, Vec<_>) = gone.into_iter().partition(|(_, path)| {
-            self.root_of(path)
+            self.walked
+                .root_of(path)
                 .is_none_or(|root| self.shows_anything(root))
         });
         if let Some((_, path)) = suspicious.first() {
-            let root = self.root_of(path).unwrap_or(path);
+            let root = self.walked.root_of(path).unwrap_or(path);
             summary.kept_missing += suspicious.len();
             progress.note(&format!(
                 "{} is empty, but {} indexed images are stored under it: they are kept, in case a disk is not \
@@ -168,7 +191,7 @@ impl Missing<'_> {
             }
             summary.removed += batch.len();
         }
-        writer.forget_failures(|path| self.roots_contain(path) && self.is_gone(path))?;
+        writer.forget_failures(|path| self.walked.covers(path) && self.is_gone(path))?;
         Ok(())
     }
 
@@ -192,17 +215,6 @@ impl Missing<'_> {
         !unreadable
             && matches!(fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound
                 || error.kind() == std::io::ErrorKind::NotADirectory)
-    }
-
-    fn roots_contain(&self, path: &Path) -> bool {
-        self.root_of(path).is_some()
-    }
-
-    fn root_of(&self, path: &Path) -> Option<&Path> {
-        let roots = &self.walked.roots;
-        let after = roots.partition_point(|root| root.as_path() <= path);
-        let root = roots[..after].last()?;
-        path.starts_with(root).then_some(root)
     }
 
     fn shows_anything(&self, root: &Path) -> bool {

@@ -5,8 +5,6 @@
 //! pictures and one file a worker.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,7 +12,7 @@ use imgsearch_index::Reader;
 
 use super::plan::Job;
 use super::stage;
-use crate::decode::Decoded;
+use crate::decode::{DecodeError, Decoded, Limits, Unread};
 use crate::engine::{Engine, Worker};
 use crate::error::Result;
 
@@ -82,7 +80,7 @@ impl Desk {
 pub(super) struct Shift {
     pub batch: usize,
     pub claims: Claims,
-    pub max_file_bytes: u64,
+    pub limits: Limits,
 }
 
 impl Shift {
@@ -135,11 +133,12 @@ impl Shift {
                 digest,
             })
         };
-        if let Err(error) = read_within(&job.candidate.path, self.max_file_bytes, file) {
-            return match error {
-                Unread::TooLarge(reason) => failed(stage::LIMIT, reason, None),
-                Unread::Io(error) => failed(stage::READ, error.to_string(), None),
+        if let Err(error) = self.limits.read(&job.candidate.path, file) {
+            let stage = match error {
+                Unread::OverLimit(_) => stage::LIMIT,
+                _ => stage::READ,
             };
+            return failed(stage, error.to_string(), None);
         }
         let digest = *blake3::hash(file).as_bytes();
         if job.before.is_some_and(|before| before.digest == digest) {
@@ -159,43 +158,13 @@ impl Shift {
                 hash: Vec::new(),
             }),
             Err(error) => {
-                let stage = if error.is_over_limit() {
-                    stage::LIMIT
-                } else {
-                    stage::DECODE
+                let stage = match error {
+                    DecodeError::Busy { .. } => stage::UNTRIED,
+                    _ if error.is_over_limit() => stage::LIMIT,
+                    _ => stage::DECODE,
                 };
                 failed(stage, error.to_string(), Some(digest))
             }
         }
     }
-}
-
-/// Why a file was not read.
-enum Unread {
-    TooLarge(String),
-    Io(io::Error),
-}
-
-impl From<io::Error> for Unread {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-/// Reads a whole file into `buffer`, up to a limit that is checked as it is read, since a file
-/// may grow meanwhile.
-fn read_within(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), Unread> {
-    buffer.clear();
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    if length <= limit {
-        buffer.reserve(usize::try_from(length).unwrap_or(0));
-        file.take(limit + 1).read_to_end(buffer)?;
-    }
-    if length > limit || buffer.len() as u64 > limit {
-        return Err(Unread::TooLarge(format!(
-            "too large: {length} bytes are more than the limit of {limit}; see --max-file-size"
-        )));
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use imgsearch_index::{Change, FileStat, ImageId, NewContent, Writer};
 
 use super::plan::{Job, Plan};
 use super::work::{Digest, Made};
-use super::{COMMIT_EVERY, COMMIT_SECONDS, Outcome, Progress, Summary};
+use super::{COMMIT_EVERY, COMMIT_SECONDS, Outcome, Progress, Summary, stage};
 use crate::error::Result;
 
 /// Of the images that share a content, so many are looked at to see whether one of them moved.
@@ -223,7 +223,7 @@ impl<'a> Write<'a> {
         self.progress.file(&candidate.path, &outcome);
     }
 
-    fn failed(&mut self, job: usize, stage: &'static str, reason: String, digest: Option<Digest>) {
+    fn failed(&mut self, job: usize, at: &'static str, reason: String, digest: Option<Digest>) {
         let (path, stat) = self.place(job);
         if !self.tell_again && self.jobs[job].failed_before.as_ref() == Some(&reason) {
             self.summary.failed_before += 1;
@@ -235,14 +235,105 @@ impl<'a> Write<'a> {
         self.changes.push(Change::Failure {
             path,
             stat,
-            stage: stage.to_owned(),
+            stage: at.to_owned(),
             reason,
-            digest,
+            // A content that is known takes the place of what is stored, which goes.
+            digest: digest.filter(|_| at != stage::UNTRIED),
         });
     }
 
     fn place(&self, job: usize) -> (std::path::PathBuf, FileStat) {
         let candidate = &self.jobs[job].candidate;
         (candidate.path.clone(), candidate.stat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use imgsearch_index::{EncoderRecord, KnownPath};
+
+    use super::super::Quiet;
+    use super::super::plan::Before;
+    use super::*;
+    use crate::walk::Candidate;
+
+    const BEFORE: Digest = [1; 32];
+    const AFTER: Digest = [2; 32];
+
+    /// What the index knows of a changed file that could not be used at a stage, and of another with
+    /// the same content.
+    fn after(at: &'static str) -> [Option<KnownPath>; 2] {
+        let encoder = EncoderRecord {
+            fingerprint: "0123456789abcdef".to_owned(),
+            name: "test".to_owned(),
+            code_len: 2,
+            bits: 8,
+            hash_weight: 1.0,
+            metadata: "{}".to_owned(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path(), &encoder).unwrap();
+        let stat = |size| FileStat { size, mtime_ns: 0 };
+        let paths = ["/changed.png", "/new.png"].map(std::path::PathBuf::from);
+        let stored = Change::Insert {
+            path: paths[0].clone(),
+            stat: stat(1),
+            content: NewContent {
+                digest: BEFORE,
+                width: 1,
+                height: 1,
+                format: "png".to_owned(),
+                taken: None,
+                damage: None,
+                code: vec![0.0; 2],
+                hash: vec![0],
+            },
+        };
+        writer.apply(&[stored]).unwrap();
+        let before = [Some(Before { digest: BEFORE }), None];
+        let jobs = paths.iter().zip(before).map(|(path, before)| Job {
+            candidate: Candidate {
+                path: path.clone(),
+                stat: stat(2),
+            },
+            before,
+            failed_before: None,
+        });
+        let plan = Plan {
+            jobs: jobs.collect(),
+            unchanged: 0,
+            failed_before: 0,
+            missing: Vec::new(),
+        };
+        let mut summary = Summary::default();
+        let mut write = Write::new(&mut writer, &plan, false, &Quiet, &mut summary);
+        let failed = Made::Failed {
+            stage: at,
+            reason: "because".to_owned(),
+            digest: Some(AFTER),
+        };
+        // The twin's result comes first and waits.
+        write
+            .receive(1, vec![Made::Twin { digest: AFTER }])
+            .unwrap();
+        write.receive(0, vec![failed]).unwrap();
+        write.finish().unwrap();
+        assert_eq!(summary.failed, 2);
+        let reader = writer.reader().unwrap();
+        paths.map(|path| reader.by_path(&path).unwrap())
+    }
+
+    #[test]
+    fn what_was_not_tried_loses_nothing_and_what_failed_is_gone() {
+        let [changed, new] = after(stage::UNTRIED);
+        assert!(matches!(changed, Some(KnownPath::Image(image)) if image.digest == BEFORE));
+        assert!(matches!(new, Some(KnownPath::Failed(failure)) if failure.stage == "untried"));
+        for at in [stage::LIMIT, stage::DECODE] {
+            let known = after(at);
+            let all_failed = known.iter().all(
+                |known| matches!(known, Some(KnownPath::Failed(failure)) if failure.stage == at),
+            );
+            assert!(all_failed, "{known:?}");
+        }
     }
 }

@@ -239,10 +239,20 @@ fn an_image_that_takes_too_long_is_left_out_until_it_may_take_longer() {
         .json_lines();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["stage"], "limit", "{}", listed[0]);
+    // It would take as long again.
+    let again = place
+        .run(&["index", "photos", "--max-seconds", "0.005", "--json"])
+        .ended(0)
+        .summary();
+    assert_eq!(
+        (&again["failed"], &again["failed_before"]),
+        (&0.into(), &1.into()),
+        "{again}"
+    );
     assert_eq!(place.index()["added"], 1);
     assert_eq!(place.run(&["status", "--damaged"]).ended(0).stdout, "");
 
-    for nonsense in ["-1", "soon", "inf"] {
+    for nonsense in ["-1", "0", "soon", "inf"] {
         let ran = place.run(&["index", "photos", &format!("--max-seconds={nonsense}")]);
         assert_eq!(ran.status, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains("--max-seconds"), "{}", ran.stderr);

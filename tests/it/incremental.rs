@@ -177,7 +177,8 @@ fn identical_files_are_encoded_once_and_all_found() {
     let found = place.nearest(&sample("cat.jpg"), 42);
     assert_eq!(found.len(), 42);
     assert_eq!(found[41], "coffee.jpg");
-    // Those at the same distance come in the order of their numbers, which is that of their paths.
+    // Those at the same distance come in the order of their numbers, which is that of their paths
+    // where files are of one size.
     assert_eq!(found[..3], ["cat.jpg", "copy-00.jpg", "copy-01.jpg"]);
 }
 

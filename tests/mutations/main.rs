@@ -1,4 +1,4 @@
-//! Mutants of good files, by the ten thousand: none may bring the program down, keep it for long,
+//! Mutants of good files, by the hundred thousand: none may bring the program down, keep it for long,
 //! take more memory than the limits allow, or pass for what it is not.
 //!
 //! ```text

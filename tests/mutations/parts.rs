@@ -52,9 +52,8 @@ impl Part {
         let mut judge = (self.judge)();
         let mut wrong = Vec::new();
         for seed in &self.seeds {
-            let good = seeds::outcome(seed).unwrap_or(self.good);
             match judge(&seed.bytes) {
-                Ok(outcome) if outcome.starts_with(good) => {}
+                Ok(outcome) if outcome.starts_with(self.good) => {}
                 other => wrong.push(format!("{}, unchanged: {other:?}", seed.name)),
             }
         }

@@ -1,4 +1,4 @@
-//! Autoencoders on pixels, of every kind of the field.
+//! Autoencoders on pixels or features, of every kind of the field.
 //!
 //! ```text
 //! pixels ─▶ layers ─▶ code (and bits) ─▶ the same layers mirrored ─▶ pixels
