@@ -209,7 +209,7 @@ impl Decoder {
     pub fn new(limits: Limits) -> Self {
         Self {
             core: Core::new(limits),
-            timed: timed::Timed::default(),
+            timed: timed::Timed::new(),
         }
     }
 

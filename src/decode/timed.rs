@@ -32,13 +32,53 @@ struct Left {
     hopeless: bool,
 }
 
-static LEFT: Mutex<Left> = Mutex::new(Left {
-    count: 0,
-    hopeless: false,
-});
+/// Those of a process.
+struct Pool {
+    left: Mutex<Left>,
+    /// Word of one that has finished.
+    finished: Condvar,
+}
 
-/// Word of one that has finished.
-static FINISHED: Condvar = Condvar::new();
+static POOL: Pool = Pool::new();
+
+impl Pool {
+    const fn new() -> Self {
+        Self {
+            left: Mutex::new(Left {
+                count: 0,
+                hopeless: false,
+            }),
+            finished: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more has finished.
+    fn finish(&self) {
+        let mut left = self.lock();
+        left.count -= 1;
+        left.hopeless = false;
+        self.finished.notify_all();
+    }
+
+    /// Waits until fewer than [`MOST_LEFT`] are busy; not longer than a picture may take, and not at
+    /// all where another has done so in vain.
+    fn has_room_within(&self, time: Duration) -> bool {
+        let full = |left: &mut Left| left.count >= MOST_LEFT && !left.hopeless;
+        let (mut left, waited) = self
+            .finished
+            .wait_timeout_while(self.lock(), time, full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() && left.count >= MOST_LEFT {
+            left.hopeless = true;
+            self.finished.notify_all();
+        }
+        left.count < MOST_LEFT
+    }
+}
 
 /// Whether decoding a file is certain to end within the limit on time.
 pub(super) fn is_quick(bytes: &[u8], limits: &Limits) -> bool {
@@ -72,7 +112,7 @@ struct Helper {
 }
 
 impl Helper {
-    fn start(limits: Limits) -> std::io::Result<Self> {
+    fn start(limits: Limits, pool: &'static Pool) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (outbox, done) = mpsc::channel();
         let left = Arc::new(AtomicBool::new(false));
@@ -85,10 +125,7 @@ impl Helper {
                 let _ = outbox.send(core.make(&bytes, task));
             }
             if seen.load(Ordering::Acquire) {
-                let mut left = lock();
-                left.count -= 1;
-                left.hopeless = false;
-                FINISHED.notify_all();
+                pool.finish();
             }
         };
         std::thread::Builder::new()
@@ -98,17 +135,20 @@ impl Helper {
     }
 }
 
-fn lock() -> MutexGuard<'static, Left> {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Decodes on a helper of its own.
-#[derive(Default)]
 pub(super) struct Timed {
     helper: Option<Helper>,
+    pool: &'static Pool,
 }
 
 impl Timed {
+    pub const fn new() -> Self {
+        Self {
+            helper: None,
+            pool: &POOL,
+        }
+    }
+
     /// Decodes, or says that the time was up. `Ok(None)` where the system gives no more threads.
     pub fn make(
         &mut self,
@@ -119,10 +159,10 @@ impl Timed {
         let helper = match self.helper.take() {
             // One at hand is used whatever became of others, so that what is sound gets on.
             Some(helper) => helper,
-            None if !room_within(limits.max_time) => {
+            None if !self.pool.has_room_within(limits.max_time) => {
                 return Err(DecodeError::Busy { count: MOST_LEFT });
             }
-            None => match Helper::start(*limits) {
+            None => match Helper::start(*limits, self.pool) {
                 Ok(helper) => helper,
                 Err(error) => {
                     tracing::warn!(%error, "no thread to decode in: decoding without a limit on time");
@@ -143,7 +183,7 @@ impl Timed {
             }
             Err(RecvTimeoutError::Timeout) => {
                 // Counted before the helper can see that it was given up.
-                lock().count += 1;
+                self.pool.lock().count += 1;
                 helper.left.store(true, Ordering::Release);
                 Err(DecodeError::TooSlow {
                     limit: limits.max_time,
@@ -152,20 +192,6 @@ impl Timed {
             Err(RecvTimeoutError::Disconnected) => Err(ended()),
         }
     }
-}
-
-/// Waits until fewer than [`MOST_LEFT`] helpers are busy with what was given up; not longer than
-/// a picture may take, and not at all where another has done so in vain.
-fn room_within(time: Duration) -> bool {
-    let full = |left: &mut Left| left.count >= MOST_LEFT && !left.hopeless;
-    let (mut left, waited) = FINISHED
-        .wait_timeout_while(lock(), time, full)
-        .unwrap_or_else(PoisonError::into_inner);
-    if waited.timed_out() && left.count >= MOST_LEFT {
-        left.hopeless = true;
-        FINISHED.notify_all();
-    }
-    left.count < MOST_LEFT
 }
 
 #[cfg(test)]
@@ -182,11 +208,18 @@ mod tests {
     /// A second is long enough for any small picture on any machine, and this for none.
     const NO_TIME: Duration = Duration::from_millis(1);
 
-    fn within(max_time: Duration) -> Decoder {
-        Decoder::new(Limits {
+    /// A pool of a test's own.
+    fn pool() -> &'static Pool {
+        Box::leak(Box::new(Pool::new()))
+    }
+
+    fn within(max_time: Duration, pool: &'static Pool) -> Decoder {
+        let mut decoder = Decoder::new(Limits {
             max_time,
             ..Limits::default()
-        })
+        });
+        decoder.timed.pool = pool;
+        decoder
     }
 
     fn png(side: u32) -> Vec<u8> {
@@ -210,19 +243,12 @@ mod tests {
         bytes.into_inner()
     }
 
-    /// Tests that count what was given up, and those that give up, take turns.
-    static TURN: Mutex<()> = Mutex::new(());
-
-    fn turn() -> std::sync::MutexGuard<'static, ()> {
-        TURN.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[test]
     fn a_picture_that_takes_too_long_is_given_up_and_the_next_is_decoded() {
-        let _turn = turn();
+        let pool = pool();
         let slow = png(4000);
         let small = jpeg(8);
-        let mut decoder = within(NO_TIME);
+        let mut decoder = within(NO_TIME, pool);
         let mut out = [0; 8 * 8 * 3];
         let refused = decoder.decode_into(&slow, &GEOMETRY, &mut out).unwrap_err();
         assert_eq!(refused, DecodeError::TooSlow { limit: NO_TIME });
@@ -239,45 +265,43 @@ mod tests {
         let refused = decoder.decode_whole(&slow, 8);
         assert!(matches!(refused, Err(DecodeError::TooSlow { .. })));
         // Within a time that is enough it is no worse than others.
-        let mut patient = within(Duration::from_mins(1));
+        let mut patient = within(Duration::from_mins(1), pool);
         for _ in 0..2 {
             let decoded = patient.decode_into(&slow, &GEOMETRY, &mut out).unwrap();
             assert_eq!((decoded.width, decoded.height), (4000, 4000));
         }
         // What was given up ends and is counted no more.
-        let (left, waited) = FINISHED
-            .wait_timeout_while(lock(), Duration::from_mins(1), |left| left.count > 0)
+        let (left, waited) = pool
+            .finished
+            .wait_timeout_while(pool.lock(), Duration::from_mins(1), |left| left.count > 0)
             .unwrap();
         assert!(!waited.timed_out(), "{} are still busy", left.count);
     }
 
     #[test]
     fn nothing_is_begun_while_too_many_are_busy() {
-        let _turn = turn();
+        let pool = pool();
         let small = png(8);
         let mut out = [0; 8 * 8 * 3];
         let hour = Duration::from_hours(1);
-        lock().count += MOST_LEFT;
-        let refused = within(NO_TIME).decode_into(&small, &GEOMETRY, &mut out);
+        // Who has a helper already uses it.
+        let mut ready = within(hour, pool);
+        ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
+        pool.lock().count = MOST_LEFT;
+        ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
+        let refused = within(NO_TIME, pool).decode_into(&small, &GEOMETRY, &mut out);
         assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
         assert!(refused.unwrap_err().is_over_limit());
-        // What cannot be slow needs no helper.
-        let quick = within(Duration::from_secs(1)).decode_into(&jpeg(8), &GEOMETRY, &mut out);
-        assert!(quick.is_ok());
         // One has waited in vain: the next does not wait, or this test would take an hour.
-        let refused = within(hour).decode_into(&small, &GEOMETRY, &mut out);
+        let refused = within(hour, pool).decode_into(&small, &GEOMETRY, &mut out);
         assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
-        // Who has a helper already uses it.
-        let mut ready = within(hour);
-        lock().count = 0;
-        ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
-        lock().count = MOST_LEFT;
-        ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
+        // What cannot be slow needs no helper.
+        let quick = within(Duration::from_secs(1), pool).decode_into(&jpeg(8), &GEOMETRY, &mut out);
+        assert!(quick.is_ok());
         // Whoever waits goes on once one has finished.
-        lock().hopeless = false;
-        let waiting = std::thread::spawn(move || within(hour).decode_whole(&small, 8));
-        lock().count = 0;
-        FINISHED.notify_all();
+        pool.lock().hopeless = false;
+        let waiting = std::thread::spawn(move || within(hour, pool).decode_whole(&small, 8));
+        pool.finish();
         assert_eq!(waiting.join().unwrap().unwrap().width, 8);
     }
 
