@@ -32,6 +32,13 @@ pub fn run(index: &Path, arguments: &[&OsStr]) -> Result<(f64, String)> {
     Ok((ms, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
+/// Indexes the files below a path.
+pub fn index(path: &Path, index: &Path) -> Result {
+    let arguments = ["--quiet".as_ref(), "index".as_ref(), path.as_os_str()];
+    run(index, &arguments)?;
+    Ok(())
+}
+
 /// Prints the most memory that indexing each folder takes, and several times as many files.
 pub fn memory(folders: &[Folder], work: &Path) -> Result {
     println!();

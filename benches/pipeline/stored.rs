@@ -11,7 +11,7 @@ use imgsearch::{Library, Quiet};
 
 use crate::Result;
 use crate::folders::Folder;
-use crate::program::run;
+use crate::program::{self, run};
 use crate::synthetic;
 
 /// Cold queries, of which the median is printed.
@@ -20,14 +20,7 @@ const QUERIES: usize = 11;
 /// Of an index of the photographs alone, and how large that is.
 pub fn small(photos: &Folder, work: &Path) -> Result {
     let index = work.join("query-index");
-    run(
-        &index,
-        &[
-            "--quiet".as_ref(),
-            "index".as_ref(),
-            photos.path.as_os_str(),
-        ],
-    )?;
+    program::index(&photos.path, &index)?;
     let bytes: u64 = std::fs::read_dir(&index)?
         .map(|entry| Ok(entry?.metadata()?.len()))
         .sum::<Result<u64, std::io::Error>>()?;
@@ -44,14 +37,7 @@ pub fn small(photos: &Folder, work: &Path) -> Result {
 /// Of an index of `images`: the photographs, and codes drawn from a seed.
 pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
     let index = work.join("stored-index");
-    run(
-        &index,
-        &[
-            "--quiet".as_ref(),
-            "index".as_ref(),
-            photos.path.as_os_str(),
-        ],
-    )?;
+    program::index(&photos.path, &index)?;
     let more = images.saturating_sub(photos.files.len());
     let started = Instant::now();
     let encoder = Index::open(&index)?.encoder().clone();

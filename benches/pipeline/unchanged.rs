@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::folders::Folder;
-use crate::program::run;
+use crate::program::{self, run};
 use crate::synthetic::{self, CODE};
 
 /// Files in a folder.
@@ -53,10 +53,7 @@ pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
     let one = work.join("one");
     fs::create_dir(&one)?;
     fs::write(one.join("one.jpg"), &bytes)?;
-    run(
-        &index,
-        &["--quiet".as_ref(), "index".as_ref(), one.as_os_str()],
-    )?;
+    program::index(&one, &index)?;
     fill(&folder, &index)?;
     let mut fold = FoldOptions::default();
     fold.all = true;
