@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""What batch sizes and options of an ONNX Runtime session change, on one core.
+"""What batch sizes, options and threads of ONNX Runtime's sessions change.
 
     benches/python --sessions PHOTOS
 
 makes what this needs and runs it. Every way encodes the same pictures in turns with the others;
-processor time an image, median of the rounds, and how many times faster that is than batches of
-eight with no option, which is what imgsearch does.
+processor time an image on one core, median of the rounds, and how many times faster that is than
+batches of eight with no option, which is what imgsearch does. Then, on all cores, a session of one
+thread for each core, which is what imgsearch does, and one session with a thread for each core.
 """
 
+import concurrent.futures
+import os
 import pathlib
 import statistics
 import sys
@@ -18,16 +21,19 @@ import onnxruntime
 from PIL import Image
 
 ROUNDS = 15
-PICTURES = 32
+PICTURES = 64
 BATCH = 8
 SIDE = 224
 
 LEVELS = onnxruntime.GraphOptimizationLevel
 
 
-def open_session(encoder, pattern=True, arena=True, flush=False, level=LEVELS.ORT_ENABLE_ALL):
+def open_session(
+    encoder, threads=1, pattern=True, arena=True, flush=False, level=LEVELS.ORT_ENABLE_ALL
+):
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     options.enable_mem_pattern = pattern
     options.enable_cpu_mem_arena = arena
     options.graph_optimization_level = level
@@ -51,6 +57,33 @@ def bound(session, pictures, batch):
         for output in session.get_outputs():
             binding.bind_output(output.name)
         session.run_with_iobinding(binding)
+
+
+def rate(sessions, pictures):
+    """Pictures a second of sessions that encode side by side, each all pictures."""
+    with concurrent.futures.ThreadPoolExecutor(len(sessions)) as threads:
+        started = time.perf_counter()
+        list(threads.map(lambda session: plain(session, pictures, BATCH), sessions))
+        return len(sessions) * len(pictures) / (time.perf_counter() - started)
+
+
+def cores(encoder, pictures):
+    count = os.cpu_count()
+    ways = {
+        f"{count} sessions of one thread": [open_session(encoder) for _ in range(count)],
+        f"one session of {count} threads": [open_session(encoder, threads=count)],
+    }
+    rates = {name: [] for name in ways}
+    for round in range(ROUNDS + 1):
+        for name, sessions in ways.items():
+            reached = rate(sessions, pictures)
+            if round > 0:
+                rates[name].append(reached)
+    compared = statistics.median(next(iter(rates.values())))
+    print(f"all {count} cores, {ROUNDS} rounds; images a second")
+    for name, reached in rates.items():
+        median = statistics.median(reached)
+        print(f"{name:<28}{median:>8.1f}{median / compared:>8.3f} times as fast")
 
 
 def main(encoder, photos):
@@ -87,6 +120,7 @@ def main(encoder, photos):
     for name, seconds in times.items():
         median = statistics.median(seconds)
         print(f"{name:<28}{1000 * median:>8.2f}{compared / median:>8.3f} times as fast")
+    cores(encoder, pictures)
 
 
 if __name__ == "__main__":

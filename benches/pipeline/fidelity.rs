@@ -107,7 +107,8 @@ fn compare(way: &mut Way, worker: &mut Worker, pixels: &[u8], truth: &Encoding) 
     Ok(())
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+/// The cosine of the angle between two vectors.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter()
             .zip(b)

@@ -15,10 +15,13 @@
 //!
 //! - `--unchanged N` times a second `imgsearch index` over N small files that have not changed;
 //! - `--crowded N` times it over a folder of N files that are no images, though half are named so;
+//! - `--cuda` compares an NVIDIA card's codes with the processor's, and says how fast it is, or why
+//!   there is none;
 //! - `--stored N` times a cold `imgsearch query` of an index of N images;
 //! - `--fidelity` says how near the encoder's features come to those of a full decode.
 
 mod crowded;
+mod cuda;
 mod fidelity;
 mod folders;
 mod program;
@@ -29,6 +32,8 @@ mod synthetic;
 mod unchanged;
 
 use std::path::PathBuf;
+
+use imgsearch::onnx::ProviderChoice;
 
 /// What a part of the bench ends in.
 type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -50,6 +55,7 @@ struct Options {
     crowded: Option<usize>,
     stored: Option<usize>,
     fidelity: bool,
+    cuda: bool,
 }
 
 fn options() -> Result<Options> {
@@ -75,6 +81,7 @@ fn options() -> Result<Options> {
             "--crowded" => options.crowded = number()?,
             "--stored" => options.stored = number()?,
             "--fidelity" => options.fidelity = true,
+            "--cuda" => options.cuda = true,
             _ if text.starts_with('-') => {
                 return Err(
                     format!("there is no option {text}: see the head of this bench").into(),
@@ -100,6 +107,9 @@ fn main() -> Result {
     }
     if let Some(files) = options.crowded {
         return crowded::measure(&photos, files, work.path());
+    }
+    if options.cuda {
+        return cuda::measure(&photos, ProviderChoice::Cuda, work.path());
     }
     if let Some(images) = options.stored {
         return stored::measure(&photos, images, work.path());

@@ -194,7 +194,7 @@ fn print(folders: &[Folder], best: &[Best], cores: f64, rounds: usize) {
 }
 
 /// Decodes files one behind the other.
-fn decode(worker: &mut Worker, contents: &[Vec<u8>], pixels: &mut [u8]) -> Result<(), String> {
+pub fn decode(worker: &mut Worker, contents: &[Vec<u8>], pixels: &mut [u8]) -> Result<(), String> {
     let size = worker.image_bytes();
     for (bytes, out) in contents.iter().zip(pixels.chunks_exact_mut(size)) {
         worker
@@ -214,7 +214,7 @@ fn encode(worker: &mut Worker, pixels: &[u8], n: usize) -> Result<(), String> {
 
 /// Does `work` on all cores, `step` images at a time: images a second, and seconds of processor time
 /// an image. Each worker has room for a batch of pictures.
-fn toil(
+pub fn toil(
     engine: &Engine,
     images: usize,
     step: usize,
