@@ -33,7 +33,7 @@ RECALLS = [0.95, 0.99, 0.999]
 
 def main():
     bench, work, of = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-    threads = os.cpu_count()
+    threads = len(os.sched_getaffinity(0))
     codes = work / "codes"
     ours = ["--images", of, "--keep", work / "index"] if of.isdigit() else ["--codes", of]
     said = subprocess.run(

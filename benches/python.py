@@ -84,7 +84,7 @@ def imgsearch(program, folder):
 def main():
     program, encoder, *folders = sys.argv[1:]
     ways = {"Pillow, full decode, ONNX Runtime": full, "Pillow, draft mode, ONNX Runtime": draft, "imagehash pHash": phash}
-    cores = os.cpu_count()
+    cores = len(os.sched_getaffinity(0))
     best = {}
     with multiprocessing.get_context("spawn").Pool(cores, start, [encoder]) as pool:
         pool.map(ready, range(cores), 1)

@@ -68,7 +68,7 @@ def rate(sessions, pictures):
 
 
 def cores(encoder, pictures):
-    count = os.cpu_count()
+    count = len(os.sched_getaffinity(0))
     ways = {
         f"{count} sessions of one thread": [open_session(encoder) for _ in range(count)],
         f"one session of {count} threads": [open_session(encoder, threads=count)],

@@ -22,6 +22,7 @@ were trained under, and `classes` [1280, 1000], that classifier, with `classes.b
 import argparse
 import collections
 import hashlib
+import os
 import pickle
 import struct
 import subprocess
@@ -29,6 +30,9 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+# ONNX Runtime reports to Microsoft otherwise; it reads this when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnx

@@ -19,21 +19,25 @@ const AHEAD: usize = 4;
 
 /// How the jobs are divided.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Jobs {
+pub(crate) struct Jobs<'a> {
     pub threads: usize,
     pub count: usize,
+    /// What each job weighs, so that heavy ones are not handed out together; all the same where there
+    /// are none.
+    pub weights: &'a [u64],
     /// Jobs that are handed out together, at most.
     pub chunk: usize,
     /// How long chunks wait for one before them. Then they are delivered as they are, out of order.
     pub patience: Duration,
 }
 
-impl Jobs {
+impl Jobs<'_> {
     /// Results come in the jobs' order, whatever waits for it.
     pub fn in_order(threads: usize, count: usize, chunk: usize) -> Self {
         Self {
             threads,
             count,
+            weights: &[],
             chunk,
             patience: Duration::MAX,
         }
@@ -50,7 +54,7 @@ impl Jobs {
 ///
 /// The first error of any of the three; [`Error::Worker`] where a worker panicked.
 pub(crate) fn run<S, T: Send>(
-    jobs: Jobs,
+    jobs: Jobs<'_>,
     stop: &AtomicBool,
     setup: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&mut S, Range<usize>) -> Result<T> + Sync,
@@ -58,6 +62,7 @@ pub(crate) fn run<S, T: Send>(
 ) -> Result<()> {
     let Jobs { count, chunk, .. } = jobs;
     let threads = jobs.threads.min(count.div_ceil(chunk)).max(1);
+    let sums = sums(jobs.weights);
     let next = AtomicUsize::new(0);
     // Set when a part failed, so that the others do not go on for nothing.
     let abandon = AtomicBool::new(false);
@@ -66,7 +71,7 @@ pub(crate) fn run<S, T: Send>(
     let toil = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
         let mut state = setup()?;
         while !stop.load(Ordering::Relaxed) && !abandon.load(Ordering::Relaxed) {
-            let Some(range) = take(&next, count, chunk, threads) else {
+            let Some(range) = take(&next, (count, &sums), chunk, threads) else {
                 break;
             };
             let made = work(&mut state, range.clone())?;
@@ -127,12 +132,40 @@ pub(crate) fn run<S, T: Send>(
     })
 }
 
+/// What all jobs before each weigh together, and in the end all; nothing where weights are not known.
+fn sums(weights: &[u64]) -> Vec<u64> {
+    if weights.is_empty() {
+        return Vec::new();
+    }
+    let mut sum = 0u64;
+    std::iter::once(0)
+        .chain(weights.iter().map(|weight| {
+            sum = sum.saturating_add(*weight);
+            sum
+        }))
+        .collect()
+}
+
 /// The next jobs. Towards the end they are fewer, down to one, so that no thread still has a whole
-/// chunk to do when there is nothing left for the others.
-fn take(next: &AtomicUsize, jobs: usize, chunk: usize, threads: usize) -> Option<Range<usize>> {
+/// chunk to do when there is nothing left for the others; nor do those of a chunk weigh more than half
+/// of a thread's part of what is left, if they are more than one.
+fn take(
+    next: &AtomicUsize,
+    (jobs, sums): (usize, &[u64]),
+    chunk: usize,
+    threads: usize,
+) -> Option<Range<usize>> {
     let end = |start: usize| {
         let left = jobs.saturating_sub(start);
-        start + left.div_ceil(2 * threads).min(chunk)
+        let most = left.div_ceil(2 * threads).min(chunk);
+        let (Some(all), Some(ends)) = (sums.last(), sums.get(start + 1..=start + most)) else {
+            return start + most;
+        };
+        let share = (all - sums[start]) / (2 * threads as u64);
+        start
+            + ends
+                .partition_point(|end| end - sums[start] <= share)
+                .max(1)
     };
     let start = next
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |start| {
@@ -157,12 +190,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn heavy_jobs_are_not_handed_out_together() {
+        let chunks = |weights: &[u64], chunk, threads| {
+            let (next, sums) = (AtomicUsize::new(0), sums(weights));
+            let count = weights.len();
+            let mut chunks = Vec::new();
+            while let Some(range) = take(&next, (count, &sums), chunk, threads) {
+                assert!(!range.is_empty() && range.len() <= chunk);
+                chunks.push(range);
+            }
+            let covered: Vec<usize> = chunks.iter().cloned().flatten().collect();
+            assert_eq!(covered, (0..count).collect::<Vec<_>>());
+            chunks
+        };
+        let heavy = [vec![10; 4], vec![1; 12]].concat();
+        assert_eq!(chunks(&heavy, 8, 2)[..4], [0..1, 1..2, 2..3, 3..4]);
+        // Of the same weight, or of none, as many as a chunk holds.
+        for weight in [0, 7] {
+            assert_eq!(chunks(&[weight; 100], 8, 2)[0], 0..8);
+        }
+        assert_eq!(chunks(&[1 << 40, 0, 0], 8, 1)[0], 0..1);
+    }
+
+    #[test]
     fn what_takes_long_does_not_hold_up_the_others_for_ever() {
         let stop = AtomicBool::new(false);
         let (told, heard) = crossbeam_channel::unbounded();
         let jobs = Jobs {
             threads: 3,
             count: 300,
+            weights: &[],
             chunk: 2,
             patience: Duration::ZERO,
         };

@@ -58,6 +58,8 @@ impl EngineOptions {
     /// things to do before its first [`Engine`] waits less for it. Only where it lies on this
     /// machine: nothing is fetched, and what is wrong shows when the engine is made.
     pub fn preload(&self) -> Preloading {
+        // Here, not there: see what it says of threads.
+        imgsearch_onnx::disable_telemetry();
         let mut options = self.runtime();
         options.offline = true;
         let spawned = thread::Builder::new()

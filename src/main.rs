@@ -6,5 +6,7 @@
 mod cli;
 
 fn main() -> std::process::ExitCode {
+    // First, while there is no other thread.
+    imgsearch::onnx::disable_telemetry();
     cli::main()
 }

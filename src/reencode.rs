@@ -56,6 +56,7 @@ pub fn run(
         .map(|candidate| candidate.path.clone())
         .collect();
     forget_all_but(&mut writer, &wanted)?;
+    try_again(&mut writer)?;
     let walked = Walked::listed(stored.there, roots);
     let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress)?;
     if summary.interrupted {
@@ -199,6 +200,18 @@ fn forget_all_but(writer: &mut Writer, wanted: &HashSet<PathBuf>) -> Result<()> 
         writer.apply(&changes)?;
     }
     writer.forget_failures(|path| !wanted.contains(path))?;
+    Ok(())
+}
+
+/// Forgets what a run before could not use for another reason than its content: all that is stored has
+/// to be encoded anew, so it is tried again.
+fn try_again(writer: &mut Writer) -> Result<()> {
+    let failures = writer.reader()?.failures()?.into_iter();
+    let again: HashSet<PathBuf> = failures
+        .filter(|failure| failure.stage != stage::DECODE)
+        .map(|failure| failure.path)
+        .collect();
+    writer.forget_failures(|path| again.contains(path))?;
     Ok(())
 }
 

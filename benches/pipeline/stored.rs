@@ -21,9 +21,7 @@ const QUERIES: usize = 11;
 pub fn small(photos: &Folder, work: &Path) -> Result {
     let index = work.join("query-index");
     program::index(&photos.path, &index)?;
-    let bytes: u64 = std::fs::read_dir(&index)?
-        .map(|entry| Ok(entry?.metadata()?.len()))
-        .sum::<Result<u64, std::io::Error>>()?;
+    let bytes = size(&index)?;
     let encoder = EncoderFile::default_encoder()?.bytes().len() as u64;
     println!();
     println!(
@@ -32,6 +30,20 @@ pub fn small(photos: &Folder, work: &Path) -> Result {
         encoder as f64 / 1e6
     );
     ask(photos, &index)
+}
+
+/// Bytes of the files below a folder.
+fn size(folder: &Path) -> std::io::Result<u64> {
+    std::fs::read_dir(folder)?
+        .map(|entry| {
+            let (path, metadata) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
+            if metadata.is_dir() {
+                size(&path)
+            } else {
+                Ok(metadata.len())
+            }
+        })
+        .sum()
 }
 
 /// Of an index of `images`: the photographs, and codes drawn from a seed.

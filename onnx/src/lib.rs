@@ -42,5 +42,5 @@ pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
 pub use error::{Error, Result};
 pub use runtime::{
     FoundBy, InstallOptions, PINNED_CUDA_VERSION, PINNED_VERSION, Runtime, RuntimeOptions,
-    cache_folder, install,
+    cache_folder, disable_telemetry, install,
 };

@@ -8,7 +8,7 @@
 //!
 //! A crash loses what was not committed: at most [`COMMIT_EVERY`] images or
 //! [`COMMIT_SECONDS`] of work, whichever is less, beside what the workers have in hand, and up to
-//! ten seconds of it where a single picture takes so long. The next run does just those again.
+//! ten seconds of it where a batch of pictures takes so long. The next run does just those again.
 
 mod plan;
 mod work;
@@ -31,8 +31,8 @@ pub const COMMIT_EVERY: usize = 256;
 /// … or when this many seconds have passed since the last commit.
 pub const COMMIT_SECONDS: f64 = 1.0;
 
-/// What is finished waits so long for a picture that comes before it. Then it is stored without: ids
-/// follow in another order, and no picture holds the others up.
+/// What is finished waits so long for the pictures of a batch that comes before it. Then it is stored
+/// without: ids follow in another order, and no picture holds the others up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// At which step a file failed, as it is stored with the failure.
@@ -266,8 +266,10 @@ fn process(
         claims: work::Claims::default(),
         limits: *engine.limits(),
     };
+    let sizes: Vec<u64> = plan.jobs.iter().map(plan::Job::size).collect();
     crew::run(
         crew::Jobs {
+            weights: &sizes,
             threads: engine.threads(),
             count: plan.jobs.len(),
             chunk: engine.batch(),

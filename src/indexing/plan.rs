@@ -21,6 +21,13 @@ pub(super) struct Job {
     pub failed_before: Option<String>,
 }
 
+impl Job {
+    /// Bytes of the file, when it was walked.
+    pub fn size(&self) -> u64 {
+        self.candidate.stat.size
+    }
+}
+
 /// What is stored under a path before the run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
@@ -137,7 +144,7 @@ const LAST: usize = 1024;
 /// before keep the order of their paths.
 fn large_first(jobs: &mut [Job]) {
     let last = jobs.len().saturating_sub(LAST);
-    jobs[last..].sort_by_key(|job| Reverse(job.candidate.stat.size));
+    jobs[last..].sort_by_key(|job| Reverse(job.size()));
 }
 
 /// Stored images that the walk did not meet, to be removed where they are really gone.

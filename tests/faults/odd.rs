@@ -8,11 +8,44 @@ use crate::state::{State, audit};
 
 type Case = fn(&Stage, &[Scene]) -> Result<(), String>;
 
-pub const CASES: [(&str, Case); 3] = [
+pub const CASES: [(&str, Case); 4] = [
+    ("nothing is written elsewhere", elsewhere),
     ("a folder that is closed to writing", closed),
     ("files that come slowly", slow),
     ("a clock that goes back ten years", back),
 ];
+
+/// Whatever a command changes lies in its index.
+fn elsewhere(stage: &Stage, scenes: &[Scene]) -> Result<(), String> {
+    let log = stage.dir.join("elsewhere.log");
+    for scene in scenes {
+        stage.set(scene.template.as_deref());
+        let output = stage
+            .disturbed("none", 0)
+            .env("FAULT_FOLDER", "/")
+            .env("FAULT_LOG", &log)
+            .args(&scene.arguments)
+            .output()
+            .unwrap();
+        ended_as(stage, scene, &output)?;
+        let listed = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
+        std::fs::remove_file(&log).map_err(|error| error.to_string())?;
+        // Each line: a number, what was done, and to which file.
+        let index = stage.index().to_string_lossy().into_owned();
+        let path = |line: &&str| -> String { line.splitn(3, ' ').skip(2).collect() };
+        let strange = listed.lines().find(|line| {
+            let path = path(line);
+            !path.starts_with(&index) && !path.starts_with("/dev/")
+        });
+        if let Some(line) = strange {
+            return Err(format!("{}: {line}", scene.name));
+        }
+        if !listed.lines().any(|line| path(&line).starts_with(&index)) {
+            return Err(format!("{}: nothing was listed", scene.name));
+        }
+    }
+    Ok(())
+}
 
 fn told(output: &Output, status: i32, part: &str) -> Result<(), String> {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -27,9 +60,8 @@ fn told(output: &Output, status: i32, part: &str) -> Result<(), String> {
 
 /// Whoever may only read is answered; what would write says where it cannot, and nothing changes.
 fn closed(stage: &Stage, scenes: &[Scene]) -> Result<(), String> {
-    let Some(scene) = scenes.iter().find(|scene| scene.name == "re-encode") else {
-        return Ok(());
-    };
+    let scene = scenes.iter().find(|scene| scene.name == "re-encode");
+    let scene = scene.ok_or("there is no such scene")?;
     stage.set(scene.template.as_deref());
     let run = |arguments: &[&str]| {
         stage
@@ -60,9 +92,7 @@ fn closed(stage: &Stage, scenes: &[Scene]) -> Result<(), String> {
 
 /// Each read takes a while, as over a network; what comes out is the same.
 fn slow(stage: &Stage, scenes: &[Scene]) -> Result<(), String> {
-    let Some(scene) = scenes.first() else {
-        return Ok(());
-    };
+    let scene = scenes.first().ok_or("there is no scene")?;
     stage.set(scene.template.as_deref());
     let output = stage
         .disturbed("none", 0)
@@ -79,9 +109,7 @@ fn slow(stage: &Stage, scenes: &[Scene]) -> Result<(), String> {
 
 /// The clock goes back in the middle of a run, and the next run is of before the last.
 fn back(stage: &Stage, scenes: &[Scene]) -> Result<(), String> {
-    let Some(scene) = scenes.first() else {
-        return Ok(());
-    };
+    let scene = scenes.first().ok_or("there is no scene")?;
     stage.set(scene.template.as_deref());
     let behind = |at: usize| {
         let mut command = stage.disturbed("back", at);

@@ -59,6 +59,7 @@ __attribute__((constructor)) static void begin(void) {
 
 static int below(const char *path, const char *top) {
     size_t length = strlen(top);
+    if (length == 1) return path[0] == '/'; /* all files, and neither pipes nor sockets */
     return length && !strncmp(path, top, length) && (path[length] == '/' || !path[length]);
 }
 

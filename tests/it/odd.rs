@@ -1,6 +1,7 @@
 //! Odd worlds, and two at once: what changes while it is read, and what else happens beside a run.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,21 +149,25 @@ fn files_that_change_while_they_are_read_come_right_in_the_end() {
 fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
     let place = Place::new();
     pieces(&place, 60);
+    let name = |turn: usize| place.photo(&format!("{:03}.png", turn % 60));
+    let pictures: Vec<Vec<u8>> = (0..60).map(|i| fs::read(name(i)).unwrap()).collect();
     let folder = |i: usize| place.photos().join(format!("folder-{}", i % 7));
     let stop = AtomicBool::new(false);
+    let mut seen = 0;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for turn in 0.. {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
+                // What was taken away comes back, whole.
+                let hidden = place.photo(".coming");
+                fs::write(&hidden, &pictures[(turn + 30) % 60]).unwrap();
+                fs::rename(&hidden, name(turn + 30)).unwrap();
                 // Folders and files come, move to each other, and go.
                 let (from, to) = (folder(turn), folder(turn + 3));
                 drop(fs::create_dir(&from));
-                drop(fs::rename(
-                    place.photo(&format!("{:03}.png", turn % 60)),
-                    from.join("a.png"),
-                ));
+                drop(fs::rename(name(turn), from.join("a.png")));
                 drop(fs::rename(&from, to.join("inner")));
                 if turn % 5 == 0 {
                     drop(fs::remove_dir_all(to));
@@ -170,11 +175,14 @@ fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
             }
         });
         for _ in 0..5 {
-            assert_calm(&place.run(&["index", "photos"]), &[0, 1]);
+            let ran = place.run(&["index", "photos", "--json"]);
+            assert_calm(&ran, &[0, 1]);
+            seen += ran.summary()["added"].as_u64().unwrap();
         }
         stop.store(true, Ordering::Relaxed);
     });
     let there = pngs(&place.photos());
+    assert!(seen > 0 && there.len() > 20, "{seen} seen, {there:?}");
     let ran = place.run(&["index", "photos"]);
     assert_calm(&ran, &[0]);
     assert_eq!(stored(&place), there.len() as u64);
@@ -264,6 +272,51 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
     assert_sound(&place);
 }
 
+/// The next event of a kind that a run tells, read as slowly as a pipe is filled; none where it ended.
+fn next_event(run: &mut Child, kind: &str) -> Option<serde_json::Value> {
+    // Byte by byte: what follows is left to whoever waits for the run's end.
+    let out = run.stdout.as_mut().unwrap();
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while out.read(&mut byte).unwrap() > 0 {
+        if byte != *b"\n" {
+            line.extend(byte);
+            continue;
+        }
+        let event: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        line.clear();
+        if event["event"] == kind {
+            return Some(event);
+        }
+    }
+    None
+}
+
+/// What was reported as stored is there whatever comes, and only the rest is done again.
+#[cfg(unix)]
+#[test]
+fn what_was_reported_as_stored_outlives_the_program() {
+    let place = Place::new();
+    pieces(&place, 600);
+    let mut run = start(&place, &["index", "photos", "--json"]);
+    let told = next_event(&mut run, "committed").unwrap()["changes"]
+        .as_u64()
+        .unwrap();
+    run.kill().unwrap();
+    let killed = end(run);
+    assert_eq!(killed.status, -1, "{killed:?}");
+    assert!(told > 0);
+    // More may have been stored and not been told.
+    let kept = stored(&place);
+    assert!(told <= kept && kept < 600, "{told} told, {kept} kept");
+    assert_sound(&place);
+    let again = place.index();
+    assert_eq!(
+        (&again["added"], &again["unchanged"]),
+        (&(600 - kept).into(), &kept.into()),
+        "{again}"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn an_index_deleted_beneath_its_users_is_an_error_and_no_more() {
@@ -275,8 +328,8 @@ fn an_index_deleted_beneath_its_users_is_an_error_and_no_more() {
     assert_eq!(library.nearest_to(sample("cat.jpg"), 3).unwrap().len(), 3);
     // A run that has much to do, and a reader that has the index open.
     pieces(&place, 400);
-    let run = start(&place, &["index", "photos"]);
-    std::thread::sleep(Duration::from_millis(400));
+    let mut run = start(&place, &["index", "photos", "--json"]);
+    assert!(next_event(&mut run, "file").is_some());
     let mut tries = 0;
     // The run may make a file while the folder is being removed.
     while fs::remove_dir_all(place.index_dir()).is_err() && tries < 100 {

@@ -133,6 +133,17 @@ fn keep(part: &Part, seed: u64, number: u64) {
     );
 }
 
+/// Lets the peak begin anew where the system can, so that a part's does not hide behind another's.
+fn forget_peak() {
+    if cfg!(target_os = "linux")
+        && let Err(error) = fs::write("/proc/self/clear_refs", "5")
+    {
+        eprintln!(
+            "the peak of memory cannot be forgotten ({error}): it is that of all parts so far"
+        );
+    }
+}
+
 /// What a thread is at: the mutant, and since when in milliseconds of the run; 0 where at none.
 #[derive(Default)]
 struct Desk {
@@ -176,6 +187,7 @@ fn run(options: &Options) {
         if options.part.as_ref().is_some_and(|name| name != part.name) {
             continue;
         }
+        forget_peak();
         let before = peak_memory();
         let started = Instant::now();
         let mut tally = mutants(part, index, threads, options);

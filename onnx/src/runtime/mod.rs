@@ -5,6 +5,7 @@
 
 mod fetch;
 mod locate;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -14,6 +15,7 @@ use ort::ep::ExecutionProvider as _;
 
 pub use fetch::{InstallOptions, PINNED_CUDA_VERSION, PINNED_VERSION, install};
 pub use locate::{FoundBy, cache_folder};
+pub use telemetry::disable_telemetry;
 
 use crate::error::{Error, Result};
 
@@ -149,6 +151,7 @@ fn load(library: PathBuf, found: FoundBy) -> Result<Runtime, String> {
     } else {
         library
     };
+    disable_telemetry();
     let environment = ort::init_from(&library)
         .map_err(|error| chain(&error))?
         .with_name("imgsearch")
