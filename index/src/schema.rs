@@ -106,6 +106,46 @@ const MIGRATIONS: &[&str] = &[
         INSERT OR IGNORE INTO removed VALUES (OLD.id);
     END;
     ",
+    // 3: what tells files and folders apart beyond size and date, a checksum for each content, the
+    // trash, and which segments were verified.
+    "
+    -- Inode number and change time of the file; 0 where they are not known.
+    ALTER TABLE images ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE images ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE failures ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE failures ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0;
+
+    -- XXH3 of digest, code and hash; null until a writer has filled it in.
+    ALTER TABLE contents ADD COLUMN checksum INTEGER;
+
+    -- The folders that held images when they were last walked, and those above them up to the walked
+    -- root: an image is forgotten only if its folder is still the same one.
+    CREATE TABLE folders (
+        path   BLOB PRIMARY KEY,
+        device INTEGER NOT NULL,
+        inode  INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- Removed images, kept for a while so that they can be restored and a file that comes back need
+    -- not be encoded again.
+    CREATE TABLE trash (
+        id       INTEGER PRIMARY KEY,
+        path     BLOB NOT NULL,
+        size     INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        inode    INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        content  INTEGER NOT NULL REFERENCES contents (id),
+        removed  INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX trash_by_content ON trash (content);
+    CREATE INDEX trash_by_path ON trash (path);
+
+    -- Size and change time of a segment's file when its checksums were last found right; 0 if never.
+    ALTER TABLE segments ADD COLUMN verified_size INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE segments ADD COLUMN verified_mtime_ns INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE segments ADD COLUMN verified_ctime_ns INTEGER NOT NULL DEFAULT 0;
+    ",
 ];
 
 /// The newest format known, which is what is written.

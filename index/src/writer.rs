@@ -296,7 +296,8 @@ fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
             (SELECT 1 FROM images WHERE images.content = contents.id);
 
         DELETE FROM failures WHERE path IN (SELECT path FROM images);
-        INSERT OR REPLACE INTO failures SELECT * FROM new.failures;
+        INSERT OR REPLACE INTO failures (path, size, mtime_ns, stage, reason, inode, ctime_ns)
+            SELECT path, size, mtime_ns, stage, reason, inode, ctime_ns FROM new.failures;
         CREATE TEMP TABLE before AS SELECT coalesce(max(id), 0) AS newest FROM runs;
         INSERT INTO runs (id, started, ended, completed, counts)
             SELECT newest + id, started, ended, completed, counts FROM new.runs, before;
