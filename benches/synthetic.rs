@@ -92,7 +92,7 @@ pub fn fill(dir: &Path, encoder: &EncoderRecord, codes: &[f32], planes: &[f32], 
                     path: format!("/photos/{:04}/{number:08}.jpg", number / 1000).into(),
                     stat: FileStat {
                         size: number as u64,
-                        mtime_ns: 0,
+                        ..FileStat::default()
                     },
                     content: NewContent {
                         digest,

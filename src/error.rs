@@ -64,10 +64,10 @@ pub enum Error {
         fingerprint: String,
     },
 
-    /// Stored images lie below a folder that is not there or empty.
+    /// Stored images lie below a folder that is not there, empty, or another than the one that held them.
     #[error(
-        "{count} stored images lie under {}, which is missing or empty; is a disk not mounted?\nThe index is as it \
-         was. If they are gone for good: imgsearch remove {0}",
+        "{count} stored images lie under {}, which is missing, empty or not the folder that held them; is a disk not \
+         mounted?\nThe index is as it was. If they are gone for good: imgsearch remove {0}",
         root.display()
     )]
     OutOfReach {
@@ -103,6 +103,18 @@ pub enum Error {
         count: usize,
         /// The first of them.
         path: PathBuf,
+    },
+
+    /// Many stored images are gone, and nobody confirmed that they may be left out.
+    #[error(
+        "{count} of {of} stored images are no longer there, and the new codes would be without them\nThe index is as it \
+         was. To forget them first: imgsearch index --prune"
+    )]
+    Unconfirmed {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
     },
 
     /// A glob of files to leave out cannot be understood.

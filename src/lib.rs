@@ -50,7 +50,10 @@ pub use engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
 pub use error::{Error, Result};
 pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
-pub use indexing::{IndexOptions, Outcome, Planned, Progress, Quiet, Summary};
+pub use indexing::{
+    FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Progress, Quiet, Summary,
+    WhyKept,
+};
 pub use library::{Library, Match, OpenOptions, default_dir, resolved};
 pub use save::save;
 pub use timings::Timings;

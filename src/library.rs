@@ -8,7 +8,8 @@ use std::thread;
 use std::time::Instant;
 
 use imgsearch_index::{
-    Explained, FoldOptions, Folded, ImageId, Index, Query, RankBy, Reader, SearchParams, Writer,
+    Explained, FoldOptions, Folded, ImageId, Index, Query, RankBy, Reader, Restored, SearchParams,
+    Writer,
 };
 use imgsearch_onnx::EncoderFile;
 
@@ -264,6 +265,12 @@ impl Library {
         let engine = self.engine()?;
         walk::check(paths, &options.walk)?;
         let mut writer = Writer::open(&self.dir, &engine.record())?;
+        if writer.dropped_from_trash() > 0 {
+            progress.note(&format!(
+                "{} removed images cannot be restored any more: this encoder has no codes of them",
+                writer.dropped_from_trash()
+            ));
+        }
         kept::keep(&self.dir, &self.file)?;
         kept::forget_others(&self.dir, &self.file.info().fingerprint)?;
         let started = Instant::now();
@@ -308,9 +315,10 @@ impl Library {
     /// # Errors
     ///
     /// As [`Library::index`]; and where stored images would be dropped that are only out of
-    /// reach: below a folder that is missing or empty, or unreadable ([`Error::OutOfReach`],
-    /// [`Error::StoredUnreadable`]), or missing where they were to be kept
-    /// ([`Error::StoredMissing`]).
+    /// reach: below a folder that is missing, empty or another, or unreadable
+    /// ([`Error::OutOfReach`], [`Error::StoredUnreadable`]), missing where they were to be kept
+    /// ([`Error::StoredMissing`]), or so many that it has to be confirmed
+    /// ([`Error::Unconfirmed`]).
     pub fn reencode(
         dir: impl AsRef<Path>,
         options: OpenOptions,
@@ -471,7 +479,8 @@ impl Library {
         encoded
     }
 
-    /// Forgets the images at and below `paths`, whether the files exist or not; how many.
+    /// Forgets the images at and below `paths`, whether the files exist or not; how many. They can be
+    /// had back for [`TRASH_DAYS`](imgsearch_index::TRASH_DAYS): [`Library::restore`].
     ///
     /// # Errors
     ///
@@ -480,9 +489,52 @@ impl Library {
         let mut writer = Writer::open_existing(dir.as_ref())?;
         let mut removed = 0;
         for path in paths {
-            removed += writer.remove_under(&resolved(path)?)?;
+            removed += writer.discard_under(&resolved(path)?)?;
         }
         Ok(removed)
+    }
+
+    /// Forgets the images at and below `paths` for good, those that were removed before included;
+    /// how many. Segments that hold their codes are made anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::remove`], and where a segment cannot be written.
+    pub fn remove_forever(
+        dir: impl AsRef<Path>,
+        paths: &[PathBuf],
+        stop: &AtomicBool,
+        progress: &dyn Progress,
+    ) -> Result<usize> {
+        let mut writer = Writer::open_existing(dir.as_ref())?;
+        let mut removed = 0;
+        for path in paths {
+            removed += writer.remove_under(&resolved(path)?)?;
+        }
+        let mut all = FoldOptions::default();
+        all.all = true;
+        indexing::fold(&mut writer, &all, stop, progress)?;
+        Ok(removed)
+    }
+
+    /// Brings back images that were removed: those at and below `paths`, or all where there are
+    /// none. They come back under new numbers, but not where another image is stored by now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::remove`].
+    pub fn restore(dir: impl AsRef<Path>, paths: &[PathBuf]) -> Result<Restored> {
+        let mut writer = Writer::open_existing(dir.as_ref())?;
+        if paths.is_empty() {
+            return Ok(writer.restore(None)?);
+        }
+        let mut all = Restored::default();
+        for path in paths {
+            let restored = writer.restore(Some(&resolved(path)?))?;
+            all.images += restored.images;
+            all.stored_again.extend(restored.stored_again);
+        }
+        Ok(all)
     }
 }
 

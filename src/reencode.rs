@@ -4,16 +4,17 @@
 //! holds every image, so the old one serves until then and stays where the run fails. What was
 //! encoded by an interrupted run stays aside, and the next with the same encoder goes on from it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use imgsearch_index::{Change, EncoderRecord, FoldOptions, Reader, Writer};
+use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Reader, Writer};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::indexing::forget::{Fate, Forgetting, Grounds, is_missing};
 use crate::indexing::{self, IndexOptions, Progress, Summary, stage};
 use crate::kept;
 use crate::walk::{Candidate, Walked, stat_of};
@@ -37,8 +38,8 @@ pub fn run(
     // Held so that nobody writes to the old index meanwhile.
     let mut old = Writer::open_existing(dir)?;
     let reader = old.reader()?;
-    let stored = look(reader.paths()?)?;
-    stored.check(&reader.roots()?, options)?;
+    let stored = look(reader.all()?)?;
+    stored.check(&reader, options, progress)?;
     let roots = reader.last_run()?.map_or_else(Vec::new, |run| run.roots);
     drop(reader);
     if !stored.gone.is_empty() {
@@ -65,6 +66,12 @@ pub fn run(
     require_all_read(&writer.reader()?, &wanted)?;
     kept::keep(dir, engine.file())?;
     old.replace_with(writer)?;
+    if old.dropped_from_trash() > 0 {
+        progress.note(&format!(
+            "{} removed images cannot be restored any more: the new encoder has no codes of them",
+            old.dropped_from_trash()
+        ));
+    }
     let folded = indexing::fold(&mut old, &FoldOptions::default(), stop, progress);
     indexing::tell_of_folding(folded, progress);
     kept::forget_others(dir, &engine.info().fingerprint)?;
@@ -75,7 +82,10 @@ pub fn run(
 /// The stored images, as their files are now.
 struct Stored {
     there: Vec<Candidate>,
-    gone: Vec<PathBuf>,
+    /// Those of them that have not changed since they were stored.
+    unchanged: Vec<PathBuf>,
+    /// With whether they were missing before, together with their disk or folder.
+    gone: Vec<(PathBuf, bool)>,
 }
 
 /// Looks at every file.
@@ -84,26 +94,24 @@ struct Stored {
 ///
 /// Where the system does not say whether a file is there: what cannot be looked at now is not
 /// gone.
-fn look(paths: Vec<PathBuf>) -> Result<Stored> {
+fn look(images: Vec<Image>) -> Result<Stored> {
     let mut stored = Stored {
         there: Vec::new(),
+        unchanged: Vec::new(),
         gone: Vec::new(),
     };
-    for path in paths {
+    for image in images {
+        let (path, away) = (image.path, image.away_since.is_some());
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => stored.there.push(Candidate {
-                path,
-                stat: stat_of(&metadata),
-            }),
-            Ok(_) => stored.gone.push(path),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                stored.gone.push(path);
+            Ok(metadata) if metadata.is_file() => {
+                let stat = stat_of(&metadata);
+                if !away && image.stat.is_unchanged(&stat) {
+                    stored.unchanged.push(path.clone());
+                }
+                stored.there.push(Candidate { path, stat });
             }
+            Ok(_) => stored.gone.push((path, away)),
+            Err(error) if is_missing(&error) => stored.gone.push((path, away)),
             Err(error) => {
                 return Err(Error::StoredUnreadable {
                     count: 1,
@@ -117,9 +125,15 @@ fn look(paths: Vec<PathBuf>) -> Result<Stored> {
 }
 
 impl Stored {
-    /// Refuses to go on where images would be dropped that may only be out of reach.
-    fn check(&self, roots: &[PathBuf], options: &IndexOptions) -> Result<()> {
-        let Some(first) = self.gone.first() else {
+    /// Refuses to go on where images would be dropped that may only be out of reach, or many and
+    /// nobody confirms it.
+    fn check(
+        &self,
+        reader: &Reader,
+        options: &IndexOptions,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let Some((first, _)) = self.gone.first() else {
             return Ok(());
         };
         if options.keep_missing {
@@ -128,40 +142,36 @@ impl Stored {
                 path: first.clone(),
             });
         }
-        let out_of_reach: Vec<(&PathBuf, &Path)> = self
-            .gone
-            .iter()
-            .filter_map(|path| Some((path, outermost(roots, path)?)))
-            .filter(|(path, root)| !shows_anything(root, path))
-            .collect();
-        match out_of_reach.first() {
-            Some(&(_, root)) => Err(Error::OutOfReach {
-                count: out_of_reach.iter().filter(|(_, of)| *of == root).count(),
-                root: root.to_owned(),
-            }),
-            None => Ok(()),
+        let walked = Walked::default();
+        let mut grounds = Grounds::new(reader, &walked, reader.roots()?)?;
+        for image in &self.unchanged {
+            grounds.met(image);
         }
+        let mut doubts: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        for (path, away) in &self.gone {
+            if let Fate::OutOfSight(doubt) = grounds.fate(path, *away) {
+                *doubts.entry(doubt.folder).or_default() += 1;
+            }
+        }
+        if let Some((folder, count)) = doubts.into_iter().max_by_key(|(_, count)| *count) {
+            return Err(Error::OutOfReach {
+                count,
+                root: folder,
+            });
+        }
+        let gone = self.gone.iter().map(|(path, _)| path.as_path());
+        let of = self.gone.len() + self.there.len();
+        if let Some(forgetting) = Forgetting::of(gone, of, None) {
+            progress.forgetting(&forgetting);
+            if !options.prune && !progress.confirm_forget(&forgetting) {
+                return Err(Error::Unconfirmed {
+                    count: forgetting.images,
+                    of,
+                });
+            }
+        }
+        Ok(())
     }
-}
-
-/// The outermost of the sorted `roots` that a path lies at or below.
-fn outermost<'a>(roots: &'a [PathBuf], path: &Path) -> Option<&'a Path> {
-    roots
-        .iter()
-        .map(PathBuf::as_path)
-        .find(|root| path.starts_with(root))
-}
-
-/// Whether there is something where an image was, other than the empty place of a disk that is
-/// not mounted.
-fn shows_anything(root: &Path, path: &Path) -> bool {
-    // A file that was indexed by name: the folder around it speaks for it.
-    let folder = if root == path {
-        root.parent().unwrap_or(root)
-    } else {
-        root
-    };
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// The index aside: the one that an interrupted run left, where the same encoder made it.

@@ -8,7 +8,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{WalkBuilder, WalkState};
@@ -131,19 +131,38 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Size and modification time in the index's terms.
+/// What tells that a file has not changed, in the index's terms.
 pub(crate) fn stat_of(metadata: &Metadata) -> FileStat {
-    let mtime_ns = match metadata.modified() {
-        Ok(time) => match time.duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
-        },
-        // A platform without modification times: the size and the content still tell.
-        Err(_) => 0,
-    };
+    let (inode, ctime_ns) = inode_and_ctime(metadata);
     FileStat {
         size: metadata.len(),
-        mtime_ns,
+        // A platform without modification times: the size and the content still tell.
+        mtime_ns: metadata.modified().map_or(0, nanoseconds),
+        inode,
+        ctime_ns,
+    }
+}
+
+#[cfg(unix)]
+fn inode_and_ctime(metadata: &Metadata) -> (u64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    let ctime = metadata
+        .ctime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(metadata.ctime_nsec());
+    (metadata.ino(), ctime)
+}
+
+#[cfg(not(unix))]
+fn inode_and_ctime(_: &Metadata) -> (u64, i64) {
+    (0, 0)
+}
+
+/// A time in nanoseconds since 1970, negative before.
+pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
     }
 }
 
@@ -173,6 +192,18 @@ impl Walked {
     /// Whether a path lies below a root, or is one.
     pub(crate) fn covers(&self, path: &Path) -> bool {
         self.root_of(path).is_some()
+    }
+
+    /// Whether a path is one of the roots.
+    pub(crate) fn is_root(&self, path: &Path) -> bool {
+        self.roots
+            .binary_search_by(|root| root.as_path().cmp(path))
+            .is_ok()
+    }
+
+    /// Whether an ignore file leaves out a path below a root.
+    pub(crate) fn is_ignored(&self, _path: &Path) -> bool {
+        false
     }
 
     fn add(&mut self, found: Found) {

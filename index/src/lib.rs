@@ -47,6 +47,7 @@ mod distance;
 mod error;
 mod filter;
 mod fold;
+mod folders;
 mod graph;
 #[doc(hidden)]
 pub mod hostile;
@@ -63,6 +64,7 @@ mod segment;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod types;
 mod writer;
 
@@ -81,8 +83,9 @@ pub use searcher::{
     Selection, Way,
 };
 pub use segment::{MOST_ROWS, SEGMENT_FORMAT};
+pub use trash::{Restored, TRASH_DAYS, Trashed};
 pub use types::{
-    Change, Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, NewContent, Run,
-    Stats,
+    Change, Digest, EncoderRecord, Failure, FileStat, FolderId, Image, ImageId, KnownPath,
+    NewContent, Run, Stats,
 };
 pub use writer::Writer;

@@ -12,7 +12,9 @@ use crate::types::{
 };
 
 const IMAGE_COLUMNS: &str = "i.id, i.path, i.size, i.mtime_ns, c.digest, c.width, c.height, c.format, c.taken, \
-                             c.damage FROM images i JOIN contents c ON c.id = i.content";
+                             c.damage, i.inode, i.ctime_ns, i.away_since FROM images i JOIN contents c ON c.id = i.content";
+
+const FAILURE_COLUMNS: &str = "path, size, mtime_ns, stage, reason, inode, ctime_ns FROM failures";
 
 /// The files in a folder, with their sizes.
 fn file_sizes(dir: &Path) -> Result<Vec<(std::ffi::OsString, u64)>> {
@@ -126,7 +128,7 @@ impl Reader {
             return Ok(Some(KnownPath::Image(Box::new(image))));
         }
         let failure = self.one(
-            "SELECT path, size, mtime_ns, stage, reason FROM failures WHERE path = ?1",
+            &format!("SELECT {FAILURE_COLUMNS} WHERE path = ?1"),
             [bytes],
             failure_of,
         )?;
@@ -198,6 +200,31 @@ impl Reader {
         })
     }
 
+    /// How many images are stored.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn count(&self) -> Result<usize> {
+        let count = self.one("SELECT count(*) FROM images", (), |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// All images, sorted by path.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn all(&self) -> Result<Vec<Image>> {
+        self.many(
+            &format!("SELECT {IMAGE_COLUMNS} ORDER BY i.path"),
+            (),
+            image_of,
+        )
+    }
+
     /// Whether an image is stored.
     ///
     /// # Errors
@@ -241,7 +268,7 @@ impl Reader {
     /// What the database says.
     pub fn failures(&self) -> Result<Vec<Failure>> {
         self.many(
-            "SELECT path, size, mtime_ns, stage, reason FROM failures ORDER BY path",
+            &format!("SELECT {FAILURE_COLUMNS} ORDER BY path"),
             (),
             failure_of,
         )
@@ -255,8 +282,9 @@ impl Reader {
     pub fn failures_under(&self, path: &Path) -> Result<Vec<Failure>> {
         let (low, high) = path::below(path)?;
         self.many(
-            "SELECT path, size, mtime_ns, stage, reason FROM failures
-             WHERE path = ?1 OR (path >= ?2 AND path < ?3) ORDER BY path",
+            &format!(
+                "SELECT {FAILURE_COLUMNS} WHERE path = ?1 OR (path >= ?2 AND path < ?3) ORDER BY path"
+            ),
             (path::to_bytes(path)?, low, high),
             failure_of,
         )
@@ -320,7 +348,9 @@ impl Reader {
         };
         Ok(Stats {
             images: count("SELECT count(*) FROM images")?,
-            contents: count("SELECT count(*) FROM contents")?,
+            // Those that only the trash has are not among them.
+            contents: count("SELECT count(DISTINCT content) FROM images")?,
+            trash: count("SELECT count(*) FROM trash")?,
             damaged: count(
                 "SELECT count(*) FROM images i JOIN contents c ON c.id = i.content WHERE c.damage IS NOT NULL",
             )?,
@@ -393,7 +423,7 @@ impl Reader {
         Ok(version.unwrap_or(0))
     }
 
-    fn one<T>(
+    pub(crate) fn one<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
@@ -405,7 +435,7 @@ impl Reader {
             .map_err(|source| self.fail(source))
     }
 
-    fn many<T>(
+    pub(crate) fn many<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
@@ -459,10 +489,14 @@ pub(crate) fn path_of(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf>
     })
 }
 
-fn stat_of(row: &Row<'_>, size: usize, mtime: usize) -> rusqlite::Result<FileStat> {
+/// The stat in columns of a row: size, date, inode number and change time.
+pub(crate) fn stat_of(row: &Row<'_>, columns: [usize; 4]) -> rusqlite::Result<FileStat> {
+    let [size, mtime, inode, ctime] = columns;
     Ok(FileStat {
         size: row.get::<_, i64>(size)?.cast_unsigned(),
         mtime_ns: row.get(mtime)?,
+        inode: row.get::<_, i64>(inode)?.cast_unsigned(),
+        ctime_ns: row.get(ctime)?,
     })
 }
 
@@ -470,20 +504,21 @@ fn image_of(row: &Row<'_>) -> rusqlite::Result<Image> {
     Ok(Image {
         id: ImageId(row.get(0)?),
         path: path_of(row, 1)?,
-        stat: stat_of(row, 2, 3)?,
+        stat: stat_of(row, [2, 3, 10, 11])?,
         digest: row.get(4)?,
         width: row.get(5)?,
         height: row.get(6)?,
         format: row.get(7)?,
         taken: row.get(8)?,
         damage: row.get(9)?,
+        away_since: Some(row.get(12)?).filter(|&since: &i64| since != 0),
     })
 }
 
 fn failure_of(row: &Row<'_>) -> rusqlite::Result<Failure> {
     Ok(Failure {
         path: path_of(row, 0)?,
-        stat: stat_of(row, 1, 2)?,
+        stat: stat_of(row, [1, 2, 5, 6])?,
         stage: row.get(3)?,
         reason: row.get(4)?,
     })

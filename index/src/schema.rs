@@ -112,6 +112,9 @@ const MIGRATIONS: &[&str] = &[
     -- Inode number and change time of the file; 0 where they are not known.
     ALTER TABLE images ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE images ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0;
+    -- Since when the file has been missing together with the disk or folder that it was on; 0 where
+    -- that is not so.
+    ALTER TABLE images ADD COLUMN away_since INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE failures ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE failures ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0;
 
@@ -119,11 +122,14 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE contents ADD COLUMN checksum INTEGER;
 
     -- The folders that held images when they were last walked, and those above them up to the walked
-    -- root: an image is forgotten only if its folder is still the same one.
+    -- root: an image is forgotten only if its folder is still the same one. Numbers of devices and
+    -- inodes are given out again (every disk's topmost folder has the same inode), the instant at
+    -- which a folder was made is not; 0 where the system does not tell it.
     CREATE TABLE folders (
-        path   BLOB PRIMARY KEY,
-        device INTEGER NOT NULL,
-        inode  INTEGER NOT NULL
+        path    BLOB PRIMARY KEY,
+        device  INTEGER NOT NULL,
+        inode   INTEGER NOT NULL,
+        born_ns INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
     -- Removed images, kept for a while so that they can be restored and a file that comes back need

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::*;
 
-fn encoder(code_len: usize, bits: usize) -> EncoderRecord {
+pub(crate) fn encoder(code_len: usize, bits: usize) -> EncoderRecord {
     EncoderRecord {
         fingerprint: format!("{code_len}-{bits}"),
         name: "test".to_owned(),
@@ -20,7 +20,7 @@ fn encoder(code_len: usize, bits: usize) -> EncoderRecord {
     }
 }
 
-fn content(number: u64, code: Vec<f32>, hash: Vec<u8>) -> NewContent {
+pub(crate) fn content(number: u64, code: Vec<f32>, hash: Vec<u8>) -> NewContent {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&number.to_le_bytes());
     NewContent {
@@ -35,12 +35,13 @@ fn content(number: u64, code: Vec<f32>, hash: Vec<u8>) -> NewContent {
     }
 }
 
-fn insert(path: &str, content: NewContent) -> Change {
+pub(crate) fn insert(path: &str, content: NewContent) -> Change {
     Change::Insert {
         path: path.into(),
         stat: FileStat {
             size: 7,
             mtime_ns: -9,
+            ..FileStat::default()
         },
         content,
     }
@@ -260,14 +261,15 @@ fn a_code_of_the_wrong_length_in_the_database_is_damage() {
     );
 }
 
-/// The database as each format was first written: six images, two of one content, and a failure.
+/// The database as each format was first written: six images, two of one content, and a failure;
+/// since format 3 a removed image and a folder, too.
 #[test]
 fn every_format_is_read_for_good() {
     if std::env::var_os("FREEZE_FORMAT").is_some() {
         freeze(&frozen(FORMAT_VERSION));
     }
     for format in 1..=FORMAT_VERSION {
-        read_frozen(&frozen(format));
+        read_frozen(&frozen(format), format);
     }
 }
 
@@ -275,7 +277,7 @@ fn frozen(format: i64) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/format-{format}.sqlite"))
 }
 
-fn read_frozen(frozen: &Path) {
+fn read_frozen(frozen: &Path, format: i64) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(frozen, dir.path().join("imgsearch.sqlite")).unwrap();
     let index = Index::open(dir.path()).unwrap();
@@ -294,12 +296,30 @@ fn read_frozen(frozen: &Path) {
     let reader = index.to_reader().unwrap();
     assert_eq!(reader.failures().unwrap()[0].reason, "truncated");
     assert!(reader.last_run().unwrap().unwrap().completed);
+    let (trash, folders) = (reader.trash().unwrap(), reader.folders().unwrap());
     drop((index, reader));
-    Writer::open(dir.path(), &encoder(4, 12))
-        .unwrap()
-        .remove_under(Path::new("/frozen"))
-        .unwrap();
+    let mut writer = Writer::open(dir.path(), &encoder(4, 12)).unwrap();
+    if format < 3 {
+        assert!(trash.is_empty() && folders.is_empty());
+        assert_eq!((image.stat.inode, image.away_since), (0, None));
+    } else {
+        assert_eq!(trash[0].path, Path::new("/frozen/removed.jpg"));
+        assert_eq!(folders[Path::new("/frozen")], FROZEN_FOLDER);
+        assert_eq!((image.stat.inode, image.stat.ctime_ns), (5, 8));
+        assert_eq!(writer.restore(None).unwrap().images, 1);
+        let restored = writer.reader().unwrap().image(ImageId(8)).unwrap();
+        assert_eq!(restored.unwrap().path, trash[0].path);
+    }
+    let images = writer.reader().unwrap().count().unwrap();
+    let removed = writer.remove_under(Path::new("/frozen")).unwrap();
+    assert_eq!(removed, images);
 }
+
+const FROZEN_FOLDER: FolderId = FolderId {
+    device: 64,
+    inode: 3,
+    born_ns: 12,
+};
 
 fn freeze(path: &Path) {
     let dir = tempfile::tempdir().unwrap();
@@ -329,7 +349,20 @@ fn freeze(path: &Path) {
         reason: "truncated".to_owned(),
         digest: Some([9; 32]),
     });
+    changes.push(insert(
+        "/frozen/removed.jpg",
+        self::content(7, vec![7.0, 0.0, 0.0, 0.0], vec![7, 0]),
+    ));
+    for change in &mut changes {
+        if let Change::Insert { stat, .. } = change {
+            (stat.inode, stat.ctime_ns) = (5, 8);
+        }
+    }
     writer.apply(&changes).unwrap();
+    writer.apply(&[Change::Discard { id: ImageId(7) }]).unwrap();
+    writer
+        .set_folders([(Path::new("/frozen"), FROZEN_FOLDER)], [])
+        .unwrap();
     writer
         .finish_run(&serde_json::json!({"added": 6}), true)
         .unwrap();
@@ -514,7 +547,7 @@ proptest! {
                 },
                 Step::Touch { path } => Change::Touch {
                     path: name(*path).into(),
-                    stat: FileStat { size: 1, mtime_ns: 2 },
+                    stat: FileStat { size: 1, mtime_ns: 2, ..FileStat::default() },
                 },
                 Step::Fold { all } => {
                     let options = FoldOptions { all: *all, rebuild: !all, ..FoldOptions::default() };
@@ -615,6 +648,7 @@ fn add(writer: &mut Writer, range: std::ops::Range<u64>) {
             stat: FileStat {
                 size: i,
                 mtime_ns: i as i64 * 1_000_000_000,
+                ..FileStat::default()
             },
             content: NewContent {
                 format: if i % 2 == 0 { "jpeg" } else { "png" }.to_owned(),

@@ -24,6 +24,53 @@ pub struct FileStat {
     pub size: u64,
     /// Modification time in nanoseconds since 1970, negative before.
     pub mtime_ns: i64,
+    /// Number of the file on its disk; 0 where it is not known.
+    pub inode: u64,
+    /// When the file or its name last changed, in nanoseconds since 1970, as the system has it; 0
+    /// where it is not known.
+    pub ctime_ns: i64,
+}
+
+impl FileStat {
+    /// Whether nothing speaks for a change from `self` to `now`: size, date, and what is known on
+    /// both sides of inode number and change time are the same.
+    ///
+    /// FAT keeps neither of the last two. Linux makes up the number at each mount there, and
+    /// gives the date as change time; where it does, the number counts for nothing, or a memory card
+    /// would be read whole each time that it is put in.
+    pub fn is_unchanged(&self, now: &Self) -> bool {
+        if !self.same_size_and_date(now) {
+            return false;
+        }
+        let ctimes_known = self.ctime_ns != 0 && now.ctime_ns != 0;
+        if ctimes_known && self.ctime_ns != now.ctime_ns {
+            return false;
+        }
+        let made_up = ctimes_known && now.ctime_ns == now.mtime_ns;
+        made_up || self.inode == 0 || now.inode == 0 || self.inode == now.inode
+    }
+
+    /// Whether size and date are the same, whatever else changed.
+    pub fn same_size_and_date(&self, now: &Self) -> bool {
+        (self.size, self.mtime_ns) == (now.size, now.mtime_ns)
+    }
+
+    /// Whether `now` knows something that would help to see a later change, and `self` does not.
+    pub fn lacks(&self, now: &Self) -> bool {
+        (self.inode == 0 && now.inode != 0) || (self.ctime_ns == 0 && now.ctime_ns != 0)
+    }
+}
+
+/// Which folder stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FolderId {
+    /// Number of the disk. It may be another after the system was started anew, and belong to
+    /// another disk then.
+    pub device: u64,
+    /// Number of the folder on the disk.
+    pub inode: u64,
+    /// When the folder was made, in nanoseconds since 1970; 0 where the system does not tell it.
+    pub born_ns: i64,
 }
 
 /// BLAKE3 of a file's whole content.
@@ -76,6 +123,9 @@ pub struct Image {
     pub taken: Option<i64>,
     /// What is wrong with the file, where only a part of the picture could be used.
     pub damage: Option<String>,
+    /// Since when the file has been missing together with the disk or folder that it was on, in
+    /// seconds since 1970; none where that is not so.
+    pub away_since: Option<i64>,
 }
 
 /// The content of an image, to be stored.
@@ -146,7 +196,7 @@ pub enum Change {
         /// The content's digest.
         digest: Digest,
     },
-    /// The same content with another date.
+    /// The same content with another date, or found again where it was away.
     Touch {
         /// The stored path.
         path: PathBuf,
@@ -162,8 +212,20 @@ pub enum Change {
         /// Size and date of the file there.
         stat: FileStat,
     },
-    /// The image is forgotten.
+    /// The image is forgotten at once and for good.
     Remove {
+        /// The image.
+        id: ImageId,
+    },
+    /// The image is forgotten, and kept in the trash for a while: see
+    /// [`Writer::restore`](crate::Writer::restore).
+    Discard {
+        /// The image.
+        id: ImageId,
+    },
+    /// The image's file is missing together with the disk or folder that it was on. It stays, and
+    /// [`Image::away_since`] says so until its file is met again.
+    Away {
         /// The image.
         id: ImageId,
     },
@@ -209,6 +271,8 @@ pub struct Stats {
     pub images: u64,
     /// Distinct contents among them.
     pub contents: u64,
+    /// Removed images that are still kept in the trash.
+    pub trash: u64,
     /// Images of which a part is missing.
     pub damaged: u64,
     /// Files that could not be read or decoded.

@@ -12,6 +12,7 @@ use crate::lock::Lock;
 use crate::path;
 use crate::reader::{Reader, encoder_of};
 use crate::schema;
+use crate::trash;
 use crate::types::{Change, Digest, EncoderRecord, FileStat, Image, NewContent};
 
 /// Writes to an index. While it lives nobody else does; readers go on.
@@ -24,6 +25,8 @@ pub struct Writer {
     pub(crate) connection: Connection,
     encoder: EncoderRecord,
     run: Option<i64>,
+    /// Images that had to go from the trash because another encoder took over.
+    dropped_from_trash: usize,
     _lock: Lock,
 }
 
@@ -41,15 +44,18 @@ impl Writer {
         let mut connection = schema::open_writable(dir)?;
         let fail = |source| Error::database(dir, source);
         let made_by = encoder_of(&connection).map_err(fail)?;
+        let mut dropped = 0;
         if let Some(made_by) = &made_by
             && Reader::open(dir)?.holds_images()?
         {
             check_encoder(dir, made_by, encoder)?;
         } else if made_by.as_ref() != Some(encoder) {
             // Nothing depends on the encoder where no image is stored yet.
-            begin_with(&mut connection, encoder).map_err(fail)?;
+            dropped = begin_with(&mut connection, encoder).map_err(fail)?;
         }
-        Self::assemble(dir, connection, lock)
+        let mut writer = Self::assemble(dir, connection, lock)?;
+        writer.dropped_from_trash = dropped;
+        Ok(writer)
     }
 
     /// Opens an index that exists, whichever encoder made it.
@@ -73,6 +79,7 @@ impl Writer {
             connection,
             reader,
             run: None,
+            dropped_from_trash: 0,
             _lock: lock,
         })
     }
@@ -85,6 +92,12 @@ impl Writer {
     /// The encoder whose codes are stored.
     pub fn encoder(&self) -> &EncoderRecord {
         &self.encoder
+    }
+
+    /// How many removed images went from the trash for good when another encoder took over: those
+    /// of which it has no code.
+    pub fn dropped_from_trash(&self) -> usize {
+        self.dropped_from_trash
     }
 
     /// A reader of the same index.
@@ -131,25 +144,6 @@ impl Writer {
             .execute("UPDATE generation SET number = number + 1", ())
             .map_err(fail)?;
         transaction.commit().map_err(fail)
-    }
-
-    /// Forgets the images and failures at and below a path; how many images.
-    ///
-    /// # Errors
-    ///
-    /// What the database says.
-    pub fn remove_under(&mut self, path: &Path) -> Result<usize> {
-        let images = self.reader.under(path)?;
-        let changes: Vec<Change> = images
-            .iter()
-            .map(|image| Change::Remove { id: image.id })
-            .collect();
-        if !changes.is_empty() {
-            self.apply(&changes)?;
-        }
-        self.forget_failures(|failed| failed.starts_with(path))?;
-        self.sweep()?;
-        Ok(images.len())
     }
 
     /// Forgets the failures whose paths are chosen.
@@ -205,13 +199,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Records that the run ended, and forgets the contents that no image has any more. They are
-    /// kept until then, for within a run a content may leave one path and come to another.
+    /// Records that the run ended, and forgets what has been in the trash for
+    /// [`TRASH_DAYS`](crate::TRASH_DAYS), and the contents that neither an image nor the trash has any
+    /// more. They are kept until then, for within a run a content may leave one path and come to
+    /// another.
     ///
     /// # Errors
     ///
     /// What the database says.
     pub fn finish_run(&mut self, counts: &serde_json::Value, completed: bool) -> Result<()> {
+        self.expire_trash()?;
         self.sweep()?;
         if let Some(run) = self.run.take() {
             self.connection
@@ -224,10 +221,12 @@ impl Writer {
         Ok(())
     }
 
-    fn sweep(&mut self) -> Result<()> {
+    pub(crate) fn sweep(&mut self) -> Result<()> {
         self.connection
             .execute(
-                "DELETE FROM contents WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.content = contents.id)",
+                "DELETE FROM contents
+                 WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.content = contents.id)
+                   AND NOT EXISTS (SELECT 1 FROM trash WHERE trash.content = contents.id)",
                 (),
             )
             .map_err(|source| Error::database(&self.dir, source))?;
@@ -236,7 +235,9 @@ impl Writer {
 
     /// Puts the images and the encoder of another index in the place of this one's, in one
     /// transaction: readers see the one or the other. An image whose path and content stay keeps
-    /// its id, and failures that the other does not know of are kept.
+    /// its id, and failures that the other does not know of are kept. Of the trash only those images
+    /// are kept whose content the other has a code of; [`Writer::dropped_from_trash`] says how many
+    /// were not.
     ///
     /// # Errors
     ///
@@ -253,14 +254,16 @@ impl Writer {
         self.connection
             .execute("DETACH DATABASE new", ())
             .map_err(fail)?;
-        replaced?;
+        self.dropped_from_trash += replaced?;
         self.encoder = self.reader.encoder()?;
         Ok(())
     }
 }
 
-fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
+/// How many images went from the trash.
+fn replace(connection: &mut Connection) -> rusqlite::Result<usize> {
     let transaction = connection.transaction()?;
+    let dropped = trash::drop_all_but_new(&transaction)?;
     transaction.execute_batch(
         "
         DELETE FROM encoder;
@@ -278,22 +281,25 @@ fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
                 code = excluded.code, hash = excluded.hash;
 
         CREATE TEMP TABLE wanted AS
-            SELECT n.id, n.path, n.size, n.mtime_ns, c.id AS content
+            SELECT n.id, n.path, n.size, n.mtime_ns, n.inode, n.ctime_ns, c.id AS content
             FROM new.images n
             JOIN new.contents nc ON nc.id = n.content
             JOIN contents c ON c.digest = nc.digest;
         CREATE UNIQUE INDEX temp.wanted_by_path ON wanted (path);
         DELETE FROM images WHERE NOT EXISTS
             (SELECT 1 FROM wanted w WHERE w.path = images.path AND w.content = images.content);
-        UPDATE images SET size = w.size, mtime_ns = w.mtime_ns
+        UPDATE images SET size = w.size, mtime_ns = w.mtime_ns, inode = w.inode,
+                          ctime_ns = w.ctime_ns, away_since = 0
             FROM wanted w WHERE w.path = images.path;
-        INSERT INTO images (path, size, mtime_ns, content)
-            SELECT path, size, mtime_ns, content FROM wanted w
+        INSERT INTO images (path, size, mtime_ns, inode, ctime_ns, content)
+            SELECT path, size, mtime_ns, inode, ctime_ns, content FROM wanted w
             WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.path = w.path)
             ORDER BY w.id;
         DROP TABLE wanted;
-        DELETE FROM contents WHERE NOT EXISTS
-            (SELECT 1 FROM images WHERE images.content = contents.id);
+        DELETE FROM contents
+            WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.content = contents.id)
+              AND NOT EXISTS (SELECT 1 FROM trash WHERE trash.content = contents.id);
+        INSERT OR REPLACE INTO folders SELECT * FROM new.folders;
 
         DELETE FROM failures WHERE path IN (SELECT path FROM images);
         INSERT OR REPLACE INTO failures (path, size, mtime_ns, stage, reason, inode, ctime_ns)
@@ -307,7 +313,8 @@ fn replace(connection: &mut Connection) -> rusqlite::Result<()> {
         UPDATE generation SET number = number + 1;
         ",
     )?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(dropped)
 }
 
 /// Refuses an encoder that did not make the index.
@@ -328,9 +335,10 @@ pub(crate) fn check_encoder(
     })
 }
 
-/// Makes `encoder` the encoder of an index without images.
-fn begin_with(connection: &mut Connection, encoder: &EncoderRecord) -> rusqlite::Result<()> {
+/// Makes `encoder` the encoder of an index without images; how many went from the trash.
+fn begin_with(connection: &mut Connection, encoder: &EncoderRecord) -> rusqlite::Result<usize> {
     let transaction = connection.transaction()?;
+    let dropped = transaction.execute("DELETE FROM trash", ())?;
     transaction.execute_batch(
         "DELETE FROM contents; DELETE FROM encoder; DELETE FROM segments; DELETE FROM removed;
          UPDATE generation SET number = number + 1;",
@@ -346,7 +354,8 @@ fn begin_with(connection: &mut Connection, encoder: &EncoderRecord) -> rusqlite:
             encoder.metadata
         ],
     )?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(dropped)
 }
 
 fn check_content(encoder: &EncoderRecord, path: &Path, content: &NewContent) -> Result<()> {
@@ -371,7 +380,7 @@ fn check_content(encoder: &EncoderRecord, path: &Path, content: &NewContent) -> 
     Ok(())
 }
 
-enum Refused {
+pub(crate) enum Refused {
     Database(rusqlite::Error),
     Input(Error),
 }
@@ -412,11 +421,16 @@ fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refus
         }
         Change::Touch { path, stat } => {
             let touched = transaction
-                .prepare_cached("UPDATE images SET size = ?2, mtime_ns = ?3 WHERE path = ?1")?
+                .prepare_cached(
+                    "UPDATE images SET size = ?2, mtime_ns = ?3, inode = ?4, ctime_ns = ?5, away_since = 0
+                     WHERE path = ?1",
+                )?
                 .execute(params![
                     path::to_bytes(path)?,
                     stat.size.cast_signed(),
-                    stat.mtime_ns
+                    stat.mtime_ns,
+                    stat.inode.cast_signed(),
+                    stat.ctime_ns
                 ])?;
             forget_failure(transaction, path)?;
             found(touched, || {
@@ -427,15 +441,20 @@ fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refus
             remove_at(transaction, path)?;
             let renamed = transaction
                 .prepare_cached(
-                    "UPDATE images SET path = ?2, size = ?3, mtime_ns = ?4 WHERE id = ?1",
+                    "UPDATE images SET path = ?2, size = ?3, mtime_ns = ?4, inode = ?5, ctime_ns = ?6,
+                                       away_since = 0
+                     WHERE id = ?1",
                 )?
                 .execute(params![
                     id.0,
                     path::to_bytes(path)?,
                     stat.size.cast_signed(),
-                    stat.mtime_ns
+                    stat.mtime_ns,
+                    stat.inode.cast_signed(),
+                    stat.ctime_ns
                 ])?;
             forget_failure(transaction, path)?;
+            trash::is_back(transaction, path)?;
             found(renamed, || format!("there is no image {id}"))
         }
         Change::Remove { id } => {
@@ -443,6 +462,18 @@ fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refus
                 .prepare_cached("DELETE FROM images WHERE id = ?1")?
                 .execute([id.0])?;
             found(removed, || format!("there is no image {id}"))
+        }
+        Change::Discard { id } => {
+            let discarded = trash::discard(transaction, *id, now())?;
+            found(discarded, || format!("there is no image {id}"))
+        }
+        Change::Away { id } => {
+            let away = transaction
+                .prepare_cached(
+                    "UPDATE images SET away_since = iif(away_since = 0, ?2, away_since) WHERE id = ?1",
+                )?
+                .execute([id.0, now()])?;
+            found(away, || format!("there is no image {id}"))
         }
         Change::Failure {
             path,
@@ -455,13 +486,18 @@ fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refus
                 remove_at(transaction, path)?;
             }
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO failures VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO failures (path, size, mtime_ns, stage, reason, inode, ctime_ns)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
                 .execute(params![
                     path::to_bytes(path)?,
                     stat.size.cast_signed(),
                     stat.mtime_ns,
                     stage,
-                    reason
+                    reason,
+                    stat.inode.cast_signed(),
+                    stat.ctime_ns
                 ])?;
             Ok(())
         }
@@ -510,14 +546,17 @@ fn insert_image(
     remove_at(transaction, path)?;
     transaction
         .prepare_cached(
-            "INSERT INTO images (path, size, mtime_ns, content) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO images (path, size, mtime_ns, content, inode, ctime_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             path::to_bytes(path)?,
             stat.size.cast_signed(),
             stat.mtime_ns,
-            content
+            content,
+            stat.inode.cast_signed(),
+            stat.ctime_ns
         ])?;
+    trash::is_back(transaction, path)?;
     forget_failure(transaction, path)
 }
 
@@ -528,14 +567,14 @@ fn remove_at(transaction: &Transaction<'_>, path: &Path) -> Result<(), Refused> 
     Ok(())
 }
 
-fn forget_failure(transaction: &Transaction<'_>, path: &Path) -> Result<(), Refused> {
+pub(crate) fn forget_failure(transaction: &Transaction<'_>, path: &Path) -> Result<(), Refused> {
     transaction
         .prepare_cached("DELETE FROM failures WHERE path = ?1")?
         .execute([path::to_bytes(path)?])?;
     Ok(())
 }
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed())

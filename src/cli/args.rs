@@ -84,6 +84,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Forget images; the files themselves are not touched
     Remove(RemoveArgs),
+    /// Bring images back that were removed from the index
+    #[command(alias = "restore-removed")]
+    Restore(RestoreArgs),
     /// Print the code and the hash of images
     Encode(EncodeArgs),
     /// Train an encoder on your own photographs
@@ -183,6 +186,16 @@ pub struct IndexArgs {
     /// Keep images in the index whose files are gone
     #[arg(long)]
     pub keep_missing: bool,
+
+    /// Forget images whose files are gone even if they are many: more than 100, or at least 10 and more
+    /// than a tenth, or all of a folder. Without it they are kept unless you say yes on the terminal
+    #[arg(long, conflicts_with = "keep_missing")]
+    pub prune: bool,
+
+    /// Do not read files again of which only inode number or change time is another: for network
+    /// disks that make them up
+    #[arg(long)]
+    pub ignore_inode: bool,
 
     /// Try the files again that could not be decoded before, changed or not
     #[arg(long)]
@@ -345,6 +358,26 @@ pub struct RemoveArgs {
     /// Files and folders to forget, whether they still exist or not
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+
+    /// Delete their codes at once, those of images that were removed before, too. Without it they are
+    /// kept for 30 days: see imgsearch restore
+    #[arg(long)]
+    pub forever: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Files and folders whose images to bring back [default: all that were removed]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// List what can be brought back, and change nothing
+    #[arg(long)]
+    pub list: bool,
 
     /// Print JSON
     #[arg(long)]

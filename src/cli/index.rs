@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use imgsearch::index::Index;
-use imgsearch::{IndexOptions, Library, Outcome as FileOutcome, Planned, Progress, Summary};
+use imgsearch::{
+    Forgetting, IndexOptions, Kept, Library, Outcome as FileOutcome, Planned, Progress, Summary,
+};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{Global, IndexArgs};
 use super::output::{bar, count, counted, duration, shown};
 use super::setup::{index_dir, open_options, say_provider, stop_flag, walk_options};
-use super::{Outcome, Result};
+use super::{Outcome, Result, forgetting};
 
 /// Files that could not be used are named as they are met, up to so many.
 const NAMED_FAILURES: usize = 10;
@@ -24,6 +26,8 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     let mut options = IndexOptions::default();
     options.walk = walk_options(&args.walk);
     options.keep_missing = args.keep_missing;
+    options.prune = args.prune;
+    options.ignore_inode = args.ignore_inode;
     options.retry = args.retry;
     let view = View::new(global, args.json);
     let summary = if args.reencode {
@@ -35,7 +39,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     view.finish(global, args.reencode, &dir, &summary)?;
     Ok(if summary.interrupted {
         Outcome::Interrupted
-    } else if summary.failed > 0 || summary.unreadable_folders > 0 {
+    } else if summary.failed > 0 || summary.unreadable_folders > 0 || summary.kept_unconfirmed > 0 {
         Outcome::Lacking
     } else {
         Outcome::Done
@@ -101,6 +105,11 @@ impl View {
         if let Err(error) = writeln!(std::io::stdout(), "{event}") {
             self.broken.borrow_mut().get_or_insert(error);
         }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// Tells how it ended; `aside` where what an interrupted run did is kept beside the index.
@@ -179,6 +188,42 @@ impl Progress for View {
         }
     }
 
+    fn kept(&self, kept: &Kept) {
+        if self.json {
+            self.event(&json!({
+                "event": "kept", "folder": kept.folder.to_string_lossy(), "images": kept.images, "why": kept.why,
+            }));
+        } else {
+            let text = forgetting::why_kept(kept);
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+
+    fn forgetting(&self, what: &Forgetting) {
+        if self.json {
+            let folders: Vec<_> = what
+                .folders
+                .iter()
+                .take(forgetting::NAMED_FOLDERS)
+                .map(|count| json!({"folder": count.folder.to_string_lossy(), "images": count.images}))
+                .collect();
+            self.event(&json!({
+                "event": "forgetting", "images": what.images, "of": what.of, "folders": folders,
+            }));
+        } else {
+            let text = forgetting::announced(what);
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+
+    fn confirm_forget(&self, what: &Forgetting) -> bool {
+        let confirmed = !self.json && self.bar.suspend(|| forgetting::asked(what));
+        if !confirmed {
+            self.note("They are kept; if they are gone for good, run it again with --prune");
+        }
+        confirmed
+    }
+
     fn folding(&self, done: usize, of: usize) {
         if self.bar.length() != Some(of as u64) || done == 0 {
             self.bar.set_message("linking for search ");
@@ -226,7 +271,8 @@ fn print_summary(summary: &Summary, dir: &Path) {
         + summary.unchanged
         + summary.failed
         + summary.failed_before;
-    if looked_at == 0 && summary.removed == 0 && !summary.interrupted {
+    let kept = summary.kept_missing + summary.kept_unreadable;
+    if looked_at + summary.removed + kept == 0 && !summary.interrupted {
         eprintln!(
             "No image was found ({} looked at). Hidden files and folders are skipped: see --hidden, and --ignore and \
              {} for what else is.",
@@ -247,6 +293,7 @@ fn print_summary(summary: &Summary, dir: &Path) {
     part(summary.removed, "removed");
     part(summary.unchanged, "unchanged");
     part(summary.kept_missing, "missing and kept");
+    part(summary.kept_unreadable, "out of reach and kept");
     part(summary.damaged, "damaged in part");
     part(summary.failed, "unusable");
     part(

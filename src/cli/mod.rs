@@ -10,6 +10,7 @@ mod check;
 mod encode;
 mod eval;
 mod filter;
+mod forgetting;
 mod html;
 mod index;
 mod optimize;
@@ -18,6 +19,7 @@ mod pixels;
 mod query;
 mod reconstruct;
 mod remove;
+mod restore;
 mod runtime;
 mod setup;
 mod status;
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Query(args) => query::run(global, args, started),
         Command::Status(args) => status::run(global, args),
         Command::Remove(args) => remove::run(global, args),
+        Command::Restore(args) => restore::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Reconstruct(args) => reconstruct::run(global, args),

@@ -1,26 +1,61 @@
 //! `imgsearch remove`.
 
 use imgsearch::Library;
+use imgsearch::index::TRASH_DAYS;
 use serde_json::json;
 
 use super::args::{Global, RemoveArgs};
 use super::output::counted;
-use super::setup::index_dir;
-use super::{Outcome, Result};
+use super::setup::{index_dir, stop_flag};
+use super::{Outcome, Result, index};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
-    let removed = Library::remove(index_dir(global)?, &args.paths)?;
+    let dir = index_dir(global)?;
+    let removed = if args.forever {
+        let stop =
+            stop_flag("stopping; the images are forgotten, and imgsearch optimize does the rest")?;
+        let view = index::View::new(global, args.json);
+        let removed = Library::remove_forever(&dir, &args.paths, &stop, &view)?;
+        view.clear();
+        removed
+    } else {
+        Library::remove(&dir, &args.paths)?
+    };
     if args.json {
-        println!("{}", json!({"removed": removed}));
-    } else if !global.quiet {
-        eprintln!(
-            "{} forgotten; the files are untouched",
-            counted(removed, "image", "images")
+        println!(
+            "{}",
+            json!({"removed": removed, "restorable": removed > 0 && !args.forever})
         );
+    } else if !global.quiet {
+        let images = counted(removed, "image", "images");
+        match (removed, args.forever) {
+            (0, _) => eprintln!("{images} forgotten; the files are untouched"),
+            (_, true) => eprintln!("{images} forgotten for good; the files are untouched"),
+            _ => eprintln!(
+                "{images} forgotten; the files are untouched. To bring them back within {TRASH_DAYS} days: {}",
+                how_to_restore(global, args)
+            ),
+        }
     }
     Ok(if removed == 0 {
         Outcome::Lacking
     } else {
         Outcome::Done
     })
+}
+
+/// The command that brings back what was removed.
+fn how_to_restore(global: &Global, args: &RemoveArgs) -> String {
+    let mut words = vec!["imgsearch".to_owned(), "restore".to_owned()];
+    if let Some(index) = &global.index {
+        words.push("--index".to_owned());
+        words.push(index.to_string_lossy().into_owned());
+    }
+    words.extend(
+        args.paths
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned()),
+    );
+    // Only a zero byte cannot be quoted, and no argument holds one.
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }

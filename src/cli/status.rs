@@ -93,6 +93,18 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         )?;
     }
     writeln!(out)?;
+    if stats.trash > 0 {
+        writeln!(
+            out,
+            "trash     {}, kept for {} days; imgsearch restore --list shows what can be brought back",
+            counted(
+                usize::try_from(stats.trash).unwrap_or(usize::MAX),
+                "removed image",
+                "removed images"
+            ),
+            imgsearch::index::TRASH_DAYS
+        )?;
+    }
     let unusable = stats.damaged + stats.failed;
     if unusable > 0 {
         writeln!(

@@ -1,16 +1,19 @@
 //! Indexing: from folders to a store that mirrors them.
 //!
-//! A run has four steps, one module each. The walk lists candidate files ([`crate::walk`]);
-//! the [`plan`] compares them with what is stored, by size and modification time, and leaves
+//! A run has five steps, one module each. The walk lists candidate files ([`crate::walk`]);
+//! the [`plan`] compares them with what is stored, by size, dates and inode number, and leaves
 //! the jobs; [`work`]ers, one a core, read, hash, decode and encode; the one [`write`]r takes
 //! their results in the order of the jobs, so that ids do not depend on which worker was
-//! faster, and commits them in batches. Files that vanished are removed last.
+//! faster, and commits them in batches. What vanished is [`prune`]d last, where [`forget`] finds that
+//! it is gone for good.
 //!
 //! A crash loses what was not committed: at most [`COMMIT_EVERY`] images or
 //! [`COMMIT_SECONDS`] of work, whichever is less, beside what the workers have in hand, and up to
 //! ten seconds of it where a batch of pictures takes so long. The next run does just those again.
 
+pub(crate) mod forget;
 mod plan;
+mod prune;
 mod work;
 mod write;
 
@@ -24,6 +27,8 @@ use crate::crew;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::walk::{WalkOptions, Walked};
+
+pub use forget::{FolderCount, Forgetting, Kept, WhyKept};
 
 /// Results are committed when this many have come together …
 pub const COMMIT_EVERY: usize = 256;
@@ -58,6 +63,12 @@ pub struct IndexOptions {
     pub walk: WalkOptions,
     /// Keep what is stored of files that vanished. Default: it is removed.
     pub keep_missing: bool,
+    /// Forget what vanished however much it is. Default: where it is much, only what
+    /// [`Progress::confirm_forget`] confirms.
+    pub prune: bool,
+    /// Take a file of the same size and date for unchanged though its inode number or change time
+    /// is another, as on network disks that make them up. Default: it is read.
+    pub ignore_inode: bool,
     /// Try again the files that could not be decoded before, changed or not. Those that could not
     /// be read, or were larger than the limits allow, are tried again anyway, and those that took
     /// too long once the limit on time is another.
@@ -106,6 +117,18 @@ pub trait Progress {
     /// Of `of` images, `done` are linked into the segments that make searching fast.
     fn folding(&self, _done: usize, _of: usize) {}
 
+    /// Images stay whose files were not met, because these may still exist.
+    fn kept(&self, _kept: &Kept) {}
+
+    /// Much is about to be forgotten: a tenth of all and ten images at least, or more than a hundred,
+    /// or all of a folder that was to be indexed.
+    fn forgetting(&self, _what: &Forgetting) {}
+
+    /// Whether that may be forgotten where [`IndexOptions::prune`] does not say so. Default: no.
+    fn confirm_forget(&self, _what: &Forgetting) -> bool {
+        false
+    }
+
     /// Something that the person should know and that is no failure.
     fn note(&self, _text: &str) {}
 }
@@ -142,7 +165,12 @@ pub struct Summary {
     pub removed: usize,
     /// Images whose files vanished and which were kept on request or out of caution.
     pub kept_missing: usize,
-    /// Files skipped because neither size nor date had changed, or only the date had.
+    /// Those of them that were kept only because they were many and nobody confirmed that they
+    /// are to be forgotten.
+    pub kept_unconfirmed: usize,
+    /// Images that were kept because they lie below a folder that cannot be read.
+    pub kept_unreadable: usize,
+    /// Files skipped because nothing about them had changed, or nothing but dates and numbers.
     pub unchanged: usize,
     /// Of the images added or changed, those whose content was stored already and which were
     /// not encoded again.
@@ -185,7 +213,8 @@ pub(crate) fn run(
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
-    let plan = plan::plan(&reader, walked, options, engine.limits())?;
+    let mut grounds = forget::Grounds::new(&reader, walked, walked.roots.clone())?;
+    let plan = plan::plan(&reader, walked, options, engine.limits(), &mut grounds)?;
     progress.planned(&Planned {
         found: walked.candidates.len(),
         unchanged: plan.unchanged,
@@ -200,11 +229,13 @@ pub(crate) fn run(
     };
 
     writer.begin_run(&walked.roots)?;
+    // What a run stores that does not come to its end has its folders recorded.
+    grounds.record(writer, std::iter::empty(), true)?;
     let encoding = Instant::now();
-    let mut write = write::Write::new(writer, &plan, options.retry, progress, &mut summary);
+    let mut write = write::Write::new(writer, &plan, options, &mut grounds, progress, &mut summary);
     process(&reader, engine, &plan, stop, &mut write)?;
-    let (renamed, storing) = write.finish()?;
-    summary.storing_seconds = storing.as_secs_f64();
+    let wrote = write.finish()?;
+    summary.storing_seconds = wrote.took.as_secs_f64();
     let seconds = encoding.elapsed().as_secs_f64();
     if seconds > 0.0 && summary.encoded > 0 {
         summary.images_per_second = summary.encoded as f64 / seconds;
@@ -212,12 +243,15 @@ pub(crate) fn run(
 
     summary.interrupted = stop.load(Ordering::Relaxed);
     if !summary.interrupted {
-        let missing = plan::Missing {
-            rows: &plan.missing,
-            renamed: &renamed,
+        let mut prune = prune::Prune {
+            writer,
             walked,
+            grounds: &mut grounds,
+            options,
+            progress,
+            summary: &mut summary,
         };
-        missing.settle(writer, options, progress, &mut summary)?;
+        prune.run(&plan, &wrote)?;
     }
     summary.seconds = started.elapsed().as_secs_f64();
     let counts = serde_json::to_value(&summary).unwrap_or_default();
@@ -255,7 +289,7 @@ fn process(
     engine: &Engine,
     plan: &plan::Plan,
     stop: &AtomicBool,
-    write: &mut write::Write<'_>,
+    write: &mut write::Write<'_, '_>,
 ) -> Result<()> {
     if plan.jobs.is_empty() {
         return Ok(());

@@ -1,13 +1,13 @@
 //! The plan: which of the walked files need reading, and which stored images were not walked.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 
-use imgsearch_index::{Change, Failure, FileStat, ImageId, KnownPath, Reader, Writer};
+use imgsearch_index::{Change, Failure, FileStat, Image, ImageId, KnownPath, Reader};
 
-use super::{IndexOptions, Outcome, Progress, Summary, stage};
+use super::forget::Grounds;
+use super::{IndexOptions, stage};
 use crate::decode::{DecodeError, Limits};
 use crate::error::Result;
 use crate::walk::{Candidate, Walked};
@@ -32,6 +32,10 @@ impl Job {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
     pub digest: [u8; 32],
+    /// Whether its file was missing together with its disk or folder.
+    pub away: bool,
+    /// Whether size and date of the file are what they were, and something else is not.
+    pub same_date: bool,
 }
 
 #[derive(Debug)]
@@ -39,28 +43,65 @@ pub(super) struct Plan {
     pub jobs: Vec<Job>,
     pub unchanged: usize,
     pub failed_before: usize,
-    /// Stored images below the roots that the walk did not meet.
-    pub missing: Vec<(ImageId, PathBuf)>,
+    /// What changes of what is stored of unchanged files: what was not known of them before, and that
+    /// they were away.
+    pub touched: Vec<Change>,
+    /// Stored images below the roots that the walk did not meet, sorted by path.
+    pub missing: Vec<Missing>,
 }
 
-/// Compares what was walked with what is stored.
+/// A stored image that the walk did not meet.
+#[derive(Debug)]
+pub(super) struct Missing {
+    pub id: ImageId,
+    pub path: PathBuf,
+    /// Whether it was missing before, together with its disk or folder.
+    pub away: bool,
+}
+
+/// What is stored of an image before the run.
+struct Stored {
+    id: ImageId,
+    stat: FileStat,
+    digest: [u8; 32],
+    away: bool,
+}
+
+impl Stored {
+    fn of(image: &Image) -> Self {
+        Self {
+            id: image.id,
+            stat: image.stat,
+            digest: image.digest,
+            away: image.away_since.is_some(),
+        }
+    }
+}
+
+/// Compares what was walked with what is stored; `grounds` are told what was met unchanged.
 pub(super) fn plan(
     reader: &Reader,
     walked: &Walked,
     options: &IndexOptions,
     limits: &Limits,
+    grounds: &mut Grounds<'_>,
 ) -> Result<Plan> {
-    let mut jobs = Vec::new();
+    let is_unchanged = |stored: &FileStat, now: &FileStat| {
+        if options.ignore_inode {
+            stored.same_size_and_date(now)
+        } else {
+            stored.is_unchanged(now)
+        }
+    };
+    let (mut jobs, mut touched) = (Vec::new(), Vec::new());
     let (mut unchanged, mut failed_before) = (0, 0);
     // All at once: asking the database for each path by itself takes several times as long.
-    let mut stored: HashMap<PathBuf, (ImageId, FileStat, Before)> = HashMap::new();
+    let mut stored: HashMap<PathBuf, Stored> = HashMap::new();
     let mut failures: HashMap<PathBuf, Failure> = HashMap::new();
     for root in &walked.roots {
         stored.extend(reader.under(root)?.into_iter().map(|image| {
-            let before = Before {
-                digest: image.digest,
-            };
-            (image.path, (image.id, image.stat, before))
+            let known = Stored::of(&image);
+            (image.path, known)
         }));
         let below = reader.failures_under(root)?.into_iter();
         failures.extend(below.map(|failure| (failure.path.clone(), failure)));
@@ -68,31 +109,37 @@ pub(super) fn plan(
     for candidate in &walked.candidates {
         let mut reason = None;
         // What remains in the end was not walked.
-        let mut known = stored
-            .remove(&candidate.path)
-            .map(|(_, stat, before)| (stat, before));
+        let mut known = stored.remove(&candidate.path);
         let mut failed = failures.remove(&candidate.path);
         // Files that are listed by name need not lie below the roots.
         if known.is_none() && failed.is_none() && !walked.covers(&candidate.path) {
             match reader.by_path(&candidate.path)? {
-                Some(KnownPath::Image(image)) => {
-                    let before = Before {
-                        digest: image.digest,
-                    };
-                    known = Some((image.stat, before));
-                }
+                Some(KnownPath::Image(image)) => known = Some(Stored::of(&image)),
                 Some(KnownPath::Failed(failure)) => failed = Some(failure),
                 _ => {}
             }
         }
         let before = match (known, failed) {
-            (Some((stat, _)), _) if stat == candidate.stat => {
+            (Some(known), _) if is_unchanged(&known.stat, &candidate.stat) => {
                 unchanged += 1;
+                if !known.away {
+                    grounds.met(&candidate.path);
+                }
+                if known.away || known.stat.lacks(&candidate.stat) {
+                    touched.push(Change::Touch {
+                        path: candidate.path.clone(),
+                        stat: candidate.stat,
+                    });
+                }
                 continue;
             }
-            (Some((_, before)), _) => Some(before),
+            (Some(known), _) => Some(Before {
+                digest: known.digest,
+                away: known.away,
+                same_date: known.stat.same_size_and_date(&candidate.stat),
+            }),
             (None, Some(failure)) => {
-                if failure.stat == candidate.stat && !options.retry {
+                if is_unchanged(&failure.stat, &candidate.stat) && !options.retry {
                     if lasts(&failure, limits) {
                         failed_before += 1;
                         continue;
@@ -110,15 +157,20 @@ pub(super) fn plan(
         });
     }
     large_first(&mut jobs);
-    let mut missing: Vec<(ImageId, PathBuf)> = stored
+    let mut missing: Vec<Missing> = stored
         .into_iter()
-        .map(|(path, (id, ..))| (id, path))
+        .map(|(path, known)| Missing {
+            id: known.id,
+            path,
+            away: known.away,
+        })
         .collect();
-    missing.sort_by(|(_, a), (_, b)| a.cmp(b));
+    missing.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Plan {
         jobs,
         unchanged,
         failed_before,
+        touched,
         missing,
     })
 }
@@ -145,91 +197,4 @@ const LAST: usize = 1024;
 fn large_first(jobs: &mut [Job]) {
     let last = jobs.len().saturating_sub(LAST);
     jobs[last..].sort_by_key(|job| Reverse(job.size()));
-}
-
-/// Stored images that the walk did not meet, to be removed where they are really gone.
-pub(super) struct Missing<'a> {
-    pub rows: &'a [(ImageId, PathBuf)],
-    pub renamed: &'a HashSet<ImageId>,
-    pub walked: &'a Walked,
-}
-
-impl Missing<'_> {
-    /// Removes what vanished; keeps what is only out of sight.
-    pub fn settle(
-        &self,
-        writer: &mut Writer,
-        options: &IndexOptions,
-        progress: &dyn Progress,
-        summary: &mut Summary,
-    ) -> Result<()> {
-        let gone: Vec<&(ImageId, PathBuf)> = self
-            .rows
-            .iter()
-            .filter(|(id, path)| !self.renamed.contains(id) && self.is_gone(path))
-            .collect();
-        if options.keep_missing {
-            summary.kept_missing += gone.len();
-            return Ok(());
-        }
-        let (gone, suspicious): (Vec<_>, Vec<_>) = gone.into_iter().partition(|(_, path)| {
-            self.walked
-                .root_of(path)
-                .is_none_or(|root| self.shows_anything(root))
-        });
-        if let Some((_, path)) = suspicious.first() {
-            let root = self.walked.root_of(path).unwrap_or(path);
-            summary.kept_missing += suspicious.len();
-            progress.note(&format!(
-                "{} is empty, but {} indexed images are stored under it: they are kept, in case a disk is not \
-                 mounted. If they are gone for good: imgsearch remove {0}",
-                root.display(),
-                suspicious.len(),
-            ));
-        }
-        for batch in gone.chunks(super::COMMIT_EVERY) {
-            let changes: Vec<Change> = batch
-                .iter()
-                .map(|(id, _)| Change::Remove { id: *id })
-                .collect();
-            writer.apply(&changes)?;
-            for (_, path) in batch {
-                progress.file(path, &Outcome::Removed);
-            }
-            summary.removed += batch.len();
-        }
-        writer.forget_failures(|path| self.walked.covers(path) && self.is_gone(path))?;
-        Ok(())
-    }
-
-    /// Whether a file that was not walked is gone, and not merely out of sight: excluded by an
-    /// option, or below a folder that cannot be read.
-    fn is_gone(&self, path: &Path) -> bool {
-        if self
-            .walked
-            .others
-            .binary_search_by(|other| other.as_path().cmp(path))
-            .is_ok()
-        {
-            // It is still there, and no longer an image.
-            return true;
-        }
-        let unreadable = self
-            .walked
-            .errors
-            .iter()
-            .any(|(folder, _)| path.starts_with(folder));
-        !unreadable
-            && matches!(fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound
-                || error.kind() == std::io::ErrorKind::NotADirectory)
-    }
-
-    fn shows_anything(&self, root: &Path) -> bool {
-        let walked = &self.walked.candidates;
-        let first = walked.partition_point(|candidate| candidate.path.as_path() < root);
-        walked
-            .get(first)
-            .is_some_and(|candidate| candidate.path.starts_with(root))
-            || fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some())
-    }
 }

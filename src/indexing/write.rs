@@ -3,57 +3,73 @@
 //! It runs on the thread that asked for the run and is the only one that touches the store.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{Change, FileStat, ImageId, NewContent, Writer};
 
+use super::forget::{Doubt, Grounds, Moved};
 use super::plan::{Job, Plan};
 use super::work::{Digest, Made};
-use super::{COMMIT_EVERY, COMMIT_SECONDS, Outcome, Progress, Summary, stage};
+use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Progress, Summary, stage};
 use crate::error::Result;
 
 /// Of the images that share a content, so many are looked at to see whether one of them moved.
 const MOVE_CANDIDATES: usize = 64;
 
-pub(super) struct Write<'a> {
+pub(super) struct Write<'a, 'g> {
     writer: &'a mut Writer,
     jobs: &'a [Job],
-    /// Whether a failure is told again though nothing about it is new.
-    tell_again: bool,
+    options: &'a IndexOptions,
+    grounds: &'a mut Grounds<'g>,
     progress: &'a dyn Progress,
     summary: &'a mut Summary,
     changes: Vec<Change>,
     last_commit: Instant,
-    /// What storing took so far.
-    took: Duration,
     /// Contents of this run: stored, or why not.
     settled: HashMap<Digest, Option<(&'static str, String)>>,
     /// Jobs whose content another worker has taken on and not delivered yet.
     waiting: HashMap<Digest, Vec<usize>>,
-    renamed: HashSet<ImageId>,
+    /// Jobs whose content is that of a missing image which may have been moved, as what is met later
+    /// may show.
+    undecided: Vec<(usize, Digest)>,
+    wrote: Wrote,
 }
 
-impl<'a> Write<'a> {
+/// What the writer leaves to be dealt with.
+#[derive(Default)]
+pub(super) struct Wrote {
+    /// Images that were moved.
+    pub renamed: HashSet<ImageId>,
+    /// Missing images of the contents of new files that were not taken for moved.
+    pub left: HashMap<ImageId, Doubt>,
+    /// Files that were read because inode number or change time had changed, and had not changed.
+    pub read_in_vain: usize,
+    /// What storing took.
+    pub took: Duration,
+}
+
+impl<'a, 'g> Write<'a, 'g> {
     pub fn new(
         writer: &'a mut Writer,
         plan: &'a Plan,
-        tell_again: bool,
+        options: &'a IndexOptions,
+        grounds: &'a mut Grounds<'g>,
         progress: &'a dyn Progress,
         summary: &'a mut Summary,
     ) -> Self {
         Self {
             writer,
             jobs: &plan.jobs,
-            tell_again,
+            options,
+            grounds,
             progress,
             summary,
             changes: Vec::new(),
             last_commit: Instant::now(),
-            took: Duration::ZERO,
             settled: HashMap::new(),
             waiting: HashMap::new(),
-            renamed: HashSet::new(),
+            undecided: Vec::new(),
+            wrote: Wrote::default(),
         }
     }
 
@@ -68,15 +84,23 @@ impl<'a> Write<'a> {
         if self.changes.len() >= COMMIT_EVERY || (due && !self.changes.is_empty()) {
             self.commit()?;
         }
-        self.took += received.elapsed();
+        self.wrote.took += received.elapsed();
         Ok(())
     }
 
-    /// Commits what is left; the images that were renamed, and what storing took in all.
-    pub fn finish(mut self) -> Result<(HashSet<ImageId>, Duration)> {
+    /// Decides what was left undecided and commits what is left.
+    pub fn finish(mut self) -> Result<Wrote> {
         let begun = Instant::now();
+        self.grounds.look_again();
+        for (job, digest) in std::mem::take(&mut self.undecided) {
+            match self.moved_from(digest)? {
+                Some((id, Moved::Yes)) => self.renamed(job, id),
+                _ => self.share(job, digest),
+            }
+        }
         self.commit()?;
-        Ok((self.renamed, self.took + begun.elapsed()))
+        self.wrote.took += begun.elapsed();
+        Ok(self.wrote)
     }
 
     fn commit(&mut self) -> Result<()> {
@@ -92,7 +116,15 @@ impl<'a> Write<'a> {
     fn settle(&mut self, job: usize, made: Made) -> Result<()> {
         match made {
             Made::Same => {
-                let Job { candidate, .. } = &self.jobs[job];
+                let Job {
+                    candidate, before, ..
+                } = &self.jobs[job];
+                if before.is_some_and(|before| !before.away) {
+                    self.grounds.met(&candidate.path);
+                }
+                if before.is_some_and(|before| before.same_date) {
+                    self.wrote.read_in_vain += 1;
+                }
                 self.changes.push(Change::Touch {
                     path: candidate.path.clone(),
                     stat: candidate.stat,
@@ -169,29 +201,47 @@ impl<'a> Write<'a> {
 
     /// A content that was stored before the run: a moved file, or one more of the same.
     fn known(&mut self, job: usize, digest: Digest) -> Result<()> {
-        if self.jobs[job].before.is_none()
-            && let Some(id) = self.moved_from(digest)?
-        {
-            let (path, stat) = self.place(job);
-            self.progress.file(&path, &Outcome::Moved);
-            self.changes.push(Change::Rename { id, path, stat });
-            self.renamed.insert(id);
-            self.summary.moved += 1;
-            return Ok(());
+        let moved = match self.jobs[job].before {
+            None => self.moved_from(digest)?,
+            Some(_) => None,
+        };
+        match moved {
+            Some((id, Moved::Yes)) => self.renamed(job, id),
+            Some(_) => self.undecided.push((job, digest)),
+            None => self.share(job, digest),
         }
-        self.share(job, digest);
         Ok(())
     }
 
-    /// An image of this content whose file is gone and which no other file has inherited.
-    fn moved_from(&self, digest: Digest) -> Result<Option<ImageId>> {
-        let sharing = self.writer.images_with(&digest, MOVE_CANDIDATES)?;
-        let gone = sharing.into_iter().find(|image| {
-            !self.renamed.contains(&image.id)
-                && matches!(fs::symlink_metadata(&image.path), Err(error)
-                    if error.kind() == std::io::ErrorKind::NotFound)
-        });
-        Ok(gone.map(|image| image.id))
+    fn renamed(&mut self, job: usize, id: ImageId) {
+        let (path, stat) = self.place(job);
+        self.progress.file(&path, &Outcome::Moved);
+        self.changes.push(Change::Rename { id, path, stat });
+        self.wrote.renamed.insert(id);
+        self.wrote.left.remove(&id);
+        self.summary.moved += 1;
+    }
+
+    /// An image of this content that was moved, or may have been, and which no other file has
+    /// inherited.
+    fn moved_from(&mut self, digest: Digest) -> Result<Option<(ImageId, Moved)>> {
+        let mut perhaps = None;
+        for image in self.writer.images_with(&digest, MOVE_CANDIDATES)? {
+            if self.wrote.renamed.contains(&image.id) {
+                continue;
+            }
+            let away = image.away_since.is_some();
+            let keep_missing = self.options.keep_missing;
+            match self.grounds.may_have_moved(&image.path, away, keep_missing) {
+                Moved::Yes => return Ok(Some((image.id, Moved::Yes))),
+                Moved::Perhaps => perhaps = perhaps.or(Some((image.id, Moved::Perhaps))),
+                Moved::Outside(doubt) => {
+                    self.wrote.left.insert(image.id, doubt);
+                }
+                Moved::No => {}
+            }
+        }
+        Ok(perhaps)
     }
 
     fn share(&mut self, job: usize, digest: Digest) {
@@ -225,7 +275,7 @@ impl<'a> Write<'a> {
 
     fn failed(&mut self, job: usize, at: &'static str, reason: String, digest: Option<Digest>) {
         let (path, stat) = self.place(job);
-        if !self.tell_again && self.jobs[job].failed_before.as_ref() == Some(&reason) {
+        if !self.options.retry && self.jobs[job].failed_before.as_ref() == Some(&reason) {
             self.summary.failed_before += 1;
             self.progress.file(&path, &Outcome::FailedAgain(reason));
             return;
@@ -273,7 +323,10 @@ mod tests {
         };
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path(), &encoder).unwrap();
-        let stat = |size| FileStat { size, mtime_ns: 0 };
+        let stat = |size| FileStat {
+            size,
+            ..FileStat::default()
+        };
         let paths = ["/changed.png", "/new.png"].map(std::path::PathBuf::from);
         let stored = Change::Insert {
             path: paths[0].clone(),
@@ -290,7 +343,12 @@ mod tests {
             },
         };
         writer.apply(&[stored]).unwrap();
-        let before = [Some(Before { digest: BEFORE }), None];
+        let before = Before {
+            digest: BEFORE,
+            away: false,
+            same_date: false,
+        };
+        let before = [Some(before), None];
         let jobs = paths.iter().zip(before).map(|(path, before)| Job {
             candidate: Candidate {
                 path: path.clone(),
@@ -303,10 +361,21 @@ mod tests {
             jobs: jobs.collect(),
             unchanged: 0,
             failed_before: 0,
+            touched: Vec::new(),
             missing: Vec::new(),
         };
         let mut summary = Summary::default();
-        let mut write = Write::new(&mut writer, &plan, false, &Quiet, &mut summary);
+        let options = IndexOptions::default();
+        let walked = crate::walk::Walked::default();
+        let mut grounds = Grounds::new(&writer.reader().unwrap(), &walked, Vec::new()).unwrap();
+        let mut write = Write::new(
+            &mut writer,
+            &plan,
+            &options,
+            &mut grounds,
+            &Quiet,
+            &mut summary,
+        );
         let failed = Made::Failed {
             stage: at,
             reason: "because".to_owned(),

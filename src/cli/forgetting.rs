@@ -1,0 +1,81 @@
+//! What a person is told and asked before much is forgotten, and why something is kept.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use imgsearch::{Forgetting, Kept, WhyKept};
+
+use super::output::{count, counted, shown};
+
+/// So many folders are named of those that lose images.
+pub const NAMED_FOLDERS: usize = 5;
+
+/// Why images stay whose files were not met.
+pub fn why_kept(kept: &Kept) -> String {
+    let folder = shown(&kept.folder);
+    let images = counted(kept.images, "indexed image", "indexed images");
+    match kept.why {
+        WhyKept::Unreadable => {
+            format!("{folder} cannot be read: {images} stored under it stay as they are")
+        }
+        WhyKept::Empty => format!(
+            "{folder} is empty, but {images} are stored under it: they are kept, in case a disk is not mounted. If they \
+             are gone for good: imgsearch remove {folder}"
+        ),
+        WhyKept::NotWalked => format!(
+            "{folder} was not looked through and is missing or empty, and {images} stored under it have the same \
+             content as new ones: they are kept. If they were moved: imgsearch remove {folder}"
+        ),
+        _ => format!(
+            "{folder} is not there, or not the folder that it was: {images} stored under it are kept, in case a disk is \
+             not mounted. If they are gone for good: imgsearch remove {folder}"
+        ),
+    }
+}
+
+/// What is about to be forgotten.
+pub fn announced(what: &Forgetting) -> String {
+    let mut text = format!(
+        "The files of {} of {} are gone:",
+        counted(what.images, "image", "images"),
+        count(what.of as u64)
+    );
+    for folder in what.folders.iter().take(NAMED_FOLDERS) {
+        text += &format!(
+            "\n  {} in {}",
+            count(folder.images as u64),
+            shown(&folder.folder)
+        );
+    }
+    let rest: usize = what
+        .folders
+        .iter()
+        .skip(NAMED_FOLDERS)
+        .map(|folder| folder.images)
+        .sum();
+    if rest > 0 {
+        let more = what.folders.len() - NAMED_FOLDERS;
+        text += &format!(
+            "\n  {} in {}",
+            count(rest as u64),
+            counted(more, "other folder", "other folders")
+        );
+    }
+    text
+}
+
+/// Whether a person at a terminal says that they may be forgotten.
+pub fn asked(what: &Forgetting) -> bool {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return false;
+    }
+    eprint!(
+        "Forget {}? They can be brought back for {} days. [y/N] ",
+        counted(what.images, "image", "images"),
+        imgsearch::index::TRASH_DAYS
+    );
+    let mut answer = String::new();
+    let answered = io::stderr()
+        .flush()
+        .and_then(|()| io::stdin().lock().read_line(&mut answer));
+    answered.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
