@@ -495,25 +495,17 @@ impl Library {
     }
 
     /// Forgets the images at and below `paths` for good, those that were removed before included;
-    /// how many. Segments that hold their codes are made anew.
+    /// how many. Segments hold their codes until [`Library::optimize`] makes them anew.
     ///
     /// # Errors
     ///
-    /// As [`Library::remove`], and where a segment cannot be written.
-    pub fn remove_forever(
-        dir: impl AsRef<Path>,
-        paths: &[PathBuf],
-        stop: &AtomicBool,
-        progress: &dyn Progress,
-    ) -> Result<usize> {
+    /// As [`Library::remove`].
+    pub fn remove_forever(dir: impl AsRef<Path>, paths: &[PathBuf]) -> Result<usize> {
         let mut writer = Writer::open_existing(dir.as_ref())?;
         let mut removed = 0;
         for path in paths {
             removed += writer.remove_under(&resolved(path)?)?;
         }
-        let mut all = FoldOptions::default();
-        all.all = true;
-        indexing::fold(&mut writer, &all, stop, progress)?;
         Ok(removed)
     }
 

@@ -107,11 +107,6 @@ impl View {
         }
     }
 
-    /// Takes the bar away.
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-
     /// Tells how it ended; `aside` where what an interrupted run did is kept beside the index.
     pub fn finish(
         &self,

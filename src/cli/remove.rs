@@ -1,22 +1,29 @@
 //! `imgsearch remove`.
 
+use std::path::PathBuf;
+
 use imgsearch::Library;
-use imgsearch::index::TRASH_DAYS;
+use imgsearch::index::{FoldOptions, TRASH_DAYS};
 use serde_json::json;
 
 use super::args::{Global, RemoveArgs};
 use super::output::counted;
-use super::setup::{index_dir, stop_flag};
-use super::{Outcome, Result, index};
+use super::setup::index_dir;
+use super::{Outcome, Result, optimize};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
     let dir = index_dir(global)?;
     let removed = if args.forever {
-        let stop =
-            stop_flag("stopping; the images are forgotten, and imgsearch optimize does the rest")?;
-        let view = index::View::new(global, args.json);
-        let removed = Library::remove_forever(&dir, &args.paths, &stop, &view)?;
-        view.clear();
+        let removed = Library::remove_forever(&dir, &args.paths)?;
+        // Segments hold the codes of what was removed until they are made anew.
+        let mut options = FoldOptions::default();
+        options.all = true;
+        if optimize::fold(global, &dir, &options, args.json)?.interrupted {
+            eprintln!(
+                "the images are forgotten; imgsearch optimize takes their codes out of the segments"
+            );
+            return Ok(Outcome::Interrupted);
+        }
         removed
     } else {
         Library::remove(&dir, &args.paths)?
@@ -47,7 +54,12 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
 /// The command that brings back what was removed.
 fn how_to_restore(global: &Global, args: &RemoveArgs) -> String {
     let mut words = vec!["imgsearch".to_owned(), "restore".to_owned()];
-    if let Some(index) = &global.index {
+    let by_environment = std::env::var_os("IMGSEARCH_INDEX").map(PathBuf::from);
+    if let Some(index) = global
+        .index
+        .as_ref()
+        .filter(|index| by_environment.as_ref() != Some(index))
+    {
         words.push("--index".to_owned());
         words.push(index.to_string_lossy().into_owned());
     }

@@ -172,6 +172,12 @@ pub fn scenes(stage: &Stage, photos: Option<&Path>, wanted: &str) -> Vec<Scene> 
         Some(whole.clone()),
         true,
     );
+    add(
+        "restore",
+        &["restore"],
+        Some(with_removed(stage, &whole)),
+        true,
+    );
     add("fold", &["optimize"], Some(with_many(stage, &whole)), true);
     add(
         "re-encode",
@@ -252,6 +258,13 @@ fn change_some(folder: &Path) {
     turned.flipv().save(path("none.jpg")).unwrap();
 }
 
+/// An index of which some images were removed.
+fn with_removed(stage: &Stage, whole: &Path) -> PathBuf {
+    stage.set(Some(whole));
+    stage.must(&["remove", "photos/some"]);
+    stage.keep("removed")
+}
+
 /// An index with many more images, so that folding them takes a while.
 fn with_many(stage: &Stage, whole: &Path) -> PathBuf {
     stage.set(Some(whole));
@@ -302,7 +315,11 @@ fn of_format_1(stage: &Stage, whole: &Path) -> PathBuf {
     Connection::open(stage.index().join("imgsearch.sqlite"))
         .unwrap()
         .execute_batch(
-            "DROP TRIGGER images_removed; DROP TABLE removed; DROP TABLE segments; PRAGMA user_version = 1;",
+            "DROP TRIGGER images_removed; DROP TABLE removed; DROP TABLE segments; DROP TABLE folders;
+             DROP TABLE trash; PRAGMA user_version = 1;
+             ALTER TABLE images DROP COLUMN inode; ALTER TABLE images DROP COLUMN ctime_ns;
+             ALTER TABLE images DROP COLUMN away_since; ALTER TABLE contents DROP COLUMN checksum;
+             ALTER TABLE failures DROP COLUMN inode; ALTER TABLE failures DROP COLUMN ctime_ns;",
         )
         .unwrap();
     fs::remove_dir_all(stage.index().join("segments")).unwrap();

@@ -4,6 +4,7 @@ mod cases;
 mod comparing;
 mod contract;
 mod damaged;
+mod forgetting;
 mod golden;
 mod incremental;
 mod odd;
