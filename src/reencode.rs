@@ -14,7 +14,8 @@ use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Reader, Writer}
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::indexing::forget::{Fate, Forgetting, Grounds, is_missing};
+use crate::indexing::forget::{Fate, Grounds, is_missing};
+use crate::indexing::told::Forgetting;
 use crate::indexing::{self, IndexOptions, Progress, Summary, stage};
 use crate::kept;
 use crate::walk::{Candidate, Walked, stat_of};
@@ -149,8 +150,11 @@ impl Stored {
         }
         let mut doubts: BTreeMap<PathBuf, usize> = BTreeMap::new();
         for (path, away) in &self.gone {
-            if let Fate::OutOfSight(doubt) = grounds.fate(path, *away) {
-                *doubts.entry(doubt.folder).or_default() += 1;
+            match grounds.fate(path, *away) {
+                Fate::OutOfSight(doubt) => *doubts.entry(doubt.folder).or_default() += 1,
+                // A link, and what it leads to is missing.
+                Fate::There => *doubts.entry(path.clone()).or_default() += 1,
+                _ => {}
             }
         }
         if let Some((folder, count)) = doubts.into_iter().max_by_key(|(_, count)| *count) {

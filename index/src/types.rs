@@ -286,3 +286,49 @@ pub struct Stats {
     /// Bytes of the segments, which are made from the database.
     pub segment_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_changed_where_anything_known_of_it_has() {
+        let stat = FileStat {
+            size: 5,
+            mtime_ns: 100,
+            inode: 7,
+            ctime_ns: 200,
+        };
+        let now = |inode, ctime_ns| FileStat {
+            inode,
+            ctime_ns,
+            ..stat
+        };
+        assert!(stat.is_unchanged(&stat));
+        for changed in [
+            FileStat { size: 6, ..stat },
+            FileStat {
+                mtime_ns: 101,
+                ..stat
+            },
+            now(8, 200),
+            now(7, 201),
+            now(8, 0),
+            now(0, 201),
+        ] {
+            assert!(!stat.is_unchanged(&changed), "{changed:?}");
+        }
+        // What one side does not know says nothing.
+        let unknown = now(0, 0);
+        for (then, now) in [(stat, unknown), (unknown, stat), (stat, now(0, 200))] {
+            assert!(then.is_unchanged(&now), "{then:?} {now:?}");
+        }
+        assert!(unknown.lacks(&stat) && !stat.lacks(&unknown) && !stat.lacks(&stat));
+        // FAT: the change time is the date, and the number is made up at each mount.
+        let fat = FileStat {
+            ctime_ns: 100,
+            ..stat
+        };
+        assert!(fat.is_unchanged(&FileStat { inode: 99, ..fat }));
+    }
+}

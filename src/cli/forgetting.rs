@@ -21,6 +21,10 @@ pub fn why_kept(kept: &Kept) -> String {
             "{folder} is empty, but {images} are stored under it: they are kept, in case a disk is not mounted. If they \
              are gone for good: imgsearch remove {folder}"
         ),
+        WhyKept::Unseen => format!(
+            "{folder} was not there, or another folder, when {images} stored under it were missed first, and they have not \
+             been seen since: they are kept. If they are gone for good: imgsearch remove {folder}"
+        ),
         WhyKept::NotWalked => format!(
             "{folder} was not looked through and is missing or empty, and {images} stored under it have the same \
              content as new ones: they are kept. If they were moved: imgsearch remove {folder}"
@@ -35,7 +39,7 @@ pub fn why_kept(kept: &Kept) -> String {
 /// What is about to be forgotten.
 pub fn announced(what: &Forgetting) -> String {
     let mut text = format!(
-        "The files of {} of {} are gone:",
+        "{} of {} are to be forgotten, for their files are gone or left out by now:",
         counted(what.images, "image", "images"),
         count(what.of as u64)
     );

@@ -14,6 +14,7 @@
 pub(crate) mod forget;
 mod plan;
 mod prune;
+pub(crate) mod told;
 mod work;
 mod write;
 
@@ -28,7 +29,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::walk::{WalkOptions, Walked};
 
-pub use forget::{FolderCount, Forgetting, Kept, WhyKept};
+pub use told::{FolderCount, Forgetting, Kept, WhyKept};
 
 /// Results are committed when this many have come together …
 pub const COMMIT_EVERY: usize = 256;

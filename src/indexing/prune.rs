@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use imgsearch_index::{Change, Writer};
 
-use super::forget::{Doubt, Fate, Forgetting, Grounds, Kept, WhyKept};
+use super::forget::{Doubt, Fate, Grounds};
 use super::plan::{Missing, Plan};
+use super::told::{Forgetting, Kept, WhyKept};
 use super::write::Wrote;
 use super::{COMMIT_EVERY, IndexOptions, Outcome, Progress, Summary};
 use crate::error::Result;

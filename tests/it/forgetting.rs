@@ -487,7 +487,7 @@ fn much_is_forgotten_only_when_it_is_confirmed() {
     delete(90..102);
     let said = place.run(&["index", "photos"]).ended(1).stderr;
     assert!(
-        said.contains("The files of 12 images of 105 are gone")
+        said.contains("12 images of 105 are to be forgotten")
             && said.contains("12 in ")
             && said.contains("photos/some")
             && said.contains("--prune")
@@ -508,6 +508,50 @@ fn much_is_forgotten_only_when_it_is_confirmed() {
     assert!(pruned.stdout.contains("\"forgetting\""), "{pruned:?}");
     assert_eq!(pruned.summary()["removed"], 12);
     assert_eq!(stored(&place), 93);
+}
+
+/// Runs the program on a terminal of its own, at which something is typed.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(place: &Place, typed: &str) -> Option<Ran> {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let program = env!("CARGO_BIN_EXE_imgsearch");
+    let mut child = Command::new("script")
+        .args(["-qec", &format!("'{program}' index photos"), "/dev/null"])
+        .current_dir(place.photos().parent().unwrap())
+        .env("IMGSEARCH_INDEX", place.index_dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    child
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(typed.as_bytes())
+        .unwrap();
+    Some(ran(child.wait_with_output().unwrap()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_person_at_a_terminal_is_asked() {
+    let place = Place::new();
+    pieces(&place.photos(), 0..30);
+    place.index();
+    for i in 0..12 {
+        fs::remove_file(place.photo(&format!("{i:03}.png"))).unwrap();
+    }
+    for (typed, status, left) in [("\n", 1, 30), ("n\n", 1, 30), ("y\n", 0, 18)] {
+        let Some(asked) = on_a_terminal(&place, typed) else {
+            println!("skipped: there is no script(1), which makes terminals");
+            return;
+        };
+        assert!(asked.stdout.contains("Forget 12 images?"), "{asked:?}");
+        assert_eq!(asked.status, status, "{asked:?}");
+        assert_eq!(stored(&place), left, "{asked:?}");
+    }
 }
 
 #[test]
@@ -565,6 +609,21 @@ fn encoding_anew_keeps_what_lies_on_a_disk_below_a_root() {
     mount(&aside, &nas);
     place.run(&["index", "--reencode"]).ended(0);
     assert_eq!(stored(&place), 7);
+}
+
+#[cfg(unix)]
+#[test]
+fn encoding_anew_keeps_links_whose_targets_are_out_of_reach() {
+    let place = Place::with(&["cat.jpg"]);
+    let beside = place.photos().with_file_name("beside");
+    pieces(&beside, 0..1);
+    let link = place.photo("link.png");
+    std::os::unix::fs::symlink(beside.join("000.png"), &link).unwrap();
+    assert_eq!(place.index()["added"], 2);
+    fs::rename(&beside, place.photos().with_file_name("away")).unwrap();
+    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+    assert!(refused.contains("link.png"), "{refused}");
+    assert_eq!(stored(&place), 2);
 }
 
 #[test]
