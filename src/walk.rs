@@ -173,8 +173,11 @@ enum Found {
 }
 
 impl Walked {
-    /// Files that are known by name, sorted, as if a walk of `roots` had met them.
-    pub(crate) fn listed(candidates: Vec<Candidate>, roots: Vec<PathBuf>) -> Self {
+    /// Files that are known by name, as if a walk of `roots` had met them.
+    pub(crate) fn listed(mut candidates: Vec<Candidate>, mut roots: Vec<PathBuf>) -> Self {
+        // By the names in them, as a walk has it; the database sorts paths by their bytes.
+        candidates.sort_by(|a, b| a.path.cmp(&b.path));
+        roots.sort();
         Self {
             candidates,
             roots,

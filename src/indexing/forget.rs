@@ -139,7 +139,10 @@ impl<'a> Grounds<'a> {
     /// missing. What lies outside the folders that were walked was moved only if its folder is there,
     /// and something in it.
     pub fn may_have_moved(&mut self, path: &Path, away: bool, keep_missing: bool) -> Moved {
-        if !matches!(fs::symlink_metadata(path), Err(error) if is_missing(&error)) {
+        // What the walk met has a job of its own, though its file be gone by now.
+        if self.was_met(path)
+            || !matches!(fs::symlink_metadata(path), Err(error) if is_missing(&error))
+        {
             return Moved::No;
         }
         if self.walked.covers(path) {
@@ -247,6 +250,14 @@ impl<'a> Grounds<'a> {
             pairs.collect()
         });
         disks.contains(&(then.device, now.device))
+    }
+
+    /// Whether the walk met a file.
+    pub fn was_met(&self, path: &Path) -> bool {
+        let candidates = &self.walked.candidates;
+        candidates
+            .binary_search_by(|candidate| candidate.path.as_path().cmp(path))
+            .is_ok()
     }
 
     fn is_other(&self, path: &Path) -> bool {

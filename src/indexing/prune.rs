@@ -161,13 +161,9 @@ impl Prune<'_, '_> {
         if self.options.keep_missing {
             return Ok(());
         }
-        let candidates = &self.walked.candidates;
         let mut gone = HashSet::new();
         for failure in self.writer.reader()?.failures()? {
-            let met = candidates
-                .binary_search_by(|candidate| candidate.path.cmp(&failure.path))
-                .is_ok();
-            if !met
+            if !self.grounds.was_met(&failure.path)
                 && self.walked.covers(&failure.path)
                 && self.grounds.fate(&failure.path, false).is_final()
             {
