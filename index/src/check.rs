@@ -163,9 +163,9 @@ impl Index {
     /// Asks for images spread evenly over the index both ways.
     fn sample(&self, checked: &mut Checked) -> Result<()> {
         let searcher = self.searcher()?;
-        let codes = searcher.some_codes(SAMPLE);
+        let codes = searcher.some_rows(SAMPLE);
         let (mut same, mut of) = (0, 0);
-        for code in &codes {
+        for (code, _) in &codes {
             let query = Query { code, hash: None };
             let ask = |way| searcher.search(&query, &SearchParams::new(SAMPLE_K).way(way));
             let (exact, found) = (ask(Way::Exact)?, ask(Way::Graph)?);

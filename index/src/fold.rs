@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::graph::GraphOptions;
 use crate::reader::StoredSegment;
 use crate::rows::{LoadError, Loaded};
-use crate::segment::{Content, MOST_ROWS, Segment};
+use crate::segment::{Content, GRAPHS, MOST_ROWS, Segment};
 use crate::writer::Writer;
 
 /// What is newer than the segments is folded in when it is so many images: reading them at the
@@ -108,7 +108,7 @@ impl Writer {
                 folded.interrupted = true;
                 break;
             }
-            let mut tell = || progress(done.load(Ordering::Relaxed).min(of), of);
+            let mut tell = || progress((done.load(Ordering::Relaxed) / GRAPHS).min(of), of);
             self.make(&range, options, &mut folded, &done, &mut tell)?;
         }
         folded.seconds = started.elapsed().as_secs_f64();

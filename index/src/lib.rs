@@ -57,6 +57,7 @@ mod path;
 mod prefetch;
 mod reader;
 mod rows;
+mod scan;
 mod schema;
 mod searcher;
 mod segment;

@@ -71,7 +71,7 @@ fn built(codes: &[f32], code_len: usize, options: &GraphOptions) -> Segment {
     };
     let done = AtomicUsize::new(0);
     let segment = Segment::build(&content, options, &done).unwrap();
-    assert_eq!(done.into_inner(), segment.len());
+    assert_eq!(done.into_inner(), GRAPHS * segment.len());
     assert_eq!(segment.len(), codes.len() / code_len);
     segment
 }
