@@ -135,7 +135,9 @@ impl Writer {
                 Ok(open)
             });
             let sound = match opened {
-                Ok(open) => open.fits(self.encoder()) && open.len() == segment.images,
+                Ok(open) => {
+                    open.fits(self.encoder()) && open.len() == segment.images && open.is_current()
+                }
                 Err(error @ Error::NewerSegment { .. }) => return Err(error),
                 Err(error) => {
                     folded.damaged.push(error.to_string());

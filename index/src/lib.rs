@@ -67,7 +67,7 @@ mod tests;
 mod types;
 mod writer;
 
-pub use check::Checked;
+pub use check::{Checked, RECALL_FLOOR, RankingChecked};
 pub use distance::{hamming, l2_squared, pack_bits};
 pub use error::{Error, Result};
 pub use filter::Filter;

@@ -33,6 +33,10 @@ pub const DEFAULT_EF: usize = 64;
 /// The largest view that a graph is searched with; what would need a larger one is scanned.
 const MOST_EF: usize = 4096;
 
+/// Ranking by code and hash together takes so many times as many candidates: a point has more neighbours
+/// that are nearly as near, for the hash adds directions to those of the code.
+const EF_FOR_BOTH: usize = 2;
+
 /// What ways cost, measured with `cargo bench -p imgsearch-index --bench search`, in nanoseconds on one thread: a
 /// row of a scan of all rows, …
 const SCANNED_ROW: f64 = 6.0;
@@ -57,7 +61,8 @@ pub struct Query<'a> {
 }
 
 /// What images are ranked by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RankBy {
     /// The Euclidean distance of the codes.
@@ -474,6 +479,25 @@ impl Searcher {
         })
     }
 
+    /// The images whose codes meet a condition.
+    pub(crate) fn select_codes(&self, chosen: impl Fn(&[f32]) -> bool) -> Selection {
+        let started = Instant::now();
+        let parts = self.parts.iter().map(|part| {
+            let rows = part.rows();
+            let mut bits = Bits::none(rows.len());
+            part.live.for_each(0..rows.len(), |row| {
+                if chosen(rows.code(row)) {
+                    bits.insert(row);
+                }
+            });
+            bits
+        });
+        Selection {
+            parts: parts.collect(),
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
     /// As [`Searcher::explain`], among the images of a selection of this view; the filter of
     /// `params` is not looked at.
     ///
@@ -489,6 +513,18 @@ impl Searcher {
         query: &Query<'_>,
         params: &SearchParams,
         selection: Option<&Selection>,
+    ) -> Result<(Vec<Neighbour>, Explained)> {
+        self.search_parts(query, params, selection, true)
+    }
+
+    /// As [`Searcher::search_in`]; a part whose graph found too few is scanned only where
+    /// `fall_back` says so.
+    pub(crate) fn search_parts(
+        &self,
+        query: &Query<'_>,
+        params: &SearchParams,
+        selection: Option<&Selection>,
+        fall_back: bool,
     ) -> Result<(Vec<Neighbour>, Explained)> {
         let started = Instant::now();
         if params.k == 0 {
@@ -540,7 +576,8 @@ impl Searcher {
                 };
                 let keep = params.k.saturating_mul(factor.max(1));
                 let ways = vec![None; self.parts.len()];
-                let mut short = self.look(&by_hash, keep, &ways, allowed, &mut explained);
+                let mut short =
+                    self.look(&by_hash, keep, &ways, allowed, fall_back, &mut explained);
                 short.sort_unstable();
                 short.truncate(keep);
                 self.ranked(&measure, short)
@@ -552,7 +589,14 @@ impl Searcher {
                     .enumerate()
                     .map(|(i, part)| self.way(part, allowed(i), params, &measure))
                     .collect();
-                self.look(&measure, params.k, &ways, allowed, &mut explained)
+                self.look(
+                    &measure,
+                    params.k,
+                    &ways,
+                    allowed,
+                    fall_back,
+                    &mut explained,
+                )
             }
         };
         found.sort_unstable();
@@ -700,7 +744,10 @@ impl Searcher {
             return None;
         }
         let rows = segment.len();
-        let ef = params.ef.max(params.k);
+        let mut ef = params.ef.max(params.k);
+        if fused {
+            ef = ef.saturating_mul(EF_FOR_BOTH);
+        }
         // Of the candidates only some may be found.
         let ef = (ef as f64 * rows as f64 / allowed.count() as f64).ceil() as usize;
         if params.way == Way::Graph {
@@ -737,6 +784,7 @@ impl Searcher {
         k: usize,
         ways: &[Option<usize>],
         allowed: impl Fn(usize) -> &'a Bits + Sync,
+        fall_back: bool,
         explained: &mut Explained,
     ) -> Vec<Found> {
         let walk = |&(part, ef): &(usize, usize)| {
@@ -761,9 +809,10 @@ impl Searcher {
         let mut to_scan: Vec<bool> = ways.iter().map(Option::is_none).collect();
         for (part, (some, computed)) in walked {
             distances[part] = computed;
-            if some.len() < k.min(allowed(part).count()) {
+            let too_few = some.len() < k.min(allowed(part).count());
+            explained.fell_back |= too_few;
+            if too_few && fall_back {
                 to_scan[part] = true;
-                explained.fell_back = true;
             } else {
                 found.extend(some);
             }

@@ -84,6 +84,8 @@ const FIRST_SECTIONS: usize = 9;
 /// What the header says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Header {
+    /// The format that it was read in.
+    pub format: u32,
     pub rows: usize,
     pub code_len: usize,
     pub stride: usize,
@@ -257,7 +259,8 @@ impl Header {
         let counts: Vec<u32> = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
         let fingerprint: [u8; MOST_FINGERPRINT] = take.bytes();
         let mut lengths = [0; SECTIONS.len()];
-        let mut checksums = [0; SECTIONS.len()];
+        // What a format before does not have is empty.
+        let mut checksums = [checksum(&[]); SECTIONS.len()];
         let mut table = |take: &mut Take<'_>, places: Range<usize>| {
             for place in places {
                 lengths[place] = usize::try_from(take.u64()).unwrap_or(usize::MAX);
@@ -280,6 +283,7 @@ impl Header {
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .ok_or_else(|| damaged("its header makes no sense"))?;
         let header = Self {
+            format,
             rows,
             code_len,
             stride,

@@ -86,6 +86,7 @@ impl Segment {
         done.fetch_add(n - linked, Ordering::Relaxed);
         let fingerprint: String = encoder.fingerprint.chars().take(MOST_FINGERPRINT).collect();
         let mut header = Header {
+            format: SEGMENT_FORMAT,
             rows: n,
             code_len: encoder.code_len,
             stride: rows.stride,
@@ -257,6 +258,12 @@ impl Segment {
     /// Nodes of the graph that were linked in after building.
     pub fn linked_in(&self) -> u32 {
         self.header.linked_in
+    }
+
+    /// Whether it is of the newest format: one of an older is read, and made anew when segments are
+    /// folded.
+    pub fn is_current(&self) -> bool {
+        self.header.format == SEGMENT_FORMAT
     }
 
     /// Whether it holds rows of this encoder in the shape that this version gives them.
