@@ -3,9 +3,16 @@
 
     benches/peers [IMAGES | INDEX]
 
-of so many codes drawn from a seed, or of those in an index, makes a virtual environment with the libraries under target/, builds every index once, and then
-asks each with the same queries, on one thread and on all, in rounds: first the one, then the
-other, so that whatever else the machine does disturbs them alike. Prints the median of the rounds.
+Of so many images drawn from a seed, or of those in an index, builds every index once, and then asks
+each with the same queries, on one thread and on all, in rounds: first the one, then the other, so
+that whatever else the machine does disturbs them alike. Each is asked with all queries once before
+it is timed. Prints the median of the rounds; builds are timed once.
+
+Two tables. By code: 30 numbers. imgsearch pads them to 32 and walks its graph over int8, so the
+others get both lengths, of which the faster counts, and those that have it int8 as well; what int8
+found is ranked again in float32 by imgsearch and by faiss with refinement, not by usearch. By code
+and hash, imgsearch's default: the others get the same ranking as the squared distance of vectors of
+286 numbers, the code and behind it each bit as plus or minus half the root of what it counts.
 """
 
 import json
@@ -19,63 +26,103 @@ import time
 import faiss
 import hnswlib
 import numpy
+import svs
 from usearch.index import Index
 
 K = 10
+CODE, PADDED, BITS = 30, 32, 256
+# The built-in encoder's, which drawn images have as well.
+HASH_WEIGHT = 16.0
 ROUNDS = 3
 # As the search bench asks on all threads.
 REPEATS = 5
 EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]
 WIDTH = 16
 EF_CONSTRUCTION = 100
+# SVS's graph has up to so many links a node, as many as the others on their lowest level.
+SVS_DEGREE, SVS_ALPHA = 32, 1.2
+# What faiss ranks again in float32: so many times k.
+REFINED = 4
 RECALLS = [0.95, 0.99, 0.999]
 
 
 def main():
     bench, work, of = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
     threads = len(os.sched_getaffinity(0))
-    codes = work / "codes"
-    ours = ["--images", of, "--keep", work / "index"] if of.isdigit() else ["--codes", of]
+    dump = work / "codes"
+    ours = ["--images", of] if of.isdigit() else ["--codes", of]
+    ours += ["--keep", work / "index"]
     said = subprocess.run(
-        [bench, *ours, "--dump", codes, "--ef", "64", "--only-graph"],
+        [bench, *ours, "--dump", dump, "--ef", "64", "--only-graph"],
         check=True, capture_output=True, text=True,
     ).stdout
     print(said.strip())
-    base = numpy.fromfile(codes / "base.f32", dtype=numpy.float32).reshape(-1, 30)
-    asked = numpy.fromfile(codes / "queries.f32", dtype=numpy.float32).reshape(-1, 30)
+    base, asked = (read(dump / f"{name}.f32", numpy.float32, CODE) for name in ["base", "queries"])
+    bits, asked_bits = (read(dump / f"{name}.bits", numpy.uint8, BITS // 8) for name in ["base", "queries"])
 
-    flat = faiss.IndexFlatL2(30)
-    flat.add(base)
+    codes = {"": (base, asked), " 32": (padded(base), padded(asked))}
+    makers = {
+        "usearch f32": lambda rows: usearch(rows, "f32", threads),
+        "usearch f16": lambda rows: usearch(rows, "f16", threads),
+        "usearch int8": lambda rows: usearch(rows, "i8", threads),
+        "hnswlib": lambda rows: hnsw(rows, threads),
+        "faiss HNSW": lambda rows: faiss_hnsw(rows, threads),
+        "faiss HNSW int8 refined": lambda rows: faiss_hnsw_int8(rows, threads),
+        "SVS f32": lambda rows: vamana(rows, threads),
+        "SVS f16": lambda rows: vamana(rows, threads, numpy.float16),
+    }
+    compare("by code", bench, ours, "code", codes, makers, threads)
+
+    both = {"": (fused(base, bits), fused(asked, asked_bits))}
+    for lossy in ["usearch int8", "faiss HNSW int8 refined"]:
+        # One scale for numbers and bits leaves the numbers too coarse.
+        del makers[lossy]
+    compare("by code and hash, the default", bench, ours, "both", both, makers, threads)
+
+
+def read(path, kind, width):
+    return numpy.fromfile(path, dtype=kind).reshape(-1, width)
+
+
+def padded(rows):
+    return numpy.pad(rows, ((0, 0), (0, PADDED - CODE))).copy()
+
+
+def fused(codes, bits):
+    half = numpy.sqrt(HASH_WEIGHT / BITS).astype(numpy.float32) / 2
+    signs = numpy.unpackbits(bits, axis=1, bitorder="little").astype(numpy.float32) * 2 - 1
+    return numpy.concatenate([codes, signs * half], axis=1)
+
+
+def compare(title, bench, ours, by, variants, makers, threads):
+    rows, asked = variants[""]
+    flat = faiss.IndexFlatL2(rows.shape[1])
+    flat.add(rows)
     truth = flat.search(asked, K)[1]
-
-    built, peers = {}, {}
-
-    def build(name, make):
-        started = time.perf_counter()
-        peers[name] = make()
-        built[name] = time.perf_counter() - started
-        print(f"{name}: built in {built[name]:.1f} s", flush=True)
-
-    build("usearch f32", lambda: usearch(base, "f32", threads))
-    build("usearch f16", lambda: usearch(base, "f16", threads))
-    build("hnswlib", lambda: hnsw(base, threads))
-    build("faiss HNSW", lambda: faiss_hnsw(base, threads))
+    print(f"\n{title}")
+    peers = {}
+    for name, make in makers.items():
+        for variant, (rows, asked) in variants.items():
+            started = time.perf_counter()
+            peers[name, variant] = (make(rows), asked)
+            seconds = time.perf_counter() - started
+            print(f"{name}{variant}: built in {seconds:.1f} s, timed once", flush=True)
 
     measured = {}
     for _ in range(ROUNDS):
         said = subprocess.run(
-            [bench, *ours, "--ef", ",".join(map(str, EFS)), "--json"],
+            [bench, *ours, "--by", by, "--ef", ",".join(map(str, EFS)), "--json"],
             check=True, capture_output=True, text=True,
         ).stdout
         for line in said.splitlines():
             point = json.loads(line)
             times = (point["recall"], point["us"], 1e6 / point["per_second"])
-            measured.setdefault(("imgsearch", point["ef"]), []).append(times)
-        for name, ask in peers.items():
+            measured.setdefault(("imgsearch", "", point["ef"]), []).append(times)
+        for (name, variant), (ask, asked) in peers.items():
             for ef in EFS:
                 times = []
                 for n in [1, threads]:
-                    ask(asked[:100], ef, n)
+                    ask(asked, ef, n)
                     taken = []
                     for _ in range(1 if n == 1 else REPEATS):
                         started = time.perf_counter()
@@ -83,36 +130,38 @@ def main():
                         taken.append(time.perf_counter() - started)
                     times.append(statistics.median(taken) * 1e6 / len(asked))
                 recall = sum(len(set(a) & set(b)) for a, b in zip(found, truth)) / truth.size
-                measured.setdefault((name, ef), []).append((recall, *times))
+                measured.setdefault((name, variant, ef), []).append((recall, *times))
 
     for column, on in [(1, "one thread"), (2, f"{threads} threads")]:
-        table(measured, ["imgsearch", *peers], column, on)
+        table(title, measured, ["imgsearch", *makers], column, on)
 
 
-def table(measured, names, column, on):
-    print(f"\nmicroseconds a query on {on}, k = {K}, at a recall of at least (the view that took)")
-    print(f"{'':14}" + "".join(f"{recall:>18}" for recall in RECALLS))
+def table(title, measured, names, column, on):
+    print(f"\n{title}: microseconds a query on {on}, k = {K}, at a recall of at least (with so many candidates)")
+    print(f"{'':24}" + "".join(f"{recall:>21}" for recall in RECALLS))
     first = {}
     for name in names:
-        line = f"{name:14}"
+        line = f"{name:24}"
         for recall in RECALLS:
             points = [
-                (ef, statistics.median(times[column] for times in measured[name, ef]))
-                for ef in EFS
-                if statistics.median(times[0] for times in measured[name, ef]) >= recall
+                (statistics.median(one[column] for one in times), f"{ef}{variant and '/'}{variant.strip()}")
+                for (of, variant, ef), times in measured.items()
+                if of == name and statistics.median(one[0] for one in times) >= recall
             ]
             if not points:
-                line += f"{'-':>18}"
+                line += f"{'-':>21}"
                 continue
-            ef, us = min(points, key=lambda point: point[1])
+            us, how = min(points)
             first.setdefault(recall, us)
-            line += f"{us:8.1f} {us / first[recall]:4.1f}x ({ef:>3})"
+            line += f"{us:8.1f} {us / first[recall]:4.1f}x {'(' + how + ')':>6}"
         print(line)
 
 
-def usearch(base, dtype, threads):
-    index = Index(ndim=30, metric="l2sq", dtype=dtype, connectivity=WIDTH, expansion_add=EF_CONSTRUCTION)
-    index.add(numpy.arange(len(base)), base, threads=threads)
+def usearch(rows, dtype, threads):
+    index = Index(
+        ndim=rows.shape[1], metric="l2sq", dtype=dtype, connectivity=WIDTH, expansion_add=EF_CONSTRUCTION
+    )
+    index.add(numpy.arange(len(rows)), rows, threads=threads)
 
     def ask(queries, ef, threads):
         index.expansion_search = ef
@@ -121,10 +170,10 @@ def usearch(base, dtype, threads):
     return ask
 
 
-def hnsw(base, threads):
-    index = hnswlib.Index(space="l2", dim=30)
-    index.init_index(max_elements=len(base), M=WIDTH, ef_construction=EF_CONSTRUCTION)
-    index.add_items(base, num_threads=threads)
+def hnsw(rows, threads):
+    index = hnswlib.Index(space="l2", dim=rows.shape[1])
+    index.init_index(max_elements=len(rows), M=WIDTH, ef_construction=EF_CONSTRUCTION)
+    index.add_items(rows, num_threads=threads)
 
     def ask(queries, ef, threads):
         index.set_ef(ef)
@@ -133,16 +182,49 @@ def hnsw(base, threads):
     return ask
 
 
-def faiss_hnsw(base, threads):
+def faiss_hnsw(rows, threads):
     faiss.omp_set_num_threads(threads)
-    index = faiss.IndexHNSWFlat(30, WIDTH)
+    index = faiss.IndexHNSWFlat(rows.shape[1], WIDTH)
     index.hnsw.efConstruction = EF_CONSTRUCTION
-    index.add(base)
+    index.add(rows)
 
     def ask(queries, ef, threads):
         faiss.omp_set_num_threads(threads)
         index.hnsw.efSearch = ef
         return index.search(queries, K)[1]
+
+    return ask
+
+
+def faiss_hnsw_int8(rows, threads):
+    faiss.omp_set_num_threads(threads)
+    graph = faiss.IndexHNSWSQ(rows.shape[1], faiss.ScalarQuantizer.QT_8bit, WIDTH)
+    graph.hnsw.efConstruction = EF_CONSTRUCTION
+    graph.train(rows)
+    index = faiss.IndexRefineFlat(graph)
+    index.k_factor = REFINED
+    index.add(rows)
+
+    def ask(queries, ef, threads):
+        faiss.omp_set_num_threads(threads)
+        graph.hnsw.efSearch = max(ef, REFINED * K)
+        return index.search(queries, K)[1]
+
+    # What refining works on has to stay.
+    ask.graph = graph
+    return ask
+
+
+def vamana(rows, threads, kind=numpy.float32):
+    parameters = svs.VamanaBuildParameters(
+        graph_max_degree=SVS_DEGREE, window_size=EF_CONSTRUCTION, alpha=SVS_ALPHA
+    )
+    index = svs.Vamana.build(parameters, rows.astype(kind), svs.DistanceType.L2, num_threads=threads)
+
+    def ask(queries, ef, threads):
+        index.num_threads = threads
+        index.search_window_size = ef
+        return index.search(queries, K)[0]
 
     return ask
 

@@ -1,5 +1,10 @@
-//! Codes without photographs, for benches that need many of them: in clusters, drawn from a seed, 30
-//! numbers of length one each, with 256 bits that follow from them.
+//! Codes and hashes without photographs, for benches that need many of them: in clusters, drawn from
+//! a seed, 30 numbers of length one each and 256 bits.
+//!
+//! The bits are as loosely tied to the codes as the built-in encoder's are. They are the sides of
+//! random planes on which a point lies that has more directions than the code: those of the code, and
+//! [`UNSEEN`] that the code does not show. Both tie strengths are printed by
+//! `cargo bench -p imgsearch-index --bench search`, of drawn and of real images alike.
 
 use std::path::Path;
 
@@ -10,16 +15,55 @@ use rayon::prelude::*;
 pub const CODE: usize = 30;
 /// Bits of a hash.
 pub const BITS: usize = 256;
+/// Bytes of a packed hash.
+pub const HASH: usize = BITS / 8;
 /// Photographs of one place, day or subject: so many on average.
 const CLUSTER: usize = 100;
+/// How far the images of a cluster lie from its centre, of how far the centres lie apart.
+const SPREAD: f32 = 0.5;
+/// Directions that the bits see and the code does not …
+const UNSEEN: usize = 60;
+/// … and how much each of them counts; the code's own count 1, 0.9, 0.8 and so on down.
+const UNSEEN_SCALE: f32 = 0.3;
 /// Images stored in one transaction.
 const BLOCK: usize = 20_000;
 
-/// Numbers as a normal distribution has them, from a seed.
-struct Normal(u64);
+/// Images as they are stored.
+#[derive(Debug, Clone, Default)]
+pub struct Images {
+    /// [`CODE`] numbers each.
+    pub codes: Vec<f32>,
+    /// [`HASH`] bytes each.
+    pub hashes: Vec<u8>,
+}
 
-impl Normal {
-    fn next(&mut self) -> u64 {
+impl Images {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.codes.len() / CODE
+    }
+
+    /// An image's code and hash.
+    pub fn get(&self, i: usize) -> (&[f32], &[u8]) {
+        (
+            &self.codes[i * CODE..(i + 1) * CODE],
+            &self.hashes[i * HASH..(i + 1) * HASH],
+        )
+    }
+
+    /// Adds an image.
+    pub fn push(&mut self, (code, hash): (&[f32], &[u8])) {
+        self.codes.extend_from_slice(code);
+        self.hashes.extend_from_slice(hash);
+    }
+}
+
+/// Numbers from a seed.
+pub struct Random(pub u64);
+
+impl Random {
+    /// 64 bits.
+    pub fn next(&mut self) -> u64 {
         // SplitMix64 (Steele, Lea and Flood 2014).
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -28,64 +72,79 @@ impl Normal {
         z ^ (z >> 31)
     }
 
-    fn uniform(&mut self) -> f64 {
+    /// Between 0 and 1.
+    pub fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
-    fn draw(&mut self) -> f32 {
+    /// As a normal distribution has them.
+    pub fn normal(&mut self) -> f32 {
         let (a, b) = (self.uniform(), self.uniform());
         ((-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()) as f32
     }
 }
 
-fn unit(mut code: Vec<f32>) -> Vec<f32> {
+/// Makes a code's length one.
+pub fn unit(code: &mut [f32]) {
     let norm = code.iter().map(|v| v * v).sum::<f32>().sqrt();
     code.iter_mut().for_each(|v| *v /= norm);
-    code
 }
 
-/// Codes in clusters: `n` of them from the clusters of an index of `images`.
-pub fn codes(n: usize, images: usize, seed: u64) -> Vec<f32> {
+/// Images in clusters: `n` of them from the clusters of an index of `images`.
+pub fn draw(n: usize, images: usize, seed: u64) -> Images {
     let clusters = images.div_ceil(CLUSTER);
-    (0..n)
+    let planes = planes();
+    let drawn: Vec<(Vec<f32>, Vec<u8>)> = (0..n)
         .into_par_iter()
-        .flat_map_iter(|i| {
-            let mut own = Normal(seed ^ (i as u64).wrapping_mul(0xd134_2543_de82_ef95));
+        .map(|i| {
+            let mut own = Random(seed ^ (i as u64).wrapping_mul(0xd134_2543_de82_ef95));
             let cluster = own.next() % clusters as u64;
-            let mut centre = Normal(cluster.wrapping_mul(0xa076_1d64_78bd_642f));
-            // The leading numbers of a code vary more than the last.
-            let code = (0..CODE).map(|j| {
-                let scale = 1.0 / (1.0 + j as f32 / 10.0);
-                scale * (centre.draw() + 0.4 * own.draw())
-            });
-            unit(code.collect())
+            let mut centre = Random(cluster.wrapping_mul(0xa076_1d64_78bd_642f));
+            let point: Vec<f32> = (0..CODE + UNSEEN)
+                .map(|j| scale(j) * (centre.normal() + SPREAD * own.normal()))
+                .collect();
+            let logits: Vec<f32> = planes
+                .chunks_exact(point.len())
+                .map(|plane| plane.iter().zip(&point).map(|(a, b)| a * b).sum())
+                .collect();
+            let mut code = point[..CODE].to_vec();
+            unit(&mut code);
+            (code, pack_bits(&logits))
         })
+        .collect();
+    let mut all = Images::default();
+    for (code, hash) in &drawn {
+        all.push((code, hash));
+    }
+    all
+}
+
+/// The leading numbers of a code vary more than the last.
+fn scale(direction: usize) -> f32 {
+    if direction < CODE {
+        1.0 / (1.0 + direction as f32 / 10.0)
+    } else {
+        UNSEEN_SCALE
+    }
+}
+
+fn planes() -> Vec<f32> {
+    let mut random = Random(7);
+    (0..BITS * (CODE + UNSEEN))
+        .map(|_| random.normal())
         .collect()
 }
 
-/// Bits that follow from a code: on which side of fixed planes it lies.
-pub fn hash(code: &[f32], planes: &[f32]) -> Vec<u8> {
-    let logits: Vec<f32> = planes
-        .chunks_exact(CODE)
-        .map(|plane| plane.iter().zip(code).map(|(a, b)| a * b).sum())
-        .collect();
-    pack_bits(&logits)
-}
-
-pub fn planes() -> Vec<f32> {
-    let mut random = Normal(7);
-    (0..BITS * CODE).map(|_| random.draw()).collect()
-}
-
-/// Stores images of these codes in the index in `dir`, numbered from `first` on.
-pub fn fill(dir: &Path, encoder: &EncoderRecord, codes: &[f32], planes: &[f32], first: usize) {
+/// Stores images in the index in `dir`, numbered from `first` on.
+pub fn fill(dir: &Path, encoder: &EncoderRecord, images: &Images, first: usize) {
     let mut writer = Writer::open(dir, encoder).unwrap();
-    for (block, some) in codes.chunks(CODE * BLOCK).enumerate() {
-        let changes: Vec<Change> = some
-            .par_chunks_exact(CODE)
-            .enumerate()
-            .map(|(i, code)| {
-                let number = first + block * BLOCK + i;
+    let numbers: Vec<usize> = (0..images.len()).collect();
+    for block in numbers.chunks(BLOCK) {
+        let changes: Vec<Change> = block
+            .par_iter()
+            .map(|&i| {
+                let number = first + i;
+                let (code, hash) = images.get(i);
                 let mut digest = [0; 32];
                 digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
                 Change::Insert {
@@ -102,7 +161,7 @@ pub fn fill(dir: &Path, encoder: &EncoderRecord, codes: &[f32], planes: &[f32], 
                         taken: Some(number as i64),
                         damage: None,
                         code: code.to_vec(),
-                        hash: hash(code, planes),
+                        hash: hash.to_vec(),
                     },
                 }
             })

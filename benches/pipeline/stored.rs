@@ -60,15 +60,9 @@ pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
         )
         .into());
     }
-    let codes = synthetic::codes(more, images, 1);
-    synthetic::fill(
-        &index,
-        &encoder,
-        &codes,
-        &synthetic::planes(),
-        photos.files.len(),
-    );
-    drop(codes);
+    let drawn = synthetic::draw(more, images, 1);
+    synthetic::fill(&index, &encoder, &drawn, photos.files.len());
+    drop(drawn);
     let filled = started.elapsed().as_secs_f64();
     let mut fold = FoldOptions::default();
     fold.all = true;

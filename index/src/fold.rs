@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::graph::GraphOptions;
 use crate::reader::StoredSegment;
 use crate::rows::{LoadError, Loaded};
-use crate::segment::{Content, MOST_ROWS, Segment};
+use crate::segment::{Content, GRAPHS, MOST_ROWS, Segment};
 use crate::writer::Writer;
 
 /// What is newer than the segments is folded in when it is so many images: reading them at the
@@ -108,7 +108,7 @@ impl Writer {
                 folded.interrupted = true;
                 break;
             }
-            let mut tell = || progress(done.load(Ordering::Relaxed).min(of), of);
+            let mut tell = || progress((done.load(Ordering::Relaxed) / GRAPHS).min(of), of);
             self.make(&range, options, &mut folded, &done, &mut tell)?;
         }
         folded.seconds = started.elapsed().as_secs_f64();
@@ -135,7 +135,9 @@ impl Writer {
                 Ok(open)
             });
             let sound = match opened {
-                Ok(open) => open.fits(self.encoder()) && open.len() == segment.images,
+                Ok(open) => {
+                    open.fits(self.encoder()) && open.len() == segment.images && open.is_current()
+                }
                 Err(error @ Error::NewerSegment { .. }) => return Err(error),
                 Err(error) => {
                     folded.damaged.push(error.to_string());

@@ -83,17 +83,23 @@ pub fn search(bytes: &[u8]) -> Result<usize> {
         for (ef, number) in [(1, 0.0), (16, 0.5), (usize::MAX, -1e30), (64, f32::NAN)] {
             let mut code = vec![number; CODE_LEN];
             code.resize(CODE_LEN.next_multiple_of(LANES), 0.0);
-            segment.candidates(&code, ef, &mut desk, &mut found);
-            assert!(found.len() <= segment.len(), "more rows than there are");
-            for &row in &found {
-                let row = row as usize;
-                std::hint::black_box((
-                    rows.ids[row],
-                    l2_squared(&code, rows.code(row)),
-                    hamming_words(rows.hash(row), &[0]),
-                ));
+            for fused in [false, true] {
+                if fused {
+                    segment.fused_candidates((&code, &[ef as u64]), ef, &mut desk, &mut found);
+                } else {
+                    segment.candidates(&code, ef, &mut desk, &mut found);
+                }
+                assert!(found.len() <= segment.len(), "more rows than there are");
+                for &row in &found {
+                    let row = row as usize;
+                    std::hint::black_box((
+                        rows.ids[row],
+                        l2_squared(&code, rows.code(row)),
+                        hamming_words(rows.hash(row), &[0]),
+                    ));
+                }
+                met += found.len();
             }
-            met += found.len();
         }
     }
     segment.verify()?;

@@ -58,6 +58,7 @@ mod path;
 mod prefetch;
 mod reader;
 mod rows;
+mod scan;
 mod schema;
 mod searcher;
 mod segment;
@@ -68,7 +69,7 @@ mod trash;
 mod types;
 mod writer;
 
-pub use check::Checked;
+pub use check::{Checked, RECALL_FLOOR, RankingChecked};
 pub use distance::{hamming, l2_squared, pack_bits};
 pub use error::{Error, Result};
 pub use filter::Filter;

@@ -4,11 +4,8 @@
 //! Each part of a query takes the cheaper way: along the graph, or past every row that may be
 //! found. What the parts found is merged, best first, ties by id.
 
-use std::cell::RefCell;
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -16,21 +13,19 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::bits::Bits;
-use crate::distance::{finite, hamming_words, l2, words};
+use crate::distance::{finite, hamming_words, words};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::reader::Reader;
 use crate::rows::{LoadError, Loaded, Rows};
-use crate::segment::{GraphDesk, Segment};
-use crate::simd::{self, Simd};
+use crate::scan::{Found, Measure, Rank, Scan, along_graph};
+use crate::segment::Segment;
+use crate::simd;
 use crate::types::{EncoderRecord, ImageId};
 
 /// Rows that one task of a parallel scan looks at: enough that starting it costs nothing beside
 /// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
 const ROWS_A_TASK: usize = 16 * 1024;
-
-/// How many rows ahead a scan asks for codes: the processor by itself stops at the end of a page.
-const AHEAD: usize = 16;
 
 /// How many nodes a search of a graph keeps in view, where nothing else is asked for.
 pub const DEFAULT_EF: usize = 64;
@@ -38,18 +33,22 @@ pub const DEFAULT_EF: usize = 64;
 /// The largest view that a graph is searched with; what would need a larger one is scanned.
 const MOST_EF: usize = 4096;
 
-/// Ranking by code and hash together keeps so many times as many nodes in view, which are found
-/// by code and ranked by both.
-const EF_FOR_BOTH: usize = 4;
+/// Ranking by code and hash together takes so many times as many candidates: a point has more neighbours
+/// that are nearly as near, for the hash adds directions to those of the code.
+const EF_FOR_BOTH: usize = 2;
 
 /// What ways cost, measured with `cargo bench -p imgsearch-index --bench search`, in nanoseconds on one thread: a
 /// row of a scan of all rows, …
 const SCANNED_ROW: f64 = 6.0;
 /// … a row of a scan that picks rows, …
 const PICKED_ROW: f64 = 12.0;
-/// … a node in the view of a search along a graph, …
-const NODE_IN_VIEW: f64 = 350.0;
-/// … and beginning one.
+/// … a candidate of a search along the graph of the codes, …
+const CANDIDATE: f64 = 350.0;
+/// … the same three by code and hash together, where the hash keeps most codes from being read, …
+const FUSED_SCANNED_ROW: f64 = 3.0;
+const FUSED_PICKED_ROW: f64 = 6.0;
+const FUSED_CANDIDATE: f64 = 600.0;
+/// … and beginning a search along a graph.
 const GRAPH_START: f64 = 2000.0;
 
 /// What is asked with.
@@ -62,7 +61,8 @@ pub struct Query<'a> {
 }
 
 /// What images are ranked by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RankBy {
     /// The Euclidean distance of the codes.
@@ -181,7 +181,7 @@ pub struct Explained {
     pub allowed: usize,
     /// The parts of the view.
     pub parts: Vec<PartExplained>,
-    /// Whether the graph found too few, so that all rows were looked at after all.
+    /// Whether the graph of some part found too few, so that its rows were scanned after all.
     pub fell_back: bool,
     /// What resolving the filter took, in microseconds.
     pub filter_us: f64,
@@ -202,6 +202,8 @@ pub struct PartExplained {
     /// How many nodes were kept in view, where the way was along the graph; else it was past the
     /// rows.
     pub ef: Option<usize>,
+    /// Whether the graph led to fewer than were asked for, so that the rows were scanned after all.
+    pub fell_back: bool,
     /// Distances that were computed.
     pub distances: usize,
 }
@@ -265,60 +267,6 @@ impl Part {
             Source::Loaded(loaded) => loaded.rows(),
         }
     }
-}
-
-/// A row and its distance, ordered by (distance, part, row), which is the order of (distance, id).
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Found {
-    distance: f32,
-    part: u32,
-    row: u32,
-}
-
-impl Eq for Found {}
-
-impl Ord for Found {
-    #[inline(always)]
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.distance
-            .total_cmp(&other.distance)
-            .then((self.part, self.row).cmp(&(other.part, other.row)))
-    }
-}
-
-impl PartialOrd for Found {
-    #[inline(always)]
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// What a query is measured with.
-#[derive(Debug, Clone, Copy)]
-struct Measure<'a> {
-    code: &'a [f32],
-    hash: &'a [u64],
-    by: RankBy,
-    /// What a differing bit counts.
-    bit: f32,
-}
-
-impl Measure<'_> {
-    #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize) -> f32 {
-        match self.by {
-            RankBy::Code => l2(simd, self.code, rows.code(row)),
-            RankBy::Hash => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
-            RankBy::Both => {
-                l2(simd, self.code, rows.code(row))
-                    + hamming_words(self.hash, rows.hash(row)) as f32 * self.bit
-            }
-        }
-    }
-}
-
-thread_local! {
-    static DESK: RefCell<(GraphDesk, Vec<u32>)> = RefCell::default();
 }
 
 impl Searcher {
@@ -531,6 +479,25 @@ impl Searcher {
         })
     }
 
+    /// The images whose codes meet a condition.
+    pub(crate) fn select_codes(&self, chosen: impl Fn(&[f32]) -> bool) -> Selection {
+        let started = Instant::now();
+        let parts = self.parts.iter().map(|part| {
+            let rows = part.rows();
+            let mut bits = Bits::none(rows.len());
+            part.live.for_each(0..rows.len(), |row| {
+                if chosen(rows.code(row)) {
+                    bits.insert(row);
+                }
+            });
+            bits
+        });
+        Selection {
+            parts: parts.collect(),
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
     /// As [`Searcher::explain`], among the images of a selection of this view; the filter of
     /// `params` is not looked at.
     ///
@@ -546,6 +513,18 @@ impl Searcher {
         query: &Query<'_>,
         params: &SearchParams,
         selection: Option<&Selection>,
+    ) -> Result<(Vec<Neighbour>, Explained)> {
+        self.search_parts(query, params, selection, true)
+    }
+
+    /// As [`Searcher::search_in`]; a part whose graph found too few is scanned only where
+    /// `fall_back` says so.
+    pub(crate) fn search_parts(
+        &self,
+        query: &Query<'_>,
+        params: &SearchParams,
+        selection: Option<&Selection>,
+        fall_back: bool,
     ) -> Result<(Vec<Neighbour>, Explained)> {
         let started = Instant::now();
         if params.k == 0 {
@@ -597,27 +576,27 @@ impl Searcher {
                 };
                 let keep = params.k.saturating_mul(factor.max(1));
                 let ways = vec![None; self.parts.len()];
-                let mut short = self.look(&by_hash, keep, &ways, allowed, &mut explained);
+                let mut short =
+                    self.look(&by_hash, keep, &ways, allowed, fall_back, &mut explained);
                 short.sort_unstable();
                 short.truncate(keep);
                 self.ranked(&measure, short)
             }
-            way => {
+            _ => {
                 let ways: Vec<Option<usize>> = self
                     .parts
                     .iter()
                     .enumerate()
-                    .map(|(i, part)| self.way(part, allowed(i), params, way))
+                    .map(|(i, part)| self.way(part, allowed(i), params, &measure))
                     .collect();
-                let found = self.look(&measure, params.k, &ways, allowed, &mut explained);
-                if found.len() < params.k.min(all) {
-                    explained.fell_back = true;
-                    explained.parts.clear();
-                    let ways = vec![None; self.parts.len()];
-                    self.look(&measure, params.k, &ways, allowed, &mut explained)
-                } else {
-                    found
-                }
+                self.look(
+                    &measure,
+                    params.k,
+                    &ways,
+                    allowed,
+                    fall_back,
+                    &mut explained,
+                )
             }
         };
         found.sort_unstable();
@@ -706,50 +685,83 @@ impl Searcher {
 
     /// The codes of all images, in the order of their numbers.
     pub fn codes(&self) -> Vec<Vec<f32>> {
-        self.some_codes(self.len())
+        self.some_rows(self.len())
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect()
     }
 
-    /// The codes of at most `n` images, spread evenly.
-    pub(crate) fn some_codes(&self, n: usize) -> Vec<Vec<f32>> {
+    /// The packed hashes of all images, in the order of their numbers.
+    pub fn hashes(&self) -> Vec<Vec<u8>> {
+        self.some_rows(self.len())
+            .into_iter()
+            .map(|(_, hash)| hash)
+            .collect()
+    }
+
+    /// The codes and packed hashes of at most `n` images, spread evenly.
+    pub(crate) fn some_rows(&self, n: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
         let all = self.len();
         let step = all.div_ceil(n.max(1)).max(1);
-        let mut codes = Vec::new();
+        let bytes = self.encoder.hash_bytes();
+        let mut chosen = Vec::new();
         let mut place = 0;
         for part in &self.parts {
             let rows = part.rows();
             part.live.for_each(0..rows.len(), |row| {
                 if place % step == 0 {
-                    codes.push(rows.code(row)[..self.encoder.code_len].to_vec());
+                    let code = rows.code(row)[..self.encoder.code_len].to_vec();
+                    let mut hash: Vec<u8> = rows
+                        .hash(row)
+                        .iter()
+                        .flat_map(|word| word.to_le_bytes())
+                        .collect();
+                    hash.truncate(bytes);
+                    chosen.push((code, hash));
                 }
                 place += 1;
             });
         }
-        codes
+        chosen
     }
 
-    /// How many nodes to keep in view in the graph of a part, where that is the way.
-    fn way(&self, part: &Part, allowed: &Bits, params: &SearchParams, way: Way) -> Option<usize> {
-        let rows = match &part.source {
-            Source::Segment(segment, _) => segment.len(),
+    /// How many candidates to keep in the graph of a part, where that is the way.
+    fn way(
+        &self,
+        part: &Part,
+        allowed: &Bits,
+        params: &SearchParams,
+        measure: &Measure<'_>,
+    ) -> Option<usize> {
+        let segment = match &part.source {
+            Source::Segment(segment, _) => segment,
             Source::Loaded(_) => return None,
         };
-        if way == Way::Exact || params.by == RankBy::Hash || allowed.count() == 0 {
+        let fused = measure.is_fused();
+        // The graph of the codes does not lead to what is near by both.
+        let none = params.by == RankBy::Hash || (fused && !segment.has_fused_graph());
+        if params.way == Way::Exact || none || allowed.count() == 0 {
             return None;
         }
-        let ef = params.ef.max(params.k);
-        let ef = match params.by {
-            RankBy::Both => ef.saturating_mul(EF_FOR_BOTH),
-            _ => ef,
-        };
-        // Of those in view only some may be found.
+        let rows = segment.len();
+        let mut ef = params.ef.max(params.k);
+        if fused {
+            ef = ef.saturating_mul(EF_FOR_BOTH);
+        }
+        // Of the candidates only some may be found.
         let ef = (ef as f64 * rows as f64 / allowed.count() as f64).ceil() as usize;
-        if way == Way::Graph {
+        if params.way == Way::Graph {
             return Some(ef.min(MOST_EF.max(params.ef)).min(rows));
         }
-        let row = if allowed.is_all() {
-            SCANNED_ROW
+        let (scanned_row, picked_row, candidate) = if fused {
+            (FUSED_SCANNED_ROW, FUSED_PICKED_ROW, FUSED_CANDIDATE)
         } else {
-            PICKED_ROW
+            (SCANNED_ROW, PICKED_ROW, CANDIDATE)
+        };
+        let row = if allowed.is_all() {
+            scanned_row
+        } else {
+            picked_row
         };
         let threads = if allowed.count() > ROWS_A_TASK {
             rayon::current_num_threads() as f64
@@ -757,101 +769,121 @@ impl Searcher {
             1.0
         };
         let scan = allowed.count() as f64 * row / threads;
-        let walk = GRAPH_START + ef as f64 * NODE_IN_VIEW;
+        let walk = GRAPH_START + ef as f64 * candidate;
         (ef <= MOST_EF && walk < scan).then_some(ef)
     }
 
     /// Looks for the nearest `k` in each part; more than `k` may come back, in no order.
+    ///
+    /// A part whose graph led to fewer than `k` rows that may be found, and holds more, is scanned:
+    /// what lies near the query there is not allowed, and what is lies out of the candidates'
+    /// reach. What other parts found is no reason not to, for they hold other rows.
     fn look<'a>(
         &'a self,
         measure: &Measure<'_>,
         k: usize,
         ways: &[Option<usize>],
         allowed: impl Fn(usize) -> &'a Bits + Sync,
+        fall_back: bool,
         explained: &mut Explained,
     ) -> Vec<Found> {
-        let walk = |part: usize, ef: usize| {
+        let walk = |&(part, ef): &(usize, usize)| {
             let Source::Segment(segment, _) = &self.parts[part].source else {
-                return (Vec::new(), 0);
+                return (part, (Vec::new(), 0));
             };
-            along_graph(segment, part as u32, measure, k, ef, allowed(part))
+            let found = along_graph(segment, part as u32, measure, k, ef, allowed(part));
+            (part, found)
         };
-        let walked: Vec<(usize, usize)> = ways
+        let to_walk: Vec<(usize, usize)> = ways
             .iter()
             .enumerate()
             .filter_map(|(part, ef)| Some((part, (*ef)?)))
             .collect();
+        let walked: Vec<(usize, (Vec<Found>, usize))> = if to_walk.len() > 1 {
+            to_walk.par_iter().map(walk).collect()
+        } else {
+            to_walk.iter().map(walk).collect()
+        };
         let mut found = Vec::new();
         let mut distances = vec![0; self.parts.len()];
-        let several = walked.len() > 1;
-        let mut take = |part: usize, (some, computed): (Vec<Found>, usize)| {
-            distances[part] += computed;
-            found.extend(some);
-        };
-        if several {
-            let all: Vec<_> = walked
-                .par_iter()
-                .map(|&(part, ef)| (part, walk(part, ef)))
-                .collect();
-            all.into_iter().for_each(|(part, some)| take(part, some));
-        } else {
-            for &(part, ef) in &walked {
-                take(part, walk(part, ef));
-            }
-        }
-
-        let bound = AtomicU32::new(f32::INFINITY.to_bits());
-        let scan = |(part, range): (usize, std::ops::Range<usize>)| {
-            let rows = self.parts[part].rows();
-            let work = Scan {
-                bound: &bound,
-                rows,
-                part: part as u32,
-                range,
-                measure: *measure,
-                allowed: allowed(part),
-                k,
-            };
-            (part, simd::widest(work))
-        };
-        let mut tasks = Vec::new();
-        for part in (0..self.parts.len()).filter(|&part| ways[part].is_none()) {
-            let rows = self.parts[part].rows().len();
-            if allowed(part).count() <= ROWS_A_TASK {
-                tasks.push((part, 0..rows));
+        let mut to_scan: Vec<bool> = ways.iter().map(Option::is_none).collect();
+        for (part, (some, computed)) in walked {
+            distances[part] = computed;
+            let too_few = some.len() < k.min(allowed(part).count());
+            explained.fell_back |= too_few;
+            if too_few && fall_back {
+                to_scan[part] = true;
             } else {
-                tasks.extend(split(part, rows));
+                found.extend(some);
             }
         }
-        for (part, _) in tasks.iter().filter(|(_, range)| range.start == 0) {
-            if let Source::Segment(segment, _) = &self.parts[*part].source
-                && allowed(*part).is_all()
-            {
-                segment.will_scan(measure.by != RankBy::Hash, measure.by != RankBy::Code);
-            }
-        }
-        let scanned: Vec<(usize, Vec<Found>)> = if tasks.len() > 1 {
-            tasks.into_par_iter().map(scan).collect()
-        } else {
-            tasks.into_iter().map(scan).collect()
-        };
-        for (part, some) in scanned {
-            distances[part] = allowed(part).count();
-            found.extend(some);
-        }
+        self.scan(measure, k, &to_scan, &allowed, &mut found);
         for (i, part) in self.parts.iter().enumerate() {
+            let rows_allowed = allowed(i).count();
             explained.parts.push(PartExplained {
                 segment: match &part.source {
                     Source::Segment(_, name) => Some(name.clone()),
                     Source::Loaded(_) => None,
                 },
                 rows: part.rows().len(),
-                allowed: allowed(i).count(),
+                allowed: rows_allowed,
                 ef: ways[i],
-                distances: distances[i],
+                fell_back: to_scan[i] && ways[i].is_some(),
+                distances: distances[i] + if to_scan[i] { rows_allowed } else { 0 },
             });
         }
         found
+    }
+
+    /// Reads all rows that may be found of the parts to scan, and adds the nearest `k` of each task to
+    /// what was found.
+    fn scan<'a>(
+        &'a self,
+        measure: &Measure<'_>,
+        k: usize,
+        to_scan: &[bool],
+        allowed: &(impl Fn(usize) -> &'a Bits + Sync),
+        found: &mut Vec<Found>,
+    ) {
+        // What is beyond the `k` nearest so far is no answer.
+        let mut bound = f32::INFINITY;
+        if found.len() >= k {
+            let (_, worst, _) = found.select_nth_unstable(k - 1);
+            bound = worst.distance;
+        }
+        let bound = AtomicU32::new(bound.to_bits());
+        let scan = |(part, range): (usize, std::ops::Range<usize>)| {
+            simd::widest(Scan {
+                bound: &bound,
+                rows: self.parts[part].rows(),
+                part: part as u32,
+                range,
+                measure: *measure,
+                allowed: allowed(part),
+                k,
+            })
+        };
+        let mut tasks = Vec::new();
+        for part in (0..self.parts.len()).filter(|&part| to_scan[part]) {
+            let rows = self.parts[part].rows().len();
+            if allowed(part).count() <= ROWS_A_TASK {
+                tasks.push((part, 0..rows));
+            } else {
+                tasks.extend(split(part, rows));
+            }
+            if let Source::Segment(segment, _) = &self.parts[part].source
+                && allowed(part).is_all()
+            {
+                // By both, the hashes keep most codes from being read.
+                segment.will_scan(measure.by == RankBy::Code, measure.by != RankBy::Code);
+            }
+        }
+        let scanned: Vec<Vec<Found>> = if tasks.len() > 1 {
+            tasks.into_par_iter().map(scan).collect()
+        } else {
+            tasks.into_iter().map(scan).collect()
+        };
+        found.extend(scanned.into_iter().flatten());
     }
 
     /// The same rows by another measure.
@@ -884,168 +916,6 @@ fn split(part: usize, rows: usize) -> impl Iterator<Item = (usize, std::ops::Ran
     (0..rows)
         .step_by(ROWS_A_TASK)
         .map(move |start| (part, start..rows.min(start + ROWS_A_TASK)))
-}
-
-/// The nearest rows that a search of a segment's graph finds, and how many distances that took.
-fn along_graph(
-    segment: &Segment,
-    part: u32,
-    measure: &Measure<'_>,
-    k: usize,
-    ef: usize,
-    allowed: &Bits,
-) -> (Vec<Found>, usize) {
-    DESK.with_borrow_mut(|(desk, candidates)| {
-        segment.candidates(measure.code, ef, desk, candidates);
-        let rows = segment.rows();
-        candidates.retain(|&row| allowed.contains(row as usize));
-        let work = Rank {
-            rows,
-            part,
-            candidates,
-            measure: *measure,
-        };
-        let mut found = simd::widest(work);
-        if found.len() > k {
-            found.select_nth_unstable(k - 1);
-            found.truncate(k);
-        }
-        let computed = desk.visited() + candidates.len();
-        (found, computed)
-    })
-}
-
-/// Measures some rows.
-struct Rank<'a> {
-    rows: Rows<'a>,
-    part: u32,
-    candidates: &'a [u32],
-    measure: Measure<'a>,
-}
-
-impl simd::Work for Rank<'_> {
-    type Output = Vec<Found>;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
-        for &row in self.candidates {
-            let start = row as usize * self.rows.stride;
-            crate::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
-        }
-        self.candidates
-            .iter()
-            .map(|&row| Found {
-                distance: self.measure.of(simd, &self.rows, row as usize),
-                part: self.part,
-                row,
-            })
-            .collect()
-    }
-}
-
-/// Looks at all rows of a range that may be found, for the nearest `k`.
-struct Scan<'a> {
-    rows: Rows<'a>,
-    part: u32,
-    range: std::ops::Range<usize>,
-    measure: Measure<'a>,
-    allowed: &'a Bits,
-    k: usize,
-    /// The bits of a distance that no row of the answer is beyond, for whoever scans next: what is
-    /// never below zero is ordered as its bits are.
-    bound: &'a AtomicU32,
-}
-
-impl simd::Work for Scan<'_> {
-    type Output = Vec<Found>;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
-        let Self {
-            rows,
-            part,
-            range,
-            measure,
-            allowed,
-            k,
-            bound,
-        } = self;
-        let beyond = f32::from_bits(bound.load(AtomicOrdering::Relaxed));
-        let mut best: BinaryHeap<Found> = BinaryHeap::with_capacity(k.min(range.len()) + 1);
-        let mut worst = f32::INFINITY;
-        let mut take = |row: usize, distance: f32| {
-            // Rows ascend, so one at the distance of the worst comes behind it.
-            if (best.len() == k && distance >= worst) || distance > beyond {
-                return;
-            }
-            if best.len() == k {
-                best.pop();
-            }
-            best.push(Found {
-                distance,
-                part,
-                row: row as u32,
-            });
-            if best.len() == k {
-                worst = best.peek().map_or(f32::INFINITY, |worst| worst.distance);
-            }
-        };
-        match (measure.by, allowed.is_all()) {
-            (RankBy::Code, true) => {
-                let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
-                for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
-                    crate::prefetch::prefetch(rows.codes, (row + AHEAD) * rows.stride, rows.stride);
-                    take(row, l2(simd, measure.code, code));
-                }
-            }
-            (RankBy::Hash, true) => {
-                let hashes = &rows.hashes[range.start * rows.hash_words..];
-                let mut take = |i: usize, apart: u32| {
-                    take(range.start + i, apart as f32 * measure.bit);
-                };
-                // The lengths of 64, 128, 256 and 512 bits in shapes of their own, which are
-                // compiled into vector instructions.
-                match rows.hash_words {
-                    1 => apart::<1>(measure.hash, hashes, range.len(), &mut take),
-                    2 => apart::<2>(measure.hash, hashes, range.len(), &mut take),
-                    4 => apart::<4>(measure.hash, hashes, range.len(), &mut take),
-                    8 => apart::<8>(measure.hash, hashes, range.len(), &mut take),
-                    words => {
-                        let hashes = hashes.chunks_exact(words).take(range.len());
-                        for (i, hash) in hashes.enumerate() {
-                            take(i, hamming_words(measure.hash, hash));
-                        }
-                    }
-                }
-            }
-            (_, true) => range.for_each(|row| take(row, measure.of(simd, &rows, row))),
-            (_, false) => allowed.for_each(range, |row| take(row, measure.of(simd, &rows, row))),
-        }
-        if best.len() == k {
-            bound.fetch_min(worst.to_bits(), AtomicOrdering::Relaxed);
-        }
-        best.into_vec()
-    }
-}
-
-/// The differing bits of `n` hashes of so many words.
-#[inline(always)]
-fn apart<const WORDS: usize>(
-    asked: &[u64],
-    hashes: &[u64],
-    n: usize,
-    take: &mut impl FnMut(usize, u32),
-) {
-    let mut words = [0; WORDS];
-    words.copy_from_slice(asked);
-    let (hashes, _) = hashes.as_chunks::<WORDS>();
-    for (i, hash) in hashes.iter().take(n).enumerate() {
-        let apart = words
-            .iter()
-            .zip(hash)
-            .map(|(a, b)| u64::from((a ^ b).count_ones()));
-        take(i, apart.sum::<u64>() as u32);
-    }
 }
 
 fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {

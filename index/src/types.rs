@@ -99,6 +99,11 @@ impl EncoderRecord {
     pub fn hash_bytes(&self) -> usize {
         self.bits.div_ceil(8)
     }
+
+    /// What a differing bit adds to the squared distance of two codes where both rank.
+    pub(crate) fn bit_distance(&self) -> f32 {
+        self.hash_weight / self.bits as f32
+    }
 }
 
 /// A stored image.

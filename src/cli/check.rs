@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use imgsearch::index::{Checked, FoldOptions, Index};
+use imgsearch::index::{Checked, FoldOptions, Index, RECALL_FLOOR, RankBy};
 use serde_json::json;
 
 use super::args::{CheckArgs, Global};
@@ -102,12 +102,31 @@ fn print(checked: &Checked) {
             }
         );
     }
-    println!(
-        "of {} asked for both ways, the graph found {:.2} % of the ten nearest",
-        counted(checked.sampled, "image", "images"),
-        checked.recall * 100.0
-    );
+    for ranking in &checked.rankings {
+        println!(
+            "ranked by {}: of the 10 nearest of {} a search along the graph finds {:.2} %, and with a filter that leaves out \
+             what is near {:.2} %{}",
+            name(ranking.by),
+            counted(checked.sampled, "image", "images"),
+            ranking.recall * 100.0,
+            ranking.recall_other_side * 100.0,
+            if ranking.is_sound() {
+                String::new()
+            } else {
+                format!(": too few, at least {:.0} % are expected", RECALL_FLOOR * 100.0)
+            }
+        );
+    }
     if checked.is_sound() {
         println!("all is well");
+    }
+}
+
+/// A ranking as the options of `query` name it.
+fn name(by: RankBy) -> &'static str {
+    match by {
+        RankBy::Code => "code",
+        RankBy::Hash => "hash",
+        _ => "code and hash (the default)",
     }
 }

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 pub(crate) use beam::Scratch;
 pub(crate) use flat::{Flat, FlatView};
-pub(crate) use points::{InBytes, Points};
+pub(crate) use points::{InBytes, Points, distinct};
 
 use crate::error::{Error, Result};
 use space::{Ordered, Space};

@@ -74,7 +74,7 @@ fn in_bytes(codes: &[f32], stride: usize) -> Option<InBytes> {
 }
 
 /// The first row of each set of equal rows, and for each row the next of its set.
-fn distinct<T>(
+pub(crate) fn distinct<T>(
     points: &[T],
     stride: usize,
     compare: impl Fn(&T, &T) -> Ordering,

@@ -86,16 +86,7 @@ impl Space for Bytes<'_> {
 
     #[inline(always)]
     fn key(&self, a: &[i8], b: &[i8]) -> u32 {
-        let (a, _) = a.as_chunks::<BYTE_LANES>();
-        let (b, _) = b.as_chunks::<BYTE_LANES>();
-        let mut sum = 0i32;
-        for (a, b) in a.iter().zip(b) {
-            for lane in 0..BYTE_LANES {
-                let apart = i16::from(a[lane]) - i16::from(b[lane]);
-                sum += i32::from(apart) * i32::from(apart);
-            }
-        }
-        sum.cast_unsigned()
+        squared(a, b)
     }
 
     fn distance(&self, key: u32) -> f32 {
@@ -106,6 +97,87 @@ impl Space for Bytes<'_> {
     fn prefetch(&self, node: u32) {
         prefetch(self.rows, node as usize * self.stride, self.stride);
     }
+}
+
+/// The squared distance of two codes in bytes.
+#[inline(always)]
+fn squared(a: &[i8], b: &[i8]) -> u32 {
+    let (a, _) = a.as_chunks::<BYTE_LANES>();
+    let (b, _) = b.as_chunks::<BYTE_LANES>();
+    let mut sum = 0i32;
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..BYTE_LANES {
+            let apart = i16::from(a[lane]) - i16::from(b[lane]);
+            sum += i32::from(apart) * i32::from(apart);
+        }
+    }
+    sum.cast_unsigned()
+}
+
+/// Codes in bytes with their hashes behind them, ranked as [`RankBy::Both`](crate::RankBy::Both) ranks:
+/// the squared distance of the codes and so much for each differing bit. A row is one cache line for
+/// codes of 30 numbers and hashes of 256 bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fused<'a> {
+    pub rows: &'a [u8],
+    pub stride: usize,
+    /// How many of a row's bytes are the code's.
+    pub code_bytes: usize,
+    /// The square of what a byte's step stands for.
+    pub step: f32,
+    /// What a differing bit adds.
+    pub bit: f32,
+}
+
+impl Space for Fused<'_> {
+    type Point = [u8];
+
+    fn len(&self) -> usize {
+        self.rows.len() / self.stride
+    }
+
+    #[inline(always)]
+    fn point(&self, node: u32) -> &[u8] {
+        let start = node as usize * self.stride;
+        &self.rows[start..start + self.stride]
+    }
+
+    #[inline(always)]
+    fn key(&self, a: &[u8], b: &[u8]) -> u32 {
+        let (a, a_hash) = a.split_at(self.code_bytes);
+        let (b, b_hash) = b.split_at(self.code_bytes);
+        let sum = squared(bytemuck::cast_slice(a), bytemuck::cast_slice(b));
+        let (a, _) = a_hash.as_chunks::<8>();
+        let (b, _) = b_hash.as_chunks::<8>();
+        let apart: u32 = a
+            .iter()
+            .zip(b)
+            .map(|(a, b)| (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)).count_ones())
+            .sum();
+        (sum as f32 * self.step + apart as f32 * self.bit).to_bits()
+    }
+
+    fn distance(&self, key: u32) -> f32 {
+        f32::from_bits(key)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, node: u32) {
+        prefetch(self.rows, node as usize * self.stride, self.stride);
+    }
+}
+
+/// Writes a fused row: a code in bytes, a hash, and zeros up to whole cache lines.
+pub(crate) fn fuse(code: &[i8], hash: &[u64], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(bytemuck::cast_slice(code));
+    out.extend(hash.iter().flat_map(|word| word.to_ne_bytes()));
+    out.resize(start + fused_stride(code.len(), hash.len()), 0);
+}
+
+/// Bytes of a fused row.
+pub(crate) fn fused_stride(code_bytes: usize, hash_words: usize) -> usize {
+    (code_bytes + hash_words * 8).next_multiple_of(64)
 }
 
 /// The points in the order of the nodes.

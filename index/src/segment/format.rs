@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::MOST_ROWS;
 use crate::error::{Error, Result};
 
-/// The newest format of a segment, which is what is written.
-pub const SEGMENT_FORMAT: u32 = 1;
+/// The newest format of a segment, which is what is written. Format 1 has no fused graph.
+pub const SEGMENT_FORMAT: u32 = 2;
 
 /// What a segment begins with.
 const MAGIC: [u8; 8] = *b"imgseg\r\n";
@@ -44,10 +44,23 @@ pub(crate) enum Section {
     Uppers,
     /// uint32 × `width` a node of each upper level.
     UpperLinks,
+    /// `fused_stride` bytes a row: the code in bytes, then the hash; empty without a fused graph,
+    /// as are all sections that follow.
+    FusedRows,
+    /// uint32 a row: the next row of an equal fused row.
+    FusedTwins,
+    /// As `Offsets`, of the fused graph.
+    FusedOffsets,
+    /// As `Links`.
+    FusedLinks,
+    /// As `Uppers`.
+    FusedUppers,
+    /// As `UpperLinks`.
+    FusedUpperLinks,
 }
 
 /// All sections, with their names.
-pub(crate) const SECTIONS: [(Section, &str); 9] = [
+pub(crate) const SECTIONS: [(Section, &str); 15] = [
     (Section::Ids, "ids"),
     (Section::Codes, "codes"),
     (Section::Hashes, "hashes"),
@@ -57,11 +70,22 @@ pub(crate) const SECTIONS: [(Section, &str); 9] = [
     (Section::Links, "links"),
     (Section::Uppers, "uppers"),
     (Section::UpperLinks, "upper links"),
+    (Section::FusedRows, "fused rows"),
+    (Section::FusedTwins, "fused twins"),
+    (Section::FusedOffsets, "fused offsets"),
+    (Section::FusedLinks, "fused links"),
+    (Section::FusedUppers, "fused uppers"),
+    (Section::FusedUpperLinks, "fused upper links"),
 ];
+
+/// The first sections, which format 1 has as well.
+const FIRST_SECTIONS: usize = 9;
 
 /// What the header says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Header {
+    /// The format that it was read in.
+    pub format: u32,
     pub rows: usize,
     pub code_len: usize,
     pub stride: usize,
@@ -73,8 +97,14 @@ pub(crate) struct Header {
     pub width: usize,
     /// Nodes of the upper levels, level 1 first.
     pub counts: Vec<u32>,
-    /// Nodes that were linked in after building.
+    /// Nodes that were linked in after building, in both graphs.
     pub linked_in: u32,
+    /// Bytes of a fused row; 0 where there is no fused graph.
+    pub fused_stride: usize,
+    /// What a differing bit adds to the squared distance of two codes in the fused graph.
+    pub fused_bit: f32,
+    /// Nodes of the upper levels of the fused graph, level 1 first.
+    pub fused_counts: Vec<u32>,
     /// BLAKE3-like name of the encoder, as the index has it.
     pub fingerprint: String,
     /// Length of each section in bytes, without what fills it up.
@@ -143,7 +173,7 @@ impl Header {
 
     /// Bytes of the file.
     pub fn file_length(&self) -> usize {
-        self.whole(Section::UpperLinks).end
+        self.whole(Section::FusedUpperLinks).end
     }
 
     /// Writes the header, with its own checksum at its end.
@@ -169,9 +199,21 @@ impl Header {
         let mut fingerprint = [0; MOST_FINGERPRINT];
         fingerprint[..self.fingerprint.len()].copy_from_slice(self.fingerprint.as_bytes());
         put.bytes(&fingerprint);
-        for (length, checksum) in self.lengths.iter().zip(&self.checksums) {
-            put.u64(*length as u64);
-            put.u64(*checksum);
+        let table: Vec<_> = self.lengths.iter().zip(&self.checksums).collect();
+        let (first, rest) = table.split_at(FIRST_SECTIONS);
+        for (length, checksum) in first {
+            put.u64(**length as u64);
+            put.u64(**checksum);
+        }
+        put.u32(self.fused_stride);
+        put.bytes(&self.fused_bit.to_le_bytes());
+        put.u32(self.fused_counts.len());
+        for level in 0..MOST_LEVELS {
+            put.u32(self.fused_counts.get(level).copied().unwrap_or(0) as usize);
+        }
+        for (length, checksum) in rest {
+            put.u64(**length as u64);
+            put.u64(**checksum);
         }
         let end = HEADER - 8;
         let own = xxh3_64(&out[..end]);
@@ -206,7 +248,7 @@ impl Header {
                 known: SEGMENT_FORMAT,
             });
         }
-        if !sound || format != SEGMENT_FORMAT {
+        if !sound || !(1..=SEGMENT_FORMAT).contains(&format) {
             return Err(damaged("its header does not match its checksum"));
         }
         let (rows, code_len, stride) = (take.u32(), take.u32(), take.u32());
@@ -217,16 +259,31 @@ impl Header {
         let counts: Vec<u32> = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
         let fingerprint: [u8; MOST_FINGERPRINT] = take.bytes();
         let mut lengths = [0; SECTIONS.len()];
-        let mut checksums = [0; SECTIONS.len()];
-        for (length, checksum) in lengths.iter_mut().zip(&mut checksums) {
-            *length = usize::try_from(take.u64()).unwrap_or(usize::MAX);
-            *checksum = take.u64();
+        // What a format before does not have is empty.
+        let mut checksums = [checksum(&[]); SECTIONS.len()];
+        let mut table = |take: &mut Take<'_>, places: Range<usize>| {
+            for place in places {
+                lengths[place] = usize::try_from(take.u64()).unwrap_or(usize::MAX);
+                checksums[place] = take.u64();
+            }
+        };
+        table(&mut take, 0..FIRST_SECTIONS);
+        let (mut fused_stride, mut fused_bit, mut fused_levels) = (0, 0.0, 0);
+        let mut fused_counts = Vec::new();
+        if format > 1 {
+            fused_stride = take.u32();
+            fused_bit = f32::from_le_bytes(take.bytes());
+            fused_levels = take.u32();
+            fused_counts = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
+            fused_counts.truncate(fused_levels);
+            table(&mut take, FIRST_SECTIONS..SECTIONS.len());
         }
         let fingerprint = fingerprint
             .get(..fingerprint_length)
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .ok_or_else(|| damaged("its header makes no sense"))?;
         let header = Self {
+            format,
             rows,
             code_len,
             stride,
@@ -237,12 +294,15 @@ impl Header {
             width,
             counts: counts.into_iter().take(levels).collect(),
             linked_in,
+            fused_stride,
+            fused_bit,
+            fused_counts,
             fingerprint: fingerprint.to_owned(),
             lengths,
             checksums,
         };
         // The header is as it was written; what was written must be what this version expects.
-        if !header.is_possible(levels, bytes.len()) {
+        if !header.is_possible(levels.max(fused_levels), bytes.len()) {
             return Err(damaged("its header makes no sense"));
         }
         if header.file_length() != bytes.len() {
@@ -254,31 +314,43 @@ impl Header {
     /// Whether its numbers go together, and what they promise lies within a file of `length`: all
     /// that a search takes for granted.
     fn is_possible(&self, levels: usize, length: usize) -> bool {
-        let links = self.lengths[Section::Links as usize];
+        let links = [Section::Links, Section::FusedLinks].map(|links| self.lengths[links as usize]);
         // A level is a part of the one below it, and the lowest of them of the rows.
-        let nested = self.counts.is_sorted_by(|below, above| below >= above)
-            && self.counts.iter().all(|&count| count > 0)
-            && self
-                .counts
-                .first()
-                .is_none_or(|&count| count as usize <= self.rows);
+        let nested = |counts: &[u32]| {
+            counts.is_sorted_by(|below, above| below >= above)
+                && counts.iter().all(|&count| count > 0)
+                && counts
+                    .first()
+                    .is_none_or(|&count| count as usize <= self.rows)
+        };
+        // A fused row holds a code in bytes and a hash.
+        let fused = self.fused_stride == 0
+            || (self.byte_stride > 0
+                && self.fused_stride.is_multiple_of(8)
+                && self.fused_stride >= self.byte_stride + self.hash_words * 8);
         levels <= MOST_LEVELS
             && self.rows <= MOST_ROWS
-            && nested
-            && links.is_multiple_of(4)
+            && nested(&self.counts)
+            && nested(&self.fused_counts)
+            && fused
+            && links.iter().all(|links| links.is_multiple_of(4))
             && self.lengths.iter().all(|&own| own <= length)
             && self.expected_lengths(links) == Some(self.lengths)
     }
 
-    /// The lengths that follow from the numbers, given that of the links.
-    pub fn expected_lengths(&self, links: usize) -> Option<[usize; SECTIONS.len()]> {
+    /// The lengths that follow from the numbers, given those of the links of both graphs.
+    pub fn expected_lengths(&self, links: [usize; 2]) -> Option<[usize; SECTIONS.len()]> {
         let rows = self.rows;
-        let uppers = match self.counts.first() {
+        let uppers = |counts: &[u32]| match counts.first() {
             Some(&first) => first as usize,
             None => rows.min(1),
         };
-        let upper_nodes: usize = self.counts.iter().map(|&count| count as usize).sum();
         let times = |a: usize, b: usize| a.checked_mul(b);
+        let upper_links = |counts: &[u32]| {
+            let nodes: usize = counts.iter().map(|&count| count as usize).sum();
+            times(times(nodes, self.width)?, 4)
+        };
+        let fused = |bytes: usize| if self.fused_stride == 0 { 0 } else { bytes };
         Some([
             times(rows, 8)?,
             times(times(rows, self.stride)?, 4)?,
@@ -286,15 +358,24 @@ impl Header {
             times(rows, self.byte_stride)?,
             times(rows, 4)?,
             times(rows + 1, 4)?,
-            links,
-            times(uppers, 4)?,
-            times(times(upper_nodes, self.width)?, 4)?,
+            links[0],
+            times(uppers(&self.counts), 4)?,
+            upper_links(&self.counts)?,
+            times(rows, self.fused_stride)?,
+            fused(times(rows, 4)?),
+            fused(times(rows + 1, 4)?),
+            fused(links[1]),
+            fused(times(uppers(&self.fused_counts), 4)?),
+            fused(upper_links(&self.fused_counts)?),
         ])
     }
 }
 
-/// Where the header's table of sections begins: a length and a checksum each.
+/// Where the header's table of the first sections begins: a length and a checksum each.
 const TABLE: usize = 184;
+
+/// Where the table of the sections that follow begins.
+const FUSED_TABLE: usize = TABLE + 16 * FIRST_SECTIONS + 12 + 4 * MOST_LEVELS;
 
 /// Makes a file's checksums right whatever it holds: the header's, and those of the sections that
 /// lie in the file where `sections` says so. What is damaged is then found by what it says.
@@ -303,7 +384,9 @@ pub(crate) fn seal(bytes: &mut [u8], sections: bool) {
         return;
     }
     let mut start = HEADER as u64;
-    for place in (0..SECTIONS.len()).map(|i| TABLE + 16 * i) {
+    let first = (0..FIRST_SECTIONS).map(|i| TABLE + 16 * i);
+    let rest = (0..SECTIONS.len() - FIRST_SECTIONS).map(|i| FUSED_TABLE + 16 * i);
+    for place in first.chain(rest) {
         let length = Take(bytes, place).u64();
         let end = start.saturating_add(length.checked_next_multiple_of(64).unwrap_or(u64::MAX));
         let within = usize::try_from(start).ok().zip(usize::try_from(end).ok());

@@ -4,6 +4,7 @@
 //! damaged reads the same rows from there.
 
 mod format;
+mod graphs;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +18,9 @@ use bytemuck::{AnyBitPattern, NoUninit};
 
 use crate::distance::LANES;
 use crate::error::{Error, Result};
-use crate::graph::space::{Bytes as ByteSpace, Floats, quantise};
-use crate::graph::{self, Flat, FlatView, GraphOptions, InBytes, NONE, Points, Scratch};
+#[cfg(test)]
+use crate::graph::NONE;
+use crate::graph::{GraphOptions, Points};
 use crate::mapped::Bytes;
 use crate::rows::Rows;
 use crate::types::EncoderRecord;
@@ -26,6 +28,11 @@ use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum}
 
 pub use format::SEGMENT_FORMAT;
 pub(crate) use format::seal;
+use graphs::FusedGraph;
+pub(crate) use graphs::GraphDesk;
+
+/// Graphs of a segment: each row is linked into so many.
+pub(crate) const GRAPHS: usize = 2;
 
 /// The most rows of a segment. Building one takes about 600 bytes a row beside the file, so less
 /// than a gigabyte.
@@ -51,7 +58,8 @@ pub(crate) struct Content<'a> {
 }
 
 impl Segment {
-    /// Makes a segment in memory. `done` counts its rows up as they are linked.
+    /// Makes a segment in memory. `done` counts each row up [`GRAPHS`] times, once for each graph that
+    /// it is linked into.
     ///
     /// # Errors
     ///
@@ -71,10 +79,14 @@ impl Segment {
             )));
         }
         let points = Points::of(rows.codes, rows.stride);
-        let (flat, linked_in) = linked(&points, rows, options, done);
+        let (flat, linked_in) = graphs::by_code(&points, rows, options, done);
         done.fetch_add(n - points.nodes.len(), Ordering::Relaxed);
+        let fused = graphs::by_both(&points, rows, encoder, options, done);
+        let linked = fused.as_ref().map_or(0, |fused| fused.nodes);
+        done.fetch_add(n - linked, Ordering::Relaxed);
         let fingerprint: String = encoder.fingerprint.chars().take(MOST_FINGERPRINT).collect();
         let mut header = Header {
+            format: SEGMENT_FORMAT,
             rows: n,
             code_len: encoder.code_len,
             stride: rows.stride,
@@ -84,13 +96,21 @@ impl Segment {
             byte_stride: points.bytes.as_ref().map_or(0, |bytes| bytes.stride),
             width: flat.width,
             counts: flat.counts.clone(),
-            linked_in,
+            linked_in: linked_in + fused.as_ref().map_or(0, |fused| fused.linked_in),
+            fused_stride: fused.as_ref().map_or(0, |fused| fused.stride),
+            fused_bit: fused.as_ref().map_or(0.0, |fused| fused.bit),
+            fused_counts: fused
+                .as_ref()
+                .map_or(Vec::new(), |fused| fused.flat.counts.clone()),
             fingerprint,
             lengths: [0; SECTIONS.len()],
             checksums: [0; SECTIONS.len()],
         };
         debug_assert!(header.counts.len() <= MOST_LEVELS);
         let in_bytes = points.bytes.as_ref().map_or(&[][..], |bytes| &bytes.rows);
+        let of_fused = |part: &dyn for<'a> Fn(&'a FusedGraph) -> &'a [u8]| -> &[u8] {
+            fused.as_ref().map_or(&[][..], part)
+        };
         let parts: [&[u8]; SECTIONS.len()] = [
             bytemuck::cast_slice(rows.ids),
             bytemuck::cast_slice(rows.codes),
@@ -101,6 +121,12 @@ impl Segment {
             bytemuck::cast_slice(&flat.links),
             bytemuck::cast_slice(&flat.uppers),
             bytemuck::cast_slice(&flat.upper_links),
+            of_fused(&|fused| &fused.rows),
+            of_fused(&|fused| bytemuck::cast_slice(&fused.twins)),
+            of_fused(&|fused| bytemuck::cast_slice(&fused.flat.offsets)),
+            of_fused(&|fused| bytemuck::cast_slice(&fused.flat.links)),
+            of_fused(&|fused| bytemuck::cast_slice(&fused.flat.uppers)),
+            of_fused(&|fused| bytemuck::cast_slice(&fused.flat.upper_links)),
         ];
         header.lengths = parts.map(<[u8]>::len);
         let mut bytes = Bytes::zeroed(header.file_length());
@@ -234,6 +260,12 @@ impl Segment {
         self.header.linked_in
     }
 
+    /// Whether it is of the newest format: one of an older is read, and made anew when segments are
+    /// folded.
+    pub fn is_current(&self) -> bool {
+        self.header.format == SEGMENT_FORMAT
+    }
+
     /// Whether it holds rows of this encoder in the shape that this version gives them.
     pub fn fits(&self, encoder: &EncoderRecord) -> bool {
         let header = &self.header;
@@ -241,6 +273,7 @@ impl Segment {
             && (header.code_len, header.bits) == (encoder.code_len, encoder.bits)
             && header.stride == encoder.code_len.next_multiple_of(LANES)
             && header.hash_words == encoder.bits.div_ceil(64)
+            && (header.fused_stride == 0 || header.fused_bit == encoder.bit_distance())
     }
 
     /// The rows.
@@ -264,46 +297,6 @@ impl Segment {
         }
     }
 
-    /// The rows that a search of the graph with `ef` nodes in view meets nearest to `code`, which
-    /// is padded: those of a node together.
-    pub fn candidates(&self, code: &[f32], ef: usize, desk: &mut GraphDesk, out: &mut Vec<u32>) {
-        out.clear();
-        if self.len() == 0 {
-            return;
-        }
-        let ef = ef.clamp(1, self.len());
-        let graph = self.graph();
-        if self.header.byte_stride > 0 {
-            desk.bytes.clear();
-            quantise(code, self.header.scale, &mut desk.bytes);
-            let space = ByteSpace {
-                rows: self.section(Section::Bytes),
-                stride: self.header.byte_stride,
-            };
-            graph.search(&space, &desk.bytes, ef, &mut desk.scratch);
-        } else {
-            let space = Floats {
-                rows: self.section(Section::Codes),
-                stride: self.header.stride,
-            };
-            graph.search(&space, code, ef, &mut desk.scratch);
-        }
-        let twins: &[u32] = self.section(Section::Twins);
-        for (node, _) in desk.scratch.found() {
-            let mut row = node;
-            // Twins stand in ascending order and each is one node's, so this ends whatever the file
-            // holds, and soon.
-            while out.len() < twins.len() {
-                out.push(row);
-                let next = twins[row as usize];
-                if next == NONE || next <= row || next as usize >= twins.len() {
-                    break;
-                }
-                row = next;
-            }
-        }
-    }
-
     /// Rows that share a node with a row before them.
     #[cfg(test)]
     pub fn twins(&self) -> usize {
@@ -311,91 +304,10 @@ impl Segment {
         twins.iter().filter(|&&next| next != NONE).count()
     }
 
-    fn graph(&self) -> FlatView<'_> {
-        FlatView {
-            offsets: self.section(Section::Offsets),
-            links: self.section(Section::Links),
-            uppers: self.section(Section::Uppers),
-            counts: &self.header.counts,
-            width: self.header.width,
-            upper_links: self.section(Section::UpperLinks),
-        }
-    }
-
     fn section<T: AnyBitPattern + NoUninit>(&self, section: Section) -> &[T] {
         // Sections are aligned and of whole elements: `Header::read` saw to it.
         bytemuck::cast_slice(&self.bytes.as_slice()[self.header.range(section)])
     }
-}
-
-/// What a search of a graph needs, to be used again.
-#[derive(Debug, Default)]
-pub(crate) struct GraphDesk {
-    scratch: Scratch,
-    bytes: Vec<i8>,
-}
-
-impl GraphDesk {
-    /// How many distances the last search computed.
-    pub fn visited(&self) -> usize {
-        self.scratch.visited()
-    }
-}
-
-/// The graph of the points, and how many of them had to be linked in.
-fn linked(
-    points: &Points,
-    rows: &Rows<'_>,
-    options: &GraphOptions,
-    done: &AtomicUsize,
-) -> (Flat, u32) {
-    let n = rows.len();
-    if n == 0 {
-        let none = Flat {
-            offsets: vec![0],
-            links: Vec::new(),
-            uppers: Vec::new(),
-            counts: Vec::new(),
-            width: options.width,
-            upper_links: Vec::new(),
-        };
-        return (none, 0);
-    }
-    let built = match &points.bytes {
-        Some(InBytes {
-            rows: bytes,
-            stride,
-            ..
-        }) => {
-            let distinct = gathered(bytes, *stride, &points.nodes);
-            let space = ByteSpace {
-                rows: &distinct,
-                stride: *stride,
-            };
-            graph::link(&space, options, done)
-        }
-        None => {
-            let distinct = gathered(rows.codes, rows.stride, &points.nodes);
-            let space = Floats {
-                rows: &distinct,
-                stride: rows.stride,
-            };
-            graph::link(&space, options, done)
-        }
-    };
-    (
-        Flat::new(&built, &points.nodes, n),
-        u32::try_from(built.linked_in).unwrap_or(u32::MAX),
-    )
-}
-
-fn gathered<T: Copy>(rows: &[T], stride: usize, which: &[u32]) -> Vec<T> {
-    let mut out = Vec::with_capacity(which.len() * stride);
-    for &row in which {
-        let start = row as usize * stride;
-        out.extend_from_slice(&rows[start..start + stride]);
-    }
-    out
 }
 
 /// Has the name of a new file on disk, too.

@@ -71,7 +71,7 @@ fn built(codes: &[f32], code_len: usize, options: &GraphOptions) -> Segment {
     };
     let done = AtomicUsize::new(0);
     let segment = Segment::build(&content, options, &done).unwrap();
-    assert_eq!(done.into_inner(), segment.len());
+    assert_eq!(done.into_inner(), GRAPHS * segment.len());
     assert_eq!(segment.len(), codes.len() / code_len);
     segment
 }
@@ -278,7 +278,7 @@ fn a_newer_format_is_named() {
     let segment = built(&clustered(40, 6, 3, 2), 6, &GraphOptions::default());
     segment.write(&path).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = SEGMENT_FORMAT as u8 + 1;
     let end = format::HEADER - 8;
     let own = xxhash_rust::xxh3::xxh3_64(&bytes[..end]);
     bytes[end..end + 8].copy_from_slice(&own.to_le_bytes());
@@ -288,10 +288,10 @@ fn a_newer_format_is_named() {
         matches!(
             error,
             Error::NewerSegment {
-                found: 2,
-                known: 1,
+                found,
+                known: SEGMENT_FORMAT,
                 ..
-            }
+            } if found == SEGMENT_FORMAT + 1
         ),
         "{error}"
     );
@@ -377,18 +377,36 @@ fn twins_of_a_damaged_file_are_no_more_than_its_rows() {
     assert_eq!(rows.len(), 300);
 }
 
-/// Written by the first version of format 1: 300 images of six numbers, numbered from 1.
+/// As each format was first written: 300 images of six numbers, numbered from 1.
 #[test]
-fn a_frozen_segment_is_read_for_good() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format-1.segment");
-    let segment = Segment::open(&path).unwrap();
-    segment.verify().unwrap();
-    assert!(segment.fits(&encoder(6)));
+fn every_frozen_segment_is_read_for_good() {
     let codes = clustered(300, 6, 7, 23);
-    assert_eq!(segment.rows().ids, (1..=300).collect::<Vec<i64>>());
-    for (row, code) in (0u32..).zip(codes.chunks_exact(6)) {
-        assert_eq!(segment.rows().code(row as usize), padded(code));
-        assert_eq!(segment.rows().hash(row as usize), [u64::from(row) + 1]);
-        assert_eq!(found(&segment, code, 1, 16), [(0.0, row)]);
+    let frozen = |format: u32| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/format-{format}.segment"))
+    };
+    if std::env::var_os("FREEZE_FORMAT").is_some() {
+        let options = GraphOptions {
+            threads: 1,
+            ..GraphOptions::default()
+        };
+        let now = built(&codes, 6, &options);
+        now.write(&frozen(SEGMENT_FORMAT)).unwrap();
+    }
+    for format in 1..=SEGMENT_FORMAT {
+        let segment = Segment::open(&frozen(format)).unwrap();
+        segment.verify().unwrap();
+        assert!(segment.fits(&encoder(6)));
+        assert_eq!(segment.has_fused_graph(), format > 1);
+        assert_eq!(segment.rows().ids, (1..=300).collect::<Vec<i64>>());
+        for (row, code) in (0u32..).zip(codes.chunks_exact(6)) {
+            assert_eq!(segment.rows().code(row as usize), padded(code));
+            assert_eq!(segment.rows().hash(row as usize), [u64::from(row) + 1]);
+            assert_eq!(found(&segment, code, 1, 16), [(0.0, row)]);
+            let mut rows = Vec::new();
+            let hash = [u64::from(row) + 1];
+            let asked = (&*padded(code), &hash[..]);
+            segment.fused_candidates(asked, 16, &mut GraphDesk::default(), &mut rows);
+            assert_eq!(rows.first(), (format > 1).then_some(&row));
+        }
     }
 }

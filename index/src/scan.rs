@@ -1,0 +1,302 @@
+//! Measuring rows: what they are ranked by, those that a graph led to, and all of a range.
+
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
+
+use crate::bits::Bits;
+use crate::distance::{hamming_words, l2};
+use crate::rows::Rows;
+use crate::searcher::RankBy;
+use crate::segment::{GraphDesk, Segment};
+use crate::simd::{self, Simd};
+
+/// How many rows ahead a scan asks for codes: the processor by itself stops at the end of a page.
+const AHEAD: usize = 16;
+
+/// A row and its distance, ordered by (distance, part, row), which is the order of (distance, id).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Found {
+    pub distance: f32,
+    pub part: u32,
+    pub row: u32,
+}
+
+impl Eq for Found {}
+
+impl Ord for Found {
+    #[inline(always)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.distance
+            .total_cmp(&other.distance)
+            .then((self.part, self.row).cmp(&(other.part, other.row)))
+    }
+}
+
+impl PartialOrd for Found {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What a query is measured with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measure<'a> {
+    pub code: &'a [f32],
+    pub hash: &'a [u64],
+    pub by: RankBy,
+    /// What a differing bit counts.
+    pub bit: f32,
+}
+
+impl Measure<'_> {
+    #[inline(always)]
+    pub fn of<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize) -> f32 {
+        match self.by {
+            RankBy::Code => l2(simd, self.code, rows.code(row)),
+            RankBy::Hash => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
+            RankBy::Both => {
+                let apart = hamming_words(self.hash, rows.hash(row));
+                self.both(simd, rows, row, apart as f32 * self.bit)
+            }
+        }
+    }
+
+    /// The distance by both, given what the hashes add.
+    #[inline(always)]
+    fn both<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize, bits: f32) -> f32 {
+        l2(simd, self.code, rows.code(row)) + bits
+    }
+
+    /// Whether the graph over codes and hashes is the one that leads to what is near.
+    pub fn is_fused(&self) -> bool {
+        self.by == RankBy::Both && self.bit > 0.0
+    }
+}
+
+thread_local! {
+    static DESK: RefCell<(GraphDesk, Vec<u32>)> = RefCell::default();
+}
+
+/// The nearest rows that a search of a segment's graph finds, and how many distances that took.
+pub(crate) fn along_graph(
+    segment: &Segment,
+    part: u32,
+    measure: &Measure<'_>,
+    k: usize,
+    ef: usize,
+    allowed: &Bits,
+) -> (Vec<Found>, usize) {
+    DESK.with_borrow_mut(|(desk, candidates)| {
+        if measure.is_fused() {
+            segment.fused_candidates((measure.code, measure.hash), ef, desk, candidates);
+        } else {
+            segment.candidates(measure.code, ef, desk, candidates);
+        }
+        let rows = segment.rows();
+        candidates.retain(|&row| allowed.contains(row as usize));
+        let work = Rank {
+            rows,
+            part,
+            candidates,
+            measure: *measure,
+        };
+        let mut found = simd::widest(work);
+        if found.len() > k {
+            found.select_nth_unstable(k - 1);
+            found.truncate(k);
+        }
+        let computed = desk.visited() + candidates.len();
+        (found, computed)
+    })
+}
+
+/// Measures some rows.
+pub(crate) struct Rank<'a> {
+    pub rows: Rows<'a>,
+    pub part: u32,
+    pub candidates: &'a [u32],
+    pub measure: Measure<'a>,
+}
+
+impl simd::Work for Rank<'_> {
+    type Output = Vec<Found>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
+        for &row in self.candidates {
+            let start = row as usize * self.rows.stride;
+            crate::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
+        }
+        self.candidates
+            .iter()
+            .map(|&row| Found {
+                distance: self.measure.of(simd, &self.rows, row as usize),
+                part: self.part,
+                row,
+            })
+            .collect()
+    }
+}
+
+/// Looks at all rows of a range that may be found, for the nearest `k`.
+pub(crate) struct Scan<'a> {
+    pub rows: Rows<'a>,
+    pub part: u32,
+    pub range: Range<usize>,
+    pub measure: Measure<'a>,
+    pub allowed: &'a Bits,
+    pub k: usize,
+    /// The bits of a distance that no row of the answer is beyond, for whoever scans next: what is
+    /// never below zero is ordered as its bits are.
+    pub bound: &'a AtomicU32,
+}
+
+/// The best rows of a range, met in ascending order.
+struct Best {
+    heap: BinaryHeap<Found>,
+    k: usize,
+    part: u32,
+    /// The distance of the worst of `k`.
+    worst: f32,
+    /// No row of the answer is beyond.
+    beyond: f32,
+}
+
+impl Best {
+    /// Whether a row at this distance, or a larger one, is no answer: rows ascend, so one at the
+    /// distance of the worst comes behind it.
+    #[inline(always)]
+    fn refuses(&self, distance: f32) -> bool {
+        distance >= self.worst || distance > self.beyond
+    }
+
+    #[inline(always)]
+    fn take(&mut self, row: usize, distance: f32) {
+        if self.refuses(distance) {
+            return;
+        }
+        if self.heap.len() == self.k {
+            self.heap.pop();
+        }
+        self.heap.push(Found {
+            distance,
+            part: self.part,
+            row: row as u32,
+        });
+        if self.heap.len() == self.k {
+            self.worst = self
+                .heap
+                .peek()
+                .map_or(f32::INFINITY, |worst| worst.distance);
+        }
+    }
+}
+
+impl simd::Work for Scan<'_> {
+    type Output = Vec<Found>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
+        let Self {
+            rows,
+            part,
+            range,
+            measure,
+            allowed,
+            k,
+            bound,
+        } = self;
+        let mut best = Best {
+            heap: BinaryHeap::with_capacity(k.min(range.len()) + 1),
+            k,
+            part,
+            worst: f32::INFINITY,
+            beyond: f32::from_bits(bound.load(AtomicOrdering::Relaxed)),
+        };
+        match (measure.by, allowed.is_all()) {
+            (RankBy::Code, true) => {
+                let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
+                for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
+                    crate::prefetch::prefetch(rows.codes, (row + AHEAD) * rows.stride, rows.stride);
+                    best.take(row, l2(simd, measure.code, code));
+                }
+            }
+            (RankBy::Hash, true) => {
+                each_apart(&rows, range, measure.hash, |row, apart| {
+                    best.take(row, apart as f32 * measure.bit);
+                });
+            }
+            // What the bits alone add is a lower bound, and keeps most codes from being read.
+            (RankBy::Both, true) => {
+                each_apart(&rows, range, measure.hash, |row, apart| {
+                    let bits = apart as f32 * measure.bit;
+                    if !best.refuses(bits) {
+                        best.take(row, measure.both(simd, &rows, row, bits));
+                    }
+                });
+            }
+            (RankBy::Both, false) => allowed.for_each(range, |row| {
+                let bits = hamming_words(measure.hash, rows.hash(row)) as f32 * measure.bit;
+                if !best.refuses(bits) {
+                    best.take(row, measure.both(simd, &rows, row, bits));
+                }
+            }),
+            (_, false) => {
+                allowed.for_each(range, |row| best.take(row, measure.of(simd, &rows, row)));
+            }
+        }
+        if best.heap.len() == k {
+            bound.fetch_min(best.worst.to_bits(), AtomicOrdering::Relaxed);
+        }
+        best.heap.into_vec()
+    }
+}
+
+/// Calls `visit` with each row of a range and the bits in which its hash differs. The lengths of
+/// 64, 128, 256 and 512 bits have shapes of their own, which are compiled into vector instructions.
+#[inline(always)]
+fn each_apart(
+    rows: &Rows<'_>,
+    range: Range<usize>,
+    hash: &[u64],
+    mut visit: impl FnMut(usize, u32),
+) {
+    let hashes = &rows.hashes[range.start * rows.hash_words..];
+    let mut visit = |i: usize, apart: u32| visit(range.start + i, apart);
+    match rows.hash_words {
+        1 => apart::<1>(hash, hashes, range.len(), &mut visit),
+        2 => apart::<2>(hash, hashes, range.len(), &mut visit),
+        4 => apart::<4>(hash, hashes, range.len(), &mut visit),
+        8 => apart::<8>(hash, hashes, range.len(), &mut visit),
+        words => {
+            let hashes = hashes.chunks_exact(words).take(range.len());
+            for (i, there) in hashes.enumerate() {
+                visit(i, hamming_words(hash, there));
+            }
+        }
+    }
+}
+
+/// The differing bits of `n` hashes of so many words.
+#[inline(always)]
+fn apart<const WORDS: usize>(
+    asked: &[u64],
+    hashes: &[u64],
+    n: usize,
+    visit: &mut impl FnMut(usize, u32),
+) {
+    let mut words = [0; WORDS];
+    words.copy_from_slice(asked);
+    let (hashes, _) = hashes.as_chunks::<WORDS>();
+    for (i, hash) in hashes.iter().take(n).enumerate() {
+        let apart = words
+            .iter()
+            .zip(hash)
+            .map(|(a, b)| u64::from((a ^ b).count_ones()));
+        visit(i, apart.sum::<u64>() as u32);
+    }
+}
