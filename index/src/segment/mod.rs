@@ -73,7 +73,9 @@ impl Segment {
         let points = Points::of(rows.codes, rows.stride);
         let (flat, linked_in) = linked(&points, rows, options, done);
         done.fetch_add(n - points.nodes.len(), Ordering::Relaxed);
-        let fingerprint: String = encoder.fingerprint.chars().take(MOST_FINGERPRINT).collect();
+        // As many bytes as there is room for, in whole characters.
+        let room = encoder.fingerprint.floor_char_boundary(MOST_FINGERPRINT);
+        let fingerprint = encoder.fingerprint[..room].to_owned();
         let mut header = Header {
             rows: n,
             code_len: encoder.code_len,
