@@ -66,8 +66,13 @@ pub fn extract_kept(
     saving.end(written)
 }
 
-/// Names what the features of these photographs are made of.
-fn key(engine: &Engine, paths: &[PathBuf], options: ExtractOptions) -> Result<[u8; 32]> {
+/// Names what the features of these photographs are made of: the encoder, what is asked for, the limits, and each
+/// photograph's path, size and modification time.
+///
+/// # Errors
+///
+/// None today.
+pub fn key(engine: &Engine, paths: &[PathBuf], options: ExtractOptions) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
     let mut put = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());

@@ -23,12 +23,7 @@ fn query(images: &Images, i: usize) -> Query<'_> {
 }
 
 /// The answers to at most `n` queries, and microseconds a query on one thread.
-pub fn ask(
-    searcher: &Searcher,
-    asked: &Images,
-    n: usize,
-    params: &SearchParams,
-) -> (Answers, f64) {
+pub fn ask(searcher: &Searcher, asked: &Images, n: usize, params: &SearchParams) -> (Answers, f64) {
     let selection = (!params.filter.is_empty()).then(|| searcher.select(&params.filter).unwrap());
     let n = n.min(asked.len());
     let started = Instant::now();

@@ -165,8 +165,18 @@ pub fn tie(images: &Images) -> (f64, f64) {
 
 /// Spearman's rank correlation, ties at their mean rank.
 fn spearman(pairs: &[(f32, u32)]) -> f64 {
-    let a = ranks(&pairs.iter().map(|pair| f64::from(pair.0)).collect::<Vec<_>>());
-    let b = ranks(&pairs.iter().map(|pair| f64::from(pair.1)).collect::<Vec<_>>());
+    let a = ranks(
+        &pairs
+            .iter()
+            .map(|pair| f64::from(pair.0))
+            .collect::<Vec<_>>(),
+    );
+    let b = ranks(
+        &pairs
+            .iter()
+            .map(|pair| f64::from(pair.1))
+            .collect::<Vec<_>>(),
+    );
     let mean = (pairs.len() as f64 - 1.0) / 2.0;
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (a, b) in a.iter().zip(&b) {

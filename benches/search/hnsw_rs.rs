@@ -60,4 +60,3 @@ pub fn print(codes: &[f32], asked: &Images, truth: &[Vec<ImageId>], efs: &[usize
         }
     }
 }
-

@@ -82,4 +82,3 @@ fn evict(dir: &Path) {
         }
     }
 }
-

@@ -89,7 +89,12 @@ fn one_side(images: &Images, share: f64) -> Vec<ImageId> {
 pub fn filtered(searcher: &Searcher, data: &Data) {
     let images = data.stored.len();
     let mut filters = Vec::new();
-    for (name, share) in [("50 %", 0.5), ("10 %", 0.1), ("1 %", 0.01), ("0.01 %", 0.0001)] {
+    for (name, share) in [
+        ("50 %", 0.5),
+        ("10 %", 0.1),
+        ("1 %", 0.01),
+        ("0.01 %", 0.0001),
+    ] {
         let mut filter = Filter::default();
         filter.before = Some((images as f64 * share).ceil() as i64);
         filters.push((name.to_owned(), share, filter));

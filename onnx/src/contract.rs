@@ -15,10 +15,12 @@ use prost::Message as _;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::outside::outside;
 use crate::proto::{
-    GraphProto, ModelProto, ModelWords, StringStringEntryProto, TensorShapeProtoDimensionValue,
-    TypeProtoValue, ValueInfoProto, data_type,
+    ModelProto, ModelWords, StringStringEntryProto, TensorShapeProtoDimensionValue, TypeProtoValue,
+    ValueInfoProto, data_type,
 };
+use crate::read::{MOST_MODEL_BYTES, read_whole};
 use crate::surgery::{cut_trunk, resize_input};
 
 /// The newest format of the metadata that this version knows, which is what it writes.
@@ -42,11 +44,12 @@ pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
 /// 224 of 256 pixels that most ImageNet models were made for.
 const DEFAULT_CROP: f64 = 224.0 / 256.0;
 
+/// The most numbers of an output for one picture: a hundred times what any trunk gives, and small enough that
+/// a batch of them is no burden.
+const MOST_NUMBERS: i64 = 1 << 20;
+
 /// Pictures are scaled to at most so many times the longer side that an encoder sees.
 const MOST_ENLARGED: u32 = 16;
-
-/// A tensor's location where its numbers are in another file, as the format numbers it.
-const EXTERNAL_DATA: i32 = 1;
 
 const PREFIX: &str = "imgsearch.";
 
@@ -167,7 +170,7 @@ impl EncoderFile {
     ///
     /// [`Error::Io`] where it cannot be read, [`Error::Contract`] where it is no encoder.
     pub fn from_path(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        let bytes = read_whole(path, MOST_MODEL_BYTES)?;
         Self::from_bytes(bytes, &path.display().to_string())
     }
 
@@ -340,7 +343,7 @@ fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result<EncoderInf
         .graph
         .as_ref()
         .ok_or_else(|| fail("it holds no graph".to_owned()))?;
-    if let Some(tensor) = outside(graph) {
+    if let Some(tensor) = outside(model) {
         return Err(fail(format!(
             "its constant `{tensor}` lies in another file, and an encoder is one file; save the model with its data \
              inside"
@@ -397,9 +400,12 @@ fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result<EncoderInf
         };
         let (kind, shape) = tensor_of(value);
         match (kind, shape.as_slice()) {
-            (data_type::FLOAT, &[_, Some(length)]) if length > 0 => {
+            (data_type::FLOAT, &[_, Some(length)]) if (1..=MOST_NUMBERS).contains(&length) => {
                 Ok(usize::try_from(length).ok())
             }
+            (data_type::FLOAT, &[_, Some(length)]) if length > MOST_NUMBERS => Err(fail(format!(
+                "its output `{output}` has {length} numbers, and {MOST_NUMBERS} is the most"
+            ))),
             _ => Err(fail(format!(
                 "its output `{output}` is {} and must be float32 [n, length], its length stated",
                 describe(kind, &shape)
@@ -509,28 +515,6 @@ fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result<EncoderInf
         attribution: text("attribution"),
         fingerprint,
     })
-}
-
-/// A constant whose numbers lie in another file, in the graph or in one inside it.
-fn outside(graph: &GraphProto) -> Option<&str> {
-    let sparse = graph.sparse_initializer.iter();
-    let sparse = sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
-    let attributes = graph.node.iter().flat_map(|node| &node.attribute);
-    let in_attributes = attributes
-        .clone()
-        .flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors));
-    let mut tensors = graph.initializer.iter().chain(sparse).chain(in_attributes);
-    let inside = || {
-        attributes
-            .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs))
-            .find_map(outside)
-    };
-    tensors
-        .find(|tensor| {
-            tensor.data_location == Some(EXTERNAL_DATA) || !tensor.external_data.is_empty()
-        })
-        .map(|tensor| tensor.name.as_deref().unwrap_or(""))
-        .or_else(inside)
 }
 
 /// Element type and dimensions of an input or output; an open dimension is none.
@@ -770,8 +754,14 @@ mod tests {
             (
                 "lies in another file",
                 Box::new(|model| {
-                    model.graph.as_mut().unwrap().initializer[0].data_location =
-                        Some(EXTERNAL_DATA);
+                    model.graph.as_mut().unwrap().initializer[0].data_location = Some(1);
+                }),
+            ),
+            (
+                "1048576 is the most",
+                Box::new(|model| {
+                    dimensions(output(model, CODE))[1].value =
+                        Some(TensorShapeProtoDimensionValue::DimValue(i64::MAX));
                 }),
             ),
             ("it holds no graph", Box::new(|model| model.graph = None)),

@@ -124,7 +124,7 @@ fn no_features(name: &str) -> Error {
     }
 }
 
-fn tensor<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
+fn find<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
     let mut all = model.graph.as_ref()?.initializer.iter();
     all.find(|tensor| tensor.name.as_deref() == Some(name))
 }
@@ -132,34 +132,48 @@ fn tensor<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
 /// A constant of the graph with this name: its shape and its numbers. Of int8, each column is
 /// multiplied by its factor.
 pub(crate) fn constant(model: &ModelProto, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
-    let tensor = tensor(model, name)?;
-    let shape = tensor
-        .dims
-        .iter()
-        .map(|&side| usize::try_from(side).ok())
-        .collect::<Option<Vec<_>>>()?;
-    let values: Vec<f32> = match (tensor.data_type?, &tensor.raw_data) {
-        (data_type::FLOAT, Some(raw)) => raw
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect(),
-        (data_type::FLOAT, None) => tensor.float_data.clone(),
-        (data_type::INT8, Some(raw)) => {
-            let (_, factors) = constant(model, &format!("{name}{SCALE}"))?;
-            if shape.last() != Some(&factors.len()) {
-                return None;
-            }
-            let factors = factors.iter().cycle();
-            raw.iter()
-                .zip(factors)
-                .map(|(&byte, factor)| f32::from(byte.cast_signed()) * factor)
+    let tensor = find(model, name)?;
+    let (Some(data_type::INT8), Some(raw)) = (tensor.data_type, &tensor.raw_data) else {
+        return floats(tensor);
+    };
+    let shape = shape_of(tensor)?;
+    // Of float32 only: a file could say that factors have factors, and so on without end.
+    let (_, factors) = floats(find(model, &format!("{name}{SCALE}"))?)?;
+    if shape.last() != Some(&factors.len()) {
+        return None;
+    }
+    let factors = factors.iter().cycle();
+    let values = raw.iter().zip(factors);
+    let values = values.map(|(&byte, factor)| f32::from(byte.cast_signed()) * factor);
+    filled(shape, values.collect())
+}
+
+/// A float32 constant.
+fn floats(tensor: &TensorProto) -> Option<(Vec<usize>, Vec<f32>)> {
+    let values = match (tensor.data_type?, &tensor.raw_data) {
+        (data_type::FLOAT, Some(raw)) => {
+            let (values, _) = raw.as_chunks::<4>();
+            values
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect()
         }
+        (data_type::FLOAT, None) => tensor.float_data.clone(),
         _ => return None,
     };
-    (values.len() == shape.iter().product::<usize>()).then_some((shape, values))
+    filled(shape_of(tensor)?, values)
+}
+
+fn shape_of(tensor: &TensorProto) -> Option<Vec<usize>> {
+    let sides = tensor.dims.iter();
+    sides.map(|&side| usize::try_from(side).ok()).collect()
+}
+
+/// The two, if there are as many numbers as the shape says.
+fn filled(shape: Vec<usize>, values: Vec<f32>) -> Option<(Vec<usize>, Vec<f32>)> {
+    let mut sides = shape.iter();
+    let length = sides.try_fold(1usize, |length, &side| length.checked_mul(side))?;
+    (values.len() == length).then_some((shape, values))
 }
 
 /// Attributes as ONNX numbers their types.
@@ -220,7 +234,7 @@ impl<'a> Grafter<'a> {
     /// its numbers, which are computed where it is int8.
     pub fn shared_constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
-        match tensor(self.model, name).map(|tensor| tensor.data_type) {
+        match find(self.model, name).map(|tensor| tensor.data_type) {
             // Not by DequantizeLinear, which is left in the graph where a product follows it: a
             // runtime computes these two once, when it opens the model.
             Some(Some(data_type::INT8)) => {
@@ -354,5 +368,56 @@ fn value(name: &str, kind: i32, sides: &[Side<'_>]) -> ValueInfoProto {
         name: Some(name.to_owned()),
         r#type: Some(Box::new(kind)),
         ..ValueInfoProto::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::GraphProto;
+
+    fn model(constants: Vec<TensorProto>) -> ModelProto {
+        ModelProto {
+            graph: Some(GraphProto {
+                initializer: constants,
+                ..GraphProto::default()
+            }),
+            ..ModelProto::default()
+        }
+    }
+
+    fn bytes(name: &str, dims: &[i64], raw: &[u8]) -> TensorProto {
+        TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(data_type::INT8),
+            dims: dims.to_vec(),
+            raw_data: Some(raw.to_vec()),
+            ..TensorProto::default()
+        }
+    }
+
+    #[test]
+    fn shapes_and_factors_that_make_no_sense_are_nothing() {
+        let scale = TensorProto {
+            name: Some("m.scale".to_owned()),
+            data_type: Some(data_type::FLOAT),
+            dims: vec![2],
+            float_data: vec![0.5, 2.0],
+            ..TensorProto::default()
+        };
+        let good = model(vec![bytes("m", &[1, 2], &[4, 255]), scale]);
+        assert_eq!(constant(&good, "m"), Some((vec![1, 2], vec![2.0, -2.0])));
+        // Sides whose product overflows.
+        let huge = TensorProto {
+            name: Some("m".to_owned()),
+            data_type: Some(data_type::FLOAT),
+            dims: vec![i64::MAX, 4],
+            ..TensorProto::default()
+        };
+        assert_eq!(constant(&model(vec![huge]), "m"), None);
+        // Factors of factors of factors.
+        let name = |depth: usize| format!("m{}", SCALE.repeat(depth));
+        let chain = (0..500).map(|depth| bytes(&name(depth), &[1], &[1]));
+        assert_eq!(constant(&model(chain.collect()), "m"), None);
     }
 }

@@ -38,8 +38,10 @@ pub struct Global {
     #[arg(help_heading = "Global options")]
     pub provider: ProviderArg,
 
-    /// ONNX Runtime library to load [default: it is looked for, and fetched once where missing]
-    #[arg(long, global = true, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    /// ONNX Runtime library to load [env: ORT_DYLIB_PATH, an absolute path] [default: it is looked for, and
+    /// fetched once where missing]
+    // The variable is read by the library, which takes no relative path from there.
+    #[arg(long, global = true, value_name = "FILE")]
     #[arg(help_heading = "Global options")]
     pub ort_library: Option<PathBuf>,
 
@@ -628,6 +630,10 @@ pub struct PixelArgs {
     /// Go on with a run that was interrupted: its state lies beside the output after every pass
     #[arg(long, requires = "kind")]
     pub resume: bool,
+
+    /// Begin anew although an interrupted run left its state there, which is then deleted
+    #[arg(long, requires = "kind", conflicts_with = "resume")]
+    pub restart: bool,
 }
 
 /// What an autoencoder sees.

@@ -113,7 +113,10 @@ fn print(checked: &Checked) {
             if ranking.is_sound() {
                 String::new()
             } else {
-                format!(": too few, at least {:.0} % are expected", RECALL_FLOOR * 100.0)
+                format!(
+                    ": too few, at least {:.0} % are expected",
+                    RECALL_FLOOR * 100.0
+                )
             }
         );
     }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use image::RgbImage;
 use imgsearch::Engine;
 use imgsearch::extract::{ExtractOptions, extract};
+use imgsearch::feature_file::key;
 use imgsearch::onnx::EncoderFile;
 use imgsearch::onnx::autoencoder::{
-    Design, Epoch, Layers, Loss, Noise, Pictures, Scaling, Schedule, Shape, Sparsity, read_idx,
-    read_idx_labels,
+    Design, Epoch, Layers, Loss, Noise, Pictures, Scaling, Schedule, Shape, Sparsity,
+    is_checkpoint, read_idx, read_idx_labels,
 };
 use imgsearch::onnx::train::Identity;
 use imgsearch::pixels::{TrainedAutoencoder, decoder_path, small, train_autoencoder};
@@ -25,6 +26,9 @@ use super::{Outcome, Result, charts};
 pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
     check_output(&args.output)?;
     let own = &args.on_pixels;
+    let checkpoint = args.output.with_extension("checkpoint");
+    check_beside(&args.output, &checkpoint)?;
+    check_unfinished(own, &checkpoint)?;
     let stop = stop_flag("stopping after this pass; what was learned is kept")?;
     let source = match own.on {
         OnArg::Pixels => pictures(global, args, kind, &stop)?,
@@ -44,15 +48,7 @@ pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
     if let Some(rate) = args.learning_rate {
         schedule.learning_rate = rate;
     }
-    let checkpoint = args.output.with_extension("checkpoint");
-    if own.resume && !checkpoint.exists() {
-        return Err(format!(
-            "there is no run to go on with: no checkpoint {}",
-            checkpoint.display()
-        )
-        .into());
-    }
-    if !own.resume {
+    if own.restart {
         remove(&checkpoint)?;
     }
     let passes = bar(global, args.json, schedule.epochs as u64, "passes");
@@ -79,6 +75,53 @@ pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
     } else {
         Outcome::Done
     })
+}
+
+/// Refuses an encoder's name under which something else is written.
+fn check_beside(output: &Path, checkpoint: &Path) -> Result<()> {
+    let record = output.with_extension("json");
+    let decoder = decoder_path(output);
+    let beside = [
+        (checkpoint, "the state of the run"),
+        (&record, "the record of the run"),
+        (&decoder, "the decoder"),
+    ];
+    match beside.iter().find(|(path, _)| *path == output) {
+        None => Ok(()),
+        Some((_, what)) => Err(format!(
+            "cannot write {}: {what} is written there; name the encoder otherwise, such as {}",
+            output.display(),
+            output.with_extension("onnx").display()
+        )
+        .into()),
+    }
+}
+
+/// Refuses to begin where that would destroy what an interrupted run left, and to go on where there is nothing.
+fn check_unfinished(args: &PixelArgs, checkpoint: &Path) -> Result<()> {
+    let shown = checkpoint.display();
+    if !checkpoint.try_exists()? {
+        return if args.resume {
+            Err(format!("there is no run to go on with: no checkpoint {shown}").into())
+        } else {
+            Ok(())
+        };
+    }
+    if !is_checkpoint(checkpoint)? {
+        return Err(format!(
+            "{shown} is in the way: the state of the run is written there, and it is none. Move it, or give the \
+             encoder another name"
+        )
+        .into());
+    }
+    if args.resume || args.restart {
+        return Ok(());
+    }
+    Err(format!(
+        "a run that was interrupted left its state in {shown}. Go on with it: the same with --resume. Begin anew and \
+         delete it: the same with --restart"
+    )
+    .into())
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -122,14 +165,24 @@ struct Source {
 
 enum Values {
     Pixels(Shape, Vec<u8>),
-    Features(Vec<f32>, Scaling, Box<Engine>),
+    Features(Box<Features>),
+}
+
+struct Features {
+    rows: Vec<f32>,
+    scaling: Scaling,
+    engine: Engine,
+    /// Names what they were computed of.
+    source: [u8; 32],
 }
 
 impl Source {
     fn pictures(&self) -> Pictures<'_> {
         match &self.values {
             Values::Pixels(shape, pixels) => Pictures::new(*shape, pixels),
-            Values::Features(rows, scaling, _) => Pictures::features(rows, scaling),
+            Values::Features(own) => {
+                Pictures::features(&own.rows, &own.scaling).from_source(own.source)
+            }
         }
     }
 }
@@ -161,8 +214,8 @@ fn files(
             let decoder = autoencoder.decoder_file(&encoder)?;
             (encoder, Some(decoder))
         }
-        Values::Features(_, scaling, engine) => (
-            autoencoder.encoder_file_behind(engine.file(), scaling, &identity)?,
+        Values::Features(own) => (
+            autoencoder.encoder_file_behind(own.engine.file(), &own.scaling, &identity)?,
             None,
         ),
     };
@@ -327,7 +380,12 @@ fn features(global: &Global, args: &TrainArgs, kind: KindArg, stop: &AtomicBool)
     let scaling = Scaling::of(&made.features, made.feature_len)?;
     Ok(Source {
         groups: made.paths.iter().map(|path| folder(path)).collect(),
-        values: Values::Features(made.features, scaling, Box::new(engine)),
+        values: Values::Features(Box::new(Features {
+            source: key(&engine, &made.paths, options)?,
+            rows: made.features,
+            scaling,
+            engine,
+        })),
     })
 }
 

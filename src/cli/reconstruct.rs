@@ -31,23 +31,23 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     engine.file().require_codes()?;
     let beside = args.decoder.clone();
     let beside = beside.or_else(|| args.encoder.as_deref().map(decoder_path));
-    let (bytes, name) = match &beside {
-        None => (
-            EncoderFile::default_decoder().to_vec(),
-            "the built-in decoder".to_owned(),
+    let opened = match &beside {
+        None => Decoder::new(
+            EncoderFile::default_decoder(),
+            "the built-in decoder",
+            engine.info(),
+            engine.runtime(),
         ),
-        Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| {
-                format!(
-                    "cannot read the decoder {}: {error}\nAn encoder that imgsearch train --kind made on pixels, or \
-                     train --decoder, has its decoder beside it; name it with --decoder where it is elsewhere",
-                    path.display()
-                )
-            })?;
-            (bytes, path.display().to_string())
-        }
+        Some(path) => Decoder::from_path(path, engine.info(), engine.runtime()),
     };
-    let mut decoder = Decoder::new(&bytes, &name, engine.info(), engine.runtime())?;
+    let mut decoder = opened.map_err(|error| match error {
+        imgsearch::onnx::Error::Io { .. } => format!(
+            "{error}\nAn encoder that imgsearch train --kind made on pixels, or train --decoder, has its decoder beside \
+             it; name it with --decoder where it is elsewhere"
+        )
+        .into(),
+        error => Box::<dyn std::error::Error>::from(error),
+    })?;
     let mut worker = engine.worker()?;
 
     let size = worker.image_bytes();

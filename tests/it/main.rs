@@ -4,11 +4,16 @@ mod cases;
 mod comparing;
 mod contract;
 mod damaged;
+#[cfg(target_os = "linux")]
+mod foreign;
 mod forgetting;
 mod golden;
 mod incremental;
+#[cfg(target_os = "linux")]
+mod network;
 mod odd;
 mod pixels;
 mod reencoding;
+mod resuming;
 mod searching;
 mod support;

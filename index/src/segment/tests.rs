@@ -410,3 +410,30 @@ fn every_frozen_segment_is_read_for_good() {
         }
     }
 }
+
+#[test]
+fn a_name_that_is_not_ascii_is_cut_between_its_characters() {
+    let codes = clustered(20, 4, 2, 1);
+    let loaded = loaded(&codes, 4);
+    let dir = tempfile::tempdir().unwrap();
+    for name in [
+        "ü".repeat(64),
+        format!("x{}", "語".repeat(30)),
+        "é".to_owned(),
+    ] {
+        let record = EncoderRecord {
+            fingerprint: name,
+            ..encoder(4)
+        };
+        let content = Content {
+            encoder: &record,
+            rows: loaded.rows(),
+        };
+        let options = options(BuilderKind::default());
+        let segment = Segment::build(&content, &options, &AtomicUsize::new(0)).unwrap();
+        let path = dir.path().join("segment");
+        segment.write(&path).unwrap();
+        let opened = Segment::open(&path).unwrap();
+        assert!(opened.fits(&record) && !opened.fits(&encoder(4)));
+    }
+}

@@ -1,5 +1,7 @@
 //! The decoder, run: from codes back to pictures.
 
+use std::path::Path;
+
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
@@ -9,11 +11,16 @@ use super::export::PICTURES;
 use crate::contract::{CODE, EncoderInfo, HASH};
 use crate::encoder::Encodings;
 use crate::error::{Error, Result};
+use crate::outside::outside;
 use crate::proto::ModelProto;
+use crate::read::{MOST_MODEL_BYTES, read_whole};
 use crate::runtime::Runtime;
 
 /// Key of the metadata that names the encoder to which a decoder belongs.
 pub(super) const OF: &str = "imgsearch.decoder_of";
+
+/// The longest side of a picture that a decoder may make.
+const MOST_SIDE: usize = 4096;
 
 /// A decoder, ready to run.
 #[derive(Debug)]
@@ -24,6 +31,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Opens the decoder in a file, which must belong to an encoder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where it cannot be read, and as [`Decoder::new`].
+    pub fn from_path(path: &Path, of: &EncoderInfo, runtime: &Runtime) -> Result<Self> {
+        let bytes = read_whole(path, MOST_MODEL_BYTES)?;
+        Self::new(&bytes, &path.display().to_string(), of, runtime)
+    }
+
     /// Opens the decoder in `bytes`, which must belong to an encoder; `name` stands in messages.
     ///
     /// # Errors
@@ -47,6 +64,11 @@ impl Decoder {
             return Err(refuse(format!(
                 "it decodes the codes of the encoder {belongs}, and this one is {}",
                 of.fingerprint
+            )));
+        }
+        if let Some(tensor) = outside(&model) {
+            return Err(refuse(format!(
+                "its constant `{tensor}` lies in another file, and a decoder is one file"
             )));
         }
         let twins = model.graph.as_ref().is_some_and(|graph| {
@@ -78,7 +100,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] where ONNX Runtime fails.
+    /// [`Error::Run`] where ONNX Runtime fails, [`Error::Contract`] where what it gives are no pictures.
     pub fn decode(&mut self, encodings: &Encodings) -> Result<([usize; 3], Vec<f32>)> {
         let failed = |source: ort::Error| Error::Run {
             name: self.name.clone(),
@@ -101,13 +123,50 @@ impl Decoder {
             reason: format!("it gave no output `{PICTURES}`"),
         })?;
         let (shape, values) = value.try_extract_tensor::<f32>().map_err(failed)?;
-        let &[_, height, width, channels] = &**shape else {
-            return Err(Error::Contract {
-                name: self.name.clone(),
-                reason: format!("it gave `{PICTURES}` the shape {shape:?}"),
-            });
-        };
-        let sides = [height, width, channels].map(|side| usize::try_from(side).unwrap_or(0));
+        let sides = pictures_of(shape, n).ok_or_else(|| Error::Contract {
+            name: self.name.clone(),
+            reason: format!(
+                "it gave `{PICTURES}` the shape {shape:?}, and {n} pictures of 1 or 3 channels, with sides from 1 to \
+                 {MOST_SIDE}, were wanted"
+            ),
+        })?;
         Ok((sides, values.to_vec()))
+    }
+}
+
+/// Height, width and channels of `n` pictures.
+fn pictures_of(shape: &[i64], n: usize) -> Option<[usize; 3]> {
+    let &[pictures, height, width, channels] = shape else {
+        return None;
+    };
+    let [pictures, height, width, channels] =
+        [pictures, height, width, channels].map(|side| usize::try_from(side).unwrap_or(0));
+    let side = 1..=MOST_SIDE;
+    (pictures == n && side.contains(&height) && side.contains(&width) && matches!(channels, 1 | 3))
+        .then_some([height, width, channels])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pictures_are_taken_for_pictures() {
+        assert_eq!(pictures_of(&[2, 8, 9, 3], 2), Some([8, 9, 3]));
+        assert_eq!(pictures_of(&[2, 8, 9, 1], 2), Some([8, 9, 1]));
+        for shape in [
+            &[2, 0, 9, 3][..],
+            &[2, 8, 0, 3],
+            &[2, 8, 9, 0],
+            &[2, 8, 9, 2],
+            &[1, 8, 9, 3],
+            &[0, 8, 9, 3],
+            &[2, -8, 9, 3],
+            &[2, 8, 5000, 3],
+            &[2, 8, 27],
+            &[],
+        ] {
+            assert_eq!(pictures_of(shape, 2), None, "{shape:?}");
+        }
     }
 }

@@ -22,6 +22,8 @@ pub struct Pictures<'a> {
     values: Values<'a>,
     /// Which of the values count; all where there is none.
     only: Option<&'a [usize]>,
+    /// What stands for their content.
+    source: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +77,7 @@ impl<'a> Pictures<'a> {
             shape,
             values: Values::Pixels(pixels),
             only: None,
+            source: None,
         }
     }
 
@@ -84,6 +87,7 @@ impl<'a> Pictures<'a> {
             shape: Shape::features(scaling.mean.len()),
             values: Values::Features(rows, scaling),
             only: None,
+            source: None,
         }
     }
 
@@ -94,6 +98,44 @@ impl<'a> Pictures<'a> {
             only: Some(places),
             ..*self
         }
+    }
+
+    /// Names where they come from. A run that goes on compares this instead of the numbers: those that a graphics
+    /// card computed are not the same to the last digit the next time.
+    #[must_use]
+    pub fn from_source(&self, source: [u8; 32]) -> Self {
+        Self {
+            source: Some(source),
+            ..*self
+        }
+    }
+
+    /// BLAKE3 of the pictures in their order, or of what stands for them.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{:?} {}", self.shape, self.len()).as_bytes());
+        if let Some(source) = &self.source {
+            hasher.update(source);
+            for place in self.only.into_iter().flatten() {
+                hasher.update(&(*place as u64).to_le_bytes());
+            }
+            return *hasher.finalize().as_bytes();
+        }
+        let d = self.shape.len();
+        for i in 0..self.len() {
+            let place = self.only.map_or(i, |only| only[i]) * d;
+            match self.values {
+                Values::Pixels(pixels) => {
+                    hasher.update(&pixels[place..place + d]);
+                }
+                Values::Features(rows, _) => {
+                    let row = rows[place..place + d].iter();
+                    let bytes: Vec<u8> = row.flat_map(|value| value.to_le_bytes()).collect();
+                    hasher.update(&bytes);
+                }
+            }
+        }
+        *hasher.finalize().as_bytes()
     }
 
     /// Of each.
@@ -262,14 +304,19 @@ pub(super) fn fit(
         schedule: schedule.clone(),
         pictures: n,
         held_out: held_out.len(),
+        content: match checkpoint {
+            Some(_) => blake3::hash(&[pictures.digest(), held_out.digest()].concat())
+                .to_hex()
+                .to_string(),
+            None => String::new(),
+        },
         epochs: Vec::new(),
         best: 0,
         steps: 0,
         lengths: parameters.iter().map(|var| var.elem_count()).collect(),
     };
     if let Some(path) = checkpoint.filter(|path| path.exists()) {
-        let saved = Checkpoint::load(path)?;
-        saved.require(&header, path)?;
+        let saved = Checkpoint::load(path, &header)?;
         let tensors = |all: &[Vec<f32>]| -> candle_core::Result<Vec<Tensor>> {
             let shaped = all.iter().zip(&parameters);
             shaped

@@ -1,11 +1,15 @@
 //! The IDX format of MNIST and its like (LeCun, Cortes and Burges): images, packed or not.
+//!
+//! A file is read up to what its header promises, and that up to a limit, so that a small one that unpacks
+//! without end takes no more memory than it says that it will.
 
-use std::io::Read as _;
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use super::design::Shape;
 use super::fit::Pictures;
 use crate::error::{Error, Result};
+use crate::read::{open_regular, too_large};
 
 /// What an IDX file of bytes in three dimensions begins with.
 const MAGIC: [u8; 4] = [0, 0, 8, 3];
@@ -13,6 +17,9 @@ const MAGIC: [u8; 4] = [0, 0, 8, 3];
 const LABELS: [u8; 4] = [0, 0, 8, 1];
 /// The longest side that is believed.
 const MOST_SIDE: usize = 4096;
+/// The most bytes of images, or of labels, that a file may promise: they are kept in memory. EMNIST, the largest
+/// set of the kind, has an eighth of it.
+const MOST_BYTES: u64 = 4 << 30;
 /// What a gzip file begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -32,18 +39,52 @@ impl IdxImages {
     }
 }
 
-/// A file's bytes, unpacked where they are packed.
-fn unpacked(path: &Path) -> Result<Vec<u8>> {
-    let fail = |source| Error::io("read", path, source);
-    let bytes = std::fs::read(path).map_err(fail)?;
-    if !bytes.starts_with(&GZIP) {
-        return Ok(bytes);
+/// What a file holds: the sides that its header gives, and the bytes behind it.
+struct Content<const N: usize> {
+    sides: [usize; N],
+    bytes: Vec<u8>,
+}
+
+/// Reads a file of bytes in `N` dimensions, unpacked where it is packed; none where it is no such file.
+fn content<const N: usize>(path: &Path, magic: [u8; 4]) -> io::Result<Option<Content<N>>> {
+    let mut file = BufReader::new(open_regular(path)?);
+    if file.fill_buf()?.starts_with(&GZIP) {
+        // One part may follow another, as `cat` makes it.
+        unpacked(&mut flate2::bufread::MultiGzDecoder::new(file), magic)
+    } else {
+        unpacked(&mut file, magic)
     }
-    let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(&*bytes)
-        .read_to_end(&mut unpacked)
-        .map_err(fail)?;
-    Ok(unpacked)
+}
+
+fn unpacked<const N: usize>(from: &mut dyn Read, magic: [u8; 4]) -> io::Result<Option<Content<N>>> {
+    let mut begin = [0; 4];
+    let mut header = || -> io::Result<[usize; N]> {
+        from.read_exact(&mut begin)?;
+        let mut sides = [0; N];
+        for side in &mut sides {
+            let mut bytes = [0; 4];
+            from.read_exact(&mut bytes)?;
+            *side = usize::try_from(u32::from_be_bytes(bytes)).unwrap_or(usize::MAX);
+        }
+        Ok(sides)
+    };
+    let sides = match header() {
+        Ok(sides) if begin == magic => sides,
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let promised = sides
+        .iter()
+        .try_fold(1u64, |all, &side| all.checked_mul(side as u64))
+        .unwrap_or(u64::MAX);
+    if promised > MOST_BYTES {
+        return Err(too_large(promised, MOST_BYTES));
+    }
+    // Grows as bytes come: what is promised need not be there. One more shows that there is more.
+    let mut bytes = Vec::new();
+    from.take(promised + 1).read_to_end(&mut bytes)?;
+    Ok(Some(Content { sides, bytes }))
 }
 
 /// Reads the labels of an IDX file, a byte for each image.
@@ -52,38 +93,30 @@ fn unpacked(path: &Path) -> Result<Vec<u8>> {
 ///
 /// As [`read_idx`].
 pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>> {
-    let bytes = unpacked(path)?;
-    let labels = bytes.strip_prefix(&LABELS).and_then(|rest| {
-        let (n, labels) = rest.split_first_chunk::<4>()?;
-        (usize::try_from(u32::from_be_bytes(*n)) == Ok(labels.len())).then(|| labels.to_vec())
-    });
-    labels.ok_or_else(|| {
-        Error::BadInput(format!(
+    let read = content::<1>(path, LABELS).map_err(|source| Error::io("read", path, source))?;
+    let whole = read.filter(|content| content.sides[0] == content.bytes.len());
+    let Some(content) = whole else {
+        return Err(Error::BadInput(format!(
             "{}: it is no whole IDX file of labels (bytes in one dimension)",
             path.display()
-        ))
-    })
+        )));
+    };
+    Ok(content.bytes)
 }
 
 /// Reads the images of an IDX file, which may be packed with gzip.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where it cannot be read, [`Error::BadInput`] where it is no such file or is cut
-/// off.
+/// [`Error::Io`] where it cannot be read or promises more than 4 GiB, [`Error::BadInput`] where it is no such
+/// file, is cut off, or holds more than it promises.
 pub fn read_idx(path: &Path) -> Result<IdxImages> {
-    let bytes = unpacked(path)?;
     let refuse = |what: String| Error::BadInput(format!("{}: {what}", path.display()));
-    let side = |place: usize| {
-        let bytes = bytes.get(4 + place * 4..8 + place * 4)?;
-        Some(
-            bytes
-                .iter()
-                .fold(0, |side, &byte| side << 8 | usize::from(byte)),
-        )
-    };
-    let (Some(&MAGIC), Some(n), Some(height), Some(width)) =
-        (bytes.first_chunk(), side(0), side(1), side(2))
+    let read = content::<3>(path, MAGIC).map_err(|source| Error::io("read", path, source))?;
+    let Some(Content {
+        sides: [n, height, width],
+        bytes: pixels,
+    }) = read
     else {
         return Err(refuse(
             "it is no IDX file of images (bytes in three dimensions)".to_owned(),
@@ -94,11 +127,15 @@ pub fn read_idx(path: &Path) -> Result<IdxImages> {
             "it declares images of {width} by {height} pixels"
         )));
     }
-    let pixels = &bytes[16..];
-    if n.checked_mul(height * width) != Some(pixels.len()) {
+    let promised = n * height * width;
+    if promised != pixels.len() {
+        let held = if pixels.len() > promised {
+            "more".to_owned()
+        } else {
+            pixels.len().to_string()
+        };
         return Err(refuse(format!(
-            "it declares {n} images of {width} by {height} pixels and holds {} bytes of them",
-            pixels.len()
+            "it declares {n} images of {width} by {height} pixels and holds {held} bytes of them, where {promised} would be right"
         )));
     }
     Ok(IdxImages {
@@ -107,12 +144,16 @@ pub fn read_idx(path: &Path) -> Result<IdxImages> {
             width,
             channels: 1,
         },
-        pixels: pixels.to_vec(),
+        pixels,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
     #[test]
     fn labels_are_read_and_a_cut_is_seen() {
         let dir = tempfile::tempdir().unwrap();
@@ -123,10 +164,6 @@ mod tests {
         let error = read_idx_labels(&path).unwrap_err().to_string();
         assert!(error.contains("labels-idx1-ubyte"), "{error}");
     }
-
-    use std::io::Write as _;
-
-    use super::*;
 
     fn file(content: &[u8]) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -160,6 +197,52 @@ mod tests {
             let file = file(bad);
             let told = read_idx(file.path()).unwrap_err().to_string();
             assert!(told.contains(&file.path().display().to_string()), "{told}");
+        }
+    }
+
+    /// A file whose header is followed by zeros, packed: a thousandth of what comes out.
+    fn packed(header: &[u8], zeros: usize) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(header).unwrap();
+        for _ in 0..zeros >> 16 {
+            packed.write_all(&[0; 1 << 16]).unwrap();
+        }
+        packed.finish().unwrap()
+    }
+
+    /// How much is taken from what unpacks without end.
+    struct Counted<R>(R, u64);
+
+    impl<R: Read> Read for Counted<R> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let read = self.0.read(out)?;
+            self.1 += read as u64;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn no_more_is_unpacked_than_the_header_promises() {
+        // Two images are promised, and zeros without end come.
+        let endless = TWO[..16].chain(io::repeat(0));
+        let mut counted = Counted(endless, 0);
+        let read = unpacked::<3>(&mut counted, MAGIC).unwrap().unwrap();
+        assert_eq!((read.bytes.len(), counted.1), (5, 16 + 5));
+
+        let images = file(&packed(&TWO[..16], 64 << 20));
+        let told = read_idx(images.path()).unwrap_err().to_string();
+        assert!(told.contains("holds more bytes"), "{told}");
+        let labels = file(&packed(&[0, 0, 8, 1, 0, 0, 0, 3], 64 << 20));
+        let told = read_idx_labels(labels.path()).unwrap_err().to_string();
+        assert!(told.contains("no whole IDX file of labels"), "{told}");
+    }
+
+    #[test]
+    fn no_more_is_promised_than_the_limit() {
+        let header = [0, 0, 8, 3, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 28, 0, 0, 0, 28];
+        for content in [header.to_vec(), packed(&header, 0)] {
+            let told = read_idx(file(&content).path()).unwrap_err().to_string();
+            assert!(told.contains("are more than the 4294967296"), "{told}");
         }
     }
 }

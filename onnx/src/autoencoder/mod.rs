@@ -31,6 +31,7 @@ use candle_core::Tensor;
 use prost::Message as _;
 use serde::Serialize;
 
+pub use checkpoint::is_checkpoint;
 pub use decoder::Decoder;
 pub use decoding::train_decoder;
 pub use design::{Design, Layers, Loss, Noise, Schedule, Shape, Sparsity};

@@ -367,3 +367,27 @@ fn one_on_features_is_trained_and_its_codes_tell_rows_apart() {
     let flat = vec![1.0f32; 24];
     assert!(Scaling::of(&flat, d).is_err());
 }
+
+#[test]
+fn pictures_are_told_apart_by_their_content_or_by_their_source() {
+    let shape = Shape {
+        height: 2,
+        width: 2,
+        channels: 1,
+    };
+    let (one, other) = ([1u8, 2, 3, 4, 5, 6, 7, 8], [1u8, 2, 3, 4, 5, 6, 7, 9]);
+    let digest = |pixels: &[u8], only: &[usize]| Pictures::new(shape, pixels).only(only).digest();
+    assert_eq!(digest(&one, &[0]), digest(&other, &[0]));
+    assert_ne!(digest(&one, &[0, 1]), digest(&other, &[0, 1]));
+    assert_ne!(digest(&one, &[0, 1]), digest(&one, &[1, 0]));
+
+    // A graphics card's numbers differ in their last digits from run to run.
+    let (rows, again) = ([1.0f32, 2.0, 3.0, 4.0], [1.0f32, 2.0, 3.0, 4.000_001]);
+    let scaling = Scaling::of(&rows, 2).unwrap();
+    let digest = |rows: &[f32], source| {
+        let features = Pictures::features(rows, &scaling);
+        features.from_source([source; 32]).only(&[0, 1]).digest()
+    };
+    assert_eq!(digest(&rows, 7), digest(&again, 7));
+    assert_ne!(digest(&rows, 7), digest(&rows, 8));
+}

@@ -1,21 +1,17 @@
-//! Fetching ONNX Runtime: one pinned package for each platform, its hash checked by pip.
+//! Fetching ONNX Runtime: the pinned package, by the pip that is there.
 //!
-//! The library in a Python package is the plain C library, the same for every version of Python,
-//! so one wheel a platform is pinned, whichever Python is installed.
+//! The one place of the program that reaches for the network. Which pip runs, where and with what around it,
+//! [`super::programs`] decides; whether what came is the pinned package, [`super::wheel`] does.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use super::locate::{cache_folder, is_library_name, library_in};
+use super::locate::libraries_in;
+use super::programs::Programs;
+use super::trust::{distrust, distrust_folder};
+use super::wheel::{Package, Wheel, extract_pinned};
 use crate::error::{Error, Result};
-
-/// The version that is fetched for the processor.
-pub const PINNED_VERSION: &str = "1.32.0";
-
-/// The version that is fetched for graphics cards.
-pub const PINNED_CUDA_VERSION: &str = "1.31.1";
 
 /// Of what pip says when it fails, so many lines are shown whole.
 const MOST_PIP_LINES: usize = 4;
@@ -40,112 +36,12 @@ impl InstallOptions {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Package {
-    Cpu,
-    Cuda,
-}
-
-/// A wheel: operating system and processor as Rust names them, pip's platform, megabytes, SHA-256.
-type Wheel = (&'static str, &'static str, &'static str, u32, &'static str);
-
-const CPU_WHEELS: &[Wheel] = &[
-    (
-        "linux",
-        "x86_64",
-        "manylinux_2_28_x86_64",
-        28,
-        "99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8",
-    ),
-    (
-        "linux",
-        "aarch64",
-        "manylinux_2_28_aarch64",
-        28,
-        "e36c187006e7a7c8b8d6d57f1a209dd63f52430dca6c282b177718ad6b841054",
-    ),
-    (
-        "macos",
-        "aarch64",
-        "macosx_14_0_arm64",
-        28,
-        "d52510bbbcc880c13b826f7d75cdf33ac5cf0bb864d960000fc29ce73f0cb83e",
-    ),
-    (
-        "windows",
-        "x86_64",
-        "win_amd64",
-        28,
-        "efe7456952c243a05a53d5b8732953625144642c2f3989094277f6217f0c0c40",
-    ),
-    (
-        "windows",
-        "aarch64",
-        "win_arm64",
-        28,
-        "64d394c69d561af3efd4d4f49dcac8f11d0ce135a20701c16d53b74056cd4cf8",
-    ),
-];
-
-const CUDA_WHEELS: &[Wheel] = &[
-    (
-        "linux",
-        "x86_64",
-        "manylinux_2_28_x86_64",
-        300,
-        "05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7",
-    ),
-    (
-        "windows",
-        "x86_64",
-        "win_amd64",
-        300,
-        "2bb1e9373baba88f6415257f5b6a589d23e23c16004f7d89adf4344eada5749e",
-    ),
-];
-
-impl Package {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "onnxruntime",
-            Self::Cuda => "onnxruntime-gpu",
-        }
-    }
-
-    fn version(self) -> &'static str {
-        match self {
-            Self::Cpu => PINNED_VERSION,
-            Self::Cuda => PINNED_CUDA_VERSION,
-        }
-    }
-
-    /// Where it is kept.
-    pub fn folder(self) -> Option<PathBuf> {
-        Some(cache_folder()?.join(format!("{}-{}", self.name(), self.version())))
-    }
-
-    fn wheel(self) -> Result<&'static Wheel> {
-        let wheels = match self {
-            Self::Cpu => CPU_WHEELS,
-            Self::Cuda => CUDA_WHEELS,
-        };
-        let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
-        wheels
-            .iter()
-            .find(|wheel| (wheel.0, wheel.1) == (system, processor))
-            .ok_or_else(|| Error::Fetch {
-                reason: format!("{} has no package for {system} on {processor}", self.name()),
-                cure: "Build or install ONNX Runtime 1.17 or newer and name it with --ort-library FILE".to_owned(),
-            })
-    }
-}
-
 /// Fetches ONNX Runtime into the user's cache folder, unless it is there; where its library lies.
 ///
 /// # Errors
 ///
-/// [`Error::Fetch`] where there is no package for this platform, no pip, no network, or the
-/// package is not the pinned one.
+/// [`Error::Fetch`] where there is no package for this platform, no pip, no network, where everybody can write
+/// to the cache folder, or where the package is not the pinned one.
 pub fn install(options: &InstallOptions) -> Result<PathBuf> {
     let package = if options.cuda {
         Package::Cuda
@@ -154,9 +50,9 @@ pub fn install(options: &InstallOptions) -> Result<PathBuf> {
     };
     let folder = package.folder().ok_or_else(|| Error::Fetch {
         reason: "there is no home folder to keep it in".to_owned(),
-        cure: "Set HOME, or name a library with --ort-library FILE".to_owned(),
+        cure: "Set HOME to an absolute path, or name a library with --ort-library FILE".to_owned(),
     })?;
-    if let Some(library) = library_in(&folder) {
+    if let Some(library) = trusted_in(&folder) {
         return Ok(library);
     }
     let wheel = package.wheel()?;
@@ -165,33 +61,95 @@ pub fn install(options: &InstallOptions) -> Result<PathBuf> {
             "fetching {} {} ({} MB, once) into {}",
             package.name(),
             package.version(),
-            wheel.3,
+            wheel.megabytes,
             folder.display()
         ));
     }
-    let parent = folder.parent().unwrap_or(&folder);
-    fs::create_dir_all(parent).map_err(|source| Error::io("make the folder", parent, source))?;
-    let aside = parent.join(format!(
-        ".{}-{}.{}",
-        package.name(),
-        package.version(),
-        std::process::id()
-    ));
-    let fetched = fetch_into(package, wheel, &aside, &folder);
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(|source| Error::io("remove", &aside, source))?;
+    fetch(package, wheel, &folder, &Programs::of_environment())
+}
+
+fn trusted_in(folder: &Path) -> Option<PathBuf> {
+    let mut libraries = libraries_in(folder).into_iter();
+    libraries.find(|library| distrust(library).is_none())
+}
+
+/// Fetches a package into a folder; where its library lies.
+fn fetch(package: Package, wheel: &Wheel, folder: &Path, programs: &Programs) -> Result<PathBuf> {
+    let parent = folder.parent().unwrap_or(folder);
+    private()
+        .recursive(true)
+        .create(parent)
+        .map_err(|source| Error::io("make the folder", parent, source))?;
+    if let Some(why) = distrust_folder(parent) {
+        return Err(Error::Fetch {
+            reason: format!("what is kept in {} could be replaced: {why}", parent.display()),
+            cure: "Take that permission away (chmod o-w), choose another cache folder with XDG_CACHE_HOME, or name a \
+                   library with --ort-library FILE"
+                .to_owned(),
+        });
     }
+    let aside = own_folder(package, parent)?;
+    let fetched = fetch_into(package, wheel, (&aside, folder), programs);
+    fs::remove_dir_all(&aside).map_err(|source| Error::io("remove", &aside, source))?;
     fetched?;
-    library_in(&folder).ok_or_else(|| Error::Fetch {
-        reason: format!("{} {} holds no library", package.name(), package.version()),
-        cure: "Name a library with --ort-library FILE".to_owned(),
+    trusted_in(folder).ok_or_else(|| Error::Fetch {
+        reason: format!(
+            "{} {} left no library that may be loaded in {}",
+            package.name(),
+            package.version(),
+            folder.display()
+        ),
+        cure: "Remove that folder and try again, or name a library with --ort-library FILE"
+            .to_owned(),
     })
 }
 
-fn fetch_into(package: Package, wheel: &Wheel, aside: &Path, folder: &Path) -> Result<()> {
-    let (downloads, libraries) = (aside.join("downloads"), aside.join("libraries"));
-    for folder in [&downloads, &libraries] {
-        fs::create_dir_all(folder)
+/// Makes folders that nobody else can look into.
+fn private() -> DirBuilder {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        builder
+    }
+    #[cfg(not(unix))]
+    DirBuilder::new()
+}
+
+/// Makes a folder to fetch into, that nobody made before.
+fn own_folder(package: Package, parent: &Path) -> Result<PathBuf> {
+    const TRIES: u32 = 1_000;
+    let (name, version) = (package.name(), package.version());
+    let process = std::process::id();
+    for number in 0..TRIES {
+        let folder = parent.join(format!(".{name}-{version}.{process}.{number}"));
+        match private().create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Error::io("make the folder", &folder, source)),
+        }
+    }
+    Err(Error::Fetch {
+        reason: format!(
+            "{} is full of folders of runs that were ended: .{name}-{version}.{process}.*",
+            parent.display()
+        ),
+        cure: "Remove them".to_owned(),
+    })
+}
+
+fn fetch_into(
+    package: Package,
+    wheel: &Wheel,
+    (aside, folder): (&Path, &Path),
+    programs: &Programs,
+) -> Result<()> {
+    let [downloads, libraries, empty, temporary] =
+        ["downloads", "libraries", "empty", "temporary"].map(|name| aside.join(name));
+    for folder in [&downloads, &libraries, &empty, &temporary] {
+        private()
+            .create(folder)
             .map_err(|source| Error::io("make the folder", folder, source))?;
     }
     let requirements = aside.join("requirements.txt");
@@ -199,37 +157,63 @@ fn fetch_into(package: Package, wheel: &Wheel, aside: &Path, folder: &Path) -> R
         "{}=={} --hash=sha256:{}\n",
         package.name(),
         package.version(),
-        wheel.4
+        wheel.sha256
     );
     fs::write(&requirements, requirement)
         .map_err(|source| Error::io("write", &requirements, source))?;
-    pip_download(&requirements, wheel.2, &downloads)?;
+    let folders = Folders {
+        working: &empty,
+        temporary: &temporary,
+        target: &downloads,
+    };
+    pip_download(&requirements, wheel.platform, &folders, programs)?;
     let downloaded = fs::read_dir(&downloads)
         .map_err(|source| Error::io("list", &downloads, source))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
         .ok_or_else(|| failed("pip fetched nothing"))?;
-    extract(&downloaded, &libraries)?;
+    extract_pinned(&downloaded, wheel.sha256, &libraries)?;
     match fs::rename(&libraries, folder) {
         Ok(()) => Ok(()),
         // Another process was faster.
-        Err(_) if library_in(folder).is_some() => Ok(()),
+        Err(_) if trusted_in(folder).is_some() => Ok(()),
         Err(source) => Err(Error::io("move it to", folder, source)),
     }
 }
 
+/// Where pip works.
+struct Folders<'a> {
+    /// An empty one.
+    working: &'a Path,
+    temporary: &'a Path,
+    /// For what it fetches.
+    target: &'a Path,
+}
+
 /// Runs the first pip that is there.
-fn pip_download(requirements: &Path, platform: &str, target: &Path) -> Result<()> {
-    let pips: [&[&str]; 4] = [
-        &["python3", "-m", "pip"],
-        &["python", "-m", "pip"],
-        &["pip3"],
-        &["pip"],
+fn pip_download(
+    requirements: &Path,
+    platform: &str,
+    folders: &Folders<'_>,
+    programs: &Programs,
+) -> Result<()> {
+    let pips: [(&str, &[&str]); 4] = [
+        ("python3", &["-m", "pip"]),
+        ("python", &["-m", "pip"]),
+        ("pip3", &[]),
+        ("pip", &[]),
     ];
     let mut last = None;
-    for pip in pips {
-        let output = Command::new(pip[0])
-            .args(&pip[1..])
+    for (program, arguments) in pips {
+        let Some(program) = programs.find(program) else {
+            continue;
+        };
+        let mut command = programs.command(&program, folders.working);
+        for variable in ["TMPDIR", "TEMP", "TMP"] {
+            command.env(variable, folders.temporary);
+        }
+        let output = command
+            .args(arguments)
             .args([
                 "download",
                 "--quiet",
@@ -245,10 +229,9 @@ fn pip_download(requirements: &Path, platform: &str, target: &Path) -> Result<()
                 &format!("cp{WHEEL_PYTHON}"),
             ])
             .arg("--dest")
-            .arg(target)
+            .arg(folders.target)
             .arg("--requirement")
             .arg(requirements)
-            .stdin(Stdio::null())
             .output();
         let Ok(output) = output else { continue };
         if output.status.success() {
@@ -271,15 +254,20 @@ fn pip_download(requirements: &Path, platform: &str, target: &Path) -> Result<()
     })
 }
 
+/// The error for a package that is not the pinned one.
+pub(super) fn changed(how: &str) -> Error {
+    Error::Fetch {
+        reason: format!("the package that came is not the pinned one: its hash is another ({how})"),
+        cure: "Nothing of it was kept. A proxy, a mirror or pip's own cache may have changed it: try another \
+               network or `pip cache purge`, or name a library that you trust with --ort-library FILE"
+            .to_owned(),
+    }
+}
+
 /// What pip said, as an error.
 fn pip_failed(said: &str) -> Error {
     if said.contains("DO NOT MATCH THE HASHES") {
-        return Error::Fetch {
-            reason: "the package that came is not the pinned one: its hash is another".to_owned(),
-            cure: "Nothing of it was kept. A proxy, a mirror or pip's own cache may have changed it: try another \
-                   network or `pip cache purge`, or name a library that you trust with --ort-library FILE"
-                .to_owned(),
-        };
+        return changed("pip found that out");
     }
     let told: Vec<&str> = said
         .lines()
@@ -307,41 +295,13 @@ fn pip_failed(said: &str) -> Error {
     })
 }
 
-fn failed(reason: &str) -> Error {
+pub(super) fn failed(reason: &str) -> Error {
     Error::Fetch {
         reason: reason.to_owned(),
         cure: "Check the network and try again, or install ONNX Runtime 1.17 or newer yourself (pip install \
                onnxruntime) or name its library with --ort-library FILE"
             .to_owned(),
     }
-}
-
-/// Takes the libraries out of a wheel, which is a zip archive.
-fn extract(wheel: &Path, target: &Path) -> Result<()> {
-    let broken = |error: zip::result::ZipError| failed(&format!("{}: {error}", wheel.display()));
-    let file = File::open(wheel).map_err(|source| Error::io("open", wheel, source))?;
-    let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
-    for i in 0..archive.len() {
-        let mut entry = archive.by_index(i).map_err(broken)?;
-        let path = entry.name().map_err(broken)?;
-        let name = path.rsplit('/').next().unwrap_or("").to_owned();
-        if !(is_library_name(&name) || is_provider_name(&name)) {
-            continue;
-        }
-        let path = target.join(name);
-        let mut out = File::create(&path).map_err(|source| Error::io("write", &path, source))?;
-        io::copy(&mut entry, &mut out)
-            .and_then(|_| out.sync_all())
-            .map_err(|source| Error::io("write", &path, source))?;
-    }
-    Ok(())
-}
-
-/// Whether a file is one of the libraries that ONNX Runtime loads a provider from.
-fn is_provider_name(name: &str) -> bool {
-    ["onnxruntime_providers_shared", "onnxruntime_providers_cuda"]
-        .iter()
-        .any(|provider| name.trim_start_matches("lib").starts_with(provider))
 }
 
 #[cfg(test)]
@@ -372,5 +332,82 @@ mod tests {
         let plain = pip_failed("Killed").to_string();
         assert!(plain.contains("Killed"), "{plain}");
         assert!(pip_failed("").to_string().contains("without a word"));
+    }
+
+    /// A wheel with a library in it.
+    #[cfg(target_os = "linux")]
+    fn packed() -> Vec<u8> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let mut archive = zip::ZipWriter::new(&mut bytes);
+        let plain = zip::write::SimpleFileOptions::default();
+        for name in ["onnxruntime/capi/libonnxruntime.so.1.32.0", "other/file"] {
+            archive.start_file(name, plain).unwrap();
+            std::io::Write::write_all(&mut archive, b"a library").unwrap();
+        }
+        archive.finish().unwrap();
+        bytes.into_inner()
+    }
+
+    /// What comes is kept if its hash is the pinned one, and only then; by the same way as a real one, but for the
+    /// pip, which hands over what it is told to and checks nothing.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_hash_is_checked_whatever_pip_did() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        use sha2::Digest as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let packed = packed();
+        let own = dir.path().join("own.whl");
+        fs::write(&own, &packed).unwrap();
+        let tools = dir.path().join("tools");
+        fs::create_dir(&tools).unwrap();
+        let pip = tools.join("pip3");
+        let script = format!(
+            "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\n/bin/cp {} \"$2\"/onnxruntime.whl\n",
+            own.display()
+        );
+        fs::write(&pip, script).unwrap();
+        fs::set_permissions(&pip, fs::Permissions::from_mode(0o755)).unwrap();
+        let programs = Programs::on(tools.as_os_str());
+
+        let right: String = sha2::Sha256::digest(&packed)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut wheel = *Package::Cpu.wheel().unwrap();
+        let cache = dir.path().join("cache");
+        let folder = cache.join("onnxruntime");
+        let refused = fetch(Package::Cpu, &wheel, &folder, &programs)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("its hash is another") && refused.contains(&right),
+            "{refused}"
+        );
+        assert_eq!(
+            fs::read_dir(&cache).unwrap().count(),
+            0,
+            "something was kept"
+        );
+
+        wheel.sha256 = Box::leak(right.into_boxed_str());
+        let library = fetch(Package::Cpu, &wheel, &folder, &programs).unwrap();
+        assert_eq!(library, folder.join("libonnxruntime.so.1.32.0"));
+        assert_eq!(fs::read(&library).unwrap(), b"a library");
+        assert_eq!(
+            fs::read_dir(&cache).unwrap().count(),
+            1,
+            "something was left"
+        );
+
+        // A folder in which anybody may replace it is refused.
+        fs::remove_dir_all(&folder).unwrap();
+        fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = fetch(Package::Cpu, &wheel, &folder, &programs)
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("everybody can write"), "{refused}");
     }
 }

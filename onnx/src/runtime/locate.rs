@@ -1,12 +1,19 @@
 //! Where ONNX Runtime may lie on a machine.
+//!
+//! Every candidate is an absolute path, and one that somebody else could have put there is not loaded.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde::Serialize;
 
-use super::fetch::Package;
+use super::programs::{Programs, neutral_folder};
+use super::system;
+use super::trust::distrust;
+use super::wheel::Package;
 
 /// How a library was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,7 +26,7 @@ pub enum FoundBy {
     BesideExecutable,
     /// It was fetched before.
     Cache,
-    /// The system's loader knows it.
+    /// It lies in a folder of the system's loader.
     System,
     /// It belongs to an installed Python package.
     PythonPackage,
@@ -33,32 +40,39 @@ pub(super) enum Place {
     Nothing { place: String, why: String },
 }
 
-/// The user's folder for what can be fetched again; none on a system without a home folder.
+/// The user's folder for what can be fetched again; none on a system without a home folder, and where that is
+/// named by a relative path, which would lead to a folder that a person happens to stand in.
 pub fn cache_folder() -> Option<PathBuf> {
-    directories::ProjectDirs::from("", "", "imgsearch").map(|dirs| dirs.cache_dir().to_owned())
+    directories::ProjectDirs::from("", "", "imgsearch")
+        .map(|dirs| dirs.cache_dir().to_owned())
+        .filter(|folder| folder.is_absolute())
 }
 
 /// The places in the order in which they are tried. They are looked at as they are asked for.
 pub(super) fn places(prefer_cuda: bool) -> impl Iterator<Item = Place> {
     let looks: [fn(bool) -> Vec<Place>; 4] = [
-        |_| vec![beside_executable()],
+        |_| beside_executable(),
         cached,
-        |_| system(),
-        |_| vec![python_package()],
+        |_| in_system(),
+        |_| python_package(),
     ];
     looks.into_iter().flat_map(move |look| look(prefer_cuda))
 }
 
-fn beside_executable() -> Place {
+fn nothing(place: impl Into<String>, why: impl Into<String>) -> Vec<Place> {
+    vec![Place::Nothing {
+        place: place.into(),
+        why: why.into(),
+    }]
+}
+
+fn beside_executable() -> Vec<Place> {
     let folder = std::env::current_exe()
         .ok()
         .and_then(|exe| exe.parent().map(Path::to_owned));
     match folder {
         Some(folder) => in_folder(&folder, FoundBy::BesideExecutable),
-        None => Place::Nothing {
-            place: "beside the executable".to_owned(),
-            why: "it is not known where that is".to_owned(),
-        },
+        None => nothing("beside the executable", "it is not known where that is"),
     }
 }
 
@@ -70,58 +84,44 @@ fn cached(prefer_cuda: bool) -> Vec<Place> {
     };
     packages
         .into_iter()
-        .map(|package| match package.folder() {
+        .flat_map(|package| match package.folder() {
             Some(folder) => in_folder(&folder, FoundBy::Cache),
-            None => Place::Nothing {
-                place: "the user's cache folder".to_owned(),
-                why: "there is no home folder".to_owned(),
-            },
+            None => nothing("the user's cache folder", "there is no home folder"),
         })
         .collect()
 }
 
-/// The names that the system's loader may know the library by.
-fn system() -> Vec<Place> {
-    let names: &[&str] = if cfg!(windows) {
-        // Windows itself holds an old one under the plain name.
-        &[]
-    } else if cfg!(target_os = "macos") {
-        &["libonnxruntime.dylib"]
-    } else {
-        &["libonnxruntime.so", "libonnxruntime.so.1"]
-    };
-    names
-        .iter()
-        .map(|name| Place::Library {
-            path: PathBuf::from(name),
-            found: FoundBy::System,
-        })
-        .collect()
+fn in_system() -> Vec<Place> {
+    let libraries = system::libraries();
+    if libraries.is_empty() {
+        return nothing("the system's folders", "no library there");
+    }
+    judged(libraries, FoundBy::System)
 }
 
 /// The library of a Python package, found without importing it.
-fn python_package() -> Place {
-    // Not in the folder that the person stands in: whatever lies there would be loaded.
+fn python_package() -> Vec<Place> {
+    // An older Python takes its working folder for a place of packages.
     const LOOK: &str = "import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; \
                         s = u.find_spec('onnxruntime'); \
                         print(s.submodule_search_locations[0] if s else '')";
-    let place = "the Python package onnxruntime".to_owned();
-    let nothing = |why: String| Place::Nothing {
-        place: place.clone(),
-        why,
+    const PLACE: &str = "the Python package onnxruntime";
+    let programs = Programs::of_environment();
+    let pythons = ["python3", "python"];
+    let Some(python) = pythons.iter().find_map(|name| programs.find(name)) else {
+        return nothing(PLACE, "no Python was found on PATH");
     };
-    let python = if cfg!(windows) { "python" } else { "python3" };
-    let output = Command::new(python)
+    let output = programs
+        .command(&python, neutral_folder(&python))
         .args(["-c", LOOK])
-        .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
     match output {
-        Err(error) => nothing(format!("{python}: {error}")),
+        Err(error) => nothing(PLACE, format!("{}: {error}", python.display())),
         Ok(output) => {
             let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             if folder.is_empty() {
-                nothing("it is not installed".to_owned())
+                nothing(PLACE, "it is not installed")
             } else {
                 in_folder(&Path::new(&folder).join("capi"), FoundBy::PythonPackage)
             }
@@ -129,28 +129,50 @@ fn python_package() -> Place {
     }
 }
 
-fn in_folder(folder: &Path, found: FoundBy) -> Place {
-    match library_in(folder) {
-        Some(path) => Place::Library { path, found },
-        None => Place::Nothing {
-            place: folder.display().to_string(),
-            why: "no library there".to_owned(),
-        },
+fn in_folder(folder: &Path, found: FoundBy) -> Vec<Place> {
+    let libraries = libraries_in(folder);
+    if libraries.is_empty() {
+        return nothing(folder.display().to_string(), "no library there");
     }
+    judged(libraries, found)
 }
 
-/// The ONNX Runtime library in a folder, whatever version its name ends in.
-pub(super) fn library_in(folder: &Path) -> Option<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(folder)
-        .ok()?
+fn judged(libraries: Vec<PathBuf>, found: FoundBy) -> Vec<Place> {
+    let judge = |path: PathBuf| match distrust(&path) {
+        None => Place::Library { path, found },
+        Some(why) => Place::Nothing {
+            place: path.display().to_string(),
+            why: format!("not loaded, because {why}"),
+        },
+    };
+    libraries.into_iter().map(judge).collect()
+}
+
+/// The ONNX Runtime libraries in a folder, whatever version their names end in: the newest first, one without a
+/// version last. Several names of one file count once.
+pub(super) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<(Vec<u64>, PathBuf)> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| is_library_name(&name.to_string_lossy()))
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?;
+            is_library_name(name).then(|| (version_in(name), path.clone()))
         })
         .collect();
-    found.sort();
-    found.pop()
+    found.sort_by(|a, b| Reverse(&a.0).cmp(&Reverse(&b.0)).then(a.1.cmp(&b.1)));
+    let mut seen = HashSet::new();
+    found.retain(|(_, path)| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// The version in a library's name, as numbers: 1.9.0 comes before 1.32.0.
+fn version_in(name: &str) -> Vec<u64> {
+    name.split('.')
+        .skip_while(|part| part.parse::<u64>().is_err())
+        .map_while(|part| part.parse().ok())
+        .collect()
 }
 
 /// Whether a file's name is that of the library itself, not of one of its providers.
@@ -172,7 +194,7 @@ mod tests {
     #[test]
     fn the_library_is_told_from_what_lies_beside_it() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(library_in(dir.path()).is_none());
+        assert!(libraries_in(dir.path()).is_empty());
         for name in [
             "libonnxruntime_providers_shared.so",
             "libonnxruntime_providers_cuda.so",
@@ -180,9 +202,33 @@ mod tests {
         ] {
             fs::write(dir.path().join(name), "").unwrap();
         }
-        assert!(library_in(dir.path()).is_none());
-        fs::write(dir.path().join("libonnxruntime.so.1.32.0"), "").unwrap();
-        let found = library_in(dir.path()).unwrap();
-        assert!(found.ends_with("libonnxruntime.so.1.32.0"));
+        assert!(libraries_in(dir.path()).is_empty());
+        let library = dir.path().join("libonnxruntime.so.1.32.0");
+        fs::write(&library, "").unwrap();
+        assert_eq!(libraries_in(dir.path()), [library]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn newer_libraries_come_first_by_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let names =
+            ["so.1.32.0", "so.1.9.0", "so.1.3.9", "so"].map(|end| format!("libonnxruntime.{end}"));
+        for name in names.iter().rev() {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        // As packages have it: one more name for the newest.
+        std::os::unix::fs::symlink(&names[0], dir.path().join("libonnxruntime.so.1")).unwrap();
+        let found = libraries_in(dir.path());
+        let found: Vec<_> = found.iter().map(|path| path.file_name().unwrap()).collect();
+        assert_eq!(found, names.each_ref().map(std::ffi::OsStr::new));
+    }
+
+    #[test]
+    fn versions_stand_in_names_in_several_ways() {
+        assert_eq!(version_in("libonnxruntime.so.1.32.0"), [1, 32, 0]);
+        assert_eq!(version_in("libonnxruntime.1.9.0.dylib"), [1, 9, 0]);
+        assert!(version_in("libonnxruntime.so").is_empty());
+        assert!(version_in("onnxruntime.dll").is_empty());
     }
 }

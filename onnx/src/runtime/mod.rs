@@ -2,10 +2,18 @@
 //!
 //! Owns the process's one environment. The library is loaded through `ort::init_from`, which
 //! reports what is wrong; the path that loads it lazily would panic.
+//!
+//! What runs as this program's own code is decided by the person and the system's administrator, never by the
+//! folder that somebody stands in or by one that everybody can write to: a library is loaded by its absolute
+//! path, and one that nobody named only from where others cannot put it.
 
 mod fetch;
 mod locate;
+mod programs;
+mod system;
 mod telemetry;
+mod trust;
+mod wheel;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,9 +21,10 @@ use std::time::Instant;
 
 use ort::ep::ExecutionProvider as _;
 
-pub use fetch::{InstallOptions, PINNED_CUDA_VERSION, PINNED_VERSION, install};
+pub use fetch::{InstallOptions, install};
 pub use locate::{FoundBy, cache_folder};
 pub use telemetry::disable_telemetry;
+pub use wheel::{PINNED_CUDA_VERSION, PINNED_VERSION};
 
 use crate::error::{Error, Result};
 
@@ -23,7 +32,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RuntimeOptions {
-    /// The library to load, and no other. Default: `ORT_DYLIB_PATH`, and then it is looked for.
+    /// The library to load, and no other. Default: `ORT_DYLIB_PATH`, which has to be an absolute path, and then it
+    /// is looked for.
     pub library: Option<PathBuf>,
     /// Never fetch it.
     pub offline: bool,
@@ -53,9 +63,10 @@ impl Runtime {
     /// process loads one library for good.
     ///
     /// It is looked for in this order: the option; the environment variable `ORT_DYLIB_PATH`;
-    /// beside the executable; in the user's cache folder; by the system's loader; in an installed
-    /// Python package `onnxruntime`. Where it is nowhere, it is fetched once by `pip download`
-    /// from the pinned, hashed package.
+    /// beside the executable; in the user's cache folder; in the folders of the system's loader; in an
+    /// installed Python package `onnxruntime`. In each, the newest is tried first, and then the others.
+    /// One that everybody can replace is left out, unless it was named. Where there is none, it is fetched
+    /// once by `pip download` from the pinned, hashed package.
     ///
     /// # Errors
     ///
@@ -72,7 +83,7 @@ impl Runtime {
         Ok(RUNTIME.get_or_init(|| runtime))
     }
 
-    /// The library's file, or the name that the system's loader knows it by.
+    /// The library's file: an absolute path.
     pub fn library(&self) -> &std::path::Path {
         &self.library
     }
@@ -99,12 +110,30 @@ impl Runtime {
     }
 }
 
+/// The environment variable that names a library.
+const VARIABLE: &str = "ORT_DYLIB_PATH";
+
+fn variable() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE)
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
 fn find_and_load(options: &RuntimeOptions) -> Result<Runtime> {
-    let named = options.library.clone().or_else(|| {
-        std::env::var_os("ORT_DYLIB_PATH")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    });
+    let named = match (&options.library, variable()) {
+        (Some(library), _) => Some(library.clone()),
+        (None, Some(path)) if path.is_absolute() => Some(path),
+        (None, Some(path)) => {
+            return Err(Error::BadRuntime {
+                path,
+                reason: format!(
+                    "{VARIABLE} names it by a relative path, and the folder that one stands in must not decide what is \
+                     loaded; write the whole path"
+                ),
+            });
+        }
+        (None, None) => None,
+    };
     if let Some(path) = named {
         return load(path.clone(), FoundBy::Named)
             .map_err(|reason| Error::BadRuntime { path, reason });
@@ -140,17 +169,11 @@ fn find_and_load(options: &RuntimeOptions) -> Result<Runtime> {
 
 /// Loads a library and sets the environment up.
 fn load(library: PathBuf, found: FoundBy) -> Result<Runtime, String> {
-    // A relative path would be looked for beside the executable.
-    let library = if library.components().count() > 1 {
-        if !library.exists() {
-            return Err("there is no such file".to_owned());
-        }
-        std::path::absolute(&library).map_err(|error| error.to_string())?
-    } else if library.is_file() && found == FoundBy::Named {
-        std::path::absolute(&library).map_err(|error| error.to_string())?
-    } else {
-        library
-    };
+    if !library.is_file() {
+        return Err("there is no such file".to_owned());
+    }
+    // A relative path would be looked for beside the executable, a bare name by the system's loader.
+    let library = std::path::absolute(&library).map_err(|error| error.to_string())?;
     disable_telemetry();
     let environment = ort::init_from(&library)
         .map_err(|error| chain(&error))?
