@@ -81,16 +81,12 @@ impl Segment {
         let points = Points::of(rows.codes, rows.stride);
         let (flat, linked_in) = graphs::by_code(&points, rows, options, done);
         done.fetch_add(n - points.nodes.len(), Ordering::Relaxed);
-<<<<<<< HEAD
         let fused = graphs::by_both(&points, rows, encoder, options, done);
         let linked = fused.as_ref().map_or(0, |fused| fused.nodes);
         done.fetch_add(n - linked, Ordering::Relaxed);
-        let fingerprint: String = encoder.fingerprint.chars().take(MOST_FINGERPRINT).collect();
-=======
         // As many bytes as there is room for, in whole characters.
         let room = encoder.fingerprint.floor_char_boundary(MOST_FINGERPRINT);
         let fingerprint = encoder.fingerprint[..room].to_owned();
->>>>>>> w-onnx
         let mut header = Header {
             format: SEGMENT_FORMAT,
             rows: n,
