@@ -294,7 +294,7 @@ mod tests {
         written.save(&path).unwrap();
         // No memory holds either.
         let file = File::options().write(true).open(&path).unwrap();
-        file.set_len(1 << 45).unwrap();
+        file.set_len(1 << 40).unwrap();
         let error = Checkpoint::load(&path, &written.header).unwrap_err();
         assert!(error.to_string().contains("damaged"), "{error}");
         let mut bytes = MAGIC.to_vec();
