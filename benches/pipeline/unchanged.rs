@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::Result;
 use crate::folders::Folder;
 use crate::program::{self, run};
-use crate::synthetic::{self, CODE};
+use crate::synthetic;
 
 /// Files in a folder.
 const A_FOLDER: usize = 500;
@@ -87,14 +87,14 @@ fn fill(folder: &Path, index: &Path) -> Result {
     let walked = walk(&[folder.to_owned()], &WalkOptions::default())?;
     let files = walked.candidates;
     let encoder = Index::open(index)?.encoder().clone();
-    let codes = synthetic::codes(files.len(), files.len(), 1);
-    let planes = synthetic::planes();
+    let drawn = synthetic::draw(files.len(), files.len(), 1);
     let mut writer = Writer::open(index, &encoder)?;
-    for (some, codes) in files.chunks(BLOCK).zip(codes.chunks(BLOCK * CODE)) {
+    for (block, some) in files.chunks(BLOCK).enumerate() {
         let changes: Vec<Change> = some
             .par_iter()
-            .zip(codes.par_chunks_exact(CODE))
-            .map(|(file, code)| {
+            .enumerate()
+            .map(|(i, file)| {
+                let (code, hash) = drawn.get(block * BLOCK + i);
                 Ok(Change::Insert {
                     path: file.path.clone(),
                     stat: file.stat,
@@ -106,7 +106,7 @@ fn fill(folder: &Path, index: &Path) -> Result {
                         taken: None,
                         damage: None,
                         code: code.to_vec(),
-                        hash: synthetic::hash(code, &planes),
+                        hash: hash.to_vec(),
                     },
                 })
             })
