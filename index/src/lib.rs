@@ -69,7 +69,7 @@ mod writer;
 pub use check::Checked;
 pub use distance::{hamming, l2_squared, pack_bits};
 pub use error::{Error, Result};
-pub use filter::Filter;
+pub use filter::{Filter, Moment};
 pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;

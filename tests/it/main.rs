@@ -4,10 +4,18 @@ mod cases;
 mod comparing;
 mod contract;
 mod damaged;
+mod dates;
+mod folder;
 mod golden;
 mod incremental;
+mod numbers;
 mod odd;
+#[cfg(target_os = "linux")]
+mod paths;
 mod pixels;
 mod reencoding;
 mod searching;
+#[cfg(target_os = "linux")]
+mod signals;
+mod streams;
 mod support;
