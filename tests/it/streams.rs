@@ -37,7 +37,7 @@ const COMMANDS: &[(&[&str], i32)] = &[
     (&["query", "photos/cat/0.jpg", "--json"], 0),
     (&["query", "photos/cat/0.jpg", "-0"], 0),
     (
-        &["query", "photos/cat/0.jpg", "photos/none.jpg", "--paths"],
+        &["query", "photos/none.jpg", "photos/cat/0.jpg", "--paths"],
         1,
     ),
     (&["query", "photos/none.jpg"], 2),
