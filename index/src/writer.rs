@@ -455,7 +455,7 @@ fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refus
                 remove_at(transaction, path)?;
             }
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO failures VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .prepare_cached("INSERT OR REPLACE INTO failures (path, size, mtime_ns, stage, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?
                 .execute(params![
                     path::to_bytes(path)?,
                     stat.size.cast_signed(),
