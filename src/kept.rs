@@ -14,6 +14,9 @@ use crate::save::{ASIDE, save};
 /// its encoder never leaves codes beside another encoder's file.
 const NAME: (&str, &str) = ("encoder-", ".onnx");
 
+/// Hexadecimal digits of a fingerprint.
+const FINGERPRINT_LENGTH: usize = 32;
+
 /// The encoder that the index in `dir` keeps; the built-in one, whatever became of the copy, where
 /// that made the index.
 ///
@@ -49,25 +52,97 @@ pub fn keep(dir: &Path, file: &EncoderFile) -> Result<()> {
     save(&path, file.bytes())
 }
 
-/// Removes the copies in `dir` of all encoders but one.
+/// Removes the copies in `dir` of all encoders but one, and what a crash left of copies that were
+/// being written. The folder is the user's, and so are other files in it whatever they are called:
+/// only what [`keep`] would have written under its name is taken for a copy.
 pub fn forget_others(dir: &Path, fingerprint: &str) -> Result<()> {
-    let kept = path_of(dir, fingerprint);
-    let (start, end) = NAME;
     let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
     for entry in listed {
         let entry = entry.map_err(|source| Error::io("list", dir, source))?;
         let (name, path) = (entry.file_name(), entry.path());
-        let name = name.to_string_lossy();
-        // What a crash left of one that was being written goes, too.
-        let whole = name.strip_suffix(ASIDE).unwrap_or(&name);
-        if whole.starts_with(start) && whole.ends_with(end) && path != kept {
+        let Some(name) = name.to_str() else { continue };
+        let ours = match (fingerprint_in(name), name.strip_suffix(ASIDE)) {
+            (Some(of), _) => of != fingerprint && holds(&path, of),
+            // Such a file is begun anew where it is needed again, so it is nobody else's.
+            (None, Some(whole)) => fingerprint_in(whole).is_some() && is_plain_file(&path),
+            (None, None) => false,
+        };
+        if ours {
             fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
         }
     }
     Ok(())
 }
 
+/// The fingerprint in the name of a copy; none where it is no copy's name.
+fn fingerprint_in(name: &str) -> Option<&str> {
+    let (start, end) = NAME;
+    let fingerprint = name.strip_prefix(start)?.strip_suffix(end)?;
+    let is_one = fingerprint.len() == FINGERPRINT_LENGTH
+        && fingerprint
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_one.then_some(fingerprint)
+}
+
+/// Whether a file is the encoder of this fingerprint.
+fn holds(path: &Path, fingerprint: &str) -> bool {
+    is_plain_file(path)
+        && EncoderFile::from_path(path).is_ok_and(|file| file.info().fingerprint == fingerprint)
+}
+
+/// Whether it is a file and no link to one, which we never write.
+fn is_plain_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
 fn path_of(dir: &Path, fingerprint: &str) -> PathBuf {
     let (start, end) = NAME;
     dir.join(format!("{start}{fingerprint}{end}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_copies_of_other_encoders_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = EncoderFile::default_encoder().unwrap();
+        let fingerprint = file.info().fingerprint.clone();
+        assert_eq!(fingerprint.len(), FINGERPRINT_LENGTH);
+        keep(dir.path(), &file).unwrap();
+        let ours = format!("encoder-{fingerprint}.onnx");
+        let other = "0123456789abcdef0123456789abcdef";
+        // A user's own, the last of them a copy of an encoder under a name that is not its own.
+        let theirs = [
+            "encoder-mine.onnx".to_owned(),
+            "encoder-0123456789abcdef.onnx".to_owned(),
+            "encoder-mine.onnx.new".to_owned(),
+            format!("encoder-{}.onnx", other.to_uppercase()),
+            format!("my-{ours}"),
+            format!("encoder-{other}.onnx"),
+        ];
+        for name in &theirs {
+            fs::write(dir.path().join(name), file.bytes()).unwrap();
+        }
+        fs::create_dir(dir.path().join(format!("encoder-{}.onnx", "a".repeat(32)))).unwrap();
+        let left = format!("encoder-{other}.onnx.new");
+        fs::write(dir.path().join(&left), "half of one").unwrap();
+
+        forget_others(dir.path(), &fingerprint).unwrap();
+        assert!(dir.path().join(&ours).exists());
+        assert!(!dir.path().join(left).exists());
+        // Now the index has another encoder.
+        forget_others(dir.path(), other).unwrap();
+        assert!(!dir.path().join(ours).exists());
+        for name in &theirs {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+        assert!(
+            dir.path()
+                .join(format!("encoder-{}.onnx", "a".repeat(32)))
+                .is_dir()
+        );
+    }
 }

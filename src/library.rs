@@ -59,7 +59,7 @@ pub struct Library {
     engine: OnceLock<Engine>,
     /// What encodes queries.
     asker: Mutex<Asker>,
-    index: Option<Index>,
+    index: OnceLock<Index>,
     timings: Mutex<Timings>,
 }
 
@@ -167,7 +167,7 @@ impl Library {
                 worker: None,
             }),
             options,
-            index,
+            index: index.map_or_else(OnceLock::new, OnceLock::from),
             timings: Mutex::default(),
         }
     }
@@ -197,15 +197,16 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// Where nothing was indexed yet.
+    /// Where nothing was indexed yet, or another encoder made the index meanwhile.
     pub fn index_view(&self) -> Result<&Index> {
-        match &self.index {
-            Some(index) => Ok(index),
-            // Opening says what is missing and how to make it.
-            None => Err(Index::open(&self.dir)
-                .err()
-                .map_or_else(|| Error::Interrupted, Error::from)),
+        if let Some(index) = self.index.get() {
+            return Ok(index);
         }
+        // There was none when the library was opened; another process may have made it since, or
+        // a run of this one that failed later.
+        let index = Index::open(&self.dir)?;
+        index.check_encoder(&record_of(self.file.info()))?;
+        Ok(self.index.get_or_init(|| index))
     }
 
     /// The encoder's file.
@@ -283,7 +284,7 @@ impl Library {
             _ => Ok(Folded::default()),
         };
         drop(writer);
-        self.index = Some(Index::open(&self.dir)?);
+        self.index = OnceLock::from(Index::open(&self.dir)?);
         let mut summary = summary?;
         indexing::tell_of_folding(folded, progress);
         summary.seconds = started.elapsed().as_secs_f64();

@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use imgsearch_index::{
-    Change, Filter, FoldOptions, ImageId, Index, RankBy, SearchParams, Searcher, Way, Writer,
+    Change, Filter, FoldOptions, ImageId, Index, Moment, RankBy, SearchParams, Searcher, Way,
+    Writer,
 };
 use rayon::prelude::*;
 
@@ -96,7 +97,7 @@ pub fn filtered(searcher: &Searcher, data: &Data) {
         ("0.01 %", 0.0001),
     ] {
         let mut filter = Filter::default();
-        filter.before = Some((images as f64 * share).ceil() as i64);
+        filter.before = Some(Moment::utc((images as f64 * share).ceil() as i64));
         filters.push((name.to_owned(), share, filter));
     }
     for share in [0.5, 0.1, 0.01] {

@@ -28,11 +28,11 @@ pub struct Filter {
     pub under: Vec<PathBuf>,
     /// The whole path matches one of these globs; `*` does not stop at a `/`.
     pub globs: Vec<String>,
-    /// Taken at this moment or later, in seconds since 1970; the file's date counts where the
-    /// image does not say when it was taken.
-    pub after: Option<i64>,
+    /// Taken at this moment or later; the file's date counts where the image does not say when it
+    /// was taken.
+    pub after: Option<Moment>,
     /// Taken before this moment.
-    pub before: Option<i64>,
+    pub before: Option<Moment>,
     /// The file is of so many bytes or more.
     pub min_size: Option<u64>,
     /// The file is of so many bytes or fewer.
@@ -41,6 +41,29 @@ pub struct Filter {
     pub formats: Vec<String>,
     /// One of these images.
     pub ids: Option<Vec<ImageId>>,
+}
+
+/// A moment as the two clocks show it that dates come from. A camera writes what its own clock
+/// shows, wherever it is; a system writes the date of a file as it is everywhere. Which belongs to
+/// which depends on a time zone, and this crate knows none: whoever asks says both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// What a clock on the wall shows, in seconds since 1970 as if it showed UTC. Compared with
+    /// when an image says that it was taken.
+    pub wall: i64,
+    /// The moment itself, in nanoseconds since 1970 UTC. Compared with the dates of files.
+    pub unix_ns: i64,
+}
+
+impl Moment {
+    /// A moment whose wall clock shows UTC, in seconds since 1970.
+    pub fn utc(seconds: i64) -> Self {
+        Self {
+            wall: seconds,
+            // No file is as old or as new as what does not fit.
+            unix_ns: seconds.saturating_mul(1_000_000_000),
+        }
+    }
 }
 
 impl Filter {
@@ -121,18 +144,19 @@ impl Filter {
             }
             conditions.push(format!("({})", any.join(" OR ")));
         }
-        const WHEN: &str = "coalesce(c.taken, i.mtime_ns / 1000000000)";
+        for (sign, bound) in [(">=", self.after), ("<", self.before)] {
+            if let Some(Moment { wall, unix_ns }) = bound {
+                conditions.push(format!(
+                    "CASE WHEN c.taken IS NULL THEN i.mtime_ns {sign} ? ELSE c.taken {sign} ? END"
+                ));
+                values.extend([Value::Integer(unix_ns), Value::Integer(wall)]);
+            }
+        }
         let size = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
-        let bounds = [
-            (format!("{WHEN} >= ?"), self.after),
-            (format!("{WHEN} < ?"), self.before),
-            ("i.size >= ?".to_owned(), self.min_size.map(size)),
-            ("i.size <= ?".to_owned(), self.max_size.map(size)),
-        ];
-        for (condition, bound) in bounds {
+        for (sign, bound) in [(">=", self.min_size), ("<=", self.max_size)] {
             if let Some(bound) = bound {
-                conditions.push(condition);
-                values.push(Value::Integer(bound));
+                conditions.push(format!("i.size {sign} ?"));
+                values.push(Value::Integer(size(bound)));
             }
         }
         if !self.formats.is_empty() {

@@ -72,7 +72,7 @@ mod writer;
 pub use check::{Checked, RECALL_FLOOR, RankingChecked};
 pub use distance::{hamming, l2_squared, pack_bits};
 pub use error::{Error, Result};
-pub use filter::Filter;
+pub use filter::{Filter, Moment};
 pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;

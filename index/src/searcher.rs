@@ -532,6 +532,13 @@ impl Searcher {
                 "k is 0: ask for at least one image".to_owned(),
             ));
         }
+        if let Some(radius) = params.radius
+            && !(radius.is_finite() && radius >= 0.0)
+        {
+            return Err(Error::BadInput(format!(
+                "the radius is {radius}: a distance is a number from 0 up"
+            )));
+        }
         let code = padded(&self.encoder, query.code)?;
         let hash = query
             .hash

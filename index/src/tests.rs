@@ -840,19 +840,47 @@ fn filters_are_met_and_k_is_reached_where_it_can_be() {
     };
     matches(
         &Filter {
-            after: Some(-20),
-            before: Some(30),
+            after: Some(Moment::utc(-20)),
+            before: Some(Moment::utc(30)),
             ..Filter::default()
         },
         &|i| (-20..30).contains(&when(i)),
     );
     matches(
         &Filter {
-            after: Some(5990),
+            after: Some(Moment::utc(5990)),
             ..Filter::default()
         }
         .under("/p/1"),
         &|i| when(i) >= 5990 && i % 10 == 1,
+    );
+    // The two clocks are an hour apart: what a camera wrote is compared with the one, and the date of
+    // a file with the other.
+    let apart = |wall: i64, seconds: i64| Moment {
+        wall,
+        unix_ns: seconds * 1_000_000_000,
+    };
+    matches(
+        &Filter {
+            after: Some(apart(-1020, 2580)),
+            before: Some(apart(-990, 2610)),
+            ..Filter::default()
+        },
+        &|i| match when(i) {
+            taken @ ..=0 => (-1020..-990).contains(&taken),
+            changed => (2580..2610).contains(&changed),
+        },
+    );
+    // A file's date of a fraction of a second is not rounded.
+    matches(
+        &Filter {
+            before: Some(Moment {
+                wall: -7000,
+                unix_ns: 2_000_000_001,
+            }),
+            ..Filter::default()
+        },
+        &|i| i == 1 || i == 2,
     );
     assert!(
         recall(

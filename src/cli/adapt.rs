@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::args::{AdaptArgs, Global};
 use super::output::{count, duration};
-use super::setup::{engine_options, index_dir, open_options, say_provider, stop_flag};
+use super::setup::{engine_options, index_dir, open_options, say_provider};
+use super::signals::stop_flag;
+use super::streams::{out, say};
 use super::train::{View as TrainView, print_preservation};
 use super::{Outcome, Result, index};
 
@@ -26,7 +28,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let file = match unfinished(&dir, &aside) {
         Some(file) => {
             if !global.quiet && !args.json {
-                eprintln!("going on with the encoder that an earlier run trained");
+                say!("going on with the encoder that an earlier run trained");
             }
             file
         }
@@ -43,7 +45,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     open.engine = engine_options(global, Some(&args.limits));
     let view = index::View::new(global, args.json);
     let summary = Library::reencode(&dir, open, &IndexOptions::default(), &view, &stop)?;
-    view.finish(global, true, &dir, &summary)?;
+    view.finish(global, true, &dir, &summary);
     if summary.interrupted {
         return Ok(Outcome::Interrupted);
     }
@@ -121,7 +123,7 @@ fn learn(
 
 fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
     if args.json {
-        println!(
+        out!(
             "{}",
             json!({
                 "event": "trained", "fingerprint": trained.file.info().fingerprint, "better": better,
@@ -135,14 +137,14 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
     if global.quiet {
         return;
     }
-    println!(
+    out!(
         "trained on {} photographs in {} (after {} for their features)",
         count(trained.photographs as u64),
         duration(trained.train_seconds),
         duration(trained.extract_seconds)
     );
     print_preservation(trained);
-    println!(
+    out!(
         "{}",
         match (better, args.dry_run, args.force) {
             (true, true, _) => "It is better; without --dry-run the index moves to it.",

@@ -16,6 +16,8 @@ Examples:
   imgsearch query cat.jpg -k 5           the five images most like cat.jpg
   imgsearch train ~/Pictures -o my.onnx  an encoder made for these photographs
 
+JSON holds text: a path that is not UTF-8 has its bytes beside it in Base64, as path_bytes.
+
 Exit status: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.")]
 pub struct Cli {
     #[command(subcommand)]
@@ -28,8 +30,8 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Folder that holds the index [default: the user's data folder]
-    #[arg(long, global = true, env = "IMGSEARCH_INDEX", value_name = "DIR")]
+    /// Folder that holds the index [env: IMGSEARCH_INDEX] [default: the user's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
     #[arg(help_heading = "Global options")]
     pub index: Option<PathBuf>,
 
@@ -260,12 +262,13 @@ pub struct QueryArgs {
         long,
         value_name = "N",
         default_value_t = imgsearch::index::DEFAULT_EF,
+        value_parser = from_one,
         help_heading = "Search"
     )]
     pub ef: usize,
 
     /// Find nothing at a larger distance
-    #[arg(long, value_name = "DISTANCE", help_heading = "Search")]
+    #[arg(long, value_name = "DISTANCE", value_parser = from_zero, help_heading = "Search")]
     pub radius: Option<f32>,
 
     /// Say which way the search took, what it cost, and where the time went
@@ -300,8 +303,10 @@ pub struct FilterArgs {
     #[arg(long, value_name = "GLOB")]
     pub glob: Vec<String>,
 
-    /// Only images taken then or later: 2024, 2024-05, 2024-05-17 or 2024-05-17T18:30. Where an
-    /// image does not say when it was taken, its file's date counts
+    /// Only images taken then or later: 2024, 2024-05, 2024-05-17 or 2024-05-17T18:30, as the camera's
+    /// clock showed it. Where an image does not say when it was taken, its file's date counts, as
+    /// clocks here show it (variable TZ). With an offset, as 2024-05-17T18:30Z or …+02:00, it is
+    /// that moment
     #[arg(long, value_name = "DATE")]
     pub after: Option<String>,
 
@@ -419,15 +424,15 @@ pub struct TrainArgs {
     pub trunk: Option<PathBuf>,
 
     /// Numbers in the code
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = from_one)]
     pub code: usize,
 
     /// Bits in the semantic hash
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = from_one)]
     pub bits: usize,
 
     /// Passes over the photographs [default: as many as the recipe has]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one)]
     pub epochs: Option<usize>,
 
     /// What the encoder is to find
@@ -451,7 +456,7 @@ pub struct TrainArgs {
     pub features: Option<PathBuf>,
 
     /// At most so many photographs, spread evenly over those found
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one)]
     pub limit: Option<usize>,
 
     /// Train only on a part of the first folder, as `imgsearch eval --part` has it
@@ -459,7 +464,7 @@ pub struct TrainArgs {
     pub part: String,
 
     /// The largest learning rate [default: the recipe's]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = above_zero)]
     pub learning_rate: Option<f64>,
 
     /// Units of a hidden layer before code and hash, which then learn from each photograph's nearest
@@ -477,7 +482,8 @@ pub struct TrainArgs {
         long,
         value_name = "N",
         default_value_t = 20,
-        requires = "hidden_units"
+        requires = "hidden_units",
+        value_parser = from_one
     )]
     pub neighbours: usize,
 
@@ -503,7 +509,7 @@ pub struct TrainArgs {
     pub imagined: usize,
 
     /// How much the hash counts beside the code where both rank [default: the recipe's]
-    #[arg(long, value_name = "WEIGHT", conflicts_with = "kind", value_parser = weight)]
+    #[arg(long, value_name = "WEIGHT", conflicts_with = "kind", value_parser = from_zero)]
     pub hash_weight: Option<f32>,
 
     /// What was trained on, in words, kept in the file
@@ -541,11 +547,34 @@ pub struct TrainArgs {
     pub limits: LimitArgs,
 }
 
+/// A whole number from 1 up.
+fn from_one(text: &str) -> Result<usize, String> {
+    from(1, text)
+}
+
+/// A whole number from 2 up.
+fn from_two(text: &str) -> Result<usize, String> {
+    from(2, text)
+}
+
+fn from(least: usize, text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&number| number >= least);
+    number.ok_or_else(|| format!("a whole number from {least} up is wanted"))
+}
+
+/// A finite number above 0.
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f64| number.is_finite() && *number > 0.0)
+        .ok_or_else(|| "a number above 0 is wanted".to_owned())
+}
+
 /// A finite number from 0 up.
-fn weight(text: &str) -> Result<f32, String> {
-    let weight = text.parse().ok();
-    weight
-        .filter(|weight: &f32| weight.is_finite() && *weight >= 0.0)
+fn from_zero(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f32| number.is_finite() && *number >= 0.0)
         .ok_or_else(|| "a number from 0 up is wanted".to_owned())
 }
 
@@ -620,11 +649,11 @@ pub struct PixelArgs {
     pub coding_rate: f64,
 
     /// Pictures in a batch
-    #[arg(long, value_name = "N", default_value_t = 128, requires = "kind")]
+    #[arg(long, value_name = "N", default_value_t = 128, requires = "kind", value_parser = from_two)]
     pub batch: usize,
 
     /// Stop when so many passes in a row brought nothing on held-out pictures
-    #[arg(long, value_name = "N", default_value_t = 8, requires = "kind")]
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "kind", value_parser = from_one)]
     pub patience: usize,
 
     /// Go on with a run that was interrupted: its state lies beside the output after every pass
@@ -697,7 +726,7 @@ pub struct ReconstructArgs {
     pub decoder: Option<PathBuf>,
 
     /// Between two images, show so many steps from the one's code to the other's
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = from_two)]
     pub interpolate: Option<usize>,
 
     /// Print one JSON object an image
@@ -711,15 +740,15 @@ pub struct ReconstructArgs {
 #[derive(Debug, Args)]
 pub struct AdaptArgs {
     /// Numbers in the code
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = from_one)]
     pub code: usize,
 
     /// Bits in the hash
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = from_one)]
     pub bits: usize,
 
     /// Train on so many of the photographs at most, evenly spread; all are re-coded
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = from_one)]
     pub limit: usize,
 
     /// Altered copies of each photograph to train on
@@ -727,7 +756,7 @@ pub struct AdaptArgs {
     pub views: usize,
 
     /// Passes over the photographs [default: as many as the recipe has]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one)]
     pub epochs: Option<usize>,
 
     /// What everything random is drawn with

@@ -10,6 +10,7 @@ use super::args::{CheckArgs, Global};
 use super::optimize;
 use super::output::{bar, count, counted};
 use super::setup::index_dir;
+use super::streams::out;
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &CheckArgs) -> Result {
@@ -26,7 +27,7 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
         repaired = Some((folded, look(global, &index, args.json)?));
     }
     if args.json {
-        println!(
+        out!(
             "{}",
             json!({
                 "checked": checked,
@@ -37,10 +38,10 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
     } else {
         print(&checked);
         if let Some((folded, again)) = &repaired {
-            println!("repaired: {}", optimize::told(folded));
+            out!("repaired: {}", optimize::told(folded));
             print(again);
         } else if !checked.is_sound() {
-            println!(
+            out!(
                 "the database holds every image, and a segment is not used once it is known to be damaged; only answers \
                  given before that may be wrong.\nRepair it with: imgsearch check --repair"
             );
@@ -74,7 +75,7 @@ fn look(global: &Global, index: &Index, json: bool) -> Result<Checked> {
 }
 
 fn print(checked: &Checked) {
-    println!(
+    out!(
         "{}: {} in {}, {} newer, {} removed and not folded away yet",
         counted(checked.images, "image", "images"),
         count(checked.in_segments as u64),
@@ -83,7 +84,7 @@ fn print(checked: &Checked) {
         count(checked.removed as u64)
     );
     for damaged in &checked.damaged {
-        println!("{damaged}");
+        out!("{damaged}");
     }
     if checked.lost > 0 {
         let some: Vec<String> = checked
@@ -91,7 +92,7 @@ fn print(checked: &Checked) {
             .iter()
             .map(ToString::to_string)
             .collect();
-        println!(
+        out!(
             "{} not found along the graph by their own codes: {}{}",
             counted(checked.lost, "image is", "images are"),
             some.join(", "),
@@ -103,7 +104,7 @@ fn print(checked: &Checked) {
         );
     }
     for ranking in &checked.rankings {
-        println!(
+        out!(
             "ranked by {}: of the 10 nearest of {} a search along the graph finds {:.2} %, and with a filter that leaves out \
              what is near {:.2} %{}",
             name(ranking.by),
@@ -121,7 +122,7 @@ fn print(checked: &Checked) {
         );
     }
     if checked.is_sound() {
-        println!("all is well");
+        out!("all is well");
     }
 }
 

@@ -1,13 +1,14 @@
 //! `imgsearch encode`.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::args::{EncodeArgs, Global};
-use super::output::shown;
+use super::output::{shown, with_path};
 use super::setup::engine;
+use super::streams::{self, out, say};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &EncodeArgs) -> Result {
@@ -15,8 +16,10 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
     engine.file().require_codes()?;
     let mut worker = engine.worker()?;
     let mut outcome = Outcome::Done;
-    let mut out = io::stdout().lock();
     for image in &args.images {
+        if streams::is_lost() {
+            break;
+        }
         let mut bytes = Vec::new();
         let read = if image == Path::new("-") {
             engine.limits().read_from(io::stdin().lock(), &mut bytes)
@@ -29,7 +32,7 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
         let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(error) => {
-                eprintln!("imgsearch: {error}");
+                say!("imgsearch: {error}");
                 outcome = Outcome::Lacking;
                 continue;
             }
@@ -41,15 +44,15 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
             .collect();
         if args.json {
             let line = json!({
-                "path": image.to_string_lossy(), "code": encoded.code, "hash": hash,
+                "code": encoded.code, "hash": hash,
                 "width": encoded.width, "height": encoded.height, "damage": encoded.damage,
             });
-            writeln!(out, "{line}")?;
+            out!("{}", with_path(line, "path", image));
         } else {
-            writeln!(out, "{}", shown(image))?;
+            out!("{}", shown(image));
             let code: Vec<String> = encoded.code.iter().map(|v| format!("{v:.4}")).collect();
-            writeln!(out, "  code  {}", code.join(" "))?;
-            writeln!(out, "  hash  {hash}")?;
+            out!("  code  {}", code.join(" "));
+            out!("  hash  {hash}");
         }
     }
     Ok(outcome)

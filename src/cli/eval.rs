@@ -13,8 +13,10 @@ use imgsearch::{Engine, WalkOptions, walk};
 use serde_json::json;
 
 use super::args::{EvalArgs, Global};
-use super::output::{bar, count, shown};
-use super::setup::{engine, stop_flag};
+use super::output::{bar, count, shown, with_path};
+use super::setup::engine;
+use super::signals::stop_flag;
+use super::streams::{out, say};
 use super::{Outcome, Result, html};
 
 pub fn run(global: &Global, args: &EvalArgs) -> Result {
@@ -66,7 +68,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
                 outcome = Outcome::Lacking;
             }
             for (path, reason) in &made.failed {
-                eprintln!("{}: {reason}", shown(path));
+                say!("{}: {reason}", shown(path));
             }
             of_copies.push(made);
         }
@@ -83,9 +85,10 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             value["part"] = json!(part.to_string());
         }
         if !of_copies.is_empty() {
-            value["copies"] = serde_json::to_value(&of_copies)?;
+            let made = of_copies.iter_mut().map(copies_json);
+            value["copies"] = made.collect::<Result<_>>()?;
         }
-        println!("{value}");
+        out!("{value}");
         return Ok(outcome);
     }
     if let Some(report) = &report {
@@ -95,7 +98,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         print_copies(made);
     }
     if let Some(page) = args.html.as_ref().filter(|_| !global.quiet) {
-        println!("\nwrote {}", page.display());
+        out!("\nwrote {}", page.display());
     }
     Ok(outcome)
 }
@@ -132,7 +135,7 @@ fn judge(
     }
     let failed: Vec<_> = all.iter().flat_map(|(one, _)| &one.failed).collect();
     for (path, reason) in &failed {
-        eprintln!("{}: {reason}", shown(path));
+        say!("{}: {reason}", shown(path));
     }
     let read = &all[0].0.paths;
     let hashes = if args.no_baselines {
@@ -179,17 +182,19 @@ fn perceptual_hashes(
 }
 
 fn print(report: &Report, part: Part) {
-    println!("{}", report.protocol);
-    println!(
+    out!("{}", report.protocol);
+    out!(
         "{} queries, {} images of {} classes, part {part}",
         count(report.queries as u64),
         count(report.database as u64),
         count(report.classes as u64)
     );
     for encoder in &report.encoders {
-        println!(
+        out!(
             "encoder {} ({}): {:.0} images/s decoded and encoded",
-            encoder.name, encoder.fingerprint, encoder.images_per_second
+            encoder.name,
+            encoder.fingerprint,
+            encoder.images_per_second
         );
     }
     let cutoff = format!("mAP@{}", report.cutoff);
@@ -210,15 +215,15 @@ fn print(report: &Report, part: Part) {
     let mut group: Option<&Option<String>> = None;
     for row in &report.rows {
         if group != Some(&row.encoder) {
-            println!(
+            out!(
                 "\n{}\n{head}",
                 row.encoder.as_deref().unwrap_or("baselines")
             );
             group = Some(&row.encoder);
         }
-        println!("{}", line(row));
+        out!("{}", line(row));
     }
-    println!(
+    out!(
         "\nkept: share of the ten nearest by features that are among the ten nearest; balance: how often the rarer \
          value of a bit occurs, doubled; correl.: mean absolute correlation of two bits"
     );
@@ -248,22 +253,33 @@ fn line(row: &Row) -> String {
 }
 
 fn print_copies(report: &CopiesReport) {
-    println!(
+    out!(
         "\ncopies of {} photographs recognised by {}, at a precision of {:.1} %",
         count(report.photographs as u64),
         report.encoder,
         report.precision * 100.0
     );
-    print!("{:<24}", "edit");
-    for row in &report.rows {
-        print!("  {:>16}", row.representation);
-    }
-    println!();
+    let columns = report.rows.iter();
+    let heads: String = columns
+        .map(|row| format!("  {:>16}", row.representation))
+        .collect();
+    out!("{:<24}{heads}", "edit");
     for (i, edit) in report.edits.iter().enumerate() {
-        print!("{:<24}", edit.name());
-        for row in &report.rows {
-            print!("  {:>14.1} %", row.recall[i] * 100.0);
-        }
-        println!();
+        let columns = report.rows.iter();
+        let cells: String = columns
+            .map(|row| format!("  {:>14.1} %", row.recall[i] * 100.0))
+            .collect();
+        out!("{:<24}{cells}", edit.name());
     }
+}
+
+/// A report as JSON, with those names in it that are no text, too.
+fn copies_json(report: &mut CopiesReport) -> Result<serde_json::Value> {
+    let failed = std::mem::take(&mut report.failed);
+    let mut value = serde_json::to_value(report)?;
+    value["failed"] = failed
+        .iter()
+        .map(|(path, reason)| with_path(json!({"reason": reason}), "path", path))
+        .collect();
+    Ok(value)
 }

@@ -1,10 +1,11 @@
 //! What a person is told and asked before much is forgotten, and why something is kept.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 
 use imgsearch::{Forgetting, Kept, WhyKept};
 
 use super::output::{count, counted, shown};
+use super::streams;
 
 /// So many folders are named of those that lose images.
 pub const NAMED_FOLDERS: usize = 5;
@@ -72,14 +73,12 @@ pub fn asked(what: &Forgetting) -> bool {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return false;
     }
-    eprint!(
+    streams::question(format_args!(
         "Forget {}? They can be brought back for {} days. [y/N] ",
         counted(what.images, "image", "images"),
         imgsearch::index::TRASH_DAYS
-    );
+    ));
     let mut answer = String::new();
-    let answered = io::stderr()
-        .flush()
-        .and_then(|()| io::stdin().lock().read_line(&mut answer));
+    let answered = io::stdin().lock().read_line(&mut answer);
     answered.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }

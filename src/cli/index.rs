@@ -1,7 +1,6 @@
 //! `imgsearch index`.
 
-use std::cell::{Cell, RefCell};
-use std::io::Write as _;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -13,8 +12,10 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{Global, IndexArgs};
-use super::output::{bar, count, counted, duration, shown};
-use super::setup::{index_dir, open_options, say_provider, stop_flag, walk_options};
+use super::output::{bar, count, counted, duration, shown, typed, with_path};
+use super::setup::{index_dir, open_options, say_provider, walk_options};
+use super::signals::stop_flag;
+use super::streams::{out, say};
 use super::{Outcome, Result, forgetting};
 
 /// Files that could not be used are named as they are met, up to so many.
@@ -36,7 +37,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     } else {
         update(global, args, &dir, &options, &view, &stop)?
     };
-    view.finish(global, args.reencode, &dir, &summary)?;
+    view.finish(global, args.reencode, &dir, &summary);
     Ok(if summary.interrupted {
         Outcome::Interrupted
     } else if summary.failed > 0 || summary.unreadable_folders > 0 || summary.kept_unconfirmed > 0 {
@@ -84,8 +85,6 @@ pub struct View {
     quiet: bool,
     bar: ProgressBar,
     named: Cell<usize>,
-    /// The first error of writing to stdout.
-    broken: RefCell<Option<std::io::Error>>,
 }
 
 impl View {
@@ -97,24 +96,15 @@ impl View {
             quiet: global.quiet,
             bar,
             named: Cell::new(0),
-            broken: RefCell::new(None),
         }
     }
 
     pub fn event(&self, event: &serde_json::Value) {
-        if let Err(error) = writeln!(std::io::stdout(), "{event}") {
-            self.broken.borrow_mut().get_or_insert(error);
-        }
+        out!("{event}");
     }
 
     /// Tells how it ended; `aside` where what an interrupted run did is kept beside the index.
-    pub fn finish(
-        &self,
-        global: &Global,
-        aside: bool,
-        dir: &Path,
-        summary: &Summary,
-    ) -> Result<()> {
+    pub fn finish(&self, global: &Global, aside: bool, dir: &Path, summary: &Summary) {
         self.bar.finish_and_clear();
         if self.json {
             self.event(&json!({"event": "summary", "summary": summary}));
@@ -127,11 +117,7 @@ impl View {
             } else {
                 "what was done is kept"
             };
-            eprintln!("Interrupted: {what}. To go on: {}", typed());
-        }
-        match self.broken.take() {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
+            say!("Interrupted: {what}. To go on: {}", command_typed());
         }
     }
 }
@@ -152,9 +138,8 @@ impl Progress for View {
             self.bar.inc(1);
         }
         if self.json {
-            self.event(
-                &json!({"event": "file", "path": path.to_string_lossy(), "outcome": outcome}),
-            );
+            let event = json!({"event": "file", "outcome": outcome});
+            self.event(&with_path(event, "path", path));
             return;
         }
         let (FileOutcome::Failed(reason) | FileOutcome::Damaged(reason)) = outcome else {
@@ -169,28 +154,26 @@ impl Progress for View {
             }
             _ => return,
         };
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say!("{text}"));
     }
 
     fn walk_error(&self, path: &Path, reason: &str) {
         if self.json {
-            self.event(
-                &json!({"event": "unreadable", "path": path.to_string_lossy(), "reason": reason}),
-            );
+            let event = json!({"event": "unreadable", "reason": reason});
+            self.event(&with_path(event, "path", path));
         } else {
             self.bar
-                .suspend(|| eprintln!("cannot look into {}: {reason}", shown(path)));
+                .suspend(|| say!("cannot look into {}: {reason}", shown(path)));
         }
     }
 
     fn kept(&self, kept: &Kept) {
         if self.json {
-            self.event(&json!({
-                "event": "kept", "folder": kept.folder.to_string_lossy(), "images": kept.images, "why": kept.why,
-            }));
+            let event = json!({"event": "kept", "images": kept.images, "why": kept.why});
+            self.event(&with_path(event, "folder", &kept.folder));
         } else {
             let text = forgetting::why_kept(kept);
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| say!("{text}"));
         }
     }
 
@@ -200,14 +183,14 @@ impl Progress for View {
                 .folders
                 .iter()
                 .take(forgetting::NAMED_FOLDERS)
-                .map(|count| json!({"folder": count.folder.to_string_lossy(), "images": count.images}))
+                .map(|count| with_path(json!({"images": count.images}), "folder", &count.folder))
                 .collect();
             self.event(&json!({
                 "event": "forgetting", "images": what.images, "of": what.of, "folders": folders,
             }));
         } else {
             let text = forgetting::announced(what);
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| say!("{text}"));
         }
     }
 
@@ -242,21 +225,17 @@ impl Progress for View {
         if self.json {
             self.event(&json!({"event": "note", "text": text}));
         } else {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| say!("{text}"));
         }
     }
 }
 
 /// The command as it was typed, to be typed again.
-fn typed() -> String {
-    let words: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    let words = shlex::try_join(words.iter().map(String::as_str))
-        // Only a zero byte cannot be quoted, and no argument holds one.
-        .unwrap_or_else(|_| words.join(" "));
-    format!("imgsearch {words}")
+fn command_typed() -> String {
+    let words = std::env::args_os().skip(1);
+    words.fold("imgsearch".to_owned(), |command, word| {
+        command + " " + &typed(&word)
+    })
 }
 
 fn print_summary(summary: &Summary, dir: &Path) {
@@ -268,7 +247,7 @@ fn print_summary(summary: &Summary, dir: &Path) {
         + summary.failed_before;
     let kept = summary.kept_missing + summary.kept_unreadable;
     if looked_at + summary.removed + kept == 0 && !summary.interrupted {
-        eprintln!(
+        say!(
             "No image was found ({} looked at). Hidden files and folders are skipped: see --hidden, and --ignore and \
              {} for what else is.",
             counted(summary.others, "other file was", "other files were"),
@@ -306,6 +285,6 @@ fn print_summary(summary: &Summary, dir: &Path) {
     if summary.encoded > 0 {
         line += &format!(", {:.0} images/s", summary.images_per_second);
     }
-    eprintln!("{line}");
-    eprintln!("index: {}", shown(dir));
+    say!("{line}");
+    say!("index: {}", shown(dir));
 }

@@ -1,12 +1,14 @@
 //! The command line: what was typed, turned into calls of the library, and their results printed.
 //!
-//! stdout carries results, stderr everything else. Exit statuses are decided here, but for a
-//! second Ctrl-C (`setup.rs`): 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.
+//! stdout carries results, stderr everything else (`streams.rs`). Exit statuses are decided here, but
+//! for a second Ctrl-C (`signals.rs`): 0 found, 1 nothing found or some files failed, 2 error, 130
+//! interrupted.
 
 mod adapt;
 mod args;
 mod charts;
 mod check;
+mod dates;
 mod encode;
 mod eval;
 mod filter;
@@ -22,7 +24,9 @@ mod remove;
 mod restore;
 mod runtime;
 mod setup;
+mod signals;
 mod status;
+mod streams;
 mod train;
 
 use std::process::ExitCode;
@@ -31,6 +35,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Cli, Command};
+use streams::say;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +49,14 @@ pub enum Outcome {
 }
 
 /// A command's result; an error is printed as it is.
-pub type Result<T = Outcome> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub type Result<T = Outcome, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 pub fn main() -> ExitCode {
     let started = Instant::now();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return streams::usage(&said),
+    };
     let global = &cli.global;
     let result = match &cli.command {
         Command::Index(args) => index::run(global, args),
@@ -65,28 +73,32 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(global, args),
         Command::Runtime(args) => runtime::run(global, args),
     };
-    match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Lacking) => ExitCode::from(1),
-        Ok(Outcome::Interrupted) => ExitCode::from(130),
-        // Whoever reads the results has seen enough, as `head` does.
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+    let status = match result {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Lacking) => 1,
+        Ok(Outcome::Interrupted) => 130,
+        Err(error) if is_interruption(&*error) => {
+            say!("interrupted");
+            130
+        }
         Err(error) => {
-            if matches!(
-                error.downcast_ref::<imgsearch::Error>(),
-                Some(imgsearch::Error::Interrupted)
-            ) {
-                eprintln!("interrupted");
-                return ExitCode::from(130);
-            }
-            eprintln!("imgsearch: {error}");
+            say!("imgsearch: {error}");
+            2
+        }
+    };
+    match streams::finish() {
+        // Whoever interrupts may take the terminal away, too.
+        Err(error) if status != 130 => {
+            say!("imgsearch: {error}");
             ExitCode::from(2)
         }
+        _ => ExitCode::from(status),
     }
 }
 
-fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+fn is_interruption(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(
+        error.downcast_ref::<imgsearch::Error>(),
+        Some(imgsearch::Error::Interrupted)
+    )
 }

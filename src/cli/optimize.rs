@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::args::{Global, OptimizeArgs};
 use super::output::{bar, count, counted, duration};
-use super::setup::{index_dir, stop_flag};
+use super::setup::index_dir;
+use super::signals::stop_flag;
+use super::streams::{out, say};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
@@ -18,12 +20,12 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     options.rebuild = args.rebuild;
     let folded = fold(global, &index_dir(global)?, &options, args.json)?;
     if args.json {
-        println!("{}", json!({"optimized": folded}));
+        out!("{}", json!({"optimized": folded}));
     } else if !global.quiet {
         if folded.made == 0 {
-            eprintln!("nothing to do: every image is in a segment");
+            say!("nothing to do: every image is in a segment");
         } else {
-            eprintln!("{}", told(&folded));
+            say!("{}", told(&folded));
         }
     }
     Ok(if folded.interrupted {
@@ -76,9 +78,9 @@ impl Progress for View {
 
     fn note(&self, text: &str) {
         if self.json {
-            println!("{}", json!({"event": "note", "text": text}));
+            out!("{}", json!({"event": "note", "text": text}));
         } else {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| say!("{text}"));
         }
     }
 }

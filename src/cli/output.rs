@@ -1,12 +1,16 @@
 //! How things look: paths, numbers, durations, progress bars.
 
-use std::io::IsTerminal;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
 use super::args::Global;
+use super::streams;
 
 /// A path as a person would write it from where they stand: relative where it lies below.
 pub fn relative(path: &Path) -> PathBuf {
@@ -34,6 +38,56 @@ pub fn shown(path: &Path) -> String {
             .collect()
     } else {
         text.into_owned()
+    }
+}
+
+/// A word as a shell takes it back: quoted where it has to be, and what is no text or would move a
+/// terminal's cursor by its numbers.
+pub fn typed(word: &OsStr) -> String {
+    match word.to_str() {
+        Some(text) if !text.chars().any(char::is_control) => shlex::try_quote(text)
+            // Only a zero byte cannot be quoted, and no word holds one.
+            .map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned()),
+        _ => {
+            let bytes = word.as_encoded_bytes().iter();
+            let escaped: String = bytes
+                .map(|&byte| match byte {
+                    b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                    b' '..=b'~' => char::from(byte).to_string(),
+                    // Three digits of base 8 end by themselves; of base 16 a shell may take more.
+                    _ => format!("\\{byte:03o}"),
+                })
+                .collect();
+            format!("$'{escaped}'")
+        }
+    }
+}
+
+/// Puts a path into a JSON object under `key`. JSON holds text: exactly where the path is none, what
+/// it is as text is not the path, and its bytes stand beside it in Base64, under `key_bytes`.
+pub fn with_path(mut object: Value, key: &str, path: &Path) -> Value {
+    object[key] = json!(path.to_string_lossy());
+    if let Some(bytes) = bytes_of(path) {
+        object[format!("{key}_bytes")] = json!(bytes);
+    }
+    object
+}
+
+/// As [`with_path`], several paths: `key_bytes` has as many entries, null for those that are text.
+pub fn with_paths(mut object: Value, key: &str, paths: &[PathBuf]) -> Value {
+    let texts: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    object[key] = json!(texts);
+    let bytes: Vec<Option<String>> = paths.iter().map(|path| bytes_of(path)).collect();
+    if bytes.iter().any(Option::is_some) {
+        object[format!("{key}_bytes")] = json!(bytes);
+    }
+    object
+}
+
+fn bytes_of(path: &Path) -> Option<String> {
+    match path.to_str() {
+        Some(_) => None,
+        None => Some(STANDARD.encode(path.as_os_str().as_encoded_bytes())),
     }
 }
 
@@ -94,7 +148,7 @@ pub fn moment(seconds: i64) -> String {
 /// A bar on stderr, where that is a terminal and nobody asked for quiet.
 pub fn bar(global: &Global, json: bool, length: u64, unit: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    if global.quiet || json || !std::io::stderr().is_terminal() {
+    if global.quiet || json || !streams::is_watched() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     let template =
@@ -136,6 +190,49 @@ mod tests {
         assert_eq!(moment(951_825_601), "2000-02-29 12:00");
         assert_eq!(moment(1_795_450_800), "2026-11-23 16:20");
         assert_eq!(moment(-60), "1969-12-31 23:59");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_text_stands_in_json_as_bytes_too() {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = Path::new(OsStr::from_bytes(b"/caf\xe9.jpg"));
+        let told = with_path(json!({"id": 1}), "path", odd);
+        assert_eq!(told["path"], "/caf\u{fffd}.jpg");
+        let bytes = STANDARD.decode(told["path_bytes"].as_str().unwrap());
+        assert_eq!(bytes.unwrap(), b"/caf\xe9.jpg");
+        let told = with_path(json!({}), "path", Path::new("/café.jpg"));
+        assert_eq!(told, json!({"path": "/café.jpg"}));
+        let roots = [PathBuf::from("/a"), odd.to_owned()];
+        let told = with_paths(json!({}), "roots", &roots);
+        assert_eq!(told["roots"][0], "/a");
+        assert_eq!(told["roots_bytes"][0], Value::Null);
+        assert_eq!(told["roots_bytes"][1], "L2NhZukuanBn");
+        let told = with_paths(json!({}), "roots", &roots[..1]);
+        assert_eq!(told, json!({"roots": ["/a"]}));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_takes_words_back_as_they_were() {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        assert_eq!(typed(OsStr::new("plain.jpg")), "plain.jpg");
+        assert_eq!(typed(OsStr::new("a b")), "'a b'");
+        for word in [
+            &b"it's \xff1 \\ \x1b[2J"[..],
+            b"\n",
+            "ü".as_bytes(),
+            b"$HOME `x`",
+            b"",
+        ] {
+            let word = OsStr::from_bytes(word);
+            let echoed = std::process::Command::new("bash")
+                .arg("-c")
+                .arg(format!("printf %s {}", typed(word)))
+                .output()
+                .unwrap();
+            assert_eq!(std::ffi::OsString::from_vec(echoed.stdout), word);
+        }
     }
 
     #[test]

@@ -18,8 +18,10 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{Global, KindArg, LossArg, OnArg, PixelArgs, TrainArgs};
-use super::output::{bar, bytes, count, duration, shown};
-use super::setup::{engine_options, stop_flag};
+use super::output::{bar, bytes, count, duration, shown, typed, with_path, with_paths};
+use super::setup::engine_options;
+use super::signals::stop_flag;
+use super::streams::{out, say};
 use super::train::{check_output, described, named, photographs, trunk};
 use super::{Outcome, Result, charts};
 
@@ -68,7 +70,7 @@ pub fn run(global: &Global, args: &TrainArgs, kind: KindArg) -> Result {
     }
     report(args, global, &trained, &written);
     if interrupted && !global.quiet {
-        eprintln!("Interrupted: what was learned is written. To go on: the same with --resume");
+        say!("Interrupted: what was learned is written. To go on: the same with --resume");
     }
     Ok(if interrupted {
         Outcome::Interrupted
@@ -135,7 +137,7 @@ fn remove(path: &Path) -> Result<()> {
 
 fn show(global: &Global, args: &TrainArgs, passes: &ProgressBar, epoch: &Epoch) {
     if args.json {
-        println!("{}", json!({"event": "epoch", "report": epoch}));
+        out!("{}", json!({"event": "epoch", "report": epoch}));
         return;
     }
     passes.set_position(epoch.epoch as u64);
@@ -149,9 +151,13 @@ fn show(global: &Global, args: &TrainArgs, passes: &ProgressBar, epoch: &Epoch) 
             .iter()
             .map(|(name, value)| format!(", {name} {value:.4}"))
             .collect();
-        eprintln!(
+        say!(
             "pass {:>3} of {}: reconstruction {:.4}{terms}, held out {:.4}; {:.0} pictures/s",
-            epoch.epoch, epoch.of, epoch.reconstruction, epoch.held_out, epoch.rate
+            epoch.epoch,
+            epoch.of,
+            epoch.reconstruction,
+            epoch.held_out,
+            epoch.rate
         );
     }
 }
@@ -392,12 +398,10 @@ fn features(global: &Global, args: &TrainArgs, kind: KindArg, stop: &AtomicBool)
 fn tell_failed(args: &TrainArgs, failed: &[(PathBuf, String)]) {
     for (path, reason) in failed {
         if args.json {
-            println!(
-                "{}",
-                json!({"event": "failed", "path": path.to_string_lossy(), "reason": reason})
-            );
+            let event = json!({"event": "failed", "reason": reason});
+            out!("{}", with_path(event, "path", path));
         } else {
-            eprintln!("{}: {reason}", shown(path));
+            say!("{}: {reason}", shown(path));
         }
     }
 }
@@ -503,26 +507,26 @@ fn record(
 fn report(args: &TrainArgs, global: &Global, trained: &TrainedAutoencoder, written: &Written) {
     let record = trained.autoencoder.record();
     if args.json {
-        println!(
-            "{}",
-            json!({
-                "event": "trained", "file": args.output.to_string_lossy(),
-                "decoder": written.decoder.as_ref().map(|(path, _)| path.to_string_lossy()),
-                "charts": written.charts,
-                "fingerprint": written.encoder.info().fingerprint,
-                "pictures": record.pictures, "held_out": record.held_out,
-                "passes": record.epochs.len(), "best_pass": record.best,
-                "squared_error": trained.error,
-                "squared_error_of_main_components": trained.component_error,
-                "train_seconds": trained.seconds,
-            })
-        );
+        let event = json!({
+            "event": "trained", "decoder": null,
+            "fingerprint": written.encoder.info().fingerprint,
+            "pictures": record.pictures, "held_out": record.held_out,
+            "passes": record.epochs.len(), "best_pass": record.best,
+            "squared_error": trained.error,
+            "squared_error_of_main_components": trained.component_error,
+            "train_seconds": trained.seconds,
+        });
+        let mut event = with_path(event, "file", &args.output);
+        if let Some((decoder, _)) = &written.decoder {
+            event = with_path(event, "decoder", decoder);
+        }
+        out!("{}", with_paths(event, "charts", &written.charts));
         return;
     }
     if global.quiet {
         return;
     }
-    println!(
+    out!(
         "{}: trained on {} pictures in {}; pass {} of {} was the best",
         written.encoder.info().kind,
         count(record.pictures as u64),
@@ -530,33 +534,34 @@ fn report(args: &TrainArgs, global: &Global, trained: &TrainedAutoencoder, writt
         record.best,
         record.epochs.len(),
     );
-    print!(
-        "squared error of {} held-out pictures: {:.3}",
-        count(record.held_out as u64),
-        trained.error
-    );
-    match trained.component_error {
-        Some(error) => println!(
+    let compared = trained.component_error.map_or_else(String::new, |error| {
+        format!(
             "; {} main components leave {error:.3}, {:.2} times as much",
             record.design.code_len,
             error / trained.error
-        ),
-        None => println!(),
-    }
+        )
+    });
+    out!(
+        "squared error of {} held-out pictures: {:.3}{compared}",
+        count(record.held_out as u64),
+        trained.error
+    );
     for chart in &written.charts {
-        println!("drew {}", chart.display());
+        out!("drew {}", chart.display());
     }
     let size = bytes(written.encoder.bytes().len() as u64);
     match &written.decoder {
-        Some((decoder, length)) => println!(
-            "wrote {} ({size}) and {} ({}). Look at it with: imgsearch reconstruct IMAGE --encoder {0}",
+        Some((decoder, length)) => out!(
+            "wrote {} ({size}) and {} ({}). Look at it with: imgsearch reconstruct IMAGE --encoder {}",
             args.output.display(),
             decoder.display(),
-            bytes(*length as u64)
+            bytes(*length as u64),
+            typed(args.output.as_os_str())
         ),
-        None => println!(
-            "wrote {} ({size}). Use it with: imgsearch index FOLDER --encoder {0}",
-            args.output.display()
+        None => out!(
+            "wrote {} ({size}). Use it with: imgsearch index FOLDER --encoder {}",
+            args.output.display(),
+            typed(args.output.as_os_str())
         ),
     }
 }

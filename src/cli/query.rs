@@ -1,6 +1,6 @@
 //! `imgsearch query`.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
 use super::filter::filter;
-use super::output::{count, counted, relative, shown};
+use super::output::{count, counted, relative, shown, with_path};
 use super::setup::{index_dir, open_options, say_provider};
+use super::streams::{self, out, say};
 use super::{Outcome, Result};
 
 /// `started` is when the program began.
@@ -32,31 +33,34 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     if args.exact {
         params = params.way(Way::Exact);
     }
-    params.filter = filter(&args.filter)?;
+    params.filter = filter(global, &args.filter)?;
     params.radius = args.radius;
     let mut told = false;
     let mut outcome = Outcome::Done;
     let several = args.images.len() > 1;
     for image in &args.images {
+        if streams::is_lost() {
+            break;
+        }
         let encoded = match encode(&library, image) {
             Ok(encoded) => encoded,
             // One bad image of several does not keep the others from their answers.
             Err(error) if several => {
-                eprintln!("imgsearch: {error}");
+                say!("imgsearch: {error}");
                 outcome = Outcome::Lacking;
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
         if let Some(damage) = &encoded.damage {
-            eprintln!("{}: {damage}; asking with what is there", shown(image));
+            say!("{}: {damage}; asking with what is there", shown(image));
         }
         let (found, explained) = library.search(&encoded, &params)?;
         if !told {
             // Not before there was something to ask: large segments are checked from the first
             // view on, which would hold up the encoder's start.
             for note in library.index_view()?.searcher()?.notes() {
-                eprintln!("{note}");
+                say!("{note}");
             }
             say_provider(global, library.engine()?);
             told = true;
@@ -65,7 +69,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             outcome = Outcome::Lacking;
         }
         let times = (library.timings(), started);
-        print(args, image, &found, &explained, times, several)?;
+        print(args, image, &found, &explained, times, several);
     }
     drop(loading);
     // The process ends here, and its memory with it: taking the encoder apart first takes time.
@@ -94,76 +98,72 @@ fn print(
     explained: &Explained,
     (timings, started): (Timings, Instant),
     several: bool,
-) -> Result<()> {
+) {
     let total_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let mut out = io::stdout().lock();
     if args.json {
         let results: Vec<_> = found
             .iter()
             .enumerate()
             .map(|(i, found)| {
-                json!({
+                let result = json!({
                     "rank": i + 1,
                     "id": found.id,
-                    "path": found.path.to_string_lossy(),
                     "distance": found.distance,
                     "hamming": found.hamming,
-                })
+                });
+                with_path(result, "path", &found.path)
             })
             .collect();
-        let mut line = json!({"query": image.to_string_lossy(), "results": results});
+        let mut line = with_path(json!({"results": results}), "query", image);
         if args.explain {
             line["explained"] = json!(explained);
             line["timings"] = json!(timings);
             line["timings"]["rest_ms"] = json!(total_ms - timings.waited_ms());
             line["timings"]["total_ms"] = json!(total_ms);
         }
-        writeln!(out, "{line}")?;
+        out!("{line}");
     } else if args.print0 || args.paths {
         let end = if args.print0 { b"\0" } else { b"\n" };
         for found in found {
-            out.write_all(found.path.as_os_str().as_encoded_bytes())?;
-            out.write_all(end)?;
+            let path = found.path.as_os_str().as_encoded_bytes();
+            streams::bytes(&[path, end].concat());
         }
     } else {
         if several {
-            writeln!(out, "{}", shown(image))?;
+            out!("{}", shown(image));
         }
         if explained.images == 0 {
-            eprintln!("the index is empty: add images with imgsearch index FOLDER");
+            say!("the index is empty: add images with imgsearch index FOLDER");
         } else if explained.allowed == 0 {
-            eprintln!(
+            say!(
                 "none of the {} meets the filters",
                 counted(explained.images, "image", "images")
             );
         } else if found.is_empty() {
-            eprintln!("no image is within the radius");
+            say!("no image is within the radius");
         }
         let rank_width = found.len().to_string().len();
         for (i, found) in found.iter().enumerate() {
-            writeln!(
-                out,
+            out!(
                 "{:>rank_width$}  {:.4}  {}",
                 i + 1,
                 found.distance,
                 shown(&relative(&found.path))
-            )?;
+            );
         }
         if several {
-            writeln!(out)?;
+            out!();
         }
     }
-    out.flush()?;
     if args.explain && !args.json {
         explain(explained);
         explain_times(&timings, total_ms);
     }
-    Ok(())
 }
 
 /// Says where the time went.
 fn explain_times(timings: &Timings, total_ms: f64) {
-    eprintln!("{total_ms:.1} ms since the program began, in milliseconds:");
+    say!("{total_ms:.1} ms since the program began, in milliseconds:");
     let steps = [
         ("opening the index", timings.index_ms),
         ("reading the encoder's file", timings.encoder_ms),
@@ -185,13 +185,13 @@ fn explain_times(timings: &Timings, total_ms: f64) {
         ("the rest", total_ms - timings.waited_ms()),
     ];
     for (step, ms) in steps {
-        eprintln!("  {ms:7.1}  {step}");
+        say!("  {ms:7.1}  {step}");
     }
 }
 
 /// Says how a search was answered.
 fn explain(explained: &Explained) {
-    eprintln!(
+    say!(
         "{} of {} could be found; filtering took {:.0} µs, searching {:.0} µs",
         count(explained.allowed as u64),
         counted(explained.images, "image", "images"),
@@ -199,7 +199,7 @@ fn explain(explained: &Explained) {
         explained.search_us
     );
     if explained.fell_back {
-        eprintln!("  the graph found too few, so every row was looked at");
+        say!("  the graph found too few, so every row was looked at");
     }
     for part in &explained.parts {
         let place = part.segment.as_deref().unwrap_or("newer images");
@@ -207,7 +207,7 @@ fn explain(explained: &Explained) {
             Some(ef) => format!("along the graph with {} in view", count(ef as u64)),
             None => "past every row".to_owned(),
         };
-        eprintln!(
+        say!(
             "  {place}: {way}, {} of {}",
             counted(part.distances, "distance", "distances"),
             counted(part.rows, "row", "rows")

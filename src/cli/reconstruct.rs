@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::args::{Global, ReconstructArgs};
 use super::charts::{grid, picture};
-use super::output::shown as shown_path;
+use super::output::{shown as shown_path, with_path};
 use super::setup::engine;
+use super::streams::{out, say};
 use super::train::check_output;
 use super::{Outcome, Result};
 
@@ -70,7 +71,7 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
                 used.push(path);
             }
             Err(reason) => {
-                eprintln!("imgsearch: {}: {reason}", shown_path(path));
+                say!("imgsearch: {}: {reason}", shown_path(path));
                 outcome = Outcome::Lacking;
             }
         }
@@ -122,15 +123,12 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
             let error = squared_error(&small, made, grey);
             captions.push(format!("error {error:.2}\n{code_bytes} of {pixel_bytes} B"));
             if args.json {
-                println!(
-                    "{}",
-                    json!({
-                        "path": path.to_string_lossy(), "squared_error": error,
-                        "pixel_bytes": pixel_bytes, "code_bytes": code_bytes,
-                    })
-                );
+                let line = json!({
+                    "squared_error": error, "pixel_bytes": pixel_bytes, "code_bytes": code_bytes,
+                });
+                out!("{}", with_path(line, "path", path));
             } else if !global.quiet {
-                println!(
+                out!(
                     "{}: squared error {error:.3}; {pixel_bytes} bytes of pixels in {code_bytes} bytes of code",
                     shown_path(path),
                 );
@@ -155,7 +153,7 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         .save(&args.output)
         .map_err(|error| format!("cannot write {}: {error}", args.output.display()))?;
     if !args.json && !global.quiet {
-        println!("wrote {}", args.output.display());
+        out!("wrote {}", args.output.display());
     }
     Ok(outcome)
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::args::{Global, RemoveArgs};
 use super::output::counted;
 use super::setup::index_dir;
+use super::streams::{out, say};
 use super::{Outcome, Result, optimize};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
@@ -19,7 +20,7 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
         let mut options = FoldOptions::default();
         options.all = true;
         if optimize::fold(global, &dir, &options, args.json)?.interrupted {
-            eprintln!(
+            say!(
                 "the images are forgotten; imgsearch optimize takes their codes out of the segments"
             );
             return Ok(Outcome::Interrupted);
@@ -29,16 +30,16 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
         Library::remove(&dir, &args.paths)?
     };
     if args.json {
-        println!(
+        out!(
             "{}",
             json!({"removed": removed, "restorable": removed > 0 && !args.forever})
         );
     } else if !global.quiet {
         let images = counted(removed, "image", "images");
         match (removed, args.forever) {
-            (0, _) => eprintln!("{images} forgotten; the files are untouched"),
-            (_, true) => eprintln!("{images} forgotten for good; the files are untouched"),
-            _ => eprintln!(
+            (0, _) => say!("{images} forgotten; the files are untouched"),
+            (_, true) => say!("{images} forgotten for good; the files are untouched"),
+            _ => say!(
                 "{images} forgotten; the files are untouched. To bring them back within {TRASH_DAYS} days: {}",
                 how_to_restore(global, args)
             ),

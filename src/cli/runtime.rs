@@ -4,7 +4,9 @@ use imgsearch::onnx::{InstallOptions, Runtime, install};
 use serde_json::json;
 
 use super::args::{Global, RuntimeArgs, RuntimeCommand};
+use super::output::with_path;
 use super::setup::engine_options;
+use super::streams::{out, say};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &RuntimeArgs) -> Result {
@@ -12,30 +14,27 @@ pub fn run(global: &Global, args: &RuntimeArgs) -> Result {
         if global.offline {
             return Err("installing needs the network; leave --offline out".into());
         }
-        let library = install(&InstallOptions::new(cuda, Some(|text| eprintln!("{text}"))))?;
+        let library = install(&InstallOptions::new(cuda, Some(|text| say!("{text}"))))?;
         if args.json {
-            println!("{}", json!({"library": library.to_string_lossy()}));
+            out!("{}", with_path(json!({}), "library", &library));
         } else {
-            println!("{}", library.display());
+            out!("{}", library.display());
         }
         return Ok(Outcome::Done);
     }
     let runtime = Runtime::load(&engine_options(global, None).runtime())?;
     if args.json {
-        println!(
-            "{}",
-            json!({
-                "library": runtime.library().to_string_lossy(),
-                "version": runtime.version(),
-                "found": runtime.found(),
-                "providers": runtime.providers(),
-            })
-        );
+        let told = json!({
+            "version": runtime.version(),
+            "found": runtime.found(),
+            "providers": runtime.providers(),
+        });
+        out!("{}", with_path(told, "library", runtime.library()));
     } else {
-        println!("library    {}", runtime.library().display());
-        println!("version    {}", runtime.version());
-        println!("found      {}", found(runtime));
-        println!("providers  {}", runtime.providers().join(", "));
+        out!("library    {}", runtime.library().display());
+        out!("version    {}", runtime.version());
+        out!("found      {}", found(runtime));
+        out!("providers  {}", runtime.providers().join(", "));
     }
     Ok(Outcome::Done)
 }

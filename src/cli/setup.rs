@@ -1,8 +1,6 @@
 //! From what was typed to the library's options.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgsearch::decode::Limits;
 use imgsearch::onnx::{EncoderFile, Provider, ProviderChoice};
@@ -10,13 +8,24 @@ use imgsearch::{Engine, EngineOptions, OpenOptions, WalkOptions};
 
 use super::Result;
 use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
+use super::streams::say;
 
 /// The folder that holds the index.
 pub fn index_dir(global: &Global) -> Result<PathBuf> {
-    Ok(match &global.index {
-        Some(dir) => dir.clone(),
+    // An empty variable is as good as none, and no mistake as an empty option is.
+    let variable = std::env::var_os("IMGSEARCH_INDEX").filter(|dir| !dir.is_empty());
+    let dir = match global.index.clone().or(variable.map(PathBuf::from)) {
+        Some(dir) => dir,
         None => imgsearch::default_dir()?,
-    })
+    };
+    if dir.exists() && !dir.is_dir() {
+        return Err(format!(
+            "{} is a file and no folder: an index is a folder, named with --index or IMGSEARCH_INDEX",
+            dir.display()
+        )
+        .into());
+    }
+    Ok(dir)
 }
 
 pub fn provider(global: &Global) -> ProviderChoice {
@@ -41,7 +50,7 @@ pub fn engine_options(global: &Global, limits: Option<&LimitArgs>) -> EngineOpti
         limits.max_time = args.max_seconds;
         options.limits = limits;
     }
-    options.notice = Some(|text| eprintln!("{text}"));
+    options.notice = Some(|text| say!("{text}"));
     options
 }
 
@@ -77,9 +86,9 @@ pub fn say_provider(global: &Global, engine: &Engine) {
         return;
     }
     match (engine.provider(), engine.provider_note()) {
-        (Provider::Cuda, _) => eprintln!("running on the graphics card (CUDA)"),
-        (_, Some(why)) => eprintln!("running on the processor: {why}"),
-        _ => eprintln!("running on the processor"),
+        (Provider::Cuda, _) => say!("running on the graphics card (CUDA)"),
+        (_, Some(why)) => say!("running on the processor: {why}"),
+        _ => say!("running on the processor"),
     }
 }
 
@@ -89,17 +98,4 @@ pub fn walk_options(args: &WalkArgs) -> WalkOptions {
     options.no_follow = args.no_follow;
     options.ignore.clone_from(&args.ignore);
     options
-}
-
-/// A flag that the first Ctrl-C sets, after saying `message`; the second ends the program.
-pub fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\n{message}");
-    })?;
-    Ok(stop)
 }

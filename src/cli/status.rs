@@ -1,47 +1,44 @@
 //! `imgsearch status`.
 
-use std::io::{self, Write as _};
-
-use imgsearch::index::Index;
-use serde_json::json;
+use imgsearch::index::{Index, Run};
+use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
-use super::output::{bytes, count, counted, moment, shown};
+use super::output::{bytes, count, counted, moment, shown, with_path, with_paths};
 use super::setup::index_dir;
+use super::streams::{out, say};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let dir = index_dir(global)?;
     let index = Index::open(&dir)?;
     let reader = index.to_reader()?;
-    let mut out = io::stdout().lock();
     if args.damaged {
         let (damaged, failures) = (reader.damaged()?, reader.failures()?);
         if args.json {
             for image in &damaged {
-                let line = json!({"path": image.path.to_string_lossy(), "indexed": true, "reason": image.damage});
-                writeln!(out, "{line}")?;
+                let line = json!({"indexed": true, "reason": image.damage});
+                out!("{}", with_path(line, "path", &image.path));
             }
             for failure in &failures {
-                let path = failure.path.to_string_lossy();
-                let line = json!({"path": path, "indexed": false, "stage": failure.stage, "reason": failure.reason});
-                writeln!(out, "{line}")?;
+                let line =
+                    json!({"indexed": false, "stage": failure.stage, "reason": failure.reason});
+                out!("{}", with_path(line, "path", &failure.path));
             }
             return Ok(Outcome::Done);
         }
         for image in &damaged {
             let damage = image.damage.as_deref().unwrap_or("");
-            writeln!(
-                out,
+            out!(
                 "{}: {damage} (indexed as far as it goes)",
                 shown(&image.path)
-            )?;
+            );
         }
         for failure in &failures {
-            writeln!(out, "{}: {}", shown(&failure.path), failure.reason)?;
+            out!("{}: {}", shown(&failure.path), failure.reason);
         }
         if damaged.is_empty() && failures.is_empty() {
-            eprintln!("every file could be read and decoded whole");
+            say!("every file could be read and decoded whole");
         }
         return Ok(Outcome::Done);
     }
@@ -50,39 +47,37 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let (stats, run, encoder) = (reader.stats()?, reader.last_run()?, index.encoder());
     if args.json {
         let line = json!({
-            "dir": dir.to_string_lossy(),
             "stats": stats,
             "encoder": {
                 "name": encoder.name, "fingerprint": encoder.fingerprint,
                 "code_length": encoder.code_len, "bits": encoder.bits,
             },
             "reencoding_begun": begun,
-            "last_run": run,
+            "last_run": run.as_ref().map(run_json),
         });
-        writeln!(out, "{line}")?;
+        out!("{}", with_path(line, "dir", &dir));
         return Ok(Outcome::Done);
     }
-    writeln!(out, "index     {}", shown(&dir))?;
-    write!(out, "images    {}", count(stats.images))?;
-    if stats.contents < stats.images {
-        write!(out, " ({} distinct)", count(stats.contents))?;
-    }
-    writeln!(out)?;
-    writeln!(
-        out,
+    out!("index     {}", shown(&dir));
+    let distinct = if stats.contents < stats.images {
+        format!(" ({} distinct)", count(stats.contents))
+    } else {
+        String::new()
+    };
+    out!("images    {}{distinct}", count(stats.images));
+    out!(
         "encoder   {} ({} numbers, {} bits, {})",
-        encoder.name, encoder.code_len, encoder.bits, encoder.fingerprint
-    )?;
-    write!(
-        out,
-        "on disk   {}: {} of images, {} of encoder",
-        bytes(stats.bytes),
-        bytes(stats.database_bytes),
-        bytes(stats.bytes - stats.database_bytes - stats.segment_bytes)
-    )?;
-    if stats.segments > 0 {
-        write!(
-            out,
+        encoder.name,
+        encoder.code_len,
+        encoder.bits,
+        encoder.fingerprint
+    );
+    // A run beside this one may have changed one of the numbers.
+    let of_encoder = stats
+        .bytes
+        .saturating_sub(stats.database_bytes + stats.segment_bytes);
+    let in_segments = if stats.segments > 0 {
+        format!(
             ", {} of {}",
             bytes(stats.segment_bytes),
             counted(
@@ -90,12 +85,18 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
                 "segment",
                 "segments"
             )
-        )?;
-    }
-    writeln!(out)?;
+        )
+    } else {
+        String::new()
+    };
+    out!(
+        "on disk   {}: {} of images, {} of encoder{in_segments}",
+        bytes(stats.bytes),
+        bytes(stats.database_bytes),
+        bytes(of_encoder)
+    );
     if stats.trash > 0 {
-        writeln!(
-            out,
+        out!(
             "trash     {}, kept for {} days; imgsearch restore --list shows what can be brought back",
             counted(
                 usize::try_from(stats.trash).unwrap_or(usize::MAX),
@@ -103,25 +104,21 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
                 "removed images"
             ),
             imgsearch::index::TRASH_DAYS
-        )?;
+        );
     }
     let unusable = stats.damaged + stats.failed;
     if unusable > 0 {
-        writeln!(
-            out,
+        out!(
             "damaged   {}; imgsearch status --damaged lists them",
             counted(
                 usize::try_from(unusable).unwrap_or(usize::MAX),
                 "file",
                 "files"
             )
-        )?;
+        );
     }
     if begun {
-        writeln!(
-            out,
-            "reencode  begun and not complete: imgsearch index --reencode goes on"
-        )?;
+        out!("reencode  begun and not complete: imgsearch index --reencode goes on");
     }
     if let Some(run) = run {
         let state = match (run.ended, run.completed) {
@@ -129,10 +126,19 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
             (_, true) => "completed",
             (_, false) => "interrupted",
         };
-        writeln!(out, "last run  {} UTC, {state}", moment(run.started))?;
+        out!("last run  {} UTC, {state}", moment(run.started));
         for root in &run.roots {
-            writeln!(out, "          {}", shown(root))?;
+            out!("          {}", shown(root));
         }
     }
     Ok(Outcome::Done)
+}
+
+/// A run as JSON; its roots need not be text.
+fn run_json(run: &Run) -> Value {
+    let told = json!({
+        "id": run.id, "started": run.started, "ended": run.ended, "completed": run.completed,
+        "counts": run.counts,
+    });
+    with_paths(told, "roots", &run.roots)
 }

@@ -15,8 +15,10 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{Global, PurposeArg, TrainArgs};
-use super::output::{bar, bytes, count, duration, shown};
-use super::setup::{engine, stop_flag, walk_options};
+use super::output::{bar, bytes, count, duration, shown, typed, with_path, with_paths};
+use super::setup::{engine, walk_options};
+use super::signals::stop_flag;
+use super::streams::{out, say};
 use super::{Outcome, Result, charts};
 
 pub fn run(global: &Global, args: &TrainArgs) -> Result {
@@ -272,7 +274,7 @@ impl View<'_> {
         let mut passes: Option<ProgressBar> = None;
         let file = decoder_for(engine, trained, seed, stop, &mut |epoch| {
             if self.json {
-                println!("{}", json!({"event": "decoder", "report": epoch}));
+                out!("{}", json!({"event": "decoder", "report": epoch}));
                 return;
             }
             let passes = passes
@@ -280,9 +282,12 @@ impl View<'_> {
             passes.set_position(epoch.epoch as u64);
             passes.set_message(format!("squared error {:.2} ", epoch.held_out));
             if passes.is_hidden() && !self.quiet {
-                eprintln!(
+                say!(
                     "decoder, pass {:>3} of {}: squared error {:.3}, held out {:.3}",
-                    epoch.epoch, epoch.of, epoch.loss, epoch.held_out
+                    epoch.epoch,
+                    epoch.of,
+                    epoch.loss,
+                    epoch.held_out
                 );
             }
         })?;
@@ -297,24 +302,22 @@ impl TrainProgress for View<'_> {
     fn extracted(&mut self, done: usize, of: usize) {
         self.bar.set_position(done as u64);
         if self.json {
-            println!("{}", json!({"event": "extracted", "done": done, "of": of}));
+            out!("{}", json!({"event": "extracted", "done": done, "of": of}));
         }
     }
 
     fn failed(&mut self, path: &Path, reason: &str) {
         if self.json {
-            println!(
-                "{}",
-                json!({"event": "failed", "path": path.to_string_lossy(), "reason": reason})
-            );
+            let event = json!({"event": "failed", "reason": reason});
+            out!("{}", with_path(event, "path", path));
         } else {
-            self.bar.suspend(|| eprintln!("{}: {reason}", shown(path)));
+            self.bar.suspend(|| say!("{}: {reason}", shown(path)));
         }
     }
 
     fn epoch(&mut self, report: &EpochReport) {
         if self.json {
-            println!("{}", json!({"event": "epoch", "report": report}));
+            out!("{}", json!({"event": "epoch", "report": report}));
             return;
         }
         self.bar.finish_and_clear();
@@ -334,7 +337,7 @@ impl TrainProgress for View<'_> {
             let terms: Vec<String> = terms
                 .map(|(name, value)| format!("{name} {value:.4}"))
                 .collect();
-            eprintln!(
+            say!(
                 "pass {:>3} of {}: loss {:.4} ({})",
                 report.epoch,
                 report.of,
@@ -348,24 +351,25 @@ impl TrainProgress for View<'_> {
 fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf]) {
     let info = trained.file.info();
     if args.json {
-        println!(
-            "{}",
-            json!({
-                "event": "trained", "file": args.output.to_string_lossy(), "fingerprint": info.fingerprint,
-                "photographs": trained.photographs, "held_out": trained.held_out, "neighbours": trained.neighbours,
-                "before": trained.before,
-                "after": trained.after, "extract_seconds": trained.extract_seconds,
-                "features_kept": trained.features_kept,
-                "train_seconds": trained.train_seconds, "charts": drawn,
-                "decoder": args.decoder.then(|| decoder_path(&args.output)),
-            })
-        );
+        let event = json!({
+            "event": "trained", "fingerprint": info.fingerprint, "decoder": null,
+            "photographs": trained.photographs, "held_out": trained.held_out, "neighbours": trained.neighbours,
+            "before": trained.before,
+            "after": trained.after, "extract_seconds": trained.extract_seconds,
+            "features_kept": trained.features_kept,
+            "train_seconds": trained.train_seconds,
+        });
+        let mut event = with_path(event, "file", &args.output);
+        if args.decoder {
+            event = with_path(event, "decoder", &decoder_path(&args.output));
+        }
+        out!("{}", with_paths(event, "charts", drawn));
         return;
     }
     if global.quiet {
         return;
     }
-    println!(
+    out!(
         "trained on {} photographs in {} (after {} for their features{})",
         count(trained.photographs as u64),
         duration(trained.train_seconds),
@@ -381,18 +385,19 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
         PurposeArg::Copies => print_recognised(trained),
     }
     for chart in drawn {
-        println!("drew {}", chart.display());
+        out!("drew {}", chart.display());
     }
-    println!(
-        "wrote {} ({}). Use it with: imgsearch index FOLDER --encoder {0}",
+    out!(
+        "wrote {} ({}). Use it with: imgsearch index FOLDER --encoder {}",
         args.output.display(),
-        bytes(trained.file.bytes().len() as u64)
+        bytes(trained.file.bytes().len() as u64),
+        typed(args.output.as_os_str())
     );
     if args.decoder {
-        println!(
+        out!(
             "wrote {}. Look at it with: imgsearch reconstruct IMAGE --encoder {}",
             decoder_path(&args.output).display(),
-            args.output.display()
+            typed(args.output.as_os_str())
         );
     }
 }
@@ -400,7 +405,7 @@ fn report(args: &TrainArgs, global: &Global, trained: &Trained, drawn: &[PathBuf
 /// How many copies are recognised.
 fn print_recognised(trained: &Trained) {
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    println!(
+    out!(
         "altered copies of {} held-out photographs to which their own is the nearest of all:\n  by code {}, by hash {}, \
          by both {}",
         count(trained.held_out as u64),
@@ -412,17 +417,17 @@ fn print_recognised(trained: &Trained) {
 
 /// What was kept of neighbourhoods, before and after.
 pub fn print_preservation(trained: &Trained) {
-    println!(
+    out!(
         "neighbours kept, of the {} nearest by features to each of {} held-out photographs:",
         trained.neighbours,
         count(trained.held_out as u64)
     );
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    println!("            code      hash      both");
+    out!("            code      hash      both");
     let rows = [("before", trained.before), ("after", Some(trained.after))];
     for (name, kept) in rows {
         if let Some(kept) = kept {
-            println!(
+            out!(
                 "  {name:<6}  {:>6}    {:>6}    {:>6}",
                 percent(kept.code),
                 percent(kept.hash),

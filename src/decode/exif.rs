@@ -11,8 +11,10 @@ pub(super) struct Orientation(u8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exif {
     pub orientation: Orientation,
-    /// Seconds since 1970 of the camera's clock, as if that showed UTC: EXIF seldom says where
-    /// the camera was.
+    /// Seconds since 1970 of the camera's clock, as if that showed UTC. An offset of that clock
+    /// (`OffsetTimeOriginal`) is not applied where there is one: a photograph taken at nine in
+    /// the morning is one of that morning wherever its owner lives, and so are those beside it
+    /// that say no offset.
     pub taken: Option<i64>,
 }
 
@@ -90,8 +92,14 @@ fn seconds(time: &exif::DateTime) -> Option<i64> {
         i64::from(time.month),
         i64::from(time.day),
     );
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
     let in_range = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
+        && (1..=days).contains(&day)
         && time.hour < 24
         && time.minute < 60
         && time.second <= 60;
@@ -128,7 +136,16 @@ mod tests {
         assert_eq!(at(b"1970:01:01 00:00:00"), Some(0));
         assert_eq!(at(b"2000:02:29 12:00:01"), Some(951_825_601));
         assert_eq!(at(b"2026:11:23 16:20:00"), Some(1_795_450_800));
-        assert_eq!(at(b"2026:13:01 00:00:00"), None);
+        for no_date in [
+            &b"2026:13:01 00:00:00"[..],
+            b"2026:02:29 00:00:00",
+            b"2026:04:31 00:00:00",
+            b"2026:01:00 00:00:00",
+            b"2026:01:01 24:00:00",
+            b"0000:00:00 00:00:00",
+        ] {
+            assert_eq!(at(no_date), None);
+        }
     }
 
     #[test]

@@ -288,7 +288,7 @@ fn a_killed_run_keeps_what_it_committed_and_the_next_goes_on() {
     run.wait().unwrap();
     let status = place.run(&["status", "--json"]).ended(0);
     let stored = status.json_lines()[0]["stats"]["images"].as_u64().unwrap();
-    assert!(stored > 0);
+    assert!(stored > 0 && stored < 400, "{stored} are stored");
     let rest = place.index();
     let unchanged = rest["unchanged"].as_u64().unwrap();
     assert!(unchanged >= stored, "{rest}");

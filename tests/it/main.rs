@@ -4,6 +4,8 @@ mod cases;
 mod comparing;
 mod contract;
 mod damaged;
+mod dates;
+mod folder;
 #[cfg(target_os = "linux")]
 mod foreign;
 mod forgetting;
@@ -11,9 +13,15 @@ mod golden;
 mod incremental;
 #[cfg(target_os = "linux")]
 mod network;
+mod numbers;
 mod odd;
+#[cfg(target_os = "linux")]
+mod paths;
 mod pixels;
 mod reencoding;
 mod resuming;
 mod searching;
+#[cfg(target_os = "linux")]
+mod signals;
+mod streams;
 mod support;

@@ -7,7 +7,8 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use imgsearch::{Library, OpenOptions};
+use imgsearch::index::{Change, FileStat, NewContent, RankBy, SearchParams, Way, Writer};
+use imgsearch::{Encoded, Library, OpenOptions};
 
 use crate::support::{Place, Ran, ran, sample, sample_names};
 
@@ -18,6 +19,45 @@ fn pieces(place: &Place, number: u32) {
         let path = place.photo(&format!("{i:03}.png"));
         image.crop_imm(i % 30, i / 30, 64, 64).save(path).unwrap();
     }
+}
+
+/// Stores images that nobody encoded, with codes and hashes spread over a few dimensions.
+fn strangers(place: &Place, number: u64) {
+    let mut writer = Writer::open_existing(&place.index_dir()).unwrap();
+    let changes: Vec<Change> = (0..number)
+        .map(|i| {
+            let mut random = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
+            let mut next = || {
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (random >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+            };
+            let mut code = vec![0.0; 30];
+            code[..4].fill_with(&mut next);
+            let length = code.iter().map(|v| v * v).sum::<f32>().sqrt();
+            code.iter_mut().for_each(|v| *v /= length);
+            let bit = |bit: usize| code[bit % 4] > (bit / 4) as f32 / 32.0 - 1.0;
+            let hash = (0..32).map(|byte| (0..8).map(|i| u8::from(bit(byte * 8 + i)) << i).sum());
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&i.to_le_bytes());
+            Change::Insert {
+                path: format!("/nowhere/{i}.jpg").into(),
+                stat: FileStat::default(),
+                content: NewContent {
+                    digest,
+                    width: 4,
+                    height: 3,
+                    format: "jpeg".to_owned(),
+                    taken: None,
+                    damage: None,
+                    hash: hash.collect(),
+                    code,
+                },
+            }
+        })
+        .collect();
+    writer.apply(&changes).unwrap();
 }
 
 fn start(place: &Place, arguments: &[&str]) -> Child {
@@ -249,17 +289,30 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
     );
     pieces(&place, 60);
     place.index();
+    strangers(&place, 6000);
     place.run(&["optimize"]).ended(0);
     let library = Library::open_with(place.index_dir(), OpenOptions::default()).unwrap();
-    let asked = |name: &str| -> Vec<(PathBuf, u32)> {
-        library
-            .nearest_to(sample(name), 5)
-            .unwrap()
-            .into_iter()
-            .map(|found| (found.path, found.hamming))
-            .collect()
+    let names = sample_names();
+    let questions: Vec<_> = names
+        .iter()
+        .map(|name| library.encode_file(&sample(name)).unwrap())
+        .collect();
+    let asked = |question: &Encoded| -> Vec<Vec<(PathBuf, u32)>> {
+        let ways = [RankBy::Code, RankBy::Both].map(|by| {
+            let params = SearchParams::new(5).by(by).way(Way::Graph);
+            let (found, explained) = library.search(question, &params).unwrap();
+            // It is the graph that answers: it looks at some of the rows, and finds enough.
+            assert!(!explained.fell_back, "{explained:?}");
+            for part in &explained.parts {
+                assert!(part.ef.is_some(), "{explained:?}");
+                assert!(part.distances < part.rows, "{explained:?}");
+            }
+            let found = found.into_iter();
+            found.map(|found| (found.path, found.hamming)).collect()
+        });
+        ways.to_vec()
     };
-    let expected: Vec<_> = sample_names().iter().map(|name| asked(name)).collect();
+    let expected: Vec<_> = questions.iter().map(asked).collect();
     let mut folding = start(&place, &["optimize", "--rebuild"]);
     let mut rounds = 0;
     while rounds < 6 {
@@ -268,8 +321,8 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
             assert_calm(&end(folding), &[0]);
             folding = start(&place, &["optimize", "--rebuild"]);
         }
-        for (name, expected) in sample_names().iter().zip(&expected) {
-            assert_eq!(&asked(name), expected);
+        for (question, expected) in questions.iter().zip(&expected) {
+            assert_eq!(&asked(question), expected);
         }
     }
     assert_calm(&end(folding), &[0]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Place, sample};
+use crate::support::{Place, ran, sample};
 
 /// Paths below the place that a query with some options prints.
 #[track_caller]
@@ -202,14 +202,32 @@ fn a_read_only_index_is_searched() {
             fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
         }
     };
+    if place.bound_command().is_none() {
+        return;
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = place.bound_command().unwrap();
+        ran(command.args(arguments).output().unwrap())
+    };
     closed(0o555);
-    let asked = found(&place, &[]);
-    let optimized = place.run(&["optimize"]);
+    let cat = sample("cat.jpg");
+    let asked = run(&["query", cat.to_str().unwrap(), "--paths"]);
+    let changing = [
+        &["optimize", "--rebuild"][..],
+        &["index", "photos"],
+        &["remove", "photos"],
+    ];
+    let refused = changing.map(&run);
     closed(0o755);
-    assert_eq!(asked.len(), 4);
-    // Whoever may write everywhere has nothing to be refused.
-    assert!(
-        optimized.status == 0 || optimized.status == 2,
-        "{optimized:?}"
-    );
+    assert_eq!(asked.ended(0).stdout.lines().count(), 4);
+    for refused in refused {
+        let refused = refused.ended(2);
+        let told = ["Permission denied", "readonly database"];
+        assert!(
+            told.iter().any(|told| refused.stderr.contains(told)),
+            "{refused:?}"
+        );
+    }
+    place.run(&["check"]).ended(0);
+    assert_eq!(found(&place, &[]).len(), 4);
 }

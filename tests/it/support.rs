@@ -85,6 +85,43 @@ impl Place {
         ran(self.command().args(arguments).output().unwrap())
     }
 
+    /// As [`Place::command`], but bound by the permissions of files even where the tests run as root;
+    /// none, after saying so, where this system offers no way to that.
+    #[cfg(unix)]
+    pub fn bound_command(&self) -> Option<Command> {
+        use std::os::unix::fs::PermissionsExt;
+        let closed = self.dir.path().join("closed");
+        std::fs::write(&closed, "").unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+        if std::fs::read(&closed).is_err() {
+            return Some(self.command());
+        }
+        // Still root, so that all that is needed stays within reach, but without root's privileges.
+        let bound = ["--bounding-set=-all", "--inh-caps=-all"];
+        let probe = Command::new("setpriv")
+            .args(bound)
+            .arg("cat")
+            .arg(&closed)
+            .output();
+        let refused = |output: &Output| {
+            !output.status.success()
+                && String::from_utf8_lossy(&output.stderr).contains("Permission denied")
+        };
+        if !probe.as_ref().is_ok_and(refused) {
+            eprintln!(
+                "SKIPPED: root reads every file, and its privileges cannot be dropped: {probe:?}"
+            );
+            return None;
+        }
+        let mut command = Command::new("setpriv");
+        command
+            .args(bound)
+            .arg(env!("CARGO_BIN_EXE_imgsearch"))
+            .current_dir(self.dir.path())
+            .env("IMGSEARCH_INDEX", self.index_dir());
+        Some(command)
+    }
+
     /// `imgsearch index photos`, which must go well.
     #[track_caller]
     pub fn index(&self) -> Value {

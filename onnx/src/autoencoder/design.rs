@@ -251,9 +251,11 @@ impl Design {
             ),
         ];
         for (name, weight) in weights {
-            if weight.is_some_and(|weight| !weight.is_finite() || weight < 0.0) {
+            if let Some(weight) = weight
+                && !(weight.is_finite() && weight >= 0.0)
+            {
                 return refuse(format!(
-                    "the weight of the {name} is {weight:?} and must be 0 or more"
+                    "the weight of the {name} is {weight} and must be 0 or more"
                 ));
             }
         }

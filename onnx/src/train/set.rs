@@ -58,5 +58,17 @@ pub(super) fn check(set: &TrainingSet<'_>, options: &TrainOptions) -> Result<usi
     if options.code_len == 0 || options.bits == 0 || options.batch < 2 {
         return bad("the code, the hash and the batch need at least one number, one bit and two photographs".to_owned());
     }
+    if !(options.learning_rate.is_finite() && options.learning_rate > 0.0) {
+        return bad(format!(
+            "a learning rate of {}: it must be above 0",
+            options.learning_rate
+        ));
+    }
+    if !(options.hash_weight.is_finite() && options.hash_weight >= 0.0) {
+        return bad(format!(
+            "a hash weight of {}: it must be 0 or more",
+            options.hash_weight
+        ));
+    }
     Ok(n)
 }
