@@ -109,7 +109,7 @@ fn every_ranking_finds_along_the_graph_what_a_scan_finds() {
         }
     }
     // A graph that is asked for too little misses some, so the bar can be missed.
-    let params = SearchParams::new(K).by(RankBy::Both).way(Way::Graph).ef(1);
+    let params = SearchParams::new(1).by(RankBy::Both).way(Way::Graph).ef(1);
     let (reached, _) = recall(&searcher, &asked, &params);
     assert!(reached < RECALL, "{reached}");
 }
