@@ -70,7 +70,7 @@ pub fn announced(what: &Forgetting) -> String {
 
 /// Whether a person at a terminal says that they may be forgotten.
 pub fn asked(what: &Forgetting) -> bool {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !io::stdin().is_terminal() || !streams::is_watched() {
         return false;
     }
     streams::question(format_args!(
