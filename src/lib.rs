@@ -51,7 +51,7 @@ pub use error::{Error, Result};
 pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
 pub use indexing::{IndexOptions, Outcome, Planned, Progress, Quiet, Summary};
-pub use library::{Library, Match, OpenOptions, default_dir, resolved};
+pub use library::{Library, Match, OpenOptions, default_dir};
 pub use save::save;
 pub use timings::Timings;
 pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};

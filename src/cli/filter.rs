@@ -1,16 +1,17 @@
 //! The filters of a query: what was typed, turned into what the index understands.
 
+use imgsearch::Library;
 use imgsearch::decode::Format;
 use imgsearch::index::Filter;
 
 use super::Result;
 use super::args::FilterArgs;
 
-/// The filter that was asked for; none of its parts stands for all images.
-pub fn filter(args: &FilterArgs) -> Result<Filter> {
+/// The filter of a library's images that was asked for; none of its parts stands for all images.
+pub fn filter(library: &Library, args: &FilterArgs) -> Result<Filter> {
     let mut filter = Filter::default();
     for path in &args.under {
-        filter.under.push(imgsearch::resolved(path)?);
+        filter.under.push(library.stored_path(path)?);
     }
     filter.globs.clone_from(&args.glob);
     filter.after = args.after.as_deref().map(moment).transpose()?;

@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     if args.exact {
         params = params.way(Way::Exact);
     }
-    params.filter = filter(&args.filter)?;
+    params.filter = filter(&library, &args.filter)?;
     params.radius = args.radius;
     let mut told = false;
     let mut outcome = Outcome::Done;

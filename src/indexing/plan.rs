@@ -202,8 +202,8 @@ impl Missing<'_> {
         Ok(())
     }
 
-    /// Whether a file that was not walked is gone, and not merely out of sight: excluded by an
-    /// option, or below a folder that cannot be read.
+    /// Whether a file that was not walked is gone, left out by an ignore file or stored under another
+    /// name, and not merely out of sight: excluded by an option, or below a folder that cannot be read.
     fn is_gone(&self, path: &Path) -> bool {
         if self
             .walked
@@ -212,6 +212,9 @@ impl Missing<'_> {
             .is_ok()
         {
             // It is still there, and no longer an image.
+            return true;
+        }
+        if self.walked.is_ignored(path) || self.walked.is_second_name(path) {
             return true;
         }
         let unreadable = self
