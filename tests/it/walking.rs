@@ -68,6 +68,21 @@ fn a_file_that_was_left_out_is_no_image_and_its_folder_says_so() {
     assert_eq!(stored(&place), "photos/trips/rocket.jpg");
 }
 
+#[test]
+fn what_is_left_out_later_is_found_no_more() {
+    let place = Place::with(&["cat.jpg"]);
+    put(&place, "coffee.jpg", "photos/private/in/coffee.jpg");
+    put(&place, "rocket.jpg", "photos/rocket.jpg");
+    indexed(&place, &["photos"]);
+    // An option of one run is no reason to forget.
+    indexed(&place, &["photos", "--ignore", "rocket.*"]);
+    let all = "photos/cat.jpg photos/private/in/coffee.jpg photos/rocket.jpg";
+    assert_eq!(stored(&place), all);
+    fs::write(place.photo(".imgsearchignore"), "private/\n").unwrap();
+    indexed(&place, &["photos"]);
+    assert_eq!(stored(&place), "photos/cat.jpg photos/rocket.jpg");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_ignore_file_that_cannot_be_used_lets_nothing_pass() {
