@@ -111,7 +111,11 @@ pub struct Labelled {
 /// [`Error::BadEvaluation`] where the folder holds fewer than two classes with images.
 pub fn list(folder: &Path, part: Part, options: &WalkOptions) -> Result<Labelled> {
     let walked = walk::walk(&[folder.to_owned()], options)?;
-    let root = walk::absolute(folder)?;
+    let root = walked
+        .roots
+        .first()
+        .map_or(folder, PathBuf::as_path)
+        .to_owned();
     let mut labelled = Labelled::default();
     let (mut class, mut image) = (0, 0);
     let mut name = None;

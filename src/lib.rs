@@ -54,7 +54,7 @@ pub use indexing::{
     FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Progress, Quiet, Summary,
     WhyKept,
 };
-pub use library::{Library, Match, OpenOptions, default_dir, resolved};
+pub use library::{Library, Match, OpenOptions, default_dir};
 pub use save::save;
 pub use timings::Timings;
 pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};

@@ -1,6 +1,5 @@
 //! The front door: a library of images, opened in a folder, indexed and asked.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,7 +19,7 @@ use crate::indexing::{self, IndexOptions, Progress, Summary};
 use crate::kept;
 use crate::reencode;
 use crate::timings::{Timings, ms_since};
-use crate::walk;
+use crate::walk::{self, Names};
 
 /// One answer to a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -275,7 +274,15 @@ impl Library {
         kept::keep(&self.dir, &self.file)?;
         kept::forget_others(&self.dir, &self.file.info().fingerprint)?;
         let started = Instant::now();
-        let walked = walk::walk(paths, &options.walk)?;
+        let names = Names::of(&writer.reader()?)?.to_walk(paths, &options.walk)?;
+        let walked = walk::walk_named(names, &options.walk)?;
+        for path in &walked.left_out {
+            progress.note(&format!(
+                "{} is left out: a file {} in a folder above names it",
+                path.display(),
+                walk::IGNORE_FILE
+            ));
+        }
         let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress);
         let folded = match &summary {
             Ok(summary) if !summary.interrupted => {
@@ -408,6 +415,20 @@ impl Library {
         Ok((found, explained))
     }
 
+    /// The path under which something is stored that a person names: where links lead to it, it has
+    /// several paths, and is stored under one. It need not exist any more. [`Filter::under`] wants
+    /// such a path.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing was indexed yet, or the index cannot be read.
+    ///
+    /// [`Filter::under`]: imgsearch_index::Filter::under
+    pub fn stored_path(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        let reader = self.index_view()?.to_reader()?;
+        Names::of(&reader)?.stored(path.as_ref())
+    }
+
     /// Encodes one image file.
     ///
     /// # Errors
@@ -488,9 +509,11 @@ impl Library {
     /// Where there is no index, another process writes to it, or it cannot be written.
     pub fn remove(dir: impl AsRef<Path>, paths: &[PathBuf]) -> Result<usize> {
         let mut writer = Writer::open_existing(dir.as_ref())?;
+        let reader = writer.reader()?;
+        let names = Names::of(&reader)?;
         let mut removed = 0;
         for path in paths {
-            removed += writer.discard_under(&resolved(path)?)?;
+            removed += writer.discard_under(&names.stored(path)?)?;
         }
         Ok(removed)
     }
@@ -503,11 +526,32 @@ impl Library {
     /// As [`Library::remove`].
     pub fn remove_forever(dir: impl AsRef<Path>, paths: &[PathBuf]) -> Result<usize> {
         let mut writer = Writer::open_existing(dir.as_ref())?;
+        let reader = writer.reader()?;
+        let names = Names::of(&reader)?;
         let mut removed = 0;
         for path in paths {
-            removed += writer.remove_under(&resolved(path)?)?;
+            removed += writer.remove_under(&names.stored(path)?)?;
         }
         Ok(removed)
+    }
+
+    /// The removed images that [`Library::restore`] would bring back, sorted by path.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no index, or it cannot be read.
+    pub fn trash(dir: impl AsRef<Path>, paths: &[PathBuf]) -> Result<Vec<Trashed>> {
+        let reader = Reader::open(dir.as_ref())?;
+        let names = Names::of(&reader)?;
+        let wanted = paths
+            .iter()
+            .map(|path| names.stored(path))
+            .collect::<Result<Vec<_>>>()?;
+        let mut trash = reader.trash()?;
+        trash.retain(|one| {
+            wanted.is_empty() || wanted.iter().any(|path| one.path.starts_with(path))
+        });
+        Ok(trash)
     }
 
     /// Brings back images that were removed: those at and below `paths`, or all where there are
@@ -521,41 +565,15 @@ impl Library {
         if paths.is_empty() {
             return Ok(writer.restore(None)?);
         }
+        let reader = writer.reader()?;
+        let names = Names::of(&reader)?;
         let mut all = Restored::default();
         for path in paths {
-            let restored = writer.restore(Some(&resolved(path)?))?;
+            let restored = writer.restore(Some(&names.stored(path)?))?;
             all.images += restored.images;
             all.stored_again.extend(restored.stored_again);
         }
         Ok(all)
-    }
-}
-
-/// The absolute form of a path that need not exist, as it would be stored: the part of it that
-/// exists is resolved, as indexing does, and the rest is taken as it is written.
-///
-/// # Errors
-///
-/// Where the folder that the program stands in cannot be had.
-pub fn resolved(path: &Path) -> Result<PathBuf> {
-    let absolute =
-        std::path::absolute(path).map_err(|source| Error::io("resolve", path, source))?;
-    let mut rest = Vec::new();
-    let mut existing = absolute.as_path();
-    loop {
-        if let Ok(resolved) = fs::canonicalize(existing) {
-            return Ok(rest
-                .iter()
-                .rev()
-                .fold(resolved, |path, name| path.join(name)));
-        }
-        match (existing.parent(), existing.file_name()) {
-            (Some(parent), Some(name)) => {
-                rest.push(name.to_owned());
-                existing = parent;
-            }
-            _ => return Ok(absolute),
-        }
     }
 }
 

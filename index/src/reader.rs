@@ -189,6 +189,23 @@ impl Reader {
         )
     }
 
+    /// Whether an image or a failure is stored at or below a path.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn knows_under(&self, path: &Path) -> Result<bool> {
+        let (low, high) = path::below(path)?;
+        let found = self.one(
+            "SELECT 1 FROM images WHERE path = ?1 OR (path >= ?2 AND path < ?3)
+             UNION ALL
+             SELECT 1 FROM failures WHERE path = ?1 OR (path >= ?2 AND path < ?3) LIMIT 1",
+            (path::to_bytes(path)?, low, high),
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
     /// The paths of all images, sorted.
     ///
     /// # Errors

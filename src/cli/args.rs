@@ -172,8 +172,9 @@ pub struct WalkArgs {
     #[arg(long)]
     pub no_follow: bool,
 
-    /// Leave out what matches; may be given several times. A file .imgsearchignore in a folder
-    /// lists such patterns for what is below it
+    /// Leave out what matches, as in .gitignore; may be given several times, and '!GLOB' takes back
+    /// the patterns before it. A file .imgsearchignore in a folder lists such patterns for what is
+    /// below it
     #[arg(long, value_name = "GLOB")]
     pub ignore: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! The filters of a query: what was typed, turned into what the index understands.
 
+use imgsearch::Library;
 use imgsearch::decode::Format;
 use imgsearch::index::Filter;
 
@@ -7,11 +8,11 @@ use super::Result;
 use super::args::{FilterArgs, Global};
 use super::dates::{here, moment};
 
-/// The filter that was asked for; none of its parts stands for all images.
-pub fn filter(global: &Global, args: &FilterArgs) -> Result<Filter> {
+/// The filter of a library's images that was asked for; none of its parts stands for all images.
+pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<Filter> {
     let mut filter = Filter::default();
     for path in &args.under {
-        filter.under.push(imgsearch::resolved(path)?);
+        filter.under.push(library.stored_path(path)?);
     }
     filter.globs.clone_from(&args.glob);
     if args.after.is_some() || args.before.is_some() {

@@ -33,7 +33,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     if args.exact {
         params = params.way(Way::Exact);
     }
-    params.filter = filter(global, &args.filter)?;
+    params.filter = filter(global, &library, &args.filter)?;
     params.radius = args.radius;
     let mut told = false;
     let mut outcome = Outcome::Done;

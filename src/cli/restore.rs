@@ -1,7 +1,6 @@
 //! `imgsearch restore`: removed images are brought back.
 
 use imgsearch::Library;
-use imgsearch::index::Reader;
 use serde_json::json;
 
 use super::args::{Global, RestoreArgs};
@@ -41,13 +40,7 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
 }
 
 fn list(global: &Global, args: &RestoreArgs) -> Result {
-    let wanted = args
-        .paths
-        .iter()
-        .map(|path| imgsearch::resolved(path))
-        .collect::<imgsearch::Result<Vec<_>>>()?;
-    let mut trash = Reader::open(&index_dir(global)?)?.trash()?;
-    trash.retain(|one| wanted.is_empty() || wanted.iter().any(|path| one.path.starts_with(path)));
+    let trash = Library::trash(index_dir(global)?, &args.paths)?;
     for one in &trash {
         if args.json {
             let line = json!({"removed": one.removed});

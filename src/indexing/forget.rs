@@ -28,6 +28,8 @@ pub(crate) enum Fate {
     NoImage,
     /// Its file is there, and an ignore file leaves it out.
     Ignored,
+    /// Its file is there, and the walk met it under another name.
+    OtherName,
     /// Its file was deleted.
     Gone,
     /// It may still exist.
@@ -37,7 +39,10 @@ pub(crate) enum Fate {
 impl Fate {
     /// Whether the image is to be forgotten.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::NoImage | Self::Ignored | Self::Gone)
+        matches!(
+            self,
+            Self::NoImage | Self::Ignored | Self::OtherName | Self::Gone
+        )
     }
 }
 
@@ -105,6 +110,7 @@ impl<'a> Grounds<'a> {
             // The file itself says more than a folder that cannot be read.
             Ok(metadata) if metadata.is_dir() || self.is_other(path) => return Fate::NoImage,
             Ok(_) if self.walked.is_ignored(path) => return Fate::Ignored,
+            Ok(_) if self.walked.is_second_name(path) => return Fate::OtherName,
             Err(error) if !is_missing(&error) => {
                 return Fate::OutOfSight(self.unreadable(path, path.parent().unwrap_or(path)));
             }

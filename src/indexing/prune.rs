@@ -47,7 +47,7 @@ impl Prune<'_, '_> {
             match self.grounds.fate(&missing.path, missing.away) {
                 Fate::There => stay.push(missing),
                 // It was asked for, and its file is not missing.
-                Fate::Ignored => final_.push(missing),
+                Fate::Ignored | Fate::OtherName => final_.push(missing),
                 Fate::Gone | Fate::NoImage if self.options.keep_missing => {
                     self.summary.kept_missing += 1;
                     stay.push(missing);

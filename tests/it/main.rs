@@ -25,3 +25,4 @@ mod searching;
 mod signals;
 mod streams;
 mod support;
+mod walking;

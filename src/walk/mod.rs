@@ -1,0 +1,280 @@
+//! Walking: from the paths that a person names to a sorted list of candidate image files.
+//!
+//! Owns the rules of what is looked at: hidden files, ignore files and patterns ([`ignoring`],
+//! [`patterns`]), symbolic links ([`links`]), and under which path an image is stored ([`named`]).
+//! A file is a candidate when its first bytes are an image's or its extension says that it
+//! should be one, so that a photograph without an extension is found and a text file named
+//! `.jpg` is reported ([`look`]).
+
+mod folder;
+mod ignoring;
+mod links;
+mod look;
+mod named;
+mod patterns;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Result;
+use ignoring::{Ignoring, State};
+use imgsearch_index::FileStat;
+use links::Walk;
+use look::{Seen, look_at};
+pub(crate) use named::{Named, Names};
+use patterns::Patterns;
+
+/// The name of a file that lists patterns to leave out, in the syntax of `.gitignore`.
+pub const IGNORE_FILE: &str = ".imgsearchignore";
+
+/// What is walked and what is left out.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WalkOptions {
+    /// Look at hidden files and folders too. Default: no.
+    pub hidden: bool,
+    /// Do not follow symbolic links. Default: links are followed, loops are not, and what is
+    /// walked under a name of its own is not walked again through a link.
+    pub no_follow: bool,
+    /// Globs of files and folders to leave out, as in `.gitignore`: `*.png`, `cache/`. The last that
+    /// matches has the word; `!keep.png` takes back those before it.
+    pub ignore: Vec<String>,
+}
+
+/// A file that may be an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Size and modification time when it was walked.
+    pub stat: FileStat,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Walked {
+    /// Candidate image files, sorted by path, each once.
+    pub candidates: Vec<Candidate>,
+    /// Files that are no images by extension and content, sorted.
+    pub others: Vec<PathBuf>,
+    /// Folders, links and files that could not be looked into, with the reason, sorted. What is
+    /// stored of the images at and below them is left alone.
+    pub errors: Vec<(PathBuf, String)>,
+    /// The absolute paths that were walked, sorted, without those inside another.
+    pub roots: Vec<PathBuf>,
+    /// Of the paths that were named, those that an ignore file leaves out, sorted.
+    pub left_out: Vec<PathBuf>,
+    /// Candidates below a followed link to a folder, by their real paths.
+    behind_links: HashSet<PathBuf>,
+    /// The ignore files that the walk went by; none where nothing was walked.
+    ignoring: Option<Ignoring>,
+}
+
+/// Walks `paths`, each a file or a folder.
+///
+/// # Errors
+///
+/// [`Error::NoSuchPath`](crate::Error::NoSuchPath) for a path that does not exist,
+/// [`Error::BadPattern`](crate::Error::BadPattern) for a glob that cannot be understood. A folder
+/// below a root that cannot be read is no error but listed in [`Walked::errors`].
+pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
+    walk_named(Names::without_index().to_walk(paths, options)?, options)
+}
+
+/// Refuses what [`walk`] would refuse, without walking.
+///
+/// # Errors
+///
+/// As [`walk`].
+pub(crate) fn check(paths: &[PathBuf], options: &WalkOptions) -> Result<()> {
+    Names::without_index().to_walk(paths, options)?;
+    // Whether a pattern is one does not depend on the folder.
+    Patterns::new(Path::new(""), &options.ignore)?;
+    Ok(())
+}
+
+/// Walks paths whose names in the index are known.
+///
+/// # Errors
+///
+/// [`Error::BadPattern`](crate::Error::BadPattern).
+pub(crate) fn walk_named(names: Vec<Named>, options: &WalkOptions) -> Result<Walked> {
+    let mut walked = Walked::default();
+    let ignoring = Ignoring::default();
+    let mut walk = Walk::new(options, &ignoring);
+    // Sorted, what lies in a folder follows it.
+    for Named { path, real } in names {
+        if !walked.covers(&path) {
+            walked.roots.push(path.clone());
+        }
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                walked.errors.push((path, error.to_string()));
+                continue;
+            }
+        };
+        let rules = match ignoring.above(&path, metadata.is_dir()) {
+            State::Open(rules) => rules,
+            State::LeftOut => {
+                walked.left_out.push(path);
+                continue;
+            }
+            State::Closed(closed) => {
+                let error = (closed.folder.clone(), closed.reason.clone());
+                walked.errors.push(error);
+                continue;
+            }
+        };
+        let is_linked = path != real;
+        if metadata.is_dir() {
+            let patterns = Arc::new(Patterns::new(&path, &options.ignore)?);
+            if is_linked {
+                walk.linked_folder(path, real, rules, patterns);
+            } else {
+                walk.real_folder(&path, &rules, &patterns, &mut walked);
+            }
+        } else if !metadata.is_file() {
+            // Reading a pipe that nobody writes to would never end.
+            let reason = "it is neither a file nor a folder".to_owned();
+            walked.errors.push((path, reason));
+        } else if !leaves_out(&path, options)?
+            && let Some(seen) = look_at(path.clone(), &metadata)
+        {
+            if is_linked {
+                walk.linked_file(path, real, seen);
+            } else {
+                walked.add(seen);
+            }
+        }
+    }
+    walk.follow_links(&mut walked);
+    walked.ignoring = Some(ignoring);
+    Ok(walked)
+}
+
+/// Whether `--ignore` names a file that was named, too, as many are by a shell's `*`.
+fn leaves_out(file: &Path, options: &WalkOptions) -> Result<bool> {
+    if options.ignore.is_empty() {
+        return Ok(false);
+    }
+    let folder = file.parent().unwrap_or(file);
+    Ok(Patterns::new(folder, &options.ignore)?.leave_out(file, false))
+}
+
+/// What tells that a file has not changed, in the index's terms.
+pub(crate) fn stat_of(metadata: &Metadata) -> FileStat {
+    let (inode, ctime_ns) = inode_and_ctime(metadata);
+    FileStat {
+        size: metadata.len(),
+        // A platform without modification times: the size and the content still tell.
+        mtime_ns: metadata.modified().map_or(0, nanoseconds),
+        inode,
+        ctime_ns,
+    }
+}
+
+#[cfg(unix)]
+fn inode_and_ctime(metadata: &Metadata) -> (u64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    let ctime = metadata
+        .ctime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(metadata.ctime_nsec());
+    (metadata.ino(), ctime)
+}
+
+#[cfg(not(unix))]
+fn inode_and_ctime(_: &Metadata) -> (u64, i64) {
+    (0, 0)
+}
+
+/// A time in nanoseconds since 1970, negative before.
+pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+    }
+}
+
+impl Walked {
+    /// Files that are known by name, as if a walk of `roots` had met them.
+    pub(crate) fn listed(mut candidates: Vec<Candidate>, mut roots: Vec<PathBuf>) -> Self {
+        // By the names in them, as a walk has it; the database sorts paths by their bytes.
+        candidates.sort_by(|a, b| a.path.cmp(&b.path));
+        roots.sort();
+        Self {
+            candidates,
+            roots,
+            ..Self::default()
+        }
+    }
+
+    /// The root that a path lies below, or is.
+    pub(crate) fn root_of(&self, path: &Path) -> Option<&Path> {
+        let after = self.roots.partition_point(|root| root.as_path() <= path);
+        let root = self.roots[..after].last()?;
+        path.starts_with(root).then_some(root)
+    }
+
+    /// Whether a path lies below a root, or is one.
+    pub(crate) fn covers(&self, path: &Path) -> bool {
+        self.root_of(path).is_some()
+    }
+
+    /// Whether a path is one of the roots.
+    pub(crate) fn is_root(&self, path: &Path) -> bool {
+        self.roots
+            .binary_search_by(|root| root.as_path().cmp(path))
+            .is_ok()
+    }
+
+    /// Whether an ignore file leaves out a file that lies below a root or is one, whether or not the
+    /// walk came to its folder. `--ignore` and hidden files do not count, and neither does what lies
+    /// below an ignore file that cannot be used.
+    pub(crate) fn is_ignored(&self, path: &Path) -> bool {
+        self.covers(path)
+            && self
+                .ignoring
+                .as_ref()
+                .is_some_and(|ignoring| matches!(ignoring.above(path, false), State::LeftOut))
+    }
+
+    /// Whether this is another name of an image that the walk found: the path leads to it through a
+    /// link that was not followed. What is stored under it is stored twice.
+    pub(crate) fn is_second_name(&self, path: &Path) -> bool {
+        fs::canonicalize(path).is_ok_and(|real| real != path && self.has_real(&real))
+    }
+
+    /// Whether a candidate has this real path.
+    fn has_real(&self, real: &Path) -> bool {
+        self.behind_links.contains(real)
+            || self
+                .candidates
+                .binary_search_by(|candidate| candidate.path.as_path().cmp(real))
+                .is_ok()
+    }
+
+    fn add(&mut self, seen: Seen) {
+        match seen {
+            Seen::Candidate(candidate) => self.candidates.push(candidate),
+            Seen::Other(path) => self.others.push(path),
+            Seen::Unreadable(path, reason) => self.errors.push((path, reason)),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.candidates.sort_by(|a, b| a.path.cmp(&b.path));
+        self.candidates.dedup_by(|a, b| a.path == b.path);
+        self.others.sort();
+        self.others.dedup();
+        self.errors.sort();
+        self.errors.dedup();
+    }
+}
