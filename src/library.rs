@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use imgsearch_index::{
     Explained, FoldOptions, Folded, ImageId, Index, Query, RankBy, Reader, Restored, SearchParams,
-    Writer,
+    Trashed, Writer,
 };
 use imgsearch_onnx::EncoderFile;
 
