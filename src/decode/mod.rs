@@ -350,15 +350,21 @@ impl Core {
 
     #[cfg(feature = "turbojpeg")]
     fn turbo(&mut self, bytes: &[u8], short: u32) -> Result<Option<jpeg::Jpeg>, DecodeError> {
-        let decompressor = match &mut self.jpeg {
+        let mut decompressor = match self.jpeg.take() {
             Some(decompressor) => decompressor,
             None => match turbojpeg::Decompressor::new() {
-                Ok(new) => self.jpeg.insert(new),
+                Ok(new) => new,
                 // Out of memory for it: the other decoder needs less.
                 Err(_) => return Ok(None),
             },
         };
-        jpeg::decode(decompressor, bytes, short, &self.limits)
+        let decoded = jpeg::decode(&mut decompressor, bytes, short, &self.limits);
+        // After an error or a warning it may refuse or misread every later file, so only one that
+        // decoded a sound file is used again.
+        if matches!(&decoded, Ok(Some(jpeg)) if jpeg.damage.is_none()) {
+            self.jpeg = Some(decompressor);
+        }
+        decoded
     }
 
     /// One resampling from the crop box to the encoder's size, then upright: the crop is central,

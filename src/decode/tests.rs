@@ -431,3 +431,74 @@ fn a_decoder_goes_on_after_a_broken_file() {
         assert_eq!(out, first);
     }
 }
+
+/// What a decoder makes of a file: size, damage and pixels, or why not.
+fn outcome(decoder: &mut Decoder, bytes: &[u8]) -> Result<(Decoded, Vec<u8>), String> {
+    let mut out = vec![0; 32 * 32 * 3];
+    match decoder.decode_into(bytes, &GEOMETRY, &mut out) {
+        Ok(decoded) => Ok((decoded, out)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Sound files of each format, and what may leave a decoder in a state: cut, with a bad table, with
+/// lying sizes.
+fn good_and_hostile() -> Vec<Vec<u8>> {
+    let image = quarters(false);
+    let rgb = DynamicImage::ImageRgb8(image.to_rgb8());
+    let mut files = vec![encoded(&rgb, ImageFormat::Jpeg)];
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Gif,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+        ImageFormat::WebP,
+        ImageFormat::Qoi,
+        ImageFormat::Tga,
+    ] {
+        files.push(encoded(&image, format));
+    }
+    files.push(encoded(&rgb, ImageFormat::Pnm));
+    let fixtures = ["cmyk.jpg", "progressive.jpg", "palette.png", "cmyk.tif"];
+    files.extend(fixtures.map(fixture));
+    for i in 0..files.len() {
+        let sound = files[i].clone();
+        files.push(sound[..sound.len() * 2 / 3].to_vec());
+        let mut turned = sound.clone();
+        let middle = turned.len() / 2;
+        turned[middle..]
+            .iter_mut()
+            .step_by(7)
+            .for_each(|b| *b ^= 0x5a);
+        files.push(turned);
+        if let Some(table) = sound.windows(2).position(|marker| marker == [0xff, 0xc4]) {
+            // More codes of a length than there can be: the header cannot be read.
+            let mut bad = sound.clone();
+            (bad[table + 5], bad[table + 6]) = (255, 255);
+            files.push(bad);
+        }
+    }
+    files
+}
+
+#[test]
+fn a_file_is_decoded_the_same_whatever_was_decoded_before_it() {
+    let files = good_and_hostile();
+    let alone: Vec<_> = files
+        .iter()
+        .map(|bytes| outcome(&mut Decoder::new(Limits::default()), bytes))
+        .collect();
+    let sound = alone.iter().filter(|outcome| outcome.is_ok()).count();
+    assert!(sound > 13 && sound < files.len(), "{sound}");
+    let mut random = 1u64;
+    for _ in 0..30 {
+        let mut decoder = Decoder::new(Limits::default());
+        for _ in 0..2 * files.len() {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let i = (random >> 33) as usize % files.len();
+            assert_eq!(outcome(&mut decoder, &files[i]), alone[i], "file {i}");
+        }
+    }
+}

@@ -267,3 +267,27 @@ fn an_image_that_takes_too_long_is_left_out_until_it_may_take_longer() {
         assert!(ran.stderr.contains("--max-seconds"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_broken_header_changes_no_code_that_comes_after_it() {
+    let place = Place::with(&["cat.jpg"]);
+    let mut bad = std::fs::read(place.photo("cat.jpg")).unwrap();
+    let table = bad
+        .windows(2)
+        .position(|marker| marker == [0xff, 0xc4])
+        .unwrap();
+    (bad[table + 5], bad[table + 6]) = (255, 255);
+    std::fs::write(place.photo("bad.jpg"), bad).unwrap();
+    let encoded = |names: &[&str]| {
+        let ran = place.run(&[&["encode", "--json"], names].concat());
+        let lines = ran.json_lines();
+        let of_cat = |line: &&serde_json::Value| {
+            let path = line["path"].as_str().or(line["file"].as_str());
+            path.is_some_and(|path| path.ends_with("cat.jpg"))
+        };
+        lines.iter().find(of_cat).unwrap()["code"].clone()
+    };
+    let alone = encoded(&["photos/cat.jpg"]);
+    assert!(alone.is_array());
+    assert_eq!(encoded(&["photos/bad.jpg", "photos/cat.jpg"]), alone);
+}
