@@ -268,7 +268,7 @@ impl Library {
         kept::forget_others(&self.dir, &self.file.info().fingerprint)?;
         let started = Instant::now();
         let walked = walk::walk(paths, &options.walk)?;
-        let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress);
+        let summary = indexing::run_folding(&mut writer, engine, &walked, options, stop, progress);
         let folded = match &summary {
             Ok(summary) if !summary.interrupted => {
                 indexing::fold(&mut writer, &FoldOptions::default(), stop, progress)

@@ -4,9 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use imgsearch_index::{Change, FileStat, ImageId, NewContent, Writer};
+use imgsearch_index::{Change, FOLD_AT, FileStat, FoldOptions, ImageId, NewContent, Writer};
 
 use super::plan::{Job, Plan};
 use super::work::{Digest, Made};
@@ -32,6 +33,10 @@ pub(super) struct Write<'a> {
     /// Jobs whose content another worker has taken on and not delivered yet.
     waiting: HashMap<Digest, Vec<usize>>,
     renamed: HashSet<ImageId>,
+    /// Where the images of the run are folded as they come, until this is set.
+    folding: Option<&'a AtomicBool>,
+    /// Changes that were committed since it was last seen whether there is enough to fold.
+    unfolded: usize,
 }
 
 impl<'a> Write<'a> {
@@ -54,7 +59,16 @@ impl<'a> Write<'a> {
             settled: HashMap::new(),
             waiting: HashMap::new(),
             renamed: HashSet::new(),
+            folding: None,
+            unfolded: 0,
         }
+    }
+
+    /// Folds the images into segments as they come, so that a search during a long run need not
+    /// read all of them from the database.
+    pub fn folding_until(mut self, stop: &'a AtomicBool) -> Self {
+        self.folding = Some(stop);
+        self
     }
 
     /// Takes the results of the jobs from number `start` on; commits where enough has come
@@ -67,6 +81,7 @@ impl<'a> Write<'a> {
         let due = self.last_commit.elapsed().as_secs_f64() >= COMMIT_SECONDS;
         if self.changes.len() >= COMMIT_EVERY || (due && !self.changes.is_empty()) {
             self.commit()?;
+            self.fold();
         }
         self.took += received.elapsed();
         Ok(())
@@ -83,10 +98,29 @@ impl<'a> Write<'a> {
         if !self.changes.is_empty() {
             self.writer.apply(&self.changes)?;
             self.progress.committed(self.changes.len());
+            self.unfolded += self.changes.len();
             self.changes.clear();
         }
         self.last_commit = Instant::now();
         Ok(())
+    }
+
+    /// Folds what the run added where it has become much. Workers go on meanwhile until what they
+    /// made fills the queue; then all cores link.
+    fn fold(&mut self) {
+        let Some(stop) = self.folding else { return };
+        if self.unfolded < FOLD_AT || stop.load(Ordering::Relaxed) {
+            return;
+        }
+        self.unfolded = 0;
+        let mut options = FoldOptions::default();
+        options.growing = true;
+        let folded = super::fold(self.writer, &options, stop, &Unseen(self.progress));
+        if folded.is_err() {
+            // A full disk, say: what is stored stays, and the run need not try again and again.
+            self.folding = None;
+            super::tell_of_folding(folded, self.progress);
+        }
     }
 
     fn settle(&mut self, job: usize, made: Made) -> Result<()> {
@@ -245,6 +279,15 @@ impl<'a> Write<'a> {
     fn place(&self, job: usize) -> (std::path::PathBuf, FileStat) {
         let candidate = &self.jobs[job].candidate;
         (candidate.path.clone(), candidate.stat)
+    }
+}
+
+/// A progress that shows nothing of folding, which goes on beside the run that is shown.
+struct Unseen<'a>(&'a dyn Progress);
+
+impl Progress for Unseen<'_> {
+    fn note(&self, text: &str) {
+        self.0.note(text);
     }
 }
 
