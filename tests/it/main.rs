@@ -11,3 +11,4 @@ mod pixels;
 mod reencoding;
 mod searching;
 mod support;
+mod upkeep;
