@@ -28,19 +28,43 @@ pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
     if EncoderFile::is_default(&record.fingerprint) {
         return Ok(EncoderFile::default_encoder()?);
     }
-    let path = path_of(dir, &record.fingerprint);
-    let wrong = match EncoderFile::from_path(&path) {
-        Ok(file) if file.info().fingerprint == record.fingerprint => return Ok(file),
-        Ok(_) => "holds another encoder".to_owned(),
-        Err(_) if !path.exists() => "is missing".to_owned(),
-        Err(error) => format!("cannot be used ({error})"),
-    };
-    Err(Error::KeptEncoder {
-        path,
+    read(dir, record).map_err(|wrong| Error::KeptEncoder {
+        path: path_of(dir, &record.fingerprint),
         wrong,
         name: record.name.clone(),
         fingerprint: record.fingerprint.clone(),
     })
+}
+
+/// The copy in `dir` of the encoder that made the index, or what is wrong with it.
+fn read(dir: &Path, record: &EncoderRecord) -> std::result::Result<EncoderFile, String> {
+    let path = path_of(dir, &record.fingerprint);
+    match EncoderFile::from_path(&path) {
+        Ok(file) if file.info().fingerprint == record.fingerprint => Ok(file),
+        Ok(_) => Err("holds another encoder".to_owned()),
+        Err(_) if !path.exists() => Err("is missing".to_owned()),
+        Err(error) => Err(format!("cannot be used ({error})")),
+    }
+}
+
+/// What is wrong with the copy that the index in `dir` keeps, the built-in encoder's, too: a later
+/// version may have another one built in.
+pub fn wrong(dir: &Path, record: &EncoderRecord) -> Option<String> {
+    let wrong = read(dir, record).err()?;
+    let path = path_of(dir, &record.fingerprint);
+    Some(format!(
+        "the index's copy of its encoder, {}, {wrong}",
+        path.display()
+    ))
+}
+
+/// Writes the copy again where the built-in encoder made the index; whether it did.
+pub fn restore(dir: &Path, record: &EncoderRecord) -> Result<bool> {
+    let is_default = EncoderFile::is_default(&record.fingerprint);
+    if is_default {
+        keep(dir, &EncoderFile::default_encoder()?)?;
+    }
+    Ok(is_default)
 }
 
 /// Keeps a copy of an encoder in `dir`.

@@ -44,6 +44,7 @@ mod reencode;
 mod save;
 mod timings;
 pub mod train;
+mod upkeep;
 mod walk;
 
 pub use engine::{Encoded, Engine, EngineOptions, Preloading, Worker};

@@ -283,7 +283,7 @@ impl Library {
                 walk::IGNORE_FILE
             ));
         }
-        let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress);
+        let summary = indexing::run_folding(&mut writer, engine, &walked, options, stop, progress);
         let folded = match &summary {
             Ok(summary) if !summary.interrupted => {
                 indexing::fold(&mut writer, &FoldOptions::default(), stop, progress)

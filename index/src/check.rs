@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::compare;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::rows::{LoadError, Loaded};
+use crate::mend::{Rotten, images_of};
+use crate::reader::Reader;
 use crate::searcher::{Neighbour, Query, RankBy, SearchParams, Way};
 use crate::segment::{GraphDesk, Segment};
 use crate::types::ImageId;
-
-/// Rows that are compared with the database at a time.
-const BLOCK: usize = 16 * 1024;
 
 /// Images that are asked for both ways, along the graph and past every row.
 const SAMPLE: usize = 200;
@@ -21,7 +20,10 @@ const SAMPLE: usize = 200;
 /// How many neighbours of each are compared.
 const SAMPLE_K: usize = 10;
 
-/// The most lost images that are named.
+/// The most lines that are told of what is wrong with the database.
+const MOST_LINES: usize = 20;
+
+/// The most lost images, and the most of any other kind, that are named.
 const MOST_NAMED: usize = 20;
 
 /// What an audit found.
@@ -38,6 +40,15 @@ pub struct Checked {
     pub newer: usize,
     /// Removed images that still take room in segments.
     pub removed: usize,
+    /// What is wrong with the database's file itself. Nothing can be trusted then, and nothing is
+    /// repaired.
+    pub database: Vec<String>,
+    /// Stored codes that do not match their checksums.
+    pub rotten: usize,
+    /// Some of the images that they belong to.
+    pub rotten_images: Vec<ImageId>,
+    /// Images whose stored codes are known to be lost and that wait to be indexed again.
+    pub waiting: usize,
     /// What is wrong with segments: checksums, or rows that are not the database's.
     pub damaged: Vec<String>,
     /// Images that a search of their segment's graphs by their own code and hash does not find.
@@ -78,6 +89,14 @@ impl RankingChecked {
 impl Checked {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
+        self.database.is_empty()
+            && self.rotten == 0
+            && self.waiting == 0
+            && self.segments_are_sound()
+    }
+
+    /// Whether nothing is wrong with the segments.
+    pub fn segments_are_sound(&self) -> bool {
         self.damaged.is_empty()
             && self.lost == 0
             && self.rankings.iter().all(RankingChecked::is_sound)
@@ -85,26 +104,59 @@ impl Checked {
 }
 
 impl Index {
-    /// Checks every segment against its checksums and the database, looks for every image by its
-    /// own code, and compares a sample of answers along the graph with exact ones. `done` counts
-    /// the images up as they are looked for.
+    /// Checks the database's file and the checksum of every stored code, every segment against its
+    /// checksums and the database, looks for every image by its own code, and compares a sample of
+    /// answers along the graph with exact ones. `done` counts the images up as they are looked for.
     ///
     /// # Errors
     ///
-    /// What the database says. What is wrong with segments is no error but told.
+    /// Where the database cannot be asked. What is wrong is no error but told.
     pub fn check(&self, done: &AtomicUsize) -> Result<Checked> {
         let reader = self.to_reader()?;
-        let fail = |source| reader.fail(source);
-        let snapshot = reader.connection.unchecked_transaction().map_err(fail)?;
-        let encoder = reader.encoder()?;
-        let removed = reader.removed()?;
         let mut checked = Checked::default();
+        checked.database = database_errors(&reader)?;
+        match self.look(&reader, &mut checked, done) {
+            // No more can be said of a database whose pages are damaged.
+            Err(Error::Corrupt { what, .. }) if !checked.database.is_empty() => {
+                if !checked.database.contains(&what) {
+                    checked.database.push(what);
+                }
+                Ok(checked)
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(checked),
+        }
+    }
+
+    fn look(&self, reader: &Reader, checked: &mut Checked, done: &AtomicUsize) -> Result<()> {
+        let fail = |source| reader.fail(source);
+        let connection = reader.connection();
+        let snapshot = connection.unchecked_transaction().map_err(fail)?;
+        let encoder = reader.encoder()?;
+        let rotten = Rotten::find(connection).map_err(fail)?;
+        checked.rotten = rotten.contents.len();
+        for &content in &rotten.contents {
+            if checked.rotten_images.len() == MOST_NAMED {
+                break;
+            }
+            let images = images_of(connection, content).map_err(fail)?;
+            let room = MOST_NAMED - checked.rotten_images.len();
+            checked
+                .rotten_images
+                .extend(images.into_iter().take(room).map(ImageId));
+        }
+        for &content in &rotten.waiting {
+            checked.waiting += images_of(connection, content).map_err(fail)?.len();
+        }
+        let removed = reader.removed()?;
         let mut covered = 0;
         for stored in reader.segments()? {
             covered = stored.last;
             checked.segments += 1;
-            let opened = Segment::open(&stored.path(self.dir())).and_then(|segment| {
+            let path = stored.path(self.dir());
+            let opened = Segment::open(&path, &stored.verified).and_then(|segment| {
                 segment.verify()?;
+                segment.expect(&encoder, &stored)?;
                 Ok(segment)
             });
             let segment = match opened {
@@ -118,40 +170,11 @@ impl Index {
             };
             let rows = segment.rows();
             let is_live = |id: i64| removed.binary_search(&id).is_err();
-            // Every row that was not removed is the database's, and the other way round.
-            let (mut after, mut row, mut differing) = (stored.first - 1, 0, 0usize);
-            loop {
-                let block = Loaded::load(&snapshot, &encoder, (after, stored.last), BLOCK)
-                    .map_err(|error| match error {
-                        LoadError::Database(source) => fail(source),
-                        LoadError::Corrupt(what) => reader.corrupt(what),
-                    })?;
-                let truth = block.rows();
-                for i in 0..truth.len() {
-                    while row < rows.len() && rows.ids[row] < truth.ids[i] {
-                        differing += usize::from(is_live(rows.ids[row]));
-                        row += 1;
-                    }
-                    let same = row < rows.len()
-                        && rows.ids[row] == truth.ids[i]
-                        && rows.code(row) == truth.code(i)
-                        && rows.hash(row) == truth.hash(i);
-                    differing += usize::from(!same);
-                    row += usize::from(row < rows.len() && rows.ids[row] == truth.ids[i]);
-                }
-                match block.ids.last() {
-                    Some(&last) if truth.len() == BLOCK => after = last,
-                    _ => break,
-                }
-            }
-            differing += rows.ids[row.min(rows.len())..]
-                .iter()
-                .filter(|&&id| is_live(id))
-                .count();
-            if differing > 0 || !segment.fits(&encoder) {
+            let differing = compare::differing(reader, &encoder, &stored, &segment, &removed)?;
+            if differing > 0 {
                 checked.damaged.push(format!(
                     "the segment {}: {differing} of its rows are not what the database holds",
-                    stored.path(self.dir()).display()
+                    path.display()
                 ));
             }
             let live = rows.ids.iter().filter(|&&id| is_live(id)).count();
@@ -186,8 +209,7 @@ impl Index {
         checked.newer = reader.count_between(covered, i64::MAX)?;
         checked.images = reader.count_between(0, i64::MAX)?;
         drop(snapshot);
-        self.sample(&mut checked)?;
-        Ok(checked)
+        self.sample(checked)
     }
 
     /// Asks for images spread evenly over the index both ways, by each ranking that goes along a
@@ -251,4 +273,27 @@ impl Shared {
         }
         self.same as f64 / self.of as f64
     }
+}
+
+/// What SQLite finds wrong with the database's file, and images without a content.
+fn database_errors(reader: &Reader) -> Result<Vec<String>> {
+    let lines = |sql: &str| -> rusqlite::Result<Vec<String>> {
+        let mut statement = reader.connection().prepare(sql)?;
+        statement.query_map((), |row| row.get(0))?.collect()
+    };
+    let told = lines(&format!("PRAGMA quick_check({MOST_LINES})"));
+    let mut errors = match told.map_err(|source| reader.fail(source)) {
+        Ok(told) => told,
+        Err(Error::Corrupt { what, .. }) => vec![what],
+        Err(error) => return Err(error),
+    };
+    errors.retain(|line| line != "ok");
+    if errors.is_empty() {
+        let sql = format!(
+            "SELECT 'the image ' || id || ' has no content' FROM images i
+             WHERE NOT EXISTS (SELECT 1 FROM contents c WHERE c.id = i.content) LIMIT {MOST_LINES}"
+        );
+        errors = lines(&sql).map_err(|source| reader.fail(source))?;
+    }
+    Ok(errors)
 }

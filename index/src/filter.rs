@@ -170,7 +170,7 @@ impl Filter {
         sql += " ORDER BY i.id";
 
         let fail = |source| reader.fail(source);
-        let mut statement = reader.connection.prepare(&sql).map_err(fail)?;
+        let mut statement = reader.connection().prepare(&sql).map_err(fail)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(fail)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(fail)? {

@@ -6,22 +6,33 @@
 //! leaves the segments that served before, and at worst a file that the next folding removes.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rusqlite::params;
 use serde::Serialize;
 
+use crate::compare;
 use crate::error::{Error, Result};
 use crate::graph::GraphOptions;
-use crate::reader::StoredSegment;
-use crate::rows::{LoadError, Loaded};
+use crate::mark::Mark;
+use crate::mend::Mended;
+use crate::reader::{Reader, StoredSegment};
+use crate::rows::Loaded;
 use crate::segment::{Content, GRAPHS, MOST_ROWS, Segment};
 use crate::writer::Writer;
 
 /// What is newer than the segments is folded in when it is so many images: reading them at the
 /// opening of an index takes about 5 ms, and scanning them 25 µs of a query.
 pub const FOLD_AT: usize = 4096;
+
+/// While more is coming, what is newer than the segments is folded in when it is so many images and
+/// an eighth of those in segments, …
+const GROWING_AT: usize = 4 * FOLD_AT;
+
+/// … or at the latest when it is so many: reading them takes 80 ms, and linking them a few seconds.
+const MOST_GROWING: usize = 16 * FOLD_AT;
 
 /// A segment is made anew when more than one of so many of its images was removed.
 const REMOVED_SHARE: usize = 5;
@@ -38,6 +49,9 @@ pub struct FoldOptions {
     pub all: bool,
     /// Make every segment anew.
     pub rebuild: bool,
+    /// More is coming: leave the segments as they are, and fold what is newer into one of its own
+    /// where it has become much. A folding without this merges those small ones.
+    pub growing: bool,
     /// How graphs are built.
     pub graph: GraphOptions,
 }
@@ -56,10 +70,22 @@ pub struct Folded {
     pub linked_in: u64,
     /// What was wrong with segments that were made anew.
     pub damaged: Vec<String>,
+    /// What became of stored codes that did not match their checksums.
+    pub mended: Mended,
+    /// What lies among the segments and is none. It is left alone.
+    pub foreign: Vec<String>,
     /// Seconds that it took.
     pub seconds: f64,
     /// Whether it was interrupted: what was made by then is in use.
     pub interrupted: bool,
+}
+
+/// A sound segment.
+struct Looked {
+    /// Whether it is of the newest format: one of an older is made anew.
+    current: bool,
+    /// How its file is, where it was verified just now.
+    mark: Option<Mark>,
 }
 
 /// A range of numbers to make a segment of.
@@ -95,12 +121,16 @@ impl Writer {
         options.graph.check()?;
         let mut folded = Folded::default();
         let stored = self.reader()?.segments()?;
-        self.remove_strays(&stored)?;
+        folded.foreign = self.remove_strays(&stored)?;
         if cfg!(target_endian = "big") {
             // Segments are little-endian and mapped as they are; everything is scanned here.
             return Ok(folded);
         }
-        let ranges = self.plan(&stored, options, &mut folded)?;
+        let ranges = if options.growing {
+            self.tail_that_grows(&stored)?.into_iter().collect()
+        } else {
+            self.plan(&stored, options, &mut folded)?
+        };
         let of: usize = ranges.iter().map(|range| range.images).sum();
         let done = AtomicUsize::new(0);
         for range in ranges {
@@ -115,40 +145,50 @@ impl Writer {
         Ok(folded)
     }
 
+    /// What is newer than the segments, where it is enough for a segment though more is coming.
+    fn tail_that_grows(&self, stored: &[StoredSegment]) -> Result<Option<Range>> {
+        let after = stored.last().map_or(0, |segment| segment.last);
+        let in_segments: usize = stored.iter().map(|segment| segment.images).sum();
+        let due = (in_segments / 8).clamp(GROWING_AT, MOST_GROWING);
+        let images = self.reader()?.count_between(after, i64::MAX)?;
+        Ok((images >= due).then_some(Range {
+            after,
+            last: None,
+            images,
+        }))
+    }
+
     /// What is to be made into segments.
     fn plan(
-        &self,
+        &mut self,
         stored: &[StoredSegment],
         options: &FoldOptions,
         folded: &mut Folded,
     ) -> Result<Vec<Range>> {
         let reader = self.reader()?;
+        let removed = reader.removed()?;
+        let mut verified = Vec::new();
         // Each segment's images as they are now, and whether it has to be made anew.
         let mut pieces: Vec<(Range, bool)> = Vec::new();
         let mut after = 0;
         for segment in stored {
             let images = reader.count_between(segment.first - 1, segment.last)?;
-            let opened = Segment::open(&segment.path(self.dir())).and_then(|open| {
-                if options.all {
-                    open.verify()?;
+            let sound = match self.look_at(&reader, segment, &removed, options) {
+                Ok(Looked { current, mark }) => {
+                    verified.extend(mark.map(|mark| (segment.number, mark)));
+                    current
                 }
-                Ok(open)
-            });
-            let sound = match opened {
-                Ok(open) => {
-                    open.fits(self.encoder()) && open.len() == segment.images && open.is_current()
-                }
-                Err(error @ Error::NewerSegment { .. }) => return Err(error),
-                Err(error) => {
+                Err(error @ (Error::DamagedSegment { .. } | Error::Io { .. })) => {
                     folded.damaged.push(error.to_string());
                     false
                 }
+                Err(error) => return Err(error),
             };
-            let removed = segment.images.saturating_sub(images);
+            let gone = segment.images.saturating_sub(images);
             let worn = if options.all {
-                removed > 0
+                gone > 0
             } else {
-                removed * REMOVED_SHARE > segment.images
+                gone * REMOVED_SHARE > segment.images
             };
             let range = Range {
                 after: segment.first - 1,
@@ -159,6 +199,8 @@ impl Writer {
             after = segment.last;
         }
         let newer = reader.count_between(after, i64::MAX)?;
+        drop(reader);
+        self.keep_marks(&verified)?;
         let tail = Range {
             after,
             last: None,
@@ -168,13 +210,66 @@ impl Writer {
         let mut ratio = MERGE_RATIO;
         if options.all {
             ratio = usize::MAX;
-            for i in 1..pieces.len() {
-                if pieces[i - 1].0.images + pieces[i].0.images <= MOST_ROWS {
-                    pieces[i].1 = true;
-                }
-            }
         }
+        flag_neighbours(&mut pieces, ratio);
         Ok(merged(pieces, due.then_some(tail), ratio))
+    }
+
+    /// Sees whether a segment is sound: its header, and all of it where its file is not the one
+    /// that was last found to be, whose mark is then to be kept.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; what the database says.
+    fn look_at(
+        &self,
+        reader: &Reader,
+        stored: &StoredSegment,
+        removed: &[i64],
+        options: &FoldOptions,
+    ) -> Result<Looked> {
+        let path = stored.path(self.dir());
+        let segment = Segment::open(&path, &stored.verified)?;
+        segment.expect(self.encoder(), stored)?;
+        let current = segment.is_current();
+        if options.rebuild || (segment.is_trusted() && !options.all) {
+            return Ok(Looked {
+                current,
+                mark: None,
+            });
+        }
+        segment.verify()?;
+        let differing = compare::differing(reader, self.encoder(), stored, &segment, removed)?;
+        if differing > 0 {
+            return Err(Error::DamagedSegment {
+                path,
+                what: format!("{differing} of its rows are not what the database holds"),
+            });
+        }
+        Ok(Looked {
+            current,
+            mark: Some(segment.mark()),
+        })
+    }
+
+    /// Keeps how the files of segments are that were found to be sound.
+    fn keep_marks(&mut self, verified: &[(i64, Mark)]) -> Result<()> {
+        if verified.is_empty() {
+            return Ok(());
+        }
+        let dir = self.dir().to_owned();
+        let fail = |source| Error::database(&dir, source);
+        let transaction = self.connection.transaction().map_err(fail)?;
+        for (number, mark) in verified {
+            transaction
+                .execute(
+                    "UPDATE segments SET verified_size = ?2, verified_mtime_ns = ?3,
+                            verified_ctime_ns = ?4 WHERE id = ?1",
+                    params![number, mark.size, mark.mtime_ns, mark.ctime_ns],
+                )
+                .map_err(fail)?;
+        }
+        transaction.commit().map_err(fail)
     }
 
     /// Makes a segment, or several where there are more images than one takes, in the place of
@@ -190,22 +285,20 @@ impl Writer {
         let dir = self.dir().to_owned();
         let mut after = range.after;
         loop {
-            let reader = self.reader()?;
             let last = range.last.unwrap_or(i64::MAX);
-            let loaded = Loaded::load(&reader.connection, self.encoder(), (after, last), MOST_ROWS)
-                .map_err(|error| match error {
-                    LoadError::Database(source) => reader.fail(source),
-                    LoadError::Corrupt(what) => reader.corrupt(what),
-                })?;
-            let full = loaded.ids.len() == MOST_ROWS;
-            let newest = loaded.ids.last().copied().unwrap_or(after);
+            let mut loaded = self.load((after, last))?;
+            if !loaded.rotten.is_empty() {
+                // What a segment still has of them must not go with it.
+                folded.mended.add(self.mend_images(&loaded.rotten)?);
+                loaded = self.load((after, last))?;
+            }
+            let full = loaded.seen() == MOST_ROWS;
+            let newest = loaded.last().unwrap_or(after);
             let end = if full {
                 newest
             } else {
                 range.last.unwrap_or(newest)
             };
-            let number = reader.next_segment()?;
-            drop(reader);
             let made = if loaded.ids.is_empty() {
                 None
             } else {
@@ -214,14 +307,16 @@ impl Writer {
                     rows: loaded.rows(),
                 };
                 let segment = watching(tell, || Segment::build(&content, &options.graph, done))?;
-                let stored = StoredSegment {
+                let number = self.free_number()?;
+                let mut stored = StoredSegment {
                     name: StoredSegment::name_of(number),
                     number,
                     first: after + 1,
                     last: end,
                     images: segment.len(),
+                    verified: Mark::default(),
                 };
-                segment.write(&stored.path(&dir))?;
+                stored.verified = segment.write(&stored.path(&dir))?;
                 folded.made += 1;
                 folded.images += segment.len();
                 folded.linked_in += u64::from(segment.linked_in());
@@ -233,6 +328,27 @@ impl Writer {
             }
             after = end;
         }
+    }
+
+    fn load(&self, range: (i64, i64)) -> Result<Loaded> {
+        let reader = self.reader()?;
+        Loaded::load(reader.connection(), self.encoder(), range, MOST_ROWS)
+            .map_err(|source| reader.fail(source))
+    }
+
+    /// The number of the next segment: one whose file would not be in the way of somebody else's.
+    fn free_number(&self) -> Result<i64> {
+        let mut number = self.reader()?.next_segment()?;
+        let folder = StoredSegment::folder(self.dir());
+        let taken = |number| {
+            let path = folder.join(StoredSegment::name_of(number));
+            let lies = |path: &Path| path.symlink_metadata().is_ok();
+            lies(&path) || lies(&Segment::aside(&path))
+        };
+        while taken(number) {
+            number += 1;
+        }
+        Ok(number)
     }
 
     /// Names a new segment in the place of those that begin in a range, and unlinks theirs.
@@ -258,8 +374,18 @@ impl Writer {
         if let Some(made) = made {
             transaction
                 .execute(
-                    "INSERT INTO segments (id, first_image, last_image, images) VALUES (?1, ?2, ?3, ?4)",
-                    params![made.number, made.first, made.last, made.images as i64],
+                    "INSERT INTO segments (id, first_image, last_image, images,
+                            verified_size, verified_mtime_ns, verified_ctime_ns)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        made.number,
+                        made.first,
+                        made.last,
+                        made.images as i64,
+                        made.verified.size,
+                        made.verified.mtime_ns,
+                        made.verified.ctime_ns
+                    ],
                 )
                 .map_err(fail)?;
         }
@@ -282,26 +408,53 @@ impl Writer {
         Ok(before.len())
     }
 
-    /// Removes files of segments that the database does not name: a crash left them.
-    fn remove_strays(&self, stored: &[StoredSegment]) -> Result<()> {
-        let dir = self.dir();
-        let folder = StoredSegment::folder(dir);
+    /// Removes files of segments that the database does not name: a crash left them. What else lies
+    /// in the folder is somebody else's: what it is.
+    fn remove_strays(&self, stored: &[StoredSegment]) -> Result<Vec<String>> {
+        let mut foreign = Vec::new();
+        let folder = StoredSegment::folder(self.dir());
         let listed = match fs::read_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return fs::create_dir(&folder)
+                    .map(|()| foreign)
                     .map_err(|source| Error::io("make the folder", &folder, source));
             }
             listed => listed.map_err(|source| Error::io("list", &folder, source))?,
         };
         for entry in listed {
             let entry = entry.map_err(|source| Error::io("list", &folder, source))?;
-            let name = entry.file_name();
-            if !stored.iter().any(|segment| *segment.name == *name) {
-                let path = entry.path();
+            let (name, path) = (entry.file_name(), entry.path());
+            if stored.iter().any(|segment| *segment.name == *name) {
+                continue;
+            }
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file && name.to_str().is_some_and(StoredSegment::is_name) {
                 fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            } else {
+                foreign.push(path.display().to_string());
             }
         }
-        Ok(())
+        foreign.sort();
+        Ok(foreign)
+    }
+}
+
+/// Flags segments that are to be merged with a newer one: a run that went on for long leaves a row
+/// of small ones.
+fn flag_neighbours(pieces: &mut [(Range, bool)], ratio: usize) {
+    let Some((newest, _)) = pieces.last() else {
+        return;
+    };
+    let mut newer = newest.images;
+    for i in (1..pieces.len()).rev() {
+        let older = pieces[i - 1].0.images;
+        if newer + older <= MOST_ROWS && older <= newer.saturating_mul(ratio) {
+            newer += older;
+            pieces[i - 1].1 = true;
+            pieces[i].1 = true;
+        } else {
+            newer = older;
+        }
     }
 }
 
@@ -388,6 +541,31 @@ mod tests {
             merged(pieces(), Some(tail(112_000, 60_000)), MERGE_RATIO),
             [tail(0, 172_000)]
         );
+    }
+
+    #[test]
+    fn what_a_long_run_left_is_merged_and_what_is_settled_stays() {
+        let flagged = |sizes: &[usize]| {
+            let mut after = 0;
+            let mut pieces: Vec<(Range, bool)> = Vec::new();
+            for &size in sizes {
+                let last = after + size as i64;
+                pieces.push((range(after, last, size), false));
+                after = last;
+            }
+            flag_neighbours(&mut pieces, MERGE_RATIO);
+            merged(pieces, None, MERGE_RATIO)
+        };
+        assert_eq!(flagged(&[16_384; 5]), [range(0, 5 * 16_384, 5 * 16_384)]);
+        assert_eq!(
+            flagged(&[200_000, 16_384, 16_384]),
+            [range(200_000, 232_768, 32_768)]
+        );
+        // As foldings leave them.
+        assert_eq!(flagged(&[100_000, 40_000, 16_096]), []);
+        assert_eq!(flagged(&[MOST_ROWS, MOST_ROWS, 400_000]), []);
+        assert_eq!(flagged(&[7]), []);
+        assert_eq!(flagged(&[]), []);
     }
 
     #[test]

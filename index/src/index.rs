@@ -1,6 +1,7 @@
 //! The index as it is searched.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
@@ -10,7 +11,8 @@ use crate::types::{EncoderRecord, Image, ImageId};
 use crate::writer::check_encoder;
 
 /// An index, opened to be searched. Each search sees what was committed before it; a
-/// [`Searcher`] is a view of one instant.
+/// [`Searcher`] is a view of one instant. Where the folder's files are replaced, or a read-only
+/// folder is written to after all, the next search sees that, too.
 ///
 /// It may be shared between threads.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Index {
     dir: PathBuf,
     encoder: EncoderRecord,
     reader: Mutex<Reader>,
+    /// How often the database was opened again because it was no longer the same.
+    renewed: AtomicUsize,
     view: Mutex<Option<View>>,
 }
 
@@ -26,6 +30,8 @@ pub struct Index {
 struct View {
     searcher: Arc<Searcher>,
     version: i64,
+    /// How often the database had been opened again by then.
+    renewed: usize,
 }
 
 /// So many times is a view opened anew where segments were folded away as it was being opened.
@@ -46,6 +52,7 @@ impl Index {
             dir: dir.to_owned(),
             encoder: reader.encoder()?,
             reader: Mutex::new(reader),
+            renewed: AtomicUsize::new(0),
             view: Mutex::new(None),
         })
     }
@@ -78,8 +85,13 @@ impl Index {
     /// another encoder's since it was opened: [`Index::refresh`] takes to those.
     pub fn searcher(&self) -> Result<Arc<Searcher>> {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let (version, generation) = {
-            let reader = self.reader();
+        let (version, generation, renewed) = {
+            let reader = self.reader()?;
+            let renewed = self.renewed.load(Ordering::Relaxed);
+            // What was seen of a database that was replaced says nothing about the new one.
+            if view.as_ref().is_some_and(|view| view.renewed != renewed) {
+                *view = None;
+            }
             let version = reader.data_version()?;
             if let Some(view) = &*view
                 && view.version == version
@@ -87,7 +99,7 @@ impl Index {
             {
                 return Ok(Arc::clone(&view.searcher));
             }
-            (version, reader.generation()?)
+            (version, reader.generation()?, renewed)
         };
         if let Some(view) = &mut *view
             && view.searcher.generation() == generation
@@ -100,8 +112,8 @@ impl Index {
         let mut searcher = Searcher::open(self.to_reader()?, before)?;
         for _ in 1..ATTEMPTS {
             // A segment that is not there may have been folded away since its name was read.
-            let over =
-                searcher.notes().is_empty() || self.reader().generation()? == searcher.generation();
+            let over = searcher.notes().is_empty()
+                || self.reader()?.generation()? == searcher.generation();
             if over {
                 break;
             }
@@ -113,6 +125,7 @@ impl Index {
         *view = Some(View {
             searcher: Arc::clone(&searcher),
             version,
+            renewed,
         });
         Ok(searcher)
     }
@@ -170,7 +183,7 @@ impl Index {
     ///
     /// What the database says.
     pub fn image(&self, id: ImageId) -> Result<Option<Image>> {
-        self.reader().image(id)
+        self.reader()?.image(id)
     }
 
     /// What is known of several images, in their order.
@@ -179,7 +192,7 @@ impl Index {
     ///
     /// What the database says.
     pub fn images(&self, ids: &[ImageId]) -> Result<Vec<Option<Image>>> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         ids.iter().map(|&id| reader.image(id)).collect()
     }
 
@@ -189,7 +202,7 @@ impl Index {
     ///
     /// What the database says.
     pub fn to_reader(&self) -> Result<Reader> {
-        self.reader().try_clone()
+        self.reader()?.try_clone()
     }
 
     /// Takes to the codes of another encoder, where those before were replaced.
@@ -198,14 +211,19 @@ impl Index {
     ///
     /// What the database says.
     pub fn refresh(&mut self) -> Result<()> {
-        let encoder = self.reader().encoder()?;
+        let encoder = self.reader()?.encoder()?;
         self.encoder = encoder;
         self.view = Mutex::new(None);
         Ok(())
     }
 
-    fn reader(&self) -> MutexGuard<'_, Reader> {
+    /// The reader, of the database that lies there now.
+    fn reader(&self) -> Result<MutexGuard<'_, Reader>> {
         // A panic in another thread leaves a reader as it was.
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if reader.renew()? {
+            self.renewed.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(reader)
     }
 }

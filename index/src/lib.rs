@@ -43,6 +43,8 @@
 
 mod bits;
 mod check;
+mod checksum;
+mod compare;
 mod distance;
 mod error;
 mod filter;
@@ -54,6 +56,8 @@ pub mod hostile;
 mod index;
 mod lock;
 mod mapped;
+mod mark;
+mod mend;
 mod path;
 mod prefetch;
 mod reader;
@@ -77,6 +81,7 @@ pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
 pub use lock::Holder;
+pub use mend::Mended;
 pub use reader::Reader;
 pub use schema::FORMAT_VERSION;
 pub use searcher::{

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use memmap2::{Advice, Mmap};
 
@@ -28,8 +27,7 @@ impl Bytes {
     /// # Errors
     ///
     /// What the system says.
-    pub fn map(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+    pub fn map(file: &File) -> io::Result<Self> {
         if file.metadata()?.len() == 0 {
             return Ok(Self::zeroed(0));
         }
@@ -38,7 +36,7 @@ impl Bytes {
         // segment that is folded is unlinked, which leaves the mapping whole. A program that
         // truncates files in the index folder ends this process (SIGBUS) and reads no wrong memory.
         #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file)? };
+        let map = unsafe { Mmap::map(file)? };
         Ok(Self::Mapped(map))
     }
 
@@ -107,7 +105,8 @@ mod tests {
         let path = dir.path().join("file");
         let content: Vec<u8> = (0..200).collect();
         std::fs::write(&path, &content).unwrap();
-        let mapped = Bytes::map(&path).unwrap();
+        let map = || Bytes::map(&File::open(&path).unwrap()).unwrap();
+        let mapped = map();
         mapped.will_scan(0..200);
         assert_eq!(mapped.as_slice(), content);
         let owned = Bytes::copied(&content);
@@ -119,6 +118,6 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(mapped.as_slice(), content);
         std::fs::write(&path, "").unwrap();
-        assert!(Bytes::map(&path).unwrap().as_slice().is_empty());
+        assert!(map().as_slice().is_empty());
     }
 }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::checksum;
 use crate::error::{Error, Result};
+use crate::mark::Mark;
 use crate::path;
-use crate::schema;
+use crate::schema::{self, Readable};
 use crate::types::{
     Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, Run, Stats,
 };
@@ -20,7 +22,12 @@ const FAILURE_COLUMNS: &str = "path, size, mtime_ns, stage, reason, inode, ctime
 fn file_sizes(dir: &Path) -> Result<Vec<(std::ffi::OsString, u64)>> {
     let fail = |source| Error::io("list", dir, source);
     let mut sizes = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(fail)? {
+    let listed = match std::fs::read_dir(dir) {
+        // What is derived may be deleted; it is made again.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(sizes),
+        listed => listed.map_err(fail)?,
+    };
+    for entry in listed {
         let entry = entry.map_err(fail)?;
         match entry.metadata() {
             Ok(metadata) if metadata.is_file() => {
@@ -47,6 +54,8 @@ pub(crate) struct StoredSegment {
     pub last: i64,
     /// How many it holds.
     pub images: usize,
+    /// How its file was when it was last found to be sound.
+    pub verified: Mark,
 }
 
 impl StoredSegment {
@@ -59,6 +68,16 @@ impl StoredSegment {
         format!("{number:06}.segment")
     }
 
+    /// Whether a file of this name is one that we make: a segment, or one that is being written.
+    pub fn is_name(name: &str) -> bool {
+        let number = name
+            .strip_suffix(".segment")
+            .or_else(|| name.strip_suffix(".new"));
+        number.is_some_and(|number| {
+            number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    }
+
     pub fn path(&self, dir: &Path) -> PathBuf {
         Self::folder(dir).join(&self.name)
     }
@@ -69,7 +88,7 @@ impl StoredSegment {
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
-    pub(crate) connection: Connection,
+    open: Readable,
 }
 
 impl Reader {
@@ -80,9 +99,23 @@ impl Reader {
     /// [`Error::NoIndex`] where there is none, [`Error::NewerFormat`], and what the database says.
     pub fn open(dir: &Path) -> Result<Self> {
         Ok(Self {
-            connection: schema::open_readable(dir)?,
+            open: schema::open_readable(dir)?,
             dir: dir.to_owned(),
         })
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.open.connection
+    }
+
+    /// Opens the database again where it no longer is the one that was opened: it was replaced,
+    /// or lies in a read-only folder that was written to after all. Whether it was.
+    pub(crate) fn renew(&mut self) -> Result<bool> {
+        let stale = self.open.is_stale();
+        if stale {
+            self.open = schema::open_readable(&self.dir)?;
+        }
+        Ok(stale)
     }
 
     /// The folder that holds the index.
@@ -105,7 +138,7 @@ impl Reader {
     ///
     /// [`Error::NoIndex`] where whoever made the database got no further than that.
     pub fn encoder(&self) -> Result<EncoderRecord> {
-        encoder_of(&self.connection)
+        encoder_of(self.connection())
             .map_err(|source| self.fail(source))?
             .ok_or_else(|| Error::NoIndex {
                 dir: self.dir.clone(),
@@ -135,16 +168,18 @@ impl Reader {
         Ok(failure.map(KnownPath::Failed))
     }
 
-    /// Whether a content is stored.
+    /// Whether a content is stored, with a code that is as it was stored.
     ///
     /// # Errors
     ///
     /// What the database says.
     pub fn has_content(&self, digest: &Digest) -> Result<bool> {
-        let found = self.one("SELECT 1 FROM contents WHERE digest = ?1", [digest], |_| {
-            Ok(())
-        })?;
-        Ok(found.is_some())
+        let holds = self.one(
+            "SELECT digest, code, hash, checksum FROM contents WHERE digest = ?1",
+            [digest],
+            |row| checksum::holds(row, 0),
+        )?;
+        Ok(holds == Some(true))
     }
 
     /// At most `limit` images of a content.
@@ -392,7 +427,9 @@ impl Reader {
     /// The segments, in the order of their images.
     pub(crate) fn segments(&self) -> Result<Vec<StoredSegment>> {
         self.many(
-            "SELECT id, first_image, last_image, images FROM segments ORDER BY first_image",
+            "SELECT id, first_image, last_image, images,
+                    verified_size, verified_mtime_ns, verified_ctime_ns
+             FROM segments ORDER BY first_image",
             (),
             |row| {
                 let number = row.get(0)?;
@@ -402,6 +439,11 @@ impl Reader {
                     first: row.get(1)?,
                     last: row.get(2)?,
                     images: usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                    verified: Mark {
+                        size: row.get(4)?,
+                        mtime_ns: row.get(5)?,
+                        ctime_ns: row.get(6)?,
+                    },
                 })
             },
         )
@@ -446,7 +488,7 @@ impl Reader {
         parameters: impl rusqlite::Params,
         map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
-        self.connection
+        self.connection()
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(parameters, map).optional())
             .map_err(|source| self.fail(source))
@@ -458,7 +500,7 @@ impl Reader {
         parameters: impl rusqlite::Params,
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        self.connection
+        self.connection()
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_map(parameters, map)?.collect())
             .map_err(|source| self.fail(source))

@@ -5,21 +5,9 @@
 
 use rusqlite::Connection;
 
+use crate::checksum;
 use crate::distance::{LANES, words};
 use crate::types::EncoderRecord;
-
-/// Why rows cannot be loaded.
-#[derive(Debug)]
-pub(crate) enum LoadError {
-    Database(rusqlite::Error),
-    Corrupt(String),
-}
-
-impl From<rusqlite::Error> for LoadError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
 
 /// Rows, wherever they lie.
 #[derive(Debug, Clone, Copy)]
@@ -51,9 +39,11 @@ impl<'a> Rows<'a> {
 }
 
 /// Rows in memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Loaded {
     pub ids: Vec<i64>,
+    /// Images that are left out: what is stored of them does not match its checksum.
+    pub rotten: Vec<i64>,
     pub codes: Vec<f32>,
     pub stride: usize,
     pub hashes: Vec<u64>,
@@ -70,42 +60,64 @@ impl Loaded {
         }
     }
 
-    /// The stored images with numbers above `after` up to `last`, at most `limit` of them.
+    /// The stored images with numbers above `after` up to `last`, at most `limit` of them, those
+    /// that are left out included.
     pub fn load(
+        connection: &Connection,
+        encoder: &EncoderRecord,
+        range: (i64, i64),
+        limit: usize,
+    ) -> rusqlite::Result<Self> {
+        let mut loaded = Self::empty(encoder);
+        loaded.append(connection, encoder, range, limit)?;
+        Ok(loaded)
+    }
+
+    /// Loads more images, whose numbers come behind those that are loaded.
+    pub fn append(
+        &mut self,
         connection: &Connection,
         encoder: &EncoderRecord,
         (after, last): (i64, i64),
         limit: usize,
-    ) -> Result<Self, LoadError> {
-        let mut loaded = Self::empty(encoder);
+    ) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
-            "SELECT i.id, c.code, c.hash FROM images i JOIN contents c ON c.id = i.content
+            "SELECT i.id, c.digest, c.code, c.hash, c.checksum
+             FROM images i JOIN contents c ON c.id = i.content
              WHERE i.id > ?1 AND i.id <= ?2 ORDER BY i.id LIMIT ?3",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = statement.query((after, last, limit))?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            let wrong = |what: &str| {
-                LoadError::Corrupt(format!("the {what} of image {id} has the wrong length"))
+            let (code, hash) = (row.get_ref(2)?.as_blob(), row.get_ref(3)?.as_blob());
+            let (true, Ok(code), Ok(hash)) = (checksum::holds(row, 1)?, code, hash) else {
+                self.rotten.push(id);
+                continue;
             };
-            let code = row.get_ref(1)?.as_blob().map_err(|_| wrong("code"))?;
-            let hash = row.get_ref(2)?.as_blob().map_err(|_| wrong("hash"))?;
-            if code.len() != encoder.code_len * 4 {
-                return Err(wrong("code"));
-            }
-            if hash.len() != encoder.hash_bytes() {
-                return Err(wrong("hash"));
+            if code.len() != encoder.code_len * 4 || hash.len() != encoder.hash_bytes() {
+                self.rotten.push(id);
+                continue;
             }
             let (numbers, _) = code.as_chunks::<4>();
-            loaded.ids.push(id);
+            self.ids.push(id);
             let numbers = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
-            loaded.codes.extend(numbers);
-            let whole = loaded.ids.len() * loaded.stride;
-            loaded.codes.resize(whole, 0.0);
-            loaded.hashes.extend(words(hash));
+            self.codes.extend(numbers);
+            let whole = self.ids.len() * self.stride;
+            self.codes.resize(whole, 0.0);
+            self.hashes.extend(words(hash));
         }
-        Ok(loaded)
+        Ok(())
+    }
+
+    /// How many images were looked at.
+    pub fn seen(&self) -> usize {
+        self.ids.len() + self.rotten.len()
+    }
+
+    /// The last number that was looked at.
+    pub fn last(&self) -> Option<i64> {
+        self.ids.last().max(self.rotten.last()).copied()
     }
 
     pub fn rows(&self) -> Rows<'_> {

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::mark::{Mark, identity};
 
 /// The database's name inside an index.
 pub(crate) const DATABASE_FILE: &str = "imgsearch.sqlite";
@@ -118,7 +120,8 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE failures ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE failures ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0;
 
-    -- XXH3 of digest, code and hash; null until a writer has filled it in.
+    -- XXH3-64 of digest, code and hash; null where they are known to be wrong, and the image waits
+    -- to be read again.
     ALTER TABLE contents ADD COLUMN checksum INTEGER;
 
     -- The folders that held images when they were last walked, and those above them up to the walked
@@ -154,6 +157,9 @@ const MIGRATIONS: &[&str] = &[
     ",
 ];
 
+/// The step that gave contents their checksums, which SQL alone cannot compute.
+const CHECKSUMS: i64 = 3;
+
 /// The newest format known, which is what is written.
 pub const FORMAT_VERSION: i64 = MIGRATIONS.len() as i64;
 
@@ -179,6 +185,9 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
     for (step, migration) in (1i64..).zip(MIGRATIONS).skip(done) {
         let transaction = connection.transaction().map_err(fail)?;
         transaction.execute_batch(migration).map_err(fail)?;
+        if step == CHECKSUMS {
+            checksum::fill(&transaction).map_err(fail)?;
+        }
         transaction
             .pragma_update(None, "user_version", step)
             .map_err(fail)?;
@@ -190,8 +199,45 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A database that is open for reading, and what tells that the connection no longer shows it.
+#[derive(Debug)]
+pub(crate) struct Readable {
+    pub connection: Connection,
+    path: PathBuf,
+    /// Which file it is, where the system says so.
+    file: Option<(u64, u64)>,
+    /// How the files were when it was opened, where it is read without taking part in its locks:
+    /// a change of them is not seen then.
+    unlocked: Option<[Option<Mark>; 2]>,
+}
+
+impl Readable {
+    /// Whether the file was replaced or, where no lock tells it, changed since it was opened.
+    pub fn is_stale(&self) -> bool {
+        let now = identity(&self.path);
+        // One that is gone altogether is read as long as it is open.
+        let replaced = now.is_some() && now != self.file;
+        replaced
+            || self
+                .unlocked
+                .is_some_and(|before| before != marks_of(&self.path))
+    }
+}
+
+/// How the database's file and its log are.
+fn marks_of(path: &Path) -> [Option<Mark>; 2] {
+    [Mark::at(path), Mark::at(&log_of(path))]
+}
+
+/// The write-ahead log's path.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
 /// Opens the database for reading only, as of whatever is committed.
-pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
+pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
     let path = database_path(dir);
     if !path.exists() {
         return Err(Error::NoIndex {
@@ -199,22 +245,16 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
         });
     }
     let fail = |source| Error::database(dir, source);
+    let file = identity(&path);
     let plain = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(&path, plain)
         .and_then(|connection| format_of(&connection).map(|format| (connection, format)));
+    let mut unlocked = None;
     let (connection, format) = match opened {
         Ok(opened) => opened,
-        // Reading a write-ahead log needs a shared-memory file beside it, which cannot be made in
-        // a folder that is read-only. Nobody can write there either, so what is in the main file
-        // is all there is.
         Err(error) if cannot_open(&error) => {
-            let connection = Connection::open_with_flags(
-                uri(&path) + "?immutable=1",
-                plain | OpenFlags::SQLITE_OPEN_URI,
-            )
-            .map_err(fail)?;
-            let format = format_of(&connection).map_err(fail)?;
-            (connection, format)
+            unlocked = Some(marks_of(&path));
+            open_unlocked(&path, plain).map_err(fail)?
         }
         Err(error) => return Err(fail(error)),
     };
@@ -233,7 +273,34 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Connection> {
         drop(lock);
         return open_readable(dir);
     }
-    Ok(connection)
+    Ok(Readable {
+        connection,
+        path,
+        file,
+        unlocked,
+    })
+}
+
+/// Opens a database in a folder that is read-only, where the shared-memory file that reading a
+/// write-ahead log needs cannot be made, and nobody can be expected to write.
+///
+/// Without a log the main file is all there is. A log that was copied with it is read, too: a
+/// connection that has the database to itself keeps in its own memory what the shared file is for,
+/// and the system's locks, which a file that is read-only refuses, are done without.
+fn open_unlocked(path: &Path, plain: OpenFlags) -> rusqlite::Result<(Connection, i64)> {
+    let holds_log = std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0);
+    let how = match holds_log {
+        false => "immutable=1",
+        true if cfg!(windows) => "vfs=win32-none",
+        true => "vfs=unix-none",
+    };
+    let uri = format!("{}?{how}", uri(path));
+    let connection = Connection::open_with_flags(uri, plain | OpenFlags::SQLITE_OPEN_URI)?;
+    if holds_log {
+        connection.pragma_update(None, "locking_mode", "exclusive")?;
+    }
+    let format = format_of(&connection)?;
+    Ok((connection, format))
 }
 
 fn cannot_open(error: &rusqlite::Error) -> bool {

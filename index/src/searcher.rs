@@ -5,7 +5,7 @@
 //! found. What the parts found is merged, best first, ties by id.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering as AtomicOrdering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::distance::{finite, hamming_words, words};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::reader::Reader;
-use crate::rows::{LoadError, Loaded, Rows};
+use crate::rows::{Loaded, Rows};
 use crate::scan::{Found, Measure, Rank, Scan, along_graph};
 use crate::segment::Segment;
 use crate::simd;
@@ -208,14 +208,23 @@ pub struct PartExplained {
     pub distances: usize,
 }
 
-/// Which images of a view may be found, to be used for several searches.
+/// Which images of a view may be found, to be used for several searches of that view.
 #[derive(Debug, Clone)]
 pub struct Selection {
+    /// The view.
+    view: u64,
+    generation: i64,
     parts: Vec<Bits>,
     seconds: f64,
 }
 
 impl Selection {
+    /// Which instant of the index the filter was looked up in: that of the view where this is
+    /// [`Searcher::generation`], else a later one. See [`Searcher::select`].
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
         self.parts.iter().map(Bits::count).sum()
@@ -231,13 +240,20 @@ impl Selection {
 /// writer goes on.
 #[derive(Debug)]
 pub struct Searcher {
+    /// No other view of this process has it.
+    view: u64,
     encoder: EncoderRecord,
     parts: Vec<Part>,
     generation: i64,
+    /// The newest segment's number when it was opened.
+    newest_segment: i64,
     notes: Vec<String>,
     /// For filters.
     reader: Mutex<Reader>,
 }
+
+/// Counts the views of this process.
+static VIEWS: AtomicU64 = AtomicU64::new(0);
 
 /// Rows of a view that lie together.
 #[derive(Debug)]
@@ -274,18 +290,15 @@ impl Searcher {
     pub(crate) fn open(reader: Reader, before: Option<&Self>) -> Result<Self> {
         // One snapshot of the database for everything.
         let snapshot = reader
-            .connection
+            .connection()
             .unchecked_transaction()
             .map_err(|source| reader.fail(source))?;
         let encoder = reader.encoder()?;
         let generation = reader.generation()?;
+        let newest_segment = reader.next_segment()?;
         let load = |after: i64, last: i64| {
-            Loaded::load(&snapshot, &encoder, (after, last), usize::MAX).map_err(
-                |error| match error {
-                    LoadError::Database(source) => reader.fail(source),
-                    LoadError::Corrupt(what) => reader.corrupt(what),
-                },
-            )
+            Loaded::load(&snapshot, &encoder, (after, last), usize::MAX)
+                .map_err(|source| reader.fail(source))
         };
         let (mut parts, mut notes, mut covered) = (Vec::new(), Vec::new(), 0);
         let removed = reader.removed()?;
@@ -298,16 +311,11 @@ impl Searcher {
             let opened = match open {
                 Some(segment) if segment.damage().is_none() => Ok(segment),
                 Some(segment) => segment.verify().map(|()| segment),
-                None => Segment::open(&stored.path(reader.dir())),
+                None => Segment::open(&stored.path(reader.dir()), &stored.verified),
             };
             let opened = opened.and_then(|segment| {
-                if segment.fits(&encoder) && segment.len() == stored.images {
-                    return Ok(segment);
-                }
-                Err(Error::DamagedSegment {
-                    path: stored.path(reader.dir()),
-                    what: "it is not the one that the index knows".to_owned(),
-                })
+                segment.expect(&encoder, &stored)?;
+                Ok(segment)
             });
             match opened {
                 Ok(segment) => {
@@ -336,18 +344,37 @@ impl Searcher {
                 }
             }
         }
-        let tail = load(covered, i64::MAX)?;
-        if !tail.ids.is_empty() {
+        let known = before
+            .filter(|before| before.encoder == encoder && before.newest_segment == newest_segment);
+        let known = known.and_then(|before| before.tail(covered));
+        let tail = match known {
+            Some(known) => with_newer(known, &reader, &encoder)?,
+            None => load(covered, i64::MAX)?,
+        };
+        if tail.seen() > 0 {
             parts.push(Part::loaded(tail));
         }
+        notes.extend(note_of_rotten(&parts));
         drop(snapshot);
         Ok(Self {
+            view: VIEWS.fetch_add(1, AtomicOrdering::Relaxed),
             encoder,
             parts,
             generation,
+            newest_segment,
             notes,
             reader: Mutex::new(reader),
         })
+    }
+
+    /// What is in memory of the images behind all segments, where that is all of them.
+    fn tail(&self, covered: i64) -> Option<Loaded> {
+        match &self.parts.last()?.source {
+            Source::Loaded(tail) if tail.rotten.is_empty() => {
+                (tail.ids.first()? > &covered).then(|| tail.clone())
+            }
+            _ => None,
+        }
     }
 
     fn segment(&self, name: &str) -> Option<Arc<Segment>> {
@@ -357,8 +384,8 @@ impl Searcher {
         })
     }
 
-    /// Has large segments checked while they are searched. What is damaged is then told by
-    /// [`Searcher::damage`].
+    /// Has large segments checked while they are searched, unless a writer found them to be sound as
+    /// they are. What is damaged is then told by [`Searcher::damage`].
     pub fn verify_meanwhile(&self) {
         for part in &self.parts {
             if let Source::Segment(segment, _) = &part.source {
@@ -443,14 +470,29 @@ impl Searcher {
 
     /// The images that meet a filter, for several searches.
     ///
+    /// A view holds fast which images there are, and their codes. Paths, sizes and dates are those
+    /// that the index holds when this is called, as those are that [`Index::image`] tells: where
+    /// the index was changed since, an image that was moved is selected by its new path, and one
+    /// that was removed is not selected. A view that held them fast, too, would keep the database's
+    /// log from ending for as long as it is held. [`Selection::generation`] says which it was.
+    ///
+    /// [`Index::image`]: crate::Index::image
+    ///
     /// # Errors
     ///
     /// Where the filter cannot be understood, and what the database says.
     pub fn select(&self, filter: &Filter) -> Result<Selection> {
         let started = Instant::now();
-        let ids = {
-            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            filter.resolve(&reader)?
+        let (ids, generation) = {
+            let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            reader.renew()?;
+            let instant = reader
+                .connection()
+                .unchecked_transaction()
+                .map_err(|source| reader.fail(source))?;
+            let found = (filter.resolve(&reader)?, reader.generation()?);
+            drop(instant);
+            found
         };
         let parts = self
             .parts
@@ -474,6 +516,8 @@ impl Searcher {
             })
             .collect();
         Ok(Selection {
+            view: self.view,
+            generation,
             parts,
             seconds: started.elapsed().as_secs_f64(),
         })
@@ -493,6 +537,8 @@ impl Searcher {
             bits
         });
         Selection {
+            view: self.view,
+            generation: self.generation,
             parts: parts.collect(),
             seconds: started.elapsed().as_secs_f64(),
         }
@@ -503,11 +549,7 @@ impl Searcher {
     ///
     /// # Errors
     ///
-    /// As [`Searcher::search`].
-    ///
-    /// # Panics
-    ///
-    /// May panic where the selection is another view's.
+    /// As [`Searcher::search`]; [`Error::BadInput`] where the selection is another view's.
     pub fn search_in(
         &self,
         query: &Query<'_>,
@@ -538,6 +580,12 @@ impl Searcher {
             return Err(Error::BadInput(format!(
                 "the radius is {radius}: a distance is a number from 0 up"
             )));
+        }
+        if selection.is_some_and(|selection| selection.view != self.view) {
+            return Err(Error::BadInput(
+                "the selection is another view's: select again in the view that is searched"
+                    .to_owned(),
+            ));
         }
         let code = padded(&self.encoder, query.code)?;
         let hash = query
@@ -923,6 +971,40 @@ fn split(part: usize, rows: usize) -> impl Iterator<Item = (usize, std::ops::Ran
     (0..rows)
         .step_by(ROWS_A_TASK)
         .map(move |start| (part, start..rows.min(start + ROWS_A_TASK)))
+}
+
+/// What is in memory of the newest images, and what came since; all of it is loaded again where an
+/// image was removed.
+fn with_newer(mut known: Loaded, reader: &Reader, encoder: &EncoderRecord) -> Result<Loaded> {
+    let before = known.ids.first().map_or(0, |first| first - 1);
+    let last = known.last().unwrap_or(before);
+    // Numbers are never used again, so as many as there were are the same.
+    let mut after = last;
+    if reader.count_between(before, last)? != known.ids.len() {
+        known = Loaded::empty(encoder);
+        after = before;
+    }
+    known
+        .append(reader.connection(), encoder, (after, i64::MAX), usize::MAX)
+        .map_err(|source| reader.fail(source))?;
+    Ok(known)
+}
+
+/// What a person should know of images that are left out.
+fn note_of_rotten(parts: &[Part]) -> Option<String> {
+    let rotten: usize = parts
+        .iter()
+        .map(|part| match &part.source {
+            Source::Loaded(loaded) => loaded.rotten.len(),
+            Source::Segment(..) => 0,
+        })
+        .sum();
+    (rotten > 0).then(|| {
+        format!(
+            "{rotten} of the images are left out: their stored codes are damaged; imgsearch check --repair mends what \
+             can be, and imgsearch index reads the other files again"
+        )
+    })
 }
 
 fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {

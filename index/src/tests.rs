@@ -9,6 +9,9 @@ use proptest::prelude::*;
 
 use crate::*;
 
+mod damage;
+mod views;
+
 pub(crate) fn encoder(code_len: usize, bits: usize) -> EncoderRecord {
     EncoderRecord {
         fingerprint: format!("{code_len}-{bits}"),
@@ -243,22 +246,6 @@ fn a_newer_format_is_refused() {
     ] {
         assert!(matches!(error, Error::NewerFormat { .. }), "{error}");
     }
-}
-
-#[test]
-fn a_code_of_the_wrong_length_in_the_database_is_damage() {
-    let dir = tempfile::tempdir().unwrap();
-    filled(dir.path(), 2, 4, 16);
-    let connection = rusqlite::Connection::open(dir.path().join("imgsearch.sqlite")).unwrap();
-    connection
-        .execute("UPDATE contents SET code = x'00' WHERE id = 2", ())
-        .unwrap();
-    drop(connection);
-    let error = Index::open(dir.path()).unwrap().len().unwrap_err();
-    assert!(
-        matches!(&error, Error::Corrupt { what, .. } if what.contains("image 2")),
-        "{error}"
-    );
 }
 
 /// The database as each format was first written: six images, two of one content, and a failure;

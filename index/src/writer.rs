@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::distance::finite;
+use crate::checksum;
+use crate::distance::{finite, l2_squared};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::mend::set_aside;
 use crate::path;
 use crate::reader::{Reader, encoder_of};
 use crate::schema;
@@ -268,17 +270,20 @@ fn replace(connection: &mut Connection) -> rusqlite::Result<usize> {
         "
         DELETE FROM encoder;
         INSERT INTO encoder SELECT * FROM new.encoder;
-        -- They hold the codes of the encoder before.
+        -- They hold the codes of the encoder before. That a number is used up tells views that
+        -- what they hold in memory is of no use either.
+        INSERT INTO segments (first_image, last_image, images) VALUES (0, 0, 0);
         DELETE FROM segments;
         DELETE FROM removed;
 
-        INSERT INTO contents (digest, width, height, format, taken, damage, code, hash)
-            SELECT digest, width, height, format, taken, damage, code, hash FROM new.contents
+        INSERT INTO contents (digest, width, height, format, taken, damage, code, hash, checksum)
+            SELECT digest, width, height, format, taken, damage, code, hash, checksum
+            FROM new.contents
             WHERE true
             ON CONFLICT (digest) DO UPDATE SET
                 width = excluded.width, height = excluded.height, format = excluded.format,
                 taken = excluded.taken, damage = excluded.damage,
-                code = excluded.code, hash = excluded.hash;
+                code = excluded.code, hash = excluded.hash, checksum = excluded.checksum;
 
         CREATE TEMP TABLE wanted AS
             SELECT n.id, n.path, n.size, n.mtime_ns, n.inode, n.ctime_ns, c.id AS content
@@ -404,7 +409,7 @@ fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Result<(), Refus
             stat,
             content,
         } => {
-            let id = insert_content(transaction, content)?;
+            let id = insert_content(transaction, path, content)?;
             insert_image(transaction, path, stat, id)
         }
         Change::InsertKnown { path, stat, digest } => {
@@ -513,28 +518,69 @@ fn found(rows: usize, what: impl FnOnce() -> String) -> Result<(), Refused> {
 }
 
 /// Stores a content, or finds it stored already.
-fn insert_content(transaction: &Transaction<'_>, content: &NewContent) -> Result<i64, Refused> {
+///
+/// Equal files have equal codes but for the noise of another machine, so the code that is stored
+/// stays. Another one would be another image's, and is refused. A stored one that does not match its
+/// checksum is set aside for the new one.
+fn insert_content(
+    transaction: &Transaction<'_>,
+    path: &Path,
+    content: &NewContent,
+) -> Result<i64, Refused> {
     let code: Vec<u8> = content.code.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let id = transaction
+    let stored = transaction
+        .prepare_cached("SELECT digest, code, hash, checksum, id FROM contents WHERE digest = ?1")?
+        .query_row([content.digest], |row| {
+            let stored: Vec<u8> = row.get(1)?;
+            Ok((row.get(4)?, checksum::holds(row, 0)?, stored))
+        })
+        .optional()?;
+    match stored {
+        Some((id, true, stored)) if is_same_code(&stored, &content.code) => return Ok(id),
+        Some((_, true, _)) => {
+            return Err(Refused::Input(Error::BadInput(format!(
+                "{}: its content is stored with another code, and equal files have equal codes",
+                path.display()
+            ))));
+        }
+        Some((id, false, _)) => set_aside(transaction, id)?,
+        None => {}
+    }
+    transaction
         .prepare_cached(
-            "INSERT INTO contents (digest, width, height, format, taken, damage, code, hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
+            "INSERT INTO contents (digest, width, height, format, taken, damage, code, hash, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
-        .query_row(
-            params![
-                content.digest,
-                content.width,
-                content.height,
-                content.format,
-                content.taken,
-                content.damage,
-                code,
-                content.hash
-            ],
-            |row| row.get(0),
-        )?;
-    Ok(id)
+        .execute(params![
+            content.digest,
+            content.width,
+            content.height,
+            content.format,
+            content.taken,
+            content.damage,
+            code,
+            content.hash,
+            checksum::of(&content.digest, &code, &content.hash)
+        ])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// How far apart two codes of one content may be, as a share of the longer one's length: what
+/// another processor, graphics card or decoder makes of the same file.
+const NOISE: f32 = 0.05;
+
+fn is_same_code(stored: &[u8], code: &[f32]) -> bool {
+    let (numbers, _) = stored.as_chunks::<4>();
+    let stored: Vec<f32> = numbers
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect();
+    if stored.len() != code.len() {
+        return false;
+    }
+    let zero = vec![0.0; code.len()];
+    let longer = l2_squared(&stored, &zero).max(l2_squared(code, &zero));
+    l2_squared(&stored, code) <= NOISE * NOISE * longer
 }
 
 fn insert_image(

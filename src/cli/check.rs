@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use imgsearch::Library;
 use imgsearch::index::{Checked, FoldOptions, Index, RECALL_FLOOR, RankBy};
 use serde_json::json;
 
@@ -17,37 +18,61 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
     let dir = index_dir(global)?;
     let index = Index::open(&dir)?;
     let checked = look(global, &index, args.json)?;
+    let encoder = Library::check_kept_encoder(&dir)?;
+    let sound = checked.is_sound() && encoder.is_none();
     let mut repaired = None;
-    if !checked.is_sound() && args.repair {
+    // Nothing is made from a database whose file is damaged.
+    if !sound && args.repair && checked.database.is_empty() {
+        let mended = Library::mend(&dir)?;
         let mut options = FoldOptions::default();
         options.all = true;
         // A checksum tells which segments to make anew; a lost image or a wrong row does not.
-        options.rebuild = true;
+        options.rebuild = !checked.segments_are_sound();
         let folded = optimize::fold(global, &dir, &options, args.json)?;
-        repaired = Some((folded, look(global, &index, args.json)?));
+        Library::mend_kept_encoder(&dir)?;
+        let again = look(global, &index, args.json)?;
+        repaired = Some((mended, folded, again, Library::check_kept_encoder(&dir)?));
     }
     if args.json {
         out!(
             "{}",
             json!({
                 "checked": checked,
-                "repaired": repaired.as_ref().map(|(folded, _)| folded),
-                "checked_again": repaired.as_ref().map(|(_, again)| again),
+                "encoder": encoder,
+                "mended": repaired.as_ref().map(|(mended, ..)| mended),
+                "repaired": repaired.as_ref().map(|(_, folded, ..)| folded),
+                "checked_again": repaired.as_ref().map(|(_, _, again, _)| again),
+                "encoder_again": repaired.as_ref().map(|(.., encoder)| encoder),
             })
         );
     } else {
-        print(&checked);
-        if let Some((folded, again)) = &repaired {
-            out!("repaired: {}", optimize::told(folded));
-            print(again);
-        } else if !checked.is_sound() {
+        print(&checked, encoder.as_deref());
+        if let Some((mended, folded, again, encoder)) = &repaired {
+            if mended.restored > 0 {
+                out!(
+                    "repaired: {} came back from a segment",
+                    counted(mended.restored, "stored code", "stored codes")
+                );
+            }
+            if folded.made > 0 {
+                out!("repaired: {}", optimize::told(folded));
+            }
+            print(again, encoder.as_deref());
+        } else if !checked.database.is_empty() {
+            out!(
+                "the database's file is damaged, so nothing is repaired from it: move the index folder away, restore it \
+                 from a copy or index the images again"
+            );
+        } else if !sound {
             out!(
                 "the database holds every image, and a segment is not used once it is known to be damaged; only answers \
                  given before that may be wrong.\nRepair it with: imgsearch check --repair"
             );
         }
     }
-    let sound = repaired.map_or_else(|| checked.is_sound(), |(_, again)| again.is_sound());
+    let sound = repaired.map_or(sound, |(_, _, again, encoder)| {
+        again.is_sound() && encoder.is_none()
+    });
     Ok(if sound {
         Outcome::Done
     } else {
@@ -74,7 +99,7 @@ fn look(global: &Global, index: &Index, json: bool) -> Result<Checked> {
     Ok(checked?)
 }
 
-fn print(checked: &Checked) {
+fn print(checked: &Checked, encoder: Option<&str>) {
     out!(
         "{}: {} in {}, {} newer, {} removed and not folded away yet",
         counted(checked.images, "image", "images"),
@@ -83,8 +108,32 @@ fn print(checked: &Checked) {
         count(checked.newer as u64),
         count(checked.removed as u64)
     );
+    for line in &checked.database {
+        out!("the database: {line}");
+    }
+    if checked.rotten > 0 {
+        let some: Vec<String> = checked
+            .rotten_images
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        out!(
+            "{} not as stored, by their checksums; images: {}",
+            counted(checked.rotten, "stored code is", "stored codes are"),
+            some.join(", ")
+        );
+    }
+    if checked.waiting > 0 {
+        out!(
+            "{} wait to be read again, for their stored codes are lost: run imgsearch index",
+            counted(checked.waiting, "image", "images")
+        );
+    }
     for damaged in &checked.damaged {
         out!("{damaged}");
+    }
+    if let Some(encoder) = encoder {
+        out!("{encoder}; put it back with: imgsearch index --encoder FILE");
     }
     if checked.lost > 0 {
         let some: Vec<String> = checked
@@ -121,7 +170,7 @@ fn print(checked: &Checked) {
             }
         );
     }
-    if checked.is_sound() {
+    if checked.is_sound() && encoder.is_none() {
         out!("all is well");
     }
 }

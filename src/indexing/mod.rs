@@ -21,7 +21,7 @@ mod write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use imgsearch_index::{FoldOptions, Folded, Writer};
+use imgsearch_index::{FoldOptions, Folded, Mended, Writer};
 use serde::Serialize;
 
 use crate::crew;
@@ -200,13 +200,37 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
-/// Indexes what was walked. See [`crate::Library::index`].
+/// Indexes what was walked, and folds what grows into segments as it goes on. See
+/// [`crate::Library::index`].
+pub(crate) fn run_folding(
+    writer: &mut Writer,
+    engine: &Engine,
+    walked: &Walked,
+    options: &IndexOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<Summary> {
+    run_with(writer, engine, walked, options, (stop, true), progress)
+}
+
+/// Indexes what was walked, without folding: for an index of which only the images are wanted.
 pub(crate) fn run(
     writer: &mut Writer,
     engine: &Engine,
     walked: &Walked,
     options: &IndexOptions,
     stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<Summary> {
+    run_with(writer, engine, walked, options, (stop, false), progress)
+}
+
+fn run_with(
+    writer: &mut Writer,
+    engine: &Engine,
+    walked: &Walked,
+    options: &IndexOptions,
+    (stop, folding): (&AtomicBool, bool),
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
@@ -234,6 +258,9 @@ pub(crate) fn run(
     grounds.record(writer, std::iter::empty(), true)?;
     let encoding = Instant::now();
     let mut write = write::Write::new(writer, &plan, options, &mut grounds, progress, &mut summary);
+    if folding {
+        write = write.folding_until(stop);
+    }
     process(&reader, engine, &plan, stop, &mut write)?;
     let wrote = write.finish()?;
     summary.storing_seconds = wrote.took.as_secs_f64();
@@ -271,7 +298,32 @@ pub(crate) fn fold(
     for damaged in &folded.damaged {
         progress.note(&format!("{damaged}; it was made anew from the database"));
     }
+    tell_of_mending(&folded.mended, progress);
+    if options.all {
+        for foreign in &folded.foreign {
+            progress.note(&format!(
+                "{foreign} is no segment of the index and is left alone"
+            ));
+        }
+    }
     Ok(folded)
+}
+
+/// Says what became of stored codes that were damaged.
+fn tell_of_mending(mended: &Mended, progress: &dyn Progress) {
+    if mended.restored > 0 {
+        progress.note(&format!(
+            "the stored codes of {} images were damaged and came back from a segment",
+            mended.restored
+        ));
+    }
+    if !mended.to_read.is_empty() {
+        progress.note(&format!(
+            "the stored codes of {} images are damaged: they are left out of answers until the next imgsearch index \
+             reads their files again",
+            mended.to_read.len()
+        ));
+    }
 }
 
 /// Says where folding failed after a run. Its images are stored by then, and without segments

@@ -141,11 +141,14 @@ impl Shift {
             return failed(stage, error.to_string(), None);
         }
         let digest = *blake3::hash(file).as_bytes();
-        if job.before.is_some_and(|before| before.digest == digest) {
-            return Ok(Made::Same);
-        }
+        // A content whose code is damaged is not stored, and is encoded again.
         if reader.has_content(&digest)? {
-            return Ok(Made::Stored { digest });
+            let same = job.before.is_some_and(|before| before.digest == digest);
+            return Ok(if same {
+                Made::Same
+            } else {
+                Made::Stored { digest }
+            });
         }
         if !self.claims.claim(digest) {
             return Ok(Made::Twin { digest });

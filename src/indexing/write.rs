@@ -3,9 +3,10 @@
 //! It runs on the thread that asked for the run and is the only one that touches the store.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use imgsearch_index::{Change, FileStat, ImageId, NewContent, Writer};
+use imgsearch_index::{Change, FOLD_AT, FileStat, FoldOptions, ImageId, NewContent, Writer};
 
 use super::forget::{Doubt, Grounds, Moved};
 use super::plan::{Job, Plan};
@@ -33,6 +34,10 @@ pub(super) struct Write<'a, 'g> {
     /// may show.
     undecided: Vec<(usize, Digest)>,
     wrote: Wrote,
+    /// Where the images of the run are folded as they come, until this is set.
+    folding: Option<&'a AtomicBool>,
+    /// Changes that were committed since it was last seen whether there is enough to fold.
+    unfolded: usize,
 }
 
 /// What the writer leaves to be dealt with.
@@ -70,7 +75,16 @@ impl<'a, 'g> Write<'a, 'g> {
             waiting: HashMap::new(),
             undecided: Vec::new(),
             wrote: Wrote::default(),
+            folding: None,
+            unfolded: 0,
         }
+    }
+
+    /// Folds the images into segments as they come, so that a search during a long run need not
+    /// read all of them from the database.
+    pub fn folding_until(mut self, stop: &'a AtomicBool) -> Self {
+        self.folding = Some(stop);
+        self
     }
 
     /// Takes the results of the jobs from number `start` on; commits where enough has come
@@ -83,6 +97,7 @@ impl<'a, 'g> Write<'a, 'g> {
         let due = self.last_commit.elapsed().as_secs_f64() >= COMMIT_SECONDS;
         if self.changes.len() >= COMMIT_EVERY || (due && !self.changes.is_empty()) {
             self.commit()?;
+            self.fold();
         }
         self.wrote.took += received.elapsed();
         Ok(())
@@ -107,10 +122,29 @@ impl<'a, 'g> Write<'a, 'g> {
         if !self.changes.is_empty() {
             self.writer.apply(&self.changes)?;
             self.progress.committed(self.changes.len());
+            self.unfolded += self.changes.len();
             self.changes.clear();
         }
         self.last_commit = Instant::now();
         Ok(())
+    }
+
+    /// Folds what the run added where it has become much. Workers go on meanwhile until what they
+    /// made fills the queue; then all cores link.
+    fn fold(&mut self) {
+        let Some(stop) = self.folding else { return };
+        if self.unfolded < FOLD_AT || stop.load(Ordering::Relaxed) {
+            return;
+        }
+        self.unfolded = 0;
+        let mut options = FoldOptions::default();
+        options.growing = true;
+        let folded = super::fold(self.writer, &options, stop, &Unseen(self.progress));
+        if folded.is_err() {
+            // A full disk, say: what is stored stays, and the run need not try again and again.
+            self.folding = None;
+            super::tell_of_folding(folded, self.progress);
+        }
     }
 
     fn settle(&mut self, job: usize, made: Made) -> Result<()> {
@@ -295,6 +329,15 @@ impl<'a, 'g> Write<'a, 'g> {
     fn place(&self, job: usize) -> (std::path::PathBuf, FileStat) {
         let candidate = &self.jobs[job].candidate;
         (candidate.path.clone(), candidate.stat)
+    }
+}
+
+/// A progress that shows nothing of folding, which goes on beside the run that is shown.
+struct Unseen<'a>(&'a dyn Progress);
+
+impl Progress for Unseen<'_> {
+    fn note(&self, text: &str) {
+        self.0.note(text);
     }
 }
 

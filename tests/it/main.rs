@@ -25,4 +25,5 @@ mod searching;
 mod signals;
 mod streams;
 mod support;
+mod upkeep;
 mod walking;

@@ -18,6 +18,10 @@ const ALONE: usize = 512;
 /// Points that a thread takes at a time.
 const CHUNK: usize = 64;
 
+/// The most levels above the lowest: a segment's header has room for no more. Only a narrow graph
+/// of very many points would have them.
+const MOST_UPPER: usize = 16;
+
 /// Inserts points into flat arrays.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FlatBuilder;
@@ -69,7 +73,7 @@ fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
     for point in 0..points as u32 {
         // A level is reached by one in `width` of those of the level below.
         let unit = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let level = (-(1.0 - unit).ln() * scale) as usize;
+        let level = ((-(1.0 - unit).ln() * scale) as usize).min(MOST_UPPER);
         if by_level.len() <= level {
             by_level.resize(level + 1, Vec::new());
         }

@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 use crate::graph::NONE;
 use crate::graph::{GraphOptions, Points};
 use crate::mapped::Bytes;
+use crate::mark::Mark;
+use crate::reader::StoredSegment;
 use crate::rows::Rows;
 use crate::types::EncoderRecord;
 use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
@@ -47,6 +49,10 @@ pub(crate) struct Segment {
     path: PathBuf,
     bytes: Bytes,
     header: Header,
+    /// How the file was when it was opened.
+    mark: Mark,
+    /// Whether that is how it was when it was last found to be sound.
+    trusted: bool,
     /// What is wrong with it, once all of it was looked at.
     verdict: OnceLock<Option<String>>,
 }
@@ -84,9 +90,6 @@ impl Segment {
         let fused = graphs::by_both(&points, rows, encoder, options, done);
         let linked = fused.as_ref().map_or(0, |fused| fused.nodes);
         done.fetch_add(n - linked, Ordering::Relaxed);
-        // As many bytes as there is room for, in whole characters.
-        let room = encoder.fingerprint.floor_char_boundary(MOST_FINGERPRINT);
-        let fingerprint = encoder.fingerprint[..room].to_owned();
         let mut header = Header {
             format: SEGMENT_FORMAT,
             rows: n,
@@ -104,11 +107,16 @@ impl Segment {
             fused_counts: fused
                 .as_ref()
                 .map_or(Vec::new(), |fused| fused.flat.counts.clone()),
-            fingerprint,
+            fingerprint: shortened(&encoder.fingerprint).to_owned(),
             lengths: [0; SECTIONS.len()],
             checksums: [0; SECTIONS.len()],
         };
-        debug_assert!(header.counts.len() <= MOST_LEVELS);
+        if header.counts.len() > MOST_LEVELS {
+            return Err(Error::BadInput(format!(
+                "a graph of {} upper levels is more than the {MOST_LEVELS} of a segment",
+                header.counts.len()
+            )));
+        }
         let in_bytes = points.bytes.as_ref().map_or(&[][..], |bytes| &bytes.rows);
         let of_fused = |part: &dyn for<'a> Fn(&'a FusedGraph) -> &'a [u8]| -> &[u8] {
             fused.as_ref().map_or(&[][..], part)
@@ -142,24 +150,35 @@ impl Segment {
             path: PathBuf::new(),
             bytes,
             header,
+            mark: Mark::default(),
+            trusted: false,
             verdict: OnceLock::from(None),
         })
     }
 
-    /// Writes the segment to `path`: aside, synced, renamed.
+    /// The name under which a file is written.
+    pub fn aside(path: &Path) -> PathBuf {
+        path.with_extension("new")
+    }
+
+    /// Writes the segment to `path`: aside, synced, renamed. How the file is then.
     ///
     /// # Errors
     ///
     /// [`Error::Io`]; nothing is left then.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let aside = path.with_extension("new");
-        let written = File::create(&aside).and_then(|mut file| {
+    pub fn write(&self, path: &Path) -> Result<Mark> {
+        let aside = Self::aside(path);
+        // Nothing that lies there is written to or through: not a link, nor somebody else's file.
+        let mut file =
+            File::create_new(&aside).map_err(|source| Error::io("write", &aside, source))?;
+        let mut write = || {
             file.write_all(self.bytes.as_slice())?;
             file.sync_all()?;
             std::fs::rename(&aside, path)?;
-            sync_folder(path)
-        });
-        written.map_err(|source| {
+            sync_folder(path)?;
+            Mark::of(&file)
+        };
+        write().map_err(|source| {
             // What could not be written whole is of no use; the first error is the one to tell.
             if let Err(error) = std::fs::remove_file(&aside) {
                 tracing::debug!(%error, "an unfinished segment could not be removed");
@@ -168,18 +187,22 @@ impl Segment {
         })
     }
 
-    /// Opens a segment. A small one is checked whole, a large one by [`Segment::verify`] later.
+    /// Opens a segment. Where its file is not as it was when it was `verified`, a small one is
+    /// checked whole, a large one by [`Segment::verify_meanwhile`] later.
     ///
     /// # Errors
     ///
     /// [`Error::DamagedSegment`], [`Error::NewerSegment`], [`Error::Io`].
-    pub fn open(path: &Path) -> Result<Arc<Self>> {
-        let bytes = Bytes::map(path).map_err(|source| Error::io("open", path, source))?;
-        let segment = Arc::new(Self::unverified(bytes, path)?);
-        if segment.len() > 0 && segment.bytes.as_slice().len() <= CHECK_AT_ONCE {
+    pub fn open(path: &Path, verified: &Mark) -> Result<Arc<Self>> {
+        let opened = File::open(path).and_then(|file| Ok((Mark::of(&file)?, Bytes::map(&file)?)));
+        let (mark, bytes) = opened.map_err(|source| Error::io("open", path, source))?;
+        let mut segment = Self::unverified(bytes, path)?;
+        segment.mark = mark;
+        segment.trusted = mark.is(verified);
+        if !segment.trusted && segment.len() > 0 && segment.as_bytes().len() <= CHECK_AT_ONCE {
             segment.verify()?;
         }
-        Ok(segment)
+        Ok(Arc::new(segment))
     }
 
     /// A segment of whose bytes the header alone was looked at, as a large one's are at first.
@@ -193,14 +216,26 @@ impl Segment {
             path: path.to_owned(),
             bytes,
             header,
+            mark: Mark::default(),
+            trusted: false,
             verdict: OnceLock::new(),
         })
     }
 
-    /// Checks the whole segment in a thread of its own; what it finds is then told by
-    /// [`Segment::damage`].
+    /// How its file was when it was opened.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Whether its file is as it was when it was last found to be sound.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// Checks the whole segment in a thread of its own, unless it is trusted; what it finds is then
+    /// told by [`Segment::damage`].
     pub fn verify_meanwhile(self: &Arc<Self>) {
-        if self.verdict.get().is_some() {
+        if self.trusted || self.verdict.get().is_some() {
             return;
         }
         let segment = Arc::clone(self);
@@ -271,11 +306,29 @@ impl Segment {
     /// Whether it holds rows of this encoder in the shape that this version gives them.
     pub fn fits(&self, encoder: &EncoderRecord) -> bool {
         let header = &self.header;
-        encoder.fingerprint.starts_with(&header.fingerprint)
+        shortened(&encoder.fingerprint) == header.fingerprint
             && (header.code_len, header.bits) == (encoder.code_len, encoder.bits)
             && header.stride == encoder.code_len.next_multiple_of(LANES)
             && header.hash_words == encoder.bits.div_ceil(64)
             && (header.fused_stride == 0 || header.fused_bit == encoder.bit_distance())
+    }
+
+    /// Refuses a segment, sound as it may be, that is not the one that the database names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedSegment`].
+    pub fn expect(&self, encoder: &EncoderRecord, stored: &StoredSegment) -> Result<()> {
+        let ids = self.rows().ids;
+        let within = ids.first().is_none_or(|&id| id >= stored.first)
+            && ids.last().is_none_or(|&id| id <= stored.last);
+        if self.fits(encoder) && self.len() == stored.images && within {
+            return Ok(());
+        }
+        Err(Error::DamagedSegment {
+            path: self.path.clone(),
+            what: "it is not the one that the index knows".to_owned(),
+        })
     }
 
     /// The rows.
@@ -310,6 +363,11 @@ impl Segment {
         // Sections are aligned and of whole elements: `Header::read` saw to it.
         bytemuck::cast_slice(&self.bytes.as_slice()[self.header.range(section)])
     }
+}
+
+/// As much of a fingerprint as a header has room for.
+fn shortened(fingerprint: &str) -> &str {
+    &fingerprint[..fingerprint.floor_char_boundary(MOST_FINGERPRINT)]
 }
 
 /// Has the name of a new file on disk, too.

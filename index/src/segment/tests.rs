@@ -229,7 +229,7 @@ fn a_file_holds_what_was_built() {
     let codes = clustered(700, 30, 9, 2);
     let segment = built(&codes, 30, &GraphOptions::default());
     segment.write(&path).unwrap();
-    let opened = Segment::open(&path).unwrap();
+    let opened = Segment::open(&path, &Mark::default()).unwrap();
     assert!(opened.bytes.as_slice() == segment.bytes.as_slice());
     assert!(opened.fits(&encoder(30)) && !opened.fits(&encoder(31)));
     assert_eq!(opened.rows().ids, (1..=700).collect::<Vec<i64>>());
@@ -253,7 +253,7 @@ fn every_flipped_byte_and_every_cut_is_found() {
     let whole = std::fs::read(&path).unwrap();
     let refused = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        match Segment::open(&path).unwrap_err() {
+        match Segment::open(&path, &Mark::default()).unwrap_err() {
             Error::DamagedSegment { .. } => {}
             other => panic!("{other}"),
         }
@@ -268,7 +268,7 @@ fn every_flipped_byte_and_every_cut_is_found() {
     }
     refused(&[&whole[..], &[0]].concat());
     std::fs::write(&path, &whole).unwrap();
-    Segment::open(&path).unwrap();
+    Segment::open(&path, &Mark::default()).unwrap();
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_newer_format_is_named() {
     let own = xxhash_rust::xxh3::xxh3_64(&bytes[..end]);
     bytes[end..end + 8].copy_from_slice(&own.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
-    let error = Segment::open(&path).unwrap_err();
+    let error = Segment::open(&path, &Mark::default()).unwrap_err();
     assert!(
         matches!(
             error,

@@ -1,0 +1,84 @@
+//! What `check` finds in the database and of the encoder, and reading where nothing can be written.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{Place, ran, sample};
+
+fn encoder_copy(place: &Place) -> std::path::PathBuf {
+    let mut listed = fs::read_dir(place.index_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    listed
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "onnx")
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_lost_copy_of_the_encoder_is_told_and_written_again() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    place.run(&["check"]).ended(0);
+    let copy = encoder_copy(&place);
+    let whole = fs::read(&copy).unwrap();
+    for damaged in [None, Some(&whole[..whole.len() / 2])] {
+        fs::remove_file(&copy).unwrap();
+        if let Some(bytes) = damaged {
+            fs::write(&copy, bytes).unwrap();
+        }
+        let ill = place.run(&["check"]).ended(1).stdout;
+        assert!(
+            ill.contains("copy of its encoder") && !ill.contains("all is well"),
+            "{ill}"
+        );
+        let mended = place.run(&["check", "--repair"]).ended(0).stdout;
+        assert!(mended.contains("all is well"), "{mended}");
+        assert!(fs::read(&copy).unwrap() == whole);
+    }
+}
+
+/// A copy of an index in a folder that nobody can write to, with a log and without the file that
+/// reading one is done with otherwise.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_only_copy_shows_what_its_log_holds() {
+    let place = Place::with(&["cat.jpg"]);
+    place.index();
+    let index = place.index_dir();
+    // A reader that stays open keeps the log from being emptied when the program ends.
+    let reader = imgsearch::index::Reader::open(&index).unwrap();
+    assert_eq!(reader.paths().unwrap().len(), 1);
+    fs::copy(sample("coffee.jpg"), place.photo("coffee.jpg")).unwrap();
+    place.index();
+    let copy = place.photos().with_file_name("copy");
+    fs::create_dir(&copy).unwrap();
+    for entry in fs::read_dir(&index).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && !path.to_string_lossy().ends_with("-shm") {
+            fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    drop(reader);
+    assert!(
+        fs::metadata(copy.join("imgsearch.sqlite-wal"))
+            .unwrap()
+            .len()
+            > 0
+    );
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && ! touch \"$1/x\" && \
+                  exec \"$2\" --index \"$1\" status --json";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(&copy).arg(env!("CARGO_BIN_EXE_imgsearch"));
+    let probe = Command::new("unshare").args(["--mount", "true"]).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: a folder cannot be mounted read-only here");
+        return;
+    }
+    let told = ran(command.output().unwrap()).ended(0);
+    let status: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert!(status.to_string().contains("\"images\":2"), "{status}");
+}
