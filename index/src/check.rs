@@ -113,8 +113,10 @@ impl Index {
     /// Where the database cannot be asked. What is wrong is no error but told.
     pub fn check(&self, done: &AtomicUsize) -> Result<Checked> {
         let reader = self.to_reader()?;
-        let mut checked = Checked::default();
-        checked.database = database_errors(&reader)?;
+        let mut checked = Checked {
+            database: database_errors(&reader)?,
+            ..Checked::default()
+        };
         match self.look(&reader, &mut checked, done) {
             // No more can be said of a database whose pages are damaged.
             Err(Error::Corrupt { what, .. }) if !checked.database.is_empty() => {

@@ -393,7 +393,7 @@ fn every_frozen_segment_is_read_for_good() {
         now.write(&frozen(SEGMENT_FORMAT)).unwrap();
     }
     for format in 1..=SEGMENT_FORMAT {
-        let segment = Segment::open(&frozen(format)).unwrap();
+        let segment = Segment::open(&frozen(format), &Mark::default()).unwrap();
         segment.verify().unwrap();
         assert!(segment.fits(&encoder(6)));
         assert_eq!(segment.has_fused_graph(), format > 1);
@@ -433,7 +433,7 @@ fn a_name_that_is_not_ascii_is_cut_between_its_characters() {
         let segment = Segment::build(&content, &options, &AtomicUsize::new(0)).unwrap();
         let path = dir.path().join("segment");
         segment.write(&path).unwrap();
-        let opened = Segment::open(&path).unwrap();
+        let opened = Segment::open(&path, &Mark::default()).unwrap();
         assert!(opened.fits(&record) && !opened.fits(&encoder(4)));
     }
 }
