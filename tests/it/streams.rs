@@ -267,7 +267,10 @@ fn every_print_goes_through_one_place() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                // Tests that outgrew their `tests.rs` may say that they were skipped, as it may.
+                if !path.ends_with("tests") {
+                    folders.push(path);
+                }
                 continue;
             }
             let of_tests = path.file_name().is_some_and(|name| name == "tests.rs");
