@@ -74,10 +74,13 @@ pub fn recall(found: &[Vec<ImageId>], truth: &[Vec<ImageId>]) -> f64 {
     same as f64 / of.max(1) as f64
 }
 
-/// Whether some part of the index answered along its graph.
-pub fn walked(searcher: &Searcher, asked: &Images, params: &SearchParams) -> bool {
+/// The way that a query goes: along the graph, with so many candidates, or past the rows.
+pub fn way(searcher: &Searcher, asked: &Images, params: &SearchParams) -> String {
     let (_, explained) = searcher.explain(&query(asked, 0), params).unwrap();
-    explained.parts.iter().any(|part| part.ef.is_some())
+    match explained.parts.iter().filter_map(|part| part.ef).max() {
+        Some(ef) => format!("along the graph, {ef} candidates"),
+        None => "past the rows".to_owned(),
+    }
 }
 
 /// The rankings that are measured, with their names.

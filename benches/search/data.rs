@@ -6,19 +6,10 @@ use std::path::Path;
 use imgsearch_index::{EncoderRecord, Index, hamming, l2_squared};
 use rayon::prelude::*;
 
-use crate::synthetic::{self, BITS, CODE, Images, Random, unit};
+use crate::synthetic::{self, BITS, CODE, Images, grow};
 
 /// Queries.
 pub const QUERIES: usize = 2000;
-
-/// Images among whose nearest by both a grown one finds what it moves towards.
-const NEAREST: usize = 20;
-/// How far a grown image moves towards one of them at most, …
-const TOWARDS: f64 = 0.7;
-/// … how far each number of its code is moved besides, …
-const SHAKEN: f32 = 0.03;
-/// … and the share of bits that are turned.
-const TURNED: f64 = 0.02;
 
 /// Images to store, images to ask with, and the encoder that made them.
 pub struct Data {
@@ -81,58 +72,6 @@ fn encoder() -> EncoderRecord {
     }
 }
 
-/// Adds copies of the images, each moved towards one of its nearest, code and bits alike, and shaken
-/// a little: so codes and hashes stay as tied as they are.
-fn grow(images: &mut Images, to: usize, weight: f32) {
-    let real = images.len();
-    let near: Vec<Vec<u32>> = (0..real)
-        .into_par_iter()
-        .map(|i| {
-            let (code, hash) = images.get(i);
-            let mut all: Vec<(f32, u32)> = (0..real)
-                .filter(|&j| j != i)
-                .map(|j| {
-                    let (there, bits) = images.get(j);
-                    let apart = hamming(hash, bits) as f32 / BITS as f32;
-                    (l2_squared(code, there) + weight * apart, j as u32)
-                })
-                .collect();
-            let keep = NEAREST.min(all.len() - 1);
-            all.select_nth_unstable_by(keep, |a, b| a.0.total_cmp(&b.0));
-            all[..keep].iter().map(|&(_, j)| j).collect()
-        })
-        .collect();
-    let grown: Vec<(Vec<f32>, Vec<u8>)> = (real..to)
-        .into_par_iter()
-        .map(|i| {
-            let mut random = Random((i as u64).wrapping_mul(0xd134_2543_de82_ef95));
-            let near = &near[i % real];
-            let (code, hash) = images.get(i % real);
-            let other = near[random.next() as usize % near.len()] as usize;
-            let (there, bits) = images.get(other);
-            let share = random.uniform() * TOWARDS;
-            let mut moved: Vec<f32> = code
-                .iter()
-                .zip(there)
-                .map(|(a, b)| a + (b - a) * share as f32 + SHAKEN * random.normal())
-                .collect();
-            unit(&mut moved);
-            let mut packed = hash.to_vec();
-            for bit in 0..BITS {
-                let (byte, mask) = (bit / 8, 1 << (bit % 8));
-                let taken = (hash[byte] ^ bits[byte]) & mask != 0 && random.uniform() < share;
-                if taken != (random.uniform() < TURNED) {
-                    packed[byte] ^= mask;
-                }
-            }
-            (moved, packed)
-        })
-        .collect();
-    for (code, hash) in &grown {
-        images.push((code, hash));
-    }
-}
-
 /// How tied codes and hashes are: Spearman's correlation of the squared distance of the codes and the
 /// number of differing bits, of an image and its 100 nearest by code, and of an image and any others.
 pub fn tie(images: &Images) -> (f64, f64) {
@@ -161,6 +100,38 @@ pub fn tie(images: &Images) -> (f64, f64) {
         all.iter().map(of).sum::<f64>() / all.len() as f64
     };
     (mean(&|tie| tie.0, &of), mean(&|tie| tie.1, &of))
+}
+
+/// In how many directions the nearest by both lie: the local intrinsic dimension, estimated from the
+/// distances of the 50 nearest (Levina and Bickel 2004), the median of some images. The more there
+/// are, the less a graph has to go by.
+pub fn dimension(images: &Images, weight: f32) -> f64 {
+    const ASKED: usize = 200;
+    const NEAR: usize = 50;
+    let mut of: Vec<f64> = (0..ASKED)
+        .into_par_iter()
+        .map(|q| {
+            let own = q * (images.len() / ASKED);
+            let (code, hash) = images.get(own);
+            let mut all: Vec<f64> = (0..images.len())
+                .filter(|&i| i != own)
+                .map(|i| {
+                    let (there, bits) = images.get(i);
+                    let apart = hamming(hash, bits) as f32 / BITS as f32;
+                    f64::from(l2_squared(code, there) + weight * apart)
+                })
+                .filter(|&apart| apart > 0.0)
+                .collect();
+            all.sort_unstable_by(f64::total_cmp);
+            all.truncate(NEAR);
+            let last = all.last().copied().unwrap_or(1.0);
+            // Squared distances: the root halves the logarithm.
+            let sum: f64 = all.iter().map(|apart| (last / apart).ln() / 2.0).sum();
+            (all.len() as f64 - 1.0) / sum
+        })
+        .collect();
+    of.sort_unstable_by(f64::total_cmp);
+    of[ASKED / 2]
 }
 
 /// Spearman's rank correlation, ties at their mean rank.

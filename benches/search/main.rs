@@ -124,6 +124,10 @@ fn main() {
         say(format!(
             "tie of codes and hashes (Spearman): {near:.2} among the 100 nearest by code, {any:.2} among any"
         ));
+        say(format!(
+            "local intrinsic dimension by both: {:.1}",
+            data::dimension(&data.stored, data.encoder.hash_weight)
+        ));
     }
     if !dir.exists() {
         let started = Instant::now();
@@ -182,10 +186,13 @@ fn main() {
         }
         along_the_graph(&searcher, &data.asked, &options, name, by);
     }
-    if options.json || options.only_graph {
+    if options.json {
         return;
     }
     tables::defaults(&searcher, &data.asked);
+    if options.only_graph {
+        return;
+    }
     tables::past_the_rows(&searcher, &data.asked);
     tables::filtered(&searcher, &data);
     if images <= 200_000 {

@@ -10,12 +10,15 @@ use imgsearch_index::{
 };
 use rayon::prelude::*;
 
-use crate::asking::{Answers, K, RANKINGS, ask, recall, truth, walked};
+use crate::asking::{Answers, K, RANKINGS, ask, recall, truth, way};
 use crate::data::Data;
 use crate::synthetic::{self, CODE, Images};
 
+/// Nearest images where many are asked for.
+const MANY: usize = 100;
+
 /// Queries where each takes long.
-const FEW: usize = 200;
+const FEW: usize = 1000;
 
 /// What a person gets who asks for nothing in particular.
 pub fn defaults(searcher: &Searcher, asked: &Images) {
@@ -23,16 +26,14 @@ pub fn defaults(searcher: &Searcher, asked: &Images) {
     for (name, by) in RANKINGS {
         row(searcher, asked, name, &SearchParams::new(K).by(by));
     }
+    let many = SearchParams::new(MANY).by(RankBy::Both);
+    row(searcher, asked, &format!("the same, k = {MANY}"), &many);
 }
 
 fn row(searcher: &Searcher, asked: &Images, name: &str, params: &SearchParams) {
     let truth = truth(searcher, asked, FEW, params);
     let (found, us) = ask(searcher, asked, FEW, params);
-    let way = if walked(searcher, asked, params) {
-        "along the graph"
-    } else {
-        "past the rows"
-    };
+    let way = way(searcher, asked, params);
     println!("{name:<32} {:.4} {us:>7.0}   {way}", recall(&found, &truth));
 }
 

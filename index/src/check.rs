@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::mend::{Rotten, images_of};
 use crate::reader::Reader;
-use crate::searcher::{Neighbour, Query, RankBy, SearchParams, Way};
+use crate::searcher::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
 use crate::segment::{GraphDesk, Segment};
 use crate::types::ImageId;
 
@@ -188,7 +188,7 @@ impl Index {
                 .map_init(
                     || (GraphDesk::default(), Vec::new()),
                     |(desk, found), row| {
-                        let ef = SearchParams::new(1).ef;
+                        let ef = DEFAULT_EF;
                         segment.candidates(rows.code(row), ef, desk, found);
                         let mut is_lost = !found.contains(&(row as u32));
                         if segment.has_fused_graph() {

@@ -27,15 +27,13 @@ use crate::types::{EncoderRecord, ImageId};
 /// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
 const ROWS_A_TASK: usize = 16 * 1024;
 
-/// How many nodes a search of a graph keeps in view, where nothing else is asked for.
+/// How many nodes a search of a graph keeps in view at least, where nothing else is asked for. Each
+/// segment is measured when it is made, and one that needs more to find 0.99 of what a scan finds is
+/// searched with more.
 pub const DEFAULT_EF: usize = 64;
 
 /// The largest view that a graph is searched with; what would need a larger one is scanned.
 const MOST_EF: usize = 4096;
-
-/// Ranking by code and hash together takes so many times as many candidates: a point has more neighbours
-/// that are nearly as near, for the hash adds directions to those of the code.
-const EF_FOR_BOTH: usize = 2;
 
 /// What ways cost, measured with `cargo bench -p imgsearch-index --bench search`, in nanoseconds on one thread: a
 /// row of a scan of all rows, …
@@ -43,10 +41,10 @@ const SCANNED_ROW: f64 = 6.0;
 /// … a row of a scan that picks rows, …
 const PICKED_ROW: f64 = 12.0;
 /// … a candidate of a search along the graph of the codes, …
-const CANDIDATE: f64 = 350.0;
+const CANDIDATE: f64 = 500.0;
 /// … the same three by code and hash together, where the hash keeps most codes from being read, …
-const FUSED_SCANNED_ROW: f64 = 3.0;
-const FUSED_PICKED_ROW: f64 = 6.0;
+const FUSED_SCANNED_ROW: f64 = 8.0;
+const FUSED_PICKED_ROW: f64 = 14.0;
 const FUSED_CANDIDATE: f64 = 600.0;
 /// … and beginning a search along a graph.
 const GRAPH_START: f64 = 2000.0;
@@ -100,8 +98,9 @@ pub struct SearchParams {
     /// What they are ranked by. Default: the code.
     pub by: RankBy,
     /// Nodes that a search along a graph keeps in view, at least `k` of them: more take longer
-    /// and miss fewer. Default: [`DEFAULT_EF`].
-    pub ef: usize,
+    /// and miss fewer. Default: as many as the segment was measured to need, at least
+    /// [`DEFAULT_EF`].
+    pub ef: Option<usize>,
     /// Which way it takes. Default: the cheaper.
     pub way: Way,
     /// Which images may be found. Default: all.
@@ -116,7 +115,7 @@ impl SearchParams {
         Self {
             k,
             by: RankBy::default(),
-            ef: DEFAULT_EF,
+            ef: None,
             way: Way::Auto,
             filter: Filter::default(),
             radius: None,
@@ -140,7 +139,7 @@ impl SearchParams {
     /// Keeps so many nodes in view.
     #[must_use]
     pub fn ef(mut self, ef: usize) -> Self {
-        self.ef = ef;
+        self.ef = Some(ef);
         self
     }
 
@@ -799,15 +798,20 @@ impl Searcher {
             return None;
         }
         let rows = segment.len();
-        let mut ef = params.ef.max(params.k);
-        if fused {
-            ef = ef.saturating_mul(EF_FOR_BOTH);
-        }
+        let needed = match params.ef {
+            Some(ef) => Some(ef.max(params.k)),
+            None => segment
+                .candidates_needed(params.by)
+                .map(|needed| with_more(needed, params.k)),
+        };
         // Of the candidates only some may be found.
-        let ef = (ef as f64 * rows as f64 / allowed.count() as f64).ceil() as usize;
+        let among =
+            |needed: usize| (needed as f64 * rows as f64 / allowed.count() as f64).ceil() as usize;
         if params.way == Way::Graph {
-            return Some(ef.min(MOST_EF.max(params.ef)).min(rows));
+            let most = MOST_EF.max(params.ef.unwrap_or(0)).max(params.k);
+            return Some(among(needed.unwrap_or(MOST_EF)).min(most).min(rows));
         }
+        let ef = among(needed?);
         let (scanned_row, picked_row, candidate) = if fused {
             (FUSED_SCANNED_ROW, FUSED_PICKED_ROW, FUSED_CANDIDATE)
         } else {
@@ -964,6 +968,12 @@ impl Searcher {
             .flat_map(|part| split(part, self.parts[part].rows().len()))
             .collect()
     }
+}
+
+/// Candidates for the nearest `k`, given those that ten of them need: each neighbour more is one more, with
+/// as many around it.
+fn with_more(needed: usize, k: usize) -> usize {
+    needed.max(k.saturating_mul(2))
 }
 
 /// The rows of a part in tasks.

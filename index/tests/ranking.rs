@@ -115,6 +115,34 @@ fn every_ranking_finds_along_the_graph_what_a_scan_finds() {
 }
 
 #[test]
+fn where_64_candidates_miss_much_more_are_taken() {
+    // One cloud: everything is about as far from everything.
+    let images = synthetic::draw(2 * IMAGES, 1, 5);
+    let asked = synthetic::draw(2 * QUERIES, 1, 6);
+    let dir = tempfile::tempdir().unwrap();
+    let searcher = stored(dir.path(), &images);
+    let code = asked.get(0).0;
+    for by in [RankBy::Code, RankBy::Both] {
+        let params = SearchParams::new(K).by(by).way(Way::Graph);
+        let (of_64, _) = recall(&searcher, &asked, &params.clone().ef(64));
+        let (reached, fell_back) = recall(&searcher, &asked, &params);
+        let query = Query {
+            code,
+            hash: Some(asked.get(0).1),
+        };
+        let (_, explained) = searcher.explain(&query, &params).unwrap();
+        let ef = explained.parts[0].ef.unwrap();
+        println!("{by:?}: {of_64} with 64, {reached} with {ef}");
+        assert!(reached >= RECALL, "{by:?}: {reached} with {ef}");
+        assert_eq!(fell_back, 0, "{by:?}");
+        assert!(of_64 < RECALL && ef > 64, "{of_64} with 64, {ef} taken");
+        // Whoever asks for a number gets it.
+        let (_, explained) = searcher.explain(&query, &params.ef(70)).unwrap();
+        assert_eq!(explained.parts[0].ef, Some(70));
+    }
+}
+
+#[test]
 fn removing_what_is_alike_loses_nothing_else() {
     let images = synthetic::draw(IMAGES, IMAGES, 3);
     let asked = synthetic::draw(QUERIES, IMAGES, 4);

@@ -258,15 +258,10 @@ pub struct QueryArgs {
     #[arg(long, group = "way", help_heading = "Search")]
     pub exact: bool,
 
-    /// Keep so many images in view along the graph: more take longer and miss fewer
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = imgsearch::index::DEFAULT_EF,
-        value_parser = from_one,
-        help_heading = "Search"
-    )]
-    pub ef: usize,
+    /// Keep so many images in view along the graph: more take longer and miss fewer. By default as
+    /// many as the index was measured to need, so that 99 of 100 results are those of --exact
+    #[arg(long, value_name = "N", value_parser = from_one, help_heading = "Search")]
+    pub ef: Option<usize>,
 
     /// Find nothing at a larger distance
     #[arg(long, value_name = "DISTANCE", value_parser = from_zero, help_heading = "Search")]

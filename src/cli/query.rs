@@ -29,7 +29,8 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         ByArg::Hash => RankBy::Hash,
         ByArg::Both => RankBy::Both,
     };
-    let mut params = SearchParams::new(args.k).by(by).ef(args.ef);
+    let mut params = SearchParams::new(args.k).by(by);
+    params.ef = args.ef;
     if args.exact {
         params = params.way(Way::Exact);
     }

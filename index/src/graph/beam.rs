@@ -84,11 +84,13 @@ pub(crate) struct Scratch {
     pool: Vec<Entry>,
     /// Links to look at.
     fresh: Vec<u32>,
+    /// A node of the lowest level that no search meets.
+    left_out: Option<u32>,
 }
 
 impl Scratch {
     /// Makes room for a graph of `nodes` nodes.
-    fn prepare(&mut self, nodes: usize) {
+    fn prepare(&mut self, nodes: usize, level: usize) {
         let words = nodes.div_ceil(64);
         if self.visited.len() < words {
             self.visited.resize(words, 0);
@@ -98,6 +100,16 @@ impl Scratch {
         }
         self.touched.clear();
         self.pool.clear();
+        if level == 0
+            && let Some(node) = self.left_out
+        {
+            self.visit(node);
+        }
+    }
+
+    /// Leaves a node of the lowest level out of the searches that follow.
+    pub fn leave_out(&mut self, node: Option<u32>) {
+        self.left_out = node;
     }
 
     /// Whether the node is met for the first time.
@@ -166,10 +178,10 @@ pub(super) fn beam<S: Space, W: Walk>(
     ef: usize,
     scratch: &mut Scratch,
 ) {
-    scratch.prepare(space.len());
+    scratch.prepare(space.len(), level);
     for &entry in entries {
         if scratch.visit(entry) {
-            let key = space.key(query, space.point(entry));
+            let key = space.key(query, space.point(walk.point(level, entry)));
             insert(&mut scratch.pool, ef, Entry::new(key, entry));
         }
     }
@@ -185,7 +197,7 @@ pub(super) fn beam<S: Space, W: Walk>(
         fresh.clear();
         walk.links(level, node, |link| {
             if scratch.visit(link) {
-                space.prefetch(link);
+                space.prefetch(walk.point(level, link));
                 fresh.push(link);
             }
         });
@@ -196,7 +208,7 @@ pub(super) fn beam<S: Space, W: Walk>(
             walk.prefetch(after.node());
         }
         for &link in &fresh {
-            let key = space.key(query, space.point(link));
+            let key = space.key(query, space.point(walk.point(level, link)));
             if let Some(place) = insert(&mut scratch.pool, ef, Entry::new(key, link)) {
                 next = next.min(place);
             }

@@ -282,8 +282,9 @@ fn write(row: &[AtomicU32], chosen: &[u32]) {
     }
 }
 
-/// Chooses links among `near`, which is sorted: those that are not nearer to one chosen before
-/// than to the point itself (Malkov and Yashunin 2018, algorithm 4).
+/// Chooses links among `near`, which is sorted: those that are not much nearer to one chosen before
+/// than to the point itself (Malkov and Yashunin 2018, algorithm 4; the slack is that of Subramanya
+/// and others 2019, without which points in dense clusters are left with a link or two).
 #[inline(always)]
 fn choose<S: Space>(space: &S, near: &[(u32, u32)], most: usize, chosen: &mut Vec<u32>) {
     chosen.clear();
@@ -292,9 +293,11 @@ fn choose<S: Space>(space: &S, near: &[(u32, u32)], most: usize, chosen: &mut Ve
             break;
         }
         let point = space.point(node);
+        let apart = space.distance(key);
+        let is_far = |key| space.distance(key) * space.slack() >= apart;
         if chosen
             .iter()
-            .all(|&other| space.key(point, space.point(other)) >= key)
+            .all(|&other| is_far(space.key(point, space.point(other))))
         {
             chosen.push(node);
         }

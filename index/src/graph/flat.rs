@@ -5,6 +5,12 @@ use super::space::Space;
 use super::{Built, NONE, row_width};
 use crate::simd;
 
+/// Searches with so many candidates or more enter the lowest level in several places, …
+const WIDE: usize = 192;
+/// … a quarter as many: where a view that large is needed, points lie in clusters, of which the nearest
+/// node of the level above shows only one.
+const ENTRIES: usize = 4;
+
 /// A graph in arrays that can be written to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flat {
@@ -176,14 +182,24 @@ impl<S: Space> simd::Work for Descent<'_, S> {
 
     #[inline(always)]
     fn run<I: simd::Simd>(self, _: I) {
-        let entry = descend(self.space, self.graph, self.query, 1);
-        let entry = self.graph.upper(entry);
+        let mut entries = Vec::new();
+        if self.ef >= WIDE && self.graph.levels() > 1 {
+            let entry = descend(self.space, self.graph, self.query, 2);
+            let ef = self.ef / ENTRIES;
+            let scratch = &mut *self.scratch;
+            beam(self.space, self.graph, self.query, 1, &[entry], ef, scratch);
+            let found = self.scratch.found();
+            entries.extend(found.map(|(node, _)| self.graph.upper(node)));
+        } else {
+            let entry = descend(self.space, self.graph, self.query, 1);
+            entries.push(self.graph.upper(entry));
+        }
         beam(
             self.space,
             self.graph,
             self.query,
             0,
-            &[entry],
+            &entries,
             self.ef,
             self.scratch,
         );

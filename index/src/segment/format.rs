@@ -5,7 +5,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::MOST_ROWS;
+use super::{GRAPHS, MOST_ROWS};
 use crate::error::{Error, Result};
 
 /// The newest format of a segment, which is what is written. Format 1 has no fused graph.
@@ -105,6 +105,8 @@ pub(crate) struct Header {
     pub fused_bit: f32,
     /// Nodes of the upper levels of the fused graph, level 1 first.
     pub fused_counts: Vec<u32>,
+    /// Candidates that finding enough takes, by code and by both: 0 where it was not measured.
+    pub candidates: [u16; GRAPHS],
     /// BLAKE3-like name of the encoder, as the index has it.
     pub fingerprint: String,
     /// Length of each section in bytes, without what fills it up.
@@ -215,6 +217,9 @@ impl Header {
             put.u64(**length as u64);
             put.u64(**checksum);
         }
+        for candidates in self.candidates {
+            put.bytes(&candidates.to_le_bytes());
+        }
         let end = HEADER - 8;
         let own = xxh3_64(&out[..end]);
         out[end..HEADER].copy_from_slice(&own.to_le_bytes());
@@ -270,6 +275,7 @@ impl Header {
         table(&mut take, 0..FIRST_SECTIONS);
         let (mut fused_stride, mut fused_bit, mut fused_levels) = (0, 0.0, 0);
         let mut fused_counts = Vec::new();
+        let mut candidates = [0; GRAPHS];
         if format > 1 {
             fused_stride = take.u32();
             fused_bit = f32::from_le_bytes(take.bytes());
@@ -277,6 +283,7 @@ impl Header {
             fused_counts = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
             fused_counts.truncate(fused_levels);
             table(&mut take, FIRST_SECTIONS..SECTIONS.len());
+            candidates = [(); GRAPHS].map(|()| u16::from_le_bytes(take.bytes()));
         }
         let fingerprint = fingerprint
             .get(..fingerprint_length)
@@ -297,6 +304,7 @@ impl Header {
             fused_stride,
             fused_bit,
             fused_counts,
+            candidates,
             fingerprint: fingerprint.to_owned(),
             lengths,
             checksums,

@@ -25,6 +25,11 @@ pub(crate) struct GraphDesk {
 }
 
 impl GraphDesk {
+    /// Leaves a node out of searches, as if it were not there; no graph may have it on an upper level.
+    pub fn leave_out(&mut self, node: Option<u32>) {
+        self.scratch.leave_out(node);
+    }
+
     /// How many distances the last search computed.
     pub fn visited(&self) -> usize {
         self.scratch.visited()

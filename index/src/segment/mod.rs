@@ -3,6 +3,7 @@
 //! Derived from the database and never more than a copy of it: whoever finds one missing or
 //! damaged reads the same rows from there.
 
+mod calibrate;
 mod format;
 mod graphs;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::mapped::Bytes;
 use crate::mark::Mark;
 use crate::reader::StoredSegment;
 use crate::rows::Rows;
+use crate::searcher::{DEFAULT_EF, RankBy};
 use crate::types::EncoderRecord;
 use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
 
@@ -39,6 +41,10 @@ pub(crate) const GRAPHS: usize = 2;
 /// The most rows of a segment. Building one takes about 600 bytes a row beside the file, so less
 /// than a gigabyte.
 pub const MOST_ROWS: usize = 1_000_000;
+
+/// Candidates for ranking by code and hash together, in a segment of which it was not measured: a point
+/// has more neighbours that are nearly as near, for the hash adds directions to those of the code.
+const UNMEASURED_BY_BOTH: usize = 2 * DEFAULT_EF;
 
 /// Files up to this size are checked whole when they are opened; larger ones meanwhile.
 const CHECK_AT_ONCE: usize = 16 << 20;
@@ -107,6 +113,7 @@ impl Segment {
             fused_counts: fused
                 .as_ref()
                 .map_or(Vec::new(), |fused| fused.flat.counts.clone()),
+            candidates: [0; GRAPHS],
             fingerprint: shortened(&encoder.fingerprint).to_owned(),
             lengths: [0; SECTIONS.len()],
             checksums: [0; SECTIONS.len()],
@@ -145,15 +152,18 @@ impl Segment {
             out[header.range(*section)].copy_from_slice(part);
             header.checksums[*section as usize] = checksum(&out[header.whole(*section)]);
         }
-        header.write(out);
-        Ok(Self {
+        let mut segment = Self {
             path: PathBuf::new(),
             bytes,
             header,
             mark: Mark::default(),
             trusted: false,
             verdict: OnceLock::from(None),
-        })
+        };
+        segment.header.candidates =
+            [RankBy::Code, RankBy::Both].map(|by| calibrate::candidates(&segment, by));
+        segment.header.write(segment.bytes.as_mut_slice());
+        Ok(segment)
     }
 
     /// The name under which a file is written.
@@ -280,6 +290,17 @@ impl Segment {
     /// What is known to be wrong with it.
     pub fn damage(&self) -> Option<&str> {
         self.verdict.get()?.as_deref()
+    }
+
+    /// How many candidates a search along its graph takes to find what a ranking's scan finds; none
+    /// where no number that was tried is enough.
+    pub fn candidates_needed(&self, by: RankBy) -> Option<usize> {
+        match self.header.candidates[usize::from(by == RankBy::Both)] {
+            calibrate::NEVER => None,
+            // Made before it was measured, or too small for that.
+            0 if by == RankBy::Both => Some(UNMEASURED_BY_BOTH),
+            measured => Some(usize::from(measured).max(DEFAULT_EF)),
+        }
     }
 
     /// The file's bytes.
