@@ -195,7 +195,7 @@ fn main() {
     }
     tables::past_the_rows(&searcher, &data.asked);
     tables::filtered(&searcher, &data);
-    if images <= 200_000 {
+    if images <= 1_000_000 {
         tables::newer(&dir, &data);
         tables::removed(&dir, &data);
     }
