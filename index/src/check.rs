@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::mend::{Rotten, images_of};
 use crate::reader::Reader;
-use crate::searcher::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
+use crate::search::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
 use crate::segment::{GraphDesk, Segment};
 use crate::types::ImageId;
 

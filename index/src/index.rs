@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
 use crate::reader::Reader;
-use crate::searcher::{Neighbour, Query, SearchParams, Searcher};
+use crate::search::{Neighbour, Query, SearchParams, Searcher};
 use crate::types::{EncoderRecord, Image, ImageId};
 use crate::writer::check_encoder;
 

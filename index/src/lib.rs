@@ -62,9 +62,8 @@ mod path;
 mod prefetch;
 mod reader;
 mod rows;
-mod scan;
 mod schema;
-mod searcher;
+mod search;
 mod segment;
 mod simd;
 #[cfg(test)]
@@ -84,7 +83,7 @@ pub use lock::Holder;
 pub use mend::Mended;
 pub use reader::Reader;
 pub use schema::FORMAT_VERSION;
-pub use searcher::{
+pub use search::{
     DEFAULT_EF, Explained, Neighbour, PartExplained, Query, RankBy, SearchParams, Searcher,
     Selection, Way,
 };

@@ -18,8 +18,8 @@ use super::format::Section;
 use super::{GraphDesk, Segment};
 use crate::bits::Bits;
 use crate::graph::NONE;
-use crate::scan::{Measure, Rank, Scan};
-use crate::searcher::RankBy;
+use crate::search::RankBy;
+use crate::search::{Measure, Rank, Scan};
 use crate::simd;
 
 /// Rows that are asked for, each twice. Where points lie in clusters a search finds all of an answer or

@@ -26,7 +26,7 @@ use crate::mapped::Bytes;
 use crate::mark::Mark;
 use crate::reader::StoredSegment;
 use crate::rows::Rows;
-use crate::searcher::{DEFAULT_EF, RankBy};
+use crate::search::{DEFAULT_EF, RankBy};
 use crate::types::EncoderRecord;
 use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
 

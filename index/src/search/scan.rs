@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 use crate::bits::Bits;
 use crate::distance::{hamming_words, l2};
 use crate::rows::Rows;
-use crate::searcher::RankBy;
+use crate::search::RankBy;
 use crate::segment::{GraphDesk, Segment};
 use crate::simd::{self, Simd};
 
