@@ -446,7 +446,7 @@ fn a_database_that_was_only_begun_is_no_index() {
         }
     };
     no_index(dir.path());
-    drop(crate::schema::open_writable(dir.path()).unwrap());
+    drop(crate::store::schema::open_writable(dir.path()).unwrap());
     no_index(dir.path());
     // Indexing goes on from there.
     filled(dir.path(), 1, 4, 16);

@@ -8,7 +8,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::beam::{Scratch, Walk, beam, descend};
-use crate::simd;
+use crate::kernels::simd;
 
 use super::{Builder, Built, Graph, GraphOptions, NONE, Ordered, Space, row_width};
 

@@ -12,11 +12,11 @@ use super::scan::{Found, Measure, Rank, Scan, along_graph};
 use super::select::Selection;
 use super::strategy;
 use super::view::Source;
-use crate::bits::Bits;
-use crate::distance::{finite, hamming_words, words};
 use crate::error::{Error, Result};
-use crate::simd;
-use crate::types::{EncoderRecord, ImageId};
+use crate::kernels::bits::Bits;
+use crate::kernels::distance::{finite, hamming_words, words};
+use crate::kernels::simd;
+use crate::store::types::{EncoderRecord, ImageId};
 
 /// Rows that one task of a parallel scan looks at: enough that starting it costs nothing beside
 /// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
@@ -422,7 +422,10 @@ fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {
         ));
     }
     let mut padded = code.to_vec();
-    padded.resize(code.len().next_multiple_of(crate::distance::LANES), 0.0);
+    padded.resize(
+        code.len().next_multiple_of(crate::kernels::distance::LANES),
+        0.0,
+    );
     Ok(padded)
 }
 

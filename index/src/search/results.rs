@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::types::ImageId;
+use crate::store::types::ImageId;
 
 /// A found image.
 #[derive(Debug, Clone, Copy, PartialEq)]

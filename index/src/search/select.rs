@@ -4,9 +4,9 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::Searcher;
-use crate::bits::Bits;
 use crate::error::Result;
 use crate::filter::Filter;
+use crate::kernels::bits::Bits;
 
 /// Which images of a view may be found, to be used for several searches of that view.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use super::execute::ROWS_A_TASK;
 use super::params::{RankBy, SearchParams, Way};
 use super::scan::Measure;
 use super::view::{Part, Source};
-use crate::bits::Bits;
+use crate::kernels::bits::Bits;
 
 /// The most candidates of a search along a graph; a search that needs more scans.
 const MOST_EF: usize = 4096;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::bits::Bits;
 use crate::error::{Error, Result};
-use crate::reader::Reader;
-use crate::rows::{Loaded, Rows};
+use crate::kernels::bits::Bits;
 use crate::segment::Segment;
-use crate::types::EncoderRecord;
+use crate::store::reader::Reader;
+use crate::store::rows::{Loaded, Rows};
+use crate::store::types::EncoderRecord;
 
 /// An immutable view of an index at one instant, to be searched by any number of threads while a
 /// writer goes on.
