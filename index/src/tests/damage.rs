@@ -1,5 +1,6 @@
 //! What rots, in the database and in segments: found, told, mended, and never copied.
 
+use super::store::frozen;
 use super::*;
 
 fn database(dir: &Path) -> rusqlite::Connection {
