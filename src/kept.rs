@@ -39,6 +39,10 @@ pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
 /// The copy in `dir` of the encoder that made the index, or what is wrong with it.
 fn read(dir: &Path, record: &EncoderRecord) -> std::result::Result<EncoderFile, String> {
     let path = path_of(dir, &record.fingerprint);
+    // The database may be somebody else's: what it says is no path until it was looked at.
+    if !is_fingerprint(&record.fingerprint) {
+        return Err("cannot be: the index names no possible encoder".to_owned());
+    }
     match EncoderFile::from_path(&path) {
         Ok(file) if file.info().fingerprint == record.fingerprint => Ok(file),
         Ok(_) => Err("holds another encoder".to_owned()),
@@ -102,11 +106,12 @@ pub fn forget_others(dir: &Path, fingerprint: &str) -> Result<()> {
 fn fingerprint_in(name: &str) -> Option<&str> {
     let (start, end) = NAME;
     let fingerprint = name.strip_prefix(start)?.strip_suffix(end)?;
-    let is_one = fingerprint.len() == FINGERPRINT_LENGTH
-        && fingerprint
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_one.then_some(fingerprint)
+    is_fingerprint(fingerprint).then_some(fingerprint)
+}
+
+fn is_fingerprint(text: &str) -> bool {
+    let is_hexadecimal = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == FINGERPRINT_LENGTH && text.bytes().all(is_hexadecimal)
 }
 
 /// Whether a file is the encoder of this fingerprint.
@@ -128,6 +133,28 @@ fn path_of(dir: &Path, fingerprint: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fingerprint_that_is_a_path_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = dir.path().join("index");
+        fs::create_dir_all(index.join("encoder-")).unwrap();
+        let file = EncoderFile::default_encoder().unwrap();
+        fs::write(dir.path().join("x.onnx"), file.bytes()).unwrap();
+        for fingerprint in ["/../../x", "../x", "", "é"] {
+            let record = EncoderRecord {
+                fingerprint: fingerprint.to_owned(),
+                name: "somebody's".to_owned(),
+                code_len: 30,
+                bits: 256,
+                hash_weight: 16.0,
+                metadata: "{}".to_owned(),
+            };
+            let error = kept(&index, &record).unwrap_err().to_string();
+            assert!(error.contains("no possible encoder"), "{error}");
+            assert!(wrong(&index, &record).is_some());
+        }
+    }
 
     #[test]
     fn only_our_copies_of_other_encoders_are_removed() {

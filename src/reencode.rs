@@ -183,6 +183,11 @@ fn open_aside(aside: &Path, record: &EncoderRecord, progress: &dyn Progress) -> 
     if !aside.exists() {
         return Ok(Writer::open(aside, record)?);
     }
+    if !is_ours(aside)? {
+        return Err(Error::NotOurs {
+            path: aside.to_owned(),
+        });
+    }
     match Writer::open(aside, record) {
         Ok(writer) => {
             progress.note("going on from where an earlier run was interrupted");
@@ -197,6 +202,24 @@ fn open_aside(aside: &Path, record: &EncoderRecord, progress: &dyn Progress) -> 
             Ok(Writer::open(aside, record)?)
         }
     }
+}
+
+/// Whether a folder holds nothing but what an index is made of: it is removed whole in the end.
+fn is_ours(aside: &Path) -> Result<bool> {
+    const OURS: [&str; 4] = ["imgsearch.sqlite", "writer.lock", "segments", "encoder-"];
+    let listed = || -> io::Result<bool> {
+        for entry in fs::read_dir(aside)? {
+            let name = entry?.file_name();
+            if !OURS
+                .iter()
+                .any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes()))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    listed().map_err(|source| Error::io("list", aside, source))
 }
 
 /// Forgets in the index aside what is no longer in the old one.

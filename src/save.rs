@@ -40,7 +40,14 @@ impl Saving {
             };
             File::open(folder).map_err(|error| Error::io("open", folder, error))?
         };
-        let file = File::create(&aside).map_err(|error| Error::io("write", &aside, error))?;
+        // What lies there is a leftover or somebody's link: it goes, and nothing is written through it.
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("replace", &aside, error));
+            }
+            _ => {}
+        }
+        let file = File::create_new(&aside).map_err(|error| Error::io("write", &aside, error))?;
         let saving = Self {
             path: path.to_owned(),
             aside,
@@ -123,6 +130,20 @@ mod tests {
         save(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // A leftover is replaced; a link in its place goes, and what it leads to stays.
+        fs::write(dir.path().join("file.new"), b"half").unwrap();
+        save(&path, b"newer").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        #[cfg(unix)]
+        {
+            let other = dir.path().join("other");
+            fs::write(&other, b"somebody's").unwrap();
+            std::os::unix::fs::symlink(&other, dir.path().join("file.new")).unwrap();
+            save(&path, b"newest").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"newest");
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+            assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+        }
         // A folder in the way is an error with its name, and stays.
         fs::create_dir(dir.path().join("folder")).unwrap();
         let error = save(&dir.path().join("folder"), b"new").unwrap_err();

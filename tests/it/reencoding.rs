@@ -141,3 +141,22 @@ fn an_interrupted_run_is_gone_on_with() {
     let status = place.run(&["status"]).ended(0).stdout;
     assert!(!status.contains("begun and not complete"), "{status}");
 }
+
+#[test]
+fn a_folder_of_somebody_else_is_not_taken_for_our_own() {
+    let place = Place::with(&["cat.jpg"]);
+    place.index();
+    let theirs = place.index_dir().join("reencode");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("notes.txt"), "mine").unwrap();
+    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+    assert!(
+        refused.contains("reencode is in the way") && refused.contains("move it"),
+        "{refused}"
+    );
+    assert_eq!(fs::read(theirs.join("notes.txt")).unwrap(), b"mine");
+    fs::remove_file(theirs.join("notes.txt")).unwrap();
+    place.run(&["index", "--reencode"]).ended(0);
+    assert!(!theirs.exists());
+    assert_eq!(images(&place), 1);
+}

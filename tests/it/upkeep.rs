@@ -40,6 +40,41 @@ fn a_lost_copy_of_the_encoder_is_told_and_written_again() {
     }
 }
 
+#[test]
+fn a_rotten_code_is_told_and_mended() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
+    let rotted = database
+        .execute(
+            "UPDATE contents SET code = zeroblob(length(code)) WHERE id =
+             (SELECT content FROM images WHERE id = (SELECT min(id) FROM images))",
+            (),
+        )
+        .unwrap();
+    assert_eq!(rotted, 1);
+    drop(database);
+    let ill = place.run(&["check"]).ended(1).stdout;
+    assert!(
+        ill.contains("1 stored code is not as stored") && !ill.contains("all is well"),
+        "{ill}"
+    );
+    // No segment holds it, so its file has to be read again.
+    let repaired = place.run(&["check", "--repair"]);
+    assert!(
+        repaired.stdout.contains("imgsearch index"),
+        "{}",
+        repaired.stdout
+    );
+    place.run(&["check"]).ended(1);
+    place.index();
+    let well = place.run(&["check"]).ended(0).stdout;
+    assert!(well.contains("all is well"), "{well}");
+    for name in ["cat.jpg", "coffee.jpg"] {
+        assert_eq!(place.nearest(&sample(name), 1), [name]);
+    }
+}
+
 /// A copy of an index in a folder that nobody can write to, with a log and without the file that
 /// reading one is done with otherwise.
 #[cfg(target_os = "linux")]

@@ -71,9 +71,8 @@ fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
     let scale = 1.0 / (options.width as f64).ln();
     let mut by_level: Vec<Vec<u32>> = Vec::new();
     for point in 0..points as u32 {
-        // A level is reached by one in `width` of those of the level below.
         let unit = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let level = ((-(1.0 - unit).ln() * scale) as usize).min(MOST_UPPER);
+        let level = level_of(unit, scale);
         if by_level.len() <= level {
             by_level.resize(level + 1, Vec::new());
         }
@@ -87,6 +86,12 @@ fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
     }
     let order = by_level.into_iter().rev().flatten().collect();
     (order, counts)
+}
+
+/// The level of a point, given a number from 0 up to, but not including, 1: one in `width` of those of a
+/// level reaches the next.
+fn level_of(unit: f64, scale: f64) -> usize {
+    ((-(1.0 - unit).ln() * scale) as usize).min(MOST_UPPER)
 }
 
 /// What one thread does: it takes points and inserts them until `limit`.
@@ -301,5 +306,21 @@ fn choose<S: Space>(space: &S, near: &[(u32, u32)], most: usize, chosen: &mut Ve
         {
             chosen.push(node);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_point_is_on_more_levels_than_a_segment_has_room_for() {
+        let scale = |width: f64| 1.0 / width.ln();
+        // The largest number that is drawn: at width 2 it would be on level 53.
+        let largest = 1.0 - 1.0 / (1u64 << 53) as f64;
+        assert_eq!(level_of(largest, scale(2.0)), MOST_UPPER);
+        assert_eq!(level_of(largest, scale(16.0)), 13);
+        assert_eq!(level_of(0.0, scale(2.0)), 0);
+        assert_eq!(level_of(0.5, scale(2.0)), 1);
     }
 }
