@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage, imageops};
-use imgsearch::chart::{self, Series};
 use imgsearch::onnx::train::baseline::Pca;
+use imgsearch::render::chart::{self, Series};
 
 use super::Result;
 

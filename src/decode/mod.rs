@@ -36,6 +36,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use self::core::Core;
 use budget::Reserved;
 pub use error::DecodeError;
+pub(crate) use error::panic_text;
 pub use format::{Format, has_image_extension, sniff};
 pub use source::{Content, Source, Unread};
 
