@@ -243,6 +243,10 @@ enum Task {
     /// The picture at an encoder's size.
     Resized(Geometry),
     /// The picture whole and upright, at a short side of so many pixels or more.
+    #[cfg_attr(
+        not(feature = "turbojpeg"),
+        expect(dead_code, reason = "`image` decodes at full size only")
+    )]
     Whole(u32),
 }
 
