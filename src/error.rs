@@ -67,7 +67,7 @@ pub enum Error {
     /// Stored images lie below a folder that is not there, empty, or another than the one that held them.
     #[error(
         "{count} stored images lie under {}, which is missing, empty or not the folder that held them; is a disk not \
-         mounted?\nThe index is as it was. If they are gone for good: imgsearch remove {0}",
+         mounted?\nThe index is as it was. If they are gone for good, remove them from it",
         root.display()
     )]
     OutOfReach {

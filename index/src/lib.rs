@@ -45,6 +45,7 @@ mod bits;
 mod check;
 mod checksum;
 mod compare;
+mod delete;
 mod distance;
 mod error;
 mod filter;

@@ -18,14 +18,10 @@ use super::streams::{out, say};
 use super::train::{View as TrainView, print_preservation};
 use super::{Outcome, Result, index};
 
-/// The new encoder lies in the index under this name until the index has moved to it.
-const ASIDE: &str = "adapted.onnx";
-
 pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let dir = index_dir(global)?;
     let stop = stop_flag("stopping; the index stays as it is")?;
-    let aside = dir.join(ASIDE);
-    let file = match unfinished(&dir, &aside) {
+    let file = match Library::staged_encoder(&dir) {
         Some(file) => {
             if !global.quiet && !args.json {
                 say!("going on with the encoder that an earlier run trained");
@@ -34,7 +30,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
         }
         None => match learn(global, args, &dir, &stop)? {
             Some(file) => {
-                imgsearch::save(&aside, file.bytes())?;
+                Library::stage_encoder(&dir, &file)?;
                 file
             }
             None => return Ok(Outcome::Done),
@@ -49,25 +45,12 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     if summary.interrupted {
         return Ok(Outcome::Interrupted);
     }
-    std::fs::remove_file(&aside).map_err(|source| imgsearch::Error::Io {
-        action: "remove",
-        path: aside,
-        source,
-    })?;
+    Library::forget_staged_encoders(&dir)?;
     Ok(if summary.failed > 0 {
         Outcome::Lacking
     } else {
         Outcome::Done
     })
-}
-
-/// The encoder that an interrupted run was moving the index to.
-fn unfinished(dir: &Path, aside: &Path) -> Option<EncoderFile> {
-    if !Library::reencoding_begun(dir) {
-        return None;
-    }
-    // A file that is not whole is made again.
-    EncoderFile::from_path(aside).ok()
 }
 
 /// Trains; the encoder, where the index shall move to it.

@@ -141,3 +141,112 @@ fn an_interrupted_run_is_gone_on_with() {
     let status = place.run(&["status"]).ended(0).stdout;
     assert!(!status.contains("begun and not complete"), "{status}");
 }
+
+/// What lies in the way of the folder in which codes are made anew is not deleted with it.
+#[test]
+fn what_is_not_ours_in_the_folder_aside_stays() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    let aside = place.index_dir().join("reencode");
+    fs::create_dir_all(aside.join("segments")).unwrap();
+    for name in ["holiday.txt", "segments/plan.txt"] {
+        fs::write(aside.join(name), "mine").unwrap();
+    }
+    let said = place.run(&["index", "--reencode"]).ended(0).stderr;
+    assert!(
+        said.contains("is no part of the index") && said.contains("holiday.txt"),
+        "{said}"
+    );
+    assert!(!said.contains("going on"), "{said}");
+    for name in ["holiday.txt", "segments/plan.txt"] {
+        assert_eq!(fs::read(aside.join(name)).unwrap(), b"mine");
+    }
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 2);
+    assert_eq!(images(&place), 2);
+    let status = place.run(&["status"]).ended(0).stdout;
+    assert!(!status.contains("begun and not complete"), "{status}");
+
+    // A database of another program, or none.
+    let connection = rusqlite::Connection::open(aside.join("imgsearch.sqlite")).unwrap();
+    connection.execute("CREATE TABLE notes (text)", ()).unwrap();
+    drop(connection);
+    let notes = fs::read(aside.join("imgsearch.sqlite")).unwrap();
+    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+    assert!(
+        refused.contains("another program") && refused.contains("reencode"),
+        "{refused}"
+    );
+    assert_eq!(fs::read(aside.join("imgsearch.sqlite")).unwrap(), notes);
+    fs::write(aside.join("imgsearch.sqlite"), "a diary").unwrap();
+    place.run(&["index", "--reencode"]).ended(2);
+    assert_eq!(
+        fs::read(aside.join("imgsearch.sqlite")).unwrap(),
+        b"a diary"
+    );
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+}
+
+/// A link would lead to an index of somebody's, which would lose what is not in this one.
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_folder_aside_is_refused() {
+    let (place, other) = (Place::with(&["cat.jpg"]), Place::with(&["coffee.jpg"]));
+    place.index();
+    other.index();
+    let aside = place.index_dir().join("reencode");
+    std::os::unix::fs::symlink(other.index_dir(), &aside).unwrap();
+    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+    assert!(
+        refused.contains("it is a link") && refused.contains("reencode"),
+        "{refused}"
+    );
+    assert_eq!((images(&place), images(&other)), (1, 1));
+    assert_eq!(other.nearest(&sample("coffee.jpg"), 1), ["coffee.jpg"]);
+}
+
+/// The command that a message ends with does what it says, whatever the folder is called.
+#[cfg(unix)]
+#[test]
+fn a_command_that_is_told_can_be_typed_as_it_is() {
+    let place = Place::with(&["cat.jpg"]);
+    let name = "it's a `folder` of $HOME; # and more";
+    let folder = place.photo(name);
+    for reencode in [false, true] {
+        fs::create_dir(&folder).unwrap();
+        fs::copy(sample("coffee.jpg"), folder.join("coffee.jpg")).unwrap();
+        place
+            .run(&["index", "photos", folder.to_str().unwrap()])
+            .ended(0);
+        assert_eq!(images(&place), 2);
+        let away = place.photos().with_file_name("away");
+        fs::rename(&folder, &away).unwrap();
+        fs::create_dir(&folder).unwrap();
+        let (said, before) = if reencode {
+            (
+                place.run(&["index", "--reencode"]).ended(2),
+                "To remove them: ",
+            )
+        } else {
+            let index = ["index", folder.to_str().unwrap()];
+            (place.run(&index).ended(0), "gone for good: ")
+        };
+        let (_, command) = said.stderr.split_once(before).unwrap();
+        let command = command.lines().next().unwrap();
+        let plain = place.command();
+        let program = std::path::Path::new(plain.get_program()).parent().unwrap();
+        let typed = ran(std::process::Command::new("sh")
+            .args(["-c", command])
+            .current_dir(plain.get_current_dir().unwrap())
+            .env("IMGSEARCH_INDEX", place.index_dir())
+            .env("PATH", program)
+            .output()
+            .unwrap());
+        assert!(
+            typed.stderr.contains("1 image forgotten"),
+            "{command}: {typed:?}"
+        );
+        assert_eq!(images(&place), 1);
+        fs::remove_dir(&folder).unwrap();
+        fs::remove_dir_all(away).unwrap();
+    }
+}
