@@ -14,7 +14,7 @@ use imgsearch_onnx::{
     RuntimeOptions, SessionOptions,
 };
 
-use crate::decode::{self, Decoded, Decoder, Geometry, Limits};
+use crate::decode::{self, Content, Decoded, Decoder, Geometry, Limits};
 use crate::error::{Error, Result};
 use crate::timings::ms_since;
 
@@ -333,12 +333,12 @@ impl Worker {
     /// # Errors
     ///
     /// What is wrong with the image.
-    pub fn decode_into(
+    pub fn decode_into<'a>(
         &mut self,
-        bytes: &[u8],
+        content: impl Into<Content<'a>>,
         out: &mut [u8],
     ) -> Result<Decoded, decode::DecodeError> {
-        self.decoder.decode_into(bytes, &self.geometry, out)
+        self.decoder.decode_into(content, &self.geometry, out)
     }
 
     /// How images are brought to the encoder's input size.
@@ -351,8 +351,12 @@ impl Worker {
     /// # Errors
     ///
     /// What is wrong with the image.
-    pub fn decode_whole(&mut self, bytes: &[u8]) -> Result<decode::Rgb, decode::DecodeError> {
-        self.decoder.decode_whole(bytes, self.geometry.short_side())
+    pub fn decode_whole<'a>(
+        &mut self,
+        content: impl Into<Content<'a>>,
+    ) -> Result<decode::Whole, decode::DecodeError> {
+        self.decoder
+            .decode_whole(content, self.geometry.short_side())
     }
 
     /// Encodes `n` images that lie decoded one behind the other in `pixels`.
@@ -367,15 +371,19 @@ impl Worker {
         })
     }
 
-    /// Decodes and encodes one image file's bytes; `name` stands in error messages.
+    /// Decodes and encodes one image file, or its bytes; `name` stands in error messages.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] where the bytes are no image that can be decoded.
-    pub fn encode_image(&mut self, bytes: &[u8], name: &Path) -> Result<Encoded> {
+    /// [`Error::Image`] where it is no image that can be decoded.
+    pub fn encode_image<'a>(
+        &mut self,
+        content: impl Into<Content<'a>>,
+        name: &Path,
+    ) -> Result<Encoded> {
         let mut pixels = vec![0; self.image_bytes()];
         let decoded = self
-            .decode_into(bytes, &mut pixels)
+            .decode_into(content, &mut pixels)
             .map_err(|source| Error::Image {
                 path: name.to_owned(),
                 source,

@@ -67,14 +67,25 @@ pub enum Error {
     /// Stored images lie below a folder that is not there, empty, or another than the one that held them.
     #[error(
         "{count} stored images lie under {}, which is missing, empty or not the folder that held them; is a disk not \
-         mounted?\nThe index is as it was. If they are gone for good, remove them from it",
-        root.display()
+         mounted?\nThe index is as it was. If they are gone for good: imgsearch remove {}",
+        root.display(),
+        quoted(root)
     )]
     OutOfReach {
         /// How many.
         count: usize,
         /// The folder.
         root: PathBuf,
+    },
+
+    /// A folder or file stands where the program would put one of its own, and holds something else.
+    #[error(
+        "{} is in the way: it holds something else; move it elsewhere and run this again",
+        path.display()
+    )]
+    NotOurs {
+        /// What is in the way.
+        path: PathBuf,
     },
 
     /// Stored images cannot be read, and would be lost to a new index.
@@ -162,6 +173,16 @@ pub enum Error {
 /// [`std::result::Result`] with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 impl Error {
     /// Why the image at `path` was not read, with its name.
     pub fn unread(unread: Unread, path: &Path) -> Self {
@@ -181,5 +202,25 @@ impl Error {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_is_quoted_for_a_shell() {
+        let typed = |path: &str| {
+            let error = Error::OutOfReach {
+                count: 3,
+                root: PathBuf::from(path),
+            };
+            let text = error.to_string();
+            text.rsplit_once("imgsearch remove ").unwrap().1.to_owned()
+        };
+        assert_eq!(typed("/media/disk-1/2019"), "/media/disk-1/2019");
+        assert_eq!(typed("/media/my disk"), "'/media/my disk'");
+        assert_eq!(typed("/it's; rm x"), r"'/it'\''s; rm x'");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::augment::{self, Purpose, View};
 use crate::crew;
-use crate::decode::{self, DecodeError, Geometry, Limits, Rgb};
+use crate::decode::{self, DecodeError, Geometry, Limits, Rgb, Source};
 use crate::engine::{Engine, Worker};
 use crate::error::{Error, Result};
 
@@ -31,7 +31,7 @@ pub struct Extracted {
     pub feature_len: usize,
     /// The images that could not be, and why.
     pub failed: Vec<(PathBuf, String)>,
-    /// Whether some of those were not tried ([`DecodeError::Busy`]).
+    /// Whether some of those were not tried ([`DecodeError::is_untried`]).
     pub(crate) untried: bool,
 }
 
@@ -75,7 +75,7 @@ impl From<DecodeError> for Failed {
     fn from(error: DecodeError) -> Self {
         Self {
             reason: error.to_string(),
-            untried: matches!(error, DecodeError::Busy { .. }),
+            untried: error.is_untried(),
         }
     }
 }
@@ -175,16 +175,15 @@ fn rows(
     // The altered copies, view after view.
     let mut altered = vec![Vec::with_capacity(paths.len() * size); options.views];
     let mut rows = Vec::with_capacity(paths.len());
-    let mut bytes = Vec::new();
+    let mut file = Source::default();
     let mut decoded = |i: usize, path: &Path| -> Result<_, Failed> {
-        limits
-            .read(path, &mut bytes)
+        file.reopen(path, limits)
             .map_err(|error| error.to_string())?;
         let mut clean = vec![0; size];
-        worker.decode_into(&bytes, &mut clean)?;
+        worker.decode_into(&file, &mut clean)?;
         let mut views = Vec::new();
         if options.views > 0 {
-            let whole = worker.decode_whole(&bytes)?;
+            let whole = worker.decode_whole(&file)?;
             for v in 0..options.views {
                 views.push(alteration(&whole, options, (start + i, v), &geometry)?);
             }

@@ -12,7 +12,7 @@ use imgsearch_index::{
 };
 use imgsearch_onnx::EncoderFile;
 
-use crate::decode::{Decoder, Limits};
+use crate::decode::{Content, Decoder, Limits, Source};
 use crate::engine::{Encoded, Engine, EngineOptions, Worker, geometry_of, record_of};
 use crate::error::{Error, Result};
 use crate::indexing::{self, IndexOptions, Progress, Summary};
@@ -436,12 +436,10 @@ impl Library {
     /// Where the file cannot be read or decoded.
     pub fn encode_file(&self, path: &Path) -> Result<Encoded> {
         let started = Instant::now();
-        let mut bytes = Vec::new();
-        self.limits()
-            .read(path, &mut bytes)
-            .map_err(|unread| Error::unread(unread, path))?;
+        let source =
+            Source::open(path, self.limits()).map_err(|unread| Error::unread(unread, path))?;
         let read_ms = ms_since(started);
-        let encoded = self.encode_bytes(&bytes, path);
+        let encoded = self.encode_bytes(&source, path);
         let mut times = self.times();
         times.read_ms = read_ms;
         times.waited(read_ms);
@@ -449,28 +447,32 @@ impl Library {
         encoded
     }
 
-    /// Encodes one image file's bytes; `name` stands in error messages.
+    /// Encodes one image file's bytes, or a [`Source`] of them; `name` stands in error messages.
     ///
     /// # Errors
     ///
     /// Where the bytes are no image that can be decoded.
-    pub fn encode_bytes(&self, bytes: &[u8], name: &Path) -> Result<Encoded> {
+    pub fn encode_bytes<'a>(
+        &self,
+        content: impl Into<Content<'a>>,
+        name: &Path,
+    ) -> Result<Encoded> {
         let started = Instant::now();
         self.times().begin();
-        let encoded = self.encoded(bytes, name);
+        let encoded = self.encoded(content.into(), name);
         // Whatever came of it, the time is gone.
         self.times().waited_since(started);
         encoded
     }
 
-    fn encoded(&self, bytes: &[u8], name: &Path) -> Result<Encoded> {
+    fn encoded(&self, content: Content<'_>, name: &Path) -> Result<Encoded> {
         let mut asker = self.asker.lock().unwrap_or_else(PoisonError::into_inner);
         let Asker { decoder, worker } = &mut *asker;
         let geometry = geometry_of(self.file.info());
         let mut pixels = vec![0; geometry.bytes()];
         let mut decode = || {
             let started = Instant::now();
-            let decoded = decoder.decode_into(bytes, &geometry, &mut pixels);
+            let decoded = decoder.decode_into(content, &geometry, &mut pixels);
             (decoded, ms_since(started))
         };
         let (worker, (decoded, decode_ms)) = match worker {

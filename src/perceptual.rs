@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::crew;
-use crate::decode::{self, DecodeError, Decoder, Geometry, Limits, Resize, Rgb};
+use crate::decode::{self, DecodeError, Decoder, Geometry, Limits, Resize, Rgb, Source};
 use crate::error::Result;
 
 /// Bytes of each of the two hashes.
@@ -64,15 +64,13 @@ pub fn of_files(
     crew::run(
         crew::Jobs::in_order(threads, paths.len(), CHUNK),
         stop,
-        || Ok(Decoder::new(*limits)),
-        |decoder, range| {
+        || Ok((Decoder::new(*limits), Source::default())),
+        |(decoder, file), range| {
             let hashes = paths[range].iter().map(|path| {
-                let mut bytes = Vec::new();
-                limits
-                    .read(path, &mut bytes)
+                file.reopen(path, limits)
                     .map_err(|error| error.to_string())?;
                 decoder
-                    .decode_whole(&bytes, decode::MIN_SHORT_SIDE)
+                    .decode_whole(&*file, decode::MIN_SHORT_SIDE)
                     .and_then(|picture| Perceptual::of(&picture))
                     .map_err(|error| error.to_string())
             });

@@ -10,7 +10,7 @@ use imgsearch_onnx::autoencoder::{
 };
 
 use crate::crew;
-use crate::decode::{Decoder, Geometry, Limits, Resize, Rgb, luma, resized};
+use crate::decode::{Decoder, Geometry, Limits, Resize, Rgb, Source, luma, resized};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::random::SplitMix;
@@ -87,17 +87,15 @@ fn small_of(
     crew::run(
         crew::Jobs::in_order(threads, paths.len(), CHUNK),
         stop,
-        || Ok(Decoder::new(*limits)),
-        |decoder, range| {
+        || Ok((Decoder::new(*limits), Source::default())),
+        |(decoder, file), range| {
             let decoded = paths[range].iter().map(|path| {
-                let mut bytes = Vec::new();
-                limits
-                    .read(path, &mut bytes)
+                file.reopen(path, limits)
                     .map_err(|error| error.to_string())?;
                 let (width, height) = (geometry.width, geometry.height);
                 let mut rgb = vec![0; width as usize * height as usize * 3];
                 decoder
-                    .decode_into(&bytes, &geometry, &mut rgb)
+                    .decode_into(&*file, &geometry, &mut rgb)
                     .map_err(|error| error.to_string())?;
                 if (width, height) != (squashed.width, squashed.height) {
                     let seen = Rgb {

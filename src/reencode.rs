@@ -28,12 +28,6 @@ pub fn begun(dir: &Path) -> bool {
     Index::lies_in(dir.join(FOLDER))
 }
 
-/// The fingerprint of the encoder that a run was moving the index in `dir` to.
-pub fn begun_with(dir: &Path) -> Option<String> {
-    let aside = Index::open(dir.join(FOLDER)).ok()?;
-    Some(aside.encoder().fingerprint.clone())
-}
-
 /// See [`crate::Library::reencode`].
 pub fn run(
     dir: &Path,
@@ -195,6 +189,11 @@ fn open_aside(aside: &Path, record: &EncoderRecord, progress: &dyn Progress) -> 
         return Err(Error::io("write to", aside, source));
     }
     let begun = Index::lies_in(aside);
+    if aside.exists() && !is_ours(aside)? {
+        return Err(Error::NotOurs {
+            path: aside.to_owned(),
+        });
+    }
     match Writer::open(aside, record) {
         Ok(writer) => {
             if begun {
@@ -228,6 +227,25 @@ fn delete(aside: &Path, progress: &dyn Progress) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether a folder holds nothing but what an index is made of. It is looked at before anything is
+/// encoded, not after hours of it.
+fn is_ours(aside: &Path) -> Result<bool> {
+    const OURS: [&str; 4] = ["imgsearch.sqlite", "writer.lock", "segments", "encoder-"];
+    let listed = || -> io::Result<bool> {
+        for entry in fs::read_dir(aside)? {
+            let name = entry?.file_name();
+            if !OURS
+                .iter()
+                .any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes()))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    listed().map_err(|source| Error::io("list", aside, source))
 }
 
 /// Forgets in the index aside what is no longer in the old one.

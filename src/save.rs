@@ -147,11 +147,26 @@ mod tests {
         save(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // A leftover is replaced; a link in its place goes, and what it leads to stays.
+        fs::write(dir.path().join("file.new"), b"half").unwrap();
+        save(&path, b"newer").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        #[cfg(unix)]
+        {
+            let other = dir.path().join("other");
+            fs::write(&other, b"somebody's").unwrap();
+            std::os::unix::fs::symlink(&other, dir.path().join("file.new")).unwrap();
+            save(&path, b"newest").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"newest");
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+            assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+        }
         // A folder in the way is an error with its name, and stays.
         fs::create_dir(dir.path().join("folder")).unwrap();
         let error = save(&dir.path().join("folder"), b"new").unwrap_err();
         assert!(error.to_string().contains("folder"), "{error}");
     }
+
     #[cfg(unix)]
     #[test]
     fn a_link_in_the_way_goes_and_what_it_leads_to_stays() {

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use imgsearch_index::{Index, Mended, Writer};
-use imgsearch_onnx::EncoderFile;
 
 use crate::error::Result;
+use crate::kept;
 use crate::library::Library;
-use crate::{kept, reencode};
 
 impl Library {
     /// What is wrong with the copy of its encoder that the index in `dir` keeps; none where it is
@@ -43,31 +42,5 @@ impl Library {
     /// Where there is no index in `dir`, another process writes to it, or it cannot be written.
     pub fn mend(dir: impl AsRef<Path>) -> Result<Mended> {
         Ok(Writer::open_existing(dir.as_ref())?.mend()?)
-    }
-
-    /// Keeps an encoder in the index in `dir` that [`Library::reencode`] is about to move it to, so that a
-    /// run that is interrupted can be gone on with.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be written, or something else has its name.
-    pub fn stage_encoder(dir: impl AsRef<Path>, file: &EncoderFile) -> Result<()> {
-        kept::stage(dir.as_ref(), file)
-    }
-
-    /// The encoder of [`Library::stage_encoder`] that an interrupted [`Library::reencode`] was moving the
-    /// index in `dir` to.
-    pub fn staged_encoder(dir: impl AsRef<Path>) -> Option<EncoderFile> {
-        let dir = dir.as_ref();
-        kept::staged(dir, &reencode::begun_with(dir)?)
-    }
-
-    /// Removes what [`Library::stage_encoder`] kept in `dir`, once the index has moved.
-    ///
-    /// # Errors
-    ///
-    /// Where the folder cannot be listed or a file not be removed.
-    pub fn forget_staged_encoders(dir: impl AsRef<Path>) -> Result<()> {
-        kept::forget_staged(dir.as_ref())
     }
 }

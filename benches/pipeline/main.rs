@@ -7,7 +7,7 @@
 //! megapixels without loss) walking, decoding, inference, both in turns and `index` end to end are
 //! timed on all cores. Rounds go over all folders, so that whatever else the machine does disturbs
 //! all alike; the best round of each counts, for noise only ever slows down. Then the most memory
-//! that an `imgsearch index` process takes, and the time of a cold `imgsearch query`.
+//! that an `imgsearch index` process takes, and the time of an `imgsearch query` in a new process.
 //!
 //! There are 240 large photographs, or as many as `--large N` says.
 //! `--keep FOLDER` keeps the folders that are made, and takes them from there where they are;
@@ -17,11 +17,13 @@
 //! - `--crowded N` times it over a folder of N files that are no images, though half are named so;
 //! - `--cuda` compares an NVIDIA card's codes with the processor's, and says how fast it is, or why
 //!   there is none;
-//! - `--stored N` times a cold `imgsearch query` of an index of N images;
+//! - `--stored N` times an `imgsearch query` of an index of N images;
 //! - `--fidelity` says how near the encoder's features come to those of a full decode.
 
 mod crowded;
 mod cuda;
+#[path = "../evict.rs"]
+mod evict;
 mod fidelity;
 mod folders;
 mod program;

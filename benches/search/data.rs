@@ -6,10 +6,19 @@ use std::path::Path;
 use imgsearch_index::{EncoderRecord, Index, hamming, l2_squared};
 use rayon::prelude::*;
 
-use crate::synthetic::{self, BITS, CODE, Images, grow};
+use crate::synthetic::{self, BITS, CODE, Images, Random, unit};
 
 /// Queries.
 pub const QUERIES: usize = 2000;
+
+/// Images among whose nearest by both a grown one finds what it moves towards.
+const NEAREST: usize = 20;
+/// How far a grown image moves towards one of them at most, …
+const TOWARDS: f64 = 0.7;
+/// … how far each number of its code is moved besides, …
+const SHAKEN: f32 = 0.03;
+/// … and the share of bits that are turned.
+const TURNED: f64 = 0.02;
 
 /// Images to store, images to ask with, and the encoder that made them.
 pub struct Data {
@@ -69,6 +78,58 @@ fn encoder() -> EncoderRecord {
         bits: BITS,
         hash_weight: 16.0,
         metadata: "{}".to_owned(),
+    }
+}
+
+/// Adds copies of the images, each moved towards one of its nearest, code and bits alike, and shaken
+/// a little: so codes and hashes stay as tied as they are.
+fn grow(images: &mut Images, to: usize, weight: f32) {
+    let real = images.len();
+    let near: Vec<Vec<u32>> = (0..real)
+        .into_par_iter()
+        .map(|i| {
+            let (code, hash) = images.get(i);
+            let mut all: Vec<(f32, u32)> = (0..real)
+                .filter(|&j| j != i)
+                .map(|j| {
+                    let (there, bits) = images.get(j);
+                    let apart = hamming(hash, bits) as f32 / BITS as f32;
+                    (l2_squared(code, there) + weight * apart, j as u32)
+                })
+                .collect();
+            let keep = NEAREST.min(all.len() - 1);
+            all.select_nth_unstable_by(keep, |a, b| a.0.total_cmp(&b.0));
+            all[..keep].iter().map(|&(_, j)| j).collect()
+        })
+        .collect();
+    let grown: Vec<(Vec<f32>, Vec<u8>)> = (real..to)
+        .into_par_iter()
+        .map(|i| {
+            let mut random = Random((i as u64).wrapping_mul(0xd134_2543_de82_ef95));
+            let near = &near[i % real];
+            let (code, hash) = images.get(i % real);
+            let other = near[random.next() as usize % near.len()] as usize;
+            let (there, bits) = images.get(other);
+            let share = random.uniform() * TOWARDS;
+            let mut moved: Vec<f32> = code
+                .iter()
+                .zip(there)
+                .map(|(a, b)| a + (b - a) * share as f32 + SHAKEN * random.normal())
+                .collect();
+            unit(&mut moved);
+            let mut packed = hash.to_vec();
+            for bit in 0..BITS {
+                let (byte, mask) = (bit / 8, 1 << (bit % 8));
+                let taken = (hash[byte] ^ bits[byte]) & mask != 0 && random.uniform() < share;
+                if taken != (random.uniform() < TURNED) {
+                    packed[byte] ^= mask;
+                }
+            }
+            (moved, packed)
+        })
+        .collect();
+    for (code, hash) in &grown {
+        images.push((code, hash));
     }
 }
 

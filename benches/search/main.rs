@@ -26,6 +26,8 @@ use synthetic::Images;
 
 mod asking;
 mod data;
+#[path = "../evict.rs"]
+mod evict;
 mod hnsw_rs;
 mod opened;
 #[path = "../synthetic.rs"]

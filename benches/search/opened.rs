@@ -8,6 +8,7 @@ use std::time::Instant;
 use imgsearch_index::{Index, SearchParams};
 
 use crate::asking::{K, ask};
+use crate::evict::evict;
 use crate::synthetic::Images;
 
 /// Has this program open the index in `dir` in processes of their own.
@@ -56,29 +57,4 @@ pub fn print(dir: &Path, asked: &Images) {
         all as f64 / 1e6,
         asked.len()
     );
-}
-
-/// Has the system forget what it keeps of an index's files in memory.
-fn evict(dir: &Path) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            evict(&path);
-        } else {
-            let mut of = std::ffi::OsString::from("of=");
-            of.push(&path);
-            let quiet = [
-                "conv=notrunc,fdatasync",
-                "oflag=nocache",
-                "count=0",
-                "status=none",
-            ];
-            let done = Command::new("dd")
-                .arg("if=/dev/null")
-                .arg(of)
-                .args(quiet)
-                .status();
-            assert!(done.unwrap().success());
-        }
-    }
 }

@@ -9,10 +9,10 @@ use crate::compare;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::mend::{Rotten, images_of};
-use crate::reader::Reader;
-use crate::searcher::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
+use crate::search::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
 use crate::segment::{GraphDesk, Segment};
-use crate::types::ImageId;
+use crate::store::reader::Reader;
+use crate::store::types::ImageId;
 
 /// Images that are asked for both ways, along the graph and past every row.
 const SAMPLE: usize = 200;

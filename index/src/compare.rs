@@ -1,10 +1,10 @@
 //! Whether a segment holds what the database does.
 
 use crate::error::Result;
-use crate::reader::{Reader, StoredSegment};
-use crate::rows::Loaded;
 use crate::segment::Segment;
-use crate::types::EncoderRecord;
+use crate::store::reader::{Reader, StoredSegment};
+use crate::store::rows::Loaded;
+use crate::store::types::EncoderRecord;
 
 /// Rows that are compared at a time.
 const BLOCK: usize = 16 * 1024;

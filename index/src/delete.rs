@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::lock::{LOCK_FILE, Lock};
-use crate::reader::StoredSegment;
-use crate::schema::{self, APPLICATION_ID, DATABASE_FILE};
+use crate::store::lock::{LOCK_FILE, Lock};
+use crate::store::reader::StoredSegment;
+use crate::store::schema::{self, APPLICATION_ID, DATABASE_FILE};
 
 /// What a SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::lock::Holder;
+use crate::store::holder::Holder;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 

@@ -16,12 +16,12 @@ use serde::Serialize;
 use crate::compare;
 use crate::error::{Error, Result};
 use crate::graph::GraphOptions;
-use crate::mark::Mark;
 use crate::mend::Mended;
-use crate::reader::{Reader, StoredSegment};
-use crate::rows::Loaded;
 use crate::segment::{Content, GRAPHS, MOST_ROWS, Segment};
-use crate::writer::Writer;
+use crate::store::mark::Mark;
+use crate::store::reader::{Reader, StoredSegment};
+use crate::store::rows::Loaded;
+use crate::store::writer::Writer;
 
 /// What is newer than the segments is folded in when it is so many images: reading them at the
 /// opening of an index takes about 5 ms, and scanning them 25 µs of a query.

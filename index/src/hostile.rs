@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
-use crate::distance::{LANES, hamming_words, l2_squared};
 use crate::error::Result;
 use crate::graph::GraphOptions;
-use crate::mapped::Bytes;
-use crate::rows::Loaded;
+use crate::kernels::distance::{LANES, hamming_words, l2_squared};
+use crate::segment::mapped::Bytes;
 use crate::segment::{Content, GraphDesk, Segment, seal};
-use crate::types::EncoderRecord;
+use crate::store::rows::Loaded;
+use crate::store::types::EncoderRecord;
 
 /// Numbers in a code of [`segment`]'s.
 const CODE_LEN: usize = 6;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::reader::Reader;
-use crate::searcher::{Neighbour, Query, SearchParams, Searcher};
-use crate::types::{EncoderRecord, Image, ImageId};
-use crate::writer::check_encoder;
+use crate::search::{Neighbour, Query, SearchParams, Searcher};
+use crate::store::reader::Reader;
+use crate::store::types::{EncoderRecord, Image, ImageId};
+use crate::store::writer::check_encoder;
 
 /// An index, opened to be searched. Each search sees what was committed before it; a
 /// [`Searcher`] is a view of one instant. Where the folder's files are replaced, or a read-only

@@ -41,58 +41,43 @@
 // What a file or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
-mod bits;
 mod check;
-mod checksum;
 mod compare;
 mod delete;
-mod distance;
 mod error;
 mod filter;
 mod fold;
-mod folders;
 mod graph;
 #[doc(hidden)]
 pub mod hostile;
 mod index;
-mod lock;
-mod mapped;
-mod mark;
+mod kernels;
 mod mend;
-mod path;
-mod prefetch;
-mod reader;
-mod rows;
-mod scan;
-mod schema;
-mod searcher;
+mod search;
 mod segment;
-mod simd;
+mod store;
 #[cfg(test)]
 mod tests;
-mod trash;
-mod types;
-mod writer;
 
 pub use check::{Checked, RECALL_FLOOR, RankingChecked};
-pub use distance::{hamming, l2_squared, pack_bits};
 pub use error::{Error, Result};
 pub use filter::{Filter, Moment};
 pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
-pub use lock::Holder;
+pub use kernels::distance::{hamming, l2_squared, pack_bits};
 pub use mend::Mended;
-pub use reader::Reader;
-pub use schema::FORMAT_VERSION;
-pub use searcher::{
+pub use search::{
     DEFAULT_EF, Explained, Neighbour, PartExplained, Query, RankBy, SearchParams, Searcher,
     Selection, Way,
 };
 pub use segment::{MOST_ROWS, SEGMENT_FORMAT};
-pub use trash::{Restored, TRASH_DAYS, Trashed};
-pub use types::{
+pub use store::holder::Holder;
+pub use store::reader::Reader;
+pub use store::schema::FORMAT_VERSION;
+pub use store::trash::{Restored, TRASH_DAYS, Trashed};
+pub use store::types::{
     Change, Digest, EncoderRecord, Failure, FileStat, FolderId, Image, ImageId, KnownPath,
     NewContent, Run, Stats,
 };
-pub use writer::Writer;
+pub use store::writer::Writer;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::checksum;
 use crate::error::{Error, Result};
-use crate::reader::StoredSegment;
 use crate::segment::Segment;
-use crate::types::{Digest, EncoderRecord, ImageId};
-use crate::writer::Writer;
+use crate::store::checksum;
+use crate::store::reader::StoredSegment;
+use crate::store::types::{Digest, EncoderRecord, ImageId};
+use crate::store::writer::Writer;
 
 /// The date of a file that is to be read again: no file has it.
 const NO_DATE: i64 = i64::MIN;

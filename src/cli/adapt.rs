@@ -18,10 +18,14 @@ use super::streams::{out, say};
 use super::train::{View as TrainView, print_preservation};
 use super::{Outcome, Result, index};
 
+/// The new encoder lies in the index as `adapted-FINGERPRINT.onnx` until the index has moved to it: nobody
+/// else's file has that name.
+const ASIDE: (&str, &str) = ("adapted-", ".onnx");
+
 pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let dir = index_dir(global)?;
     let stop = stop_flag("stopping; the index stays as it is")?;
-    let file = match Library::staged_encoder(&dir) {
+    let file = match unfinished(&dir)? {
         Some(file) => {
             if !global.quiet && !args.json {
                 say!("going on with the encoder that an earlier run trained");
@@ -30,12 +34,13 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
         }
         None => match learn(global, args, &dir, &stop)? {
             Some(file) => {
-                Library::stage_encoder(&dir, &file)?;
+                imgsearch::save(&aside_of(&dir, &file), file.bytes())?;
                 file
             }
             None => return Ok(Outcome::Done),
         },
     };
+    let aside = aside_of(&dir, &file);
     let mut open = OpenOptions::default();
     open.encoder = Some(file);
     open.engine = engine_options(global, Some(&args.limits));
@@ -45,12 +50,43 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     if summary.interrupted {
         return Ok(Outcome::Interrupted);
     }
-    Library::forget_staged_encoders(&dir)?;
+    std::fs::remove_file(&aside).map_err(|source| imgsearch::Error::Io {
+        action: "remove",
+        path: aside,
+        source,
+    })?;
     Ok(if summary.failed > 0 {
         Outcome::Lacking
     } else {
         Outcome::Done
     })
+}
+
+fn aside_of(dir: &Path, file: &EncoderFile) -> PathBuf {
+    let (start, end) = ASIDE;
+    dir.join(format!("{start}{}{end}", file.info().fingerprint))
+}
+
+/// The encoder that an interrupted run was moving the index to.
+fn unfinished(dir: &Path) -> Result<Option<EncoderFile>> {
+    if !Library::reencoding_begun(dir) {
+        return Ok(None);
+    }
+    let (start, end) = ASIDE;
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !(name.starts_with(start) && name.ends_with(end)) {
+            continue;
+        }
+        // A file that is not whole is made again, and one under another's name is not ours.
+        if let Ok(file) = EncoderFile::from_path(&path)
+            && aside_of(dir, &file) == path
+        {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// Trains; the encoder, where the index shall move to it.

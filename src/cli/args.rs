@@ -130,7 +130,8 @@ pub struct LimitArgs {
     )]
     pub max_file_size: u64,
 
-    /// Memory in MiB that decoding one image may take
+    /// Memory in MiB that all decoders together may take, beside 16 MiB for each worker; an image that needs
+    /// more by itself is refused
     #[arg(
         long,
         value_name = "MIB",

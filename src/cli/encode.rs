@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use imgsearch::decode::Source;
 use serde_json::json;
 
 use super::args::{EncodeArgs, Global};
@@ -20,15 +21,14 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
         if streams::is_lost() {
             break;
         }
-        let mut bytes = Vec::new();
         let read = if image == Path::new("-") {
-            engine.limits().read_from(io::stdin().lock(), &mut bytes)
+            Source::read(io::stdin().lock(), engine.limits())
         } else {
-            engine.limits().read(image, &mut bytes)
+            Source::open(image, engine.limits())
         };
         let encoded = read
             .map_err(|unread| imgsearch::Error::unread(unread, image))
-            .and_then(|()| worker.encode_image(&bytes, image));
+            .and_then(|source| worker.encode_image(&source, image));
         let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(error) => {

@@ -29,7 +29,6 @@ mod status;
 mod streams;
 mod train;
 
-use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -84,9 +83,6 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             say!("imgsearch: {error}");
-            if let Some(cure) = cure(global, &*error) {
-                say!("{cure}");
-            }
             2
         }
     };
@@ -97,18 +93,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
         _ => ExitCode::from(status),
-    }
-}
-
-/// The command that cures an error, for one whose command holds a path.
-fn cure(global: &args::Global, error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    match error.downcast_ref::<imgsearch::Error>()? {
-        imgsearch::Error::OutOfReach { root, .. } => {
-            let words = [OsStr::new("remove"), root.as_os_str()];
-            let remove = output::command(global.index.as_deref(), &words);
-            Some(format!("To remove them: {remove}"))
-        }
-        _ => None,
     }
 }
 

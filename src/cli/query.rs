@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use imgsearch::decode::Source;
 use imgsearch::index::{Explained, RankBy, SearchParams, Way};
 use imgsearch::{Encoded, Library, Match, Timings};
 use serde_json::json;
@@ -81,12 +82,9 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
 fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
     if image == Path::new("-") {
         let name = Path::new("standard input");
-        let mut bytes = Vec::new();
-        library
-            .limits()
-            .read_from(io::stdin().lock(), &mut bytes)
+        let source = Source::read(io::stdin().lock(), library.limits())
             .map_err(|unread| imgsearch::Error::unread(unread, name))?;
-        library.encode_bytes(&bytes, name)
+        library.encode_bytes(&source, name)
     } else {
         library.encode_file(image)
     }

@@ -2,7 +2,7 @@
 
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
-use imgsearch::decode::Decoder as ImageDecoder;
+use imgsearch::decode::{Decoder as ImageDecoder, Source};
 use imgsearch::onnx::autoencoder::{Decoder, Design, Noise};
 use imgsearch::onnx::{EncoderFile, EncoderInfo, Encodings};
 use imgsearch::pixels::{decoder_path, spoiled};
@@ -56,13 +56,13 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     let mut used = Vec::new();
     let mut outcome = Outcome::Done;
     let mut files = ImageDecoder::new(*engine.limits());
+    let mut file = Source::default();
     for path in &args.images {
         let mut picture = vec![0; size];
-        let mut bytes = Vec::new();
-        let read = engine.limits().read(path, &mut bytes);
+        let read = file.reopen(path, engine.limits());
         let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
             files
-                .decode_into(&bytes, &engine.geometry(), &mut picture)
+                .decode_into(&file, &engine.geometry(), &mut picture)
                 .map_err(|error| error.to_string())
         });
         match decoded {

@@ -47,15 +47,37 @@ pub enum DecodeError {
     },
 
     /// Decoding would take more memory than is allowed.
-    #[error("too large: decoding {width} by {height} pixels takes more memory than the limit of {} MiB; see --max-memory", limit >> 20)]
+    #[error("too large: decoding {} takes more memory than the limit of {} MiB; see --max-memory", what(*width, *height), limit >> 20)]
     TooMuchMemory {
-        /// Width that the file declares.
+        /// Width that the file declares; 0 where the file by itself is too large.
         width: u32,
         /// Height that the file declares.
         height: u32,
         /// The limit in bytes.
         limit: u64,
     },
+
+    /// What stands before the pixels takes so much memory that little is left for them.
+    #[error("too large: its headers or one of its lines take more memory than a quarter of the limit of {} MiB; see --max-memory", limit >> 20)]
+    LongHeaders {
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// It was not tried: others that were too slow still hold the memory.
+    #[error(
+        "not tried: it takes {} MiB, and images that took too long still hold the memory; try it again later, without them or with more than {} MiB of --max-memory", needed >> 20, limit >> 20
+    )]
+    MemoryBusy {
+        /// Bytes that it takes.
+        needed: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The system could not read the file, or it was changed meanwhile.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
 
     /// Decoding takes longer than is allowed.
     #[error("too slow: decoding it takes longer than the limit of {} seconds; see --max-seconds", limit.as_secs_f64())]
@@ -78,6 +100,14 @@ pub enum DecodeError {
     Panicked(String),
 }
 
+/// What would be decoded.
+fn what(width: u32, height: u32) -> String {
+    match (width, height) {
+        (0, 0) => "a file of this size".to_owned(),
+        _ => format!("{width} by {height} pixels"),
+    }
+}
+
 impl DecodeError {
     /// Whether the image may be sound and only costs more than the limits allow.
     pub fn is_over_limit(&self) -> bool {
@@ -86,8 +116,13 @@ impl DecodeError {
             Self::TooManyBytes { .. }
                 | Self::TooManyPixels { .. }
                 | Self::TooMuchMemory { .. }
+                | Self::LongHeaders { .. }
                 | Self::TooSlow { .. }
-                | Self::Busy { .. }
-        )
+        ) || self.is_untried()
+    }
+
+    /// Whether it was not tried, because others that were too slow are still being decoded.
+    pub fn is_untried(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::MemoryBusy { .. })
     }
 }

@@ -1,6 +1,6 @@
 //! What a picture's EXIF data say that matters here: which way up it is, and when it was taken.
 
-use std::io::Cursor;
+use std::io::{BufRead, Seek};
 
 use exif::{In, Tag, Value};
 
@@ -8,6 +8,7 @@ use exif::{In, Tag, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Orientation(u8);
 
+/// What is used of a file's EXIF data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exif {
     pub orientation: Orientation,
@@ -58,14 +59,14 @@ impl Orientation {
 
 /// Reads a file's EXIF data. Where there are none, or none that can be read, the picture is
 /// taken to be upright, as every viewer does.
-pub(super) fn read(bytes: &[u8]) -> Exif {
+pub(super) fn read(mut stream: impl BufRead + Seek) -> Exif {
     let mut result = Exif {
         orientation: Orientation::UPRIGHT,
         taken: None,
     };
     let Ok(data) = exif::Reader::new()
         .continue_on_error(true)
-        .read_from_container(&mut Cursor::new(bytes))
+        .read_from_container(&mut stream)
         .or_else(|error| error.distill_partial_result(|_| {}))
     else {
         return result;

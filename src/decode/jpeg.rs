@@ -3,6 +3,7 @@
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
+use super::claim::{Claim, Stop};
 use super::error::DecodeError;
 use super::{Limits, Rgb, frame};
 
@@ -22,18 +23,31 @@ pub(super) struct Jpeg {
     pub damage: Option<String>,
 }
 
-/// Decodes at the smallest size whose short side is at least `short`. `Ok(None)` where
-/// libjpeg-turbo cannot read the file and another decoder may.
-pub(super) fn decode(
+/// What a file's headers say of decoding it.
+pub(super) struct Plan {
+    /// Its full size.
+    pub width: u32,
+    pub height: u32,
+    /// What it is decoded at.
+    pub scaled: (u32, u32),
+    factor: ScalingFactor,
+    format: PixelFormat,
+    /// Bytes of memory that decoding takes beside the file.
+    pub memory: u64,
+}
+
+/// Reads the headers at the beginning of a file, and plans to decode it at the smallest size whose
+/// short side is at least `short`. `Ok(None)` where libjpeg-turbo cannot read them, or they are longer
+/// than `head`.
+pub(super) fn plan(
     decompressor: &mut Decompressor,
-    bytes: &[u8],
+    head: &[u8],
     short: u32,
     limits: &Limits,
-) -> Result<Option<Jpeg>, DecodeError> {
-    let Ok(header) = decompressor.read_header(bytes) else {
+) -> Result<Option<Plan>, DecodeError> {
+    let Ok(header) = decompressor.read_header(head) else {
         return Ok(None);
     };
-    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let (width, height) = (side(header.width), side(header.height));
     limits.check_pixels(width, height)?;
     let factor = if header.is_lossless {
@@ -48,22 +62,55 @@ pub(super) fn decode(
     } else {
         PixelFormat::RGB
     };
-    let coefficients = frame::coefficients(bytes, u64::from(width) * u64::from(height));
-    let scaled_pixels = scaled.width * scaled.height;
-    let length = scaled_pixels * format.size();
+    let coefficients = frame::coefficients(head, u64::from(width) * u64::from(height));
+    let pixels = scaled.width as u64 * scaled.height as u64;
     // Light is made of ink beside it.
-    let light = if cmyk { scaled_pixels * 3 } else { 0 };
-    limits.check_memory(width, height, coefficients + (length + light) as u64)?;
+    let light = if cmyk { pixels * 3 } else { 0 };
+    Ok(Some(Plan {
+        width,
+        height,
+        scaled: (side(scaled.width), side(scaled.height)),
+        factor,
+        format,
+        memory: coefficients + pixels * format.size() as u64 + light,
+    }))
+}
+
+fn side(side: usize) -> u32 {
+    u32::try_from(side).unwrap_or(u32::MAX)
+}
+
+/// Decodes at the smallest size whose short side is at least `short`. `Ok(None)` where
+/// libjpeg-turbo cannot read the file and another decoder may.
+pub(super) fn decode(
+    decompressor: &mut Decompressor,
+    bytes: &[u8],
+    short: u32,
+    claim: &mut Claim<'_>,
+) -> Result<Option<Jpeg>, Stop> {
+    let Some(plan) = plan(decompressor, bytes, short, claim.limits)? else {
+        return Ok(None);
+    };
+    claim.jpeg(&plan)?;
+    let Plan {
+        width,
+        height,
+        scaled,
+        factor,
+        format,
+        ..
+    } = plan;
+    let row = scaled.0 as usize * format.size();
 
     let broken = |error: turbojpeg::Error| DecodeError::Malformed(error.to_string());
     decompressor.set_scaling_factor(factor).map_err(broken)?;
     decompressor.set_scan_limit(MOST_SCANS).map_err(broken)?;
-    let mut pixels = vec![0; length];
+    let mut pixels = vec![0; row * scaled.1 as usize];
     let image = Image {
         pixels: pixels.as_mut_slice(),
-        width: scaled.width,
-        pitch: scaled.width * format.size(),
-        height: scaled.height,
+        width: scaled.0 as usize,
+        pitch: row,
+        height: scaled.1 as usize,
         format,
     };
     // An error may be a warning, with the picture so far in the buffer.
@@ -74,16 +121,16 @@ pub(super) fn decode(
             None => return Ok(None),
         },
     };
-    if damage.is_some() && is_empty(&pixels, scaled.width * format.size(), format.size()) {
-        return Err(DecodeError::Truncated);
+    if damage.is_some() && is_empty(&pixels, row, format.size()) {
+        return Err(DecodeError::Truncated.into());
     }
-    if cmyk {
+    if format == PixelFormat::CMYK {
         pixels = from_cmyk(&pixels, has_adobe_marker(bytes));
     }
     Ok(Some(Jpeg {
         rgb: Rgb {
-            width: side(scaled.width),
-            height: side(scaled.height),
+            width: scaled.0,
+            height: scaled.1,
             pixels,
         },
         width,

@@ -10,35 +10,42 @@
 //! memory are checked before it is decoded, what may take long is decoded against the clock, and a
 //! decoder that panics costs one image.
 
+mod budget;
+mod claim;
+mod core;
 mod error;
 mod exif;
 mod format;
 mod frame;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
+#[cfg(test)]
+mod on_disk;
 mod other;
-mod read;
+mod reading;
+mod source;
 #[cfg(test)]
 mod tests;
 mod timed;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::crew::panic_text;
-
+use self::core::Core;
+use budget::Reserved;
 pub use error::DecodeError;
-use exif::Orientation;
 pub use format::{Format, has_image_extension, sniff};
-pub use read::Unread;
+pub use source::{Content, Source, Unread};
 
 /// A JPEG is decoded at the smallest size whose short side has at least so many pixels: codes of the
 /// built-in encoder then agree with those of a full decode to a cosine of 0.999, as nearly as two
 /// full decoders agree (`cargo bench --bench pipeline -- PHOTOS --fidelity`).
 pub const MIN_SHORT_SIDE: u32 = 512;
+
+/// Bytes that each decoder may take without asking whether they are free.
+const SMALL: u64 = 8 << 20;
 
 /// What an image may cost before it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +55,9 @@ pub struct Limits {
     pub max_file_bytes: u64,
     /// Pixels of a picture. Default: 256 million.
     pub max_pixels: u64,
-    /// Bytes of memory that decoding takes. Default: 1 GiB.
+    /// Bytes of memory that all decoders of the process take together. Default: 1 GiB. A picture that
+    /// takes more by itself is refused; one that has to wait for others does. Up to 8 MiB a decoder are
+    /// not counted.
     pub max_memory: u64,
     /// How long decoding takes. Default: one minute. A decoder cannot be stopped: one that is too
     /// slow is left to finish on a thread of its own, and what it makes is dropped.
@@ -130,6 +139,21 @@ impl Geometry {
         self.width as usize * self.height as usize * 3
     }
 
+    /// The part of a picture that is brought to this size, in its pixels: width and height.
+    fn crop(&self, width: u32, height: u32) -> (f64, f64) {
+        let (width, height) = (f64::from(width), f64::from(height));
+        match self.resize {
+            Resize::Squash => (width, height),
+            Resize::ShortSideCrop { short } => {
+                let scale = width.min(height) / f64::from(short);
+                (
+                    (f64::from(self.width) * scale).min(width),
+                    (f64::from(self.height) * scale).min(height),
+                )
+            }
+        }
+    }
+
     /// The short side in pixels that a picture is decoded at, to be resized from there: twice what
     /// is wanted leaves resizing something to smooth, and never less than [`MIN_SHORT_SIDE`].
     pub fn short_side(&self) -> u32 {
@@ -150,6 +174,36 @@ pub struct Rgb {
     pub height: u32,
     /// The pixels.
     pub pixels: Vec<u8>,
+}
+
+/// A picture that was decoded whole. Until it is dropped its memory counts as taken: who decodes others
+/// meanwhile may wait for it in vain.
+pub struct Whole {
+    rgb: Rgb,
+    /// What it takes.
+    #[expect(dead_code, reason = "held until the picture is dropped")]
+    held: Reserved,
+}
+
+impl Whole {
+    /// The picture, whose memory does not count any more.
+    pub fn into_rgb(self) -> Rgb {
+        self.rgb
+    }
+}
+
+impl std::ops::Deref for Whole {
+    type Target = Rgb;
+
+    fn deref(&self) -> &Rgb {
+        &self.rgb
+    }
+}
+
+impl std::fmt::Debug for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.rgb.fmt(f)
+    }
 }
 
 /// What is known of a decoded image.
@@ -177,7 +231,7 @@ pub struct Decoder {
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoder")
-            .field("limits", &self.core.limits)
+            .field("limits", self.core.limits())
             .finish_non_exhaustive()
     }
 }
@@ -195,25 +249,21 @@ enum Task {
 struct Made {
     rgb: Rgb,
     decoded: Decoded,
-}
-
-/// A picture as it is stored, and what is known of it.
-struct Stored {
-    rgb: Rgb,
-    orientation: Orientation,
-    decoded: Decoded,
+    /// What the picture takes.
+    held: Reserved,
 }
 
 impl Decoder {
     /// A decoder that refuses what costs more than `limits`.
     pub fn new(limits: Limits) -> Self {
         Self {
-            core: Core::new(limits),
+            core: Core::new(limits, std::sync::Arc::default()),
             timed: timed::Timed::new(),
         }
     }
 
-    /// Decodes a file's bytes into `out`: `height * width * 3` bytes of RGB as `geometry` says.
+    /// Decodes a file, or the bytes of one, into `out`: `height * width * 3` bytes of RGB as `geometry`
+    /// says.
     ///
     /// # Errors
     ///
@@ -222,9 +272,9 @@ impl Decoder {
     /// # Panics
     ///
     /// Where `out` has another length.
-    pub fn decode_into(
+    pub fn decode_into<'a>(
         &mut self,
-        bytes: &[u8],
+        content: impl Into<Content<'a>>,
         geometry: &Geometry,
         out: &mut [u8],
     ) -> Result<Decoded, DecodeError> {
@@ -233,162 +283,34 @@ impl Decoder {
             geometry.bytes(),
             "the buffer is not the geometry's"
         );
-        let made = self.make(bytes, Task::Resized(*geometry))?;
+        let made = self.make(content.into(), Task::Resized(*geometry))?;
         out.copy_from_slice(&made.rgb.pixels);
         Ok(made.decoded)
     }
 
-    /// Decodes a file's bytes whole and upright, at a short side of `least` pixels and not much more
-    /// where the format allows it, and of its own where it is shorter.
+    /// Decodes a file, or the bytes of one, whole and upright, at a short side of `least` pixels and not
+    /// much more where the format allows it, and of its own where it is shorter.
     ///
     /// # Errors
     ///
     /// Why it cannot be decoded.
-    pub fn decode_whole(&mut self, bytes: &[u8], least: u32) -> Result<Rgb, DecodeError> {
-        Ok(self.make(bytes, Task::Whole(least))?.rgb)
+    pub fn decode_whole<'a>(
+        &mut self,
+        content: impl Into<Content<'a>>,
+        least: u32,
+    ) -> Result<Whole, DecodeError> {
+        let Made { rgb, held, .. } = self.make(content.into(), Task::Whole(least))?;
+        Ok(Whole { rgb, held })
     }
 
-    fn make(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
-        let limits = self.core.limits;
-        if !timed::is_quick(bytes, &limits)
-            && let Some(made) = self.timed.make(bytes, task, &limits)?
+    fn make(&mut self, content: Content<'_>, task: Task) -> Result<Made, DecodeError> {
+        let limits = *self.core.limits();
+        if !timed::is_quick(content.data(), &limits)
+            && let Some(made) = self.timed.make(content, task, &limits)?
         {
             return Ok(made);
         }
-        self.core.make(bytes, task)
-    }
-}
-
-/// Decodes on the thread that calls it, however long it takes.
-struct Core {
-    limits: Limits,
-    resizer: Resizer,
-    #[cfg(feature = "turbojpeg")]
-    jpeg: Option<turbojpeg::Decompressor>,
-}
-
-impl Core {
-    fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            resizer: Resizer::new(),
-            #[cfg(feature = "turbojpeg")]
-            jpeg: None,
-        }
-    }
-
-    /// Decodes a file; where a decoder panics, the state it may have left broken is dropped.
-    fn make(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
-        catch_unwind(AssertUnwindSafe(|| self.made(bytes, task))).unwrap_or_else(|panic| {
-            *self = Self::new(self.limits);
-            Err(DecodeError::Panicked(panic_text(&*panic)))
-        })
-    }
-
-    fn made(&mut self, bytes: &[u8], task: Task) -> Result<Made, DecodeError> {
-        let least = match &task {
-            Task::Resized(geometry) => geometry.short_side(),
-            Task::Whole(least) => *least,
-        };
-        let stored = self.stored(bytes, least)?;
-        let rgb = match &task {
-            Task::Resized(geometry) => Rgb {
-                width: geometry.width,
-                height: geometry.height,
-                pixels: self.resize(&stored, geometry)?,
-            },
-            Task::Whole(_) => turned(stored.rgb, stored.orientation),
-        };
-        Ok(Made {
-            rgb,
-            decoded: stored.decoded,
-        })
-    }
-
-    fn stored(&mut self, bytes: &[u8], short: u32) -> Result<Stored, DecodeError> {
-        if bytes.is_empty() {
-            return Err(DecodeError::Empty);
-        }
-        let format = sniff(bytes).ok_or(DecodeError::NotAnImage)?;
-        let reader = format
-            .decoder()
-            .ok_or(DecodeError::Unsupported(format.name()))?;
-        let exif = exif::read(bytes);
-        let assemble = |rgb: Rgb, width, height, damage| {
-            let (width, height) = if exif.orientation.swaps_sides() {
-                (height, width)
-            } else {
-                (width, height)
-            };
-            Stored {
-                rgb,
-                orientation: exif.orientation,
-                decoded: Decoded {
-                    format,
-                    width,
-                    height,
-                    taken: exif.taken,
-                    damage,
-                },
-            }
-        };
-        #[cfg(feature = "turbojpeg")]
-        if format == Format::Jpeg
-            && let Some(jpeg) = self.turbo(bytes, short)?
-        {
-            return Ok(assemble(jpeg.rgb, jpeg.width, jpeg.height, jpeg.damage));
-        }
-        #[cfg(not(feature = "turbojpeg"))]
-        let _ = short;
-        let rgb = other::decode(bytes, reader, &self.limits)?;
-        // `image` reads a truncated JPEG without a word.
-        let damage = (format == Format::Jpeg && !has_end_of_image(bytes))
-            .then(|| "truncated: the end of the file is missing".to_owned());
-        let (width, height) = (rgb.width, rgb.height);
-        Ok(assemble(rgb, width, height, damage))
-    }
-
-    #[cfg(feature = "turbojpeg")]
-    fn turbo(&mut self, bytes: &[u8], short: u32) -> Result<Option<jpeg::Jpeg>, DecodeError> {
-        let mut decompressor = match self.jpeg.take() {
-            Some(decompressor) => decompressor,
-            None => match turbojpeg::Decompressor::new() {
-                Ok(new) => new,
-                // Out of memory for it: the other decoder needs less.
-                Err(_) => return Ok(None),
-            },
-        };
-        let decoded = jpeg::decode(&mut decompressor, bytes, short, &self.limits);
-        // After an error or a warning it may refuse or misread every later file, so only one that
-        // decoded a sound file is used again.
-        if matches!(&decoded, Ok(Some(jpeg)) if jpeg.damage.is_none()) {
-            self.jpeg = Some(decompressor);
-        }
-        decoded
-    }
-
-    /// One resampling from the crop box to the encoder's size, then upright: the crop is central,
-    /// so turning the small picture is turning the large one.
-    fn resize(&mut self, stored: &Stored, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
-        let Stored {
-            rgb, orientation, ..
-        } = stored;
-        let (width, height) = if orientation.swaps_sides() {
-            (geometry.height, geometry.width)
-        } else {
-            (geometry.width, geometry.height)
-        };
-        let turned = Geometry {
-            width,
-            height,
-            ..*geometry
-        };
-        let pixels = resample(&mut self.resizer, rgb, &turned)?;
-        Ok(if *orientation == Orientation::UPRIGHT {
-            pixels
-        } else {
-            orientation.apply(&pixels, width as usize, height as usize)
-        })
+        self.core.make(content.data(), task)
     }
 }
 
@@ -404,16 +326,7 @@ pub fn resized(picture: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeErro
 /// One resampling from the crop box to the size that is wanted.
 fn resample(resizer: &mut Resizer, rgb: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
     let (source_width, source_height) = (f64::from(rgb.width), f64::from(rgb.height));
-    let (crop_width, crop_height) = match geometry.resize {
-        Resize::Squash => (source_width, source_height),
-        Resize::ShortSideCrop { short } => {
-            let scale = source_width.min(source_height) / f64::from(short);
-            (
-                (f64::from(geometry.width) * scale).min(source_width),
-                (f64::from(geometry.height) * scale).min(source_height),
-            )
-        }
-    };
+    let (crop_width, crop_height) = geometry.crop(rgb.width, rgb.height);
     let broken = |error: &dyn std::fmt::Display| DecodeError::Malformed(error.to_string());
     let source = ImageRef::new(rgb.width, rgb.height, &rgb.pixels, PixelType::U8x3)
         .map_err(|error| broken(&error))?;
@@ -435,29 +348,4 @@ fn resample(resizer: &mut Resizer, rgb: &Rgb, geometry: &Geometry) -> Result<Vec
 /// How bright a pixel is, 0 to 255 (ITU-R BT.601).
 pub fn luma([red, green, blue]: &[u8; 3]) -> f32 {
     0.299 * f32::from(*red) + 0.587 * f32::from(*green) + 0.114 * f32::from(*blue)
-}
-
-/// The picture upright.
-fn turned(rgb: Rgb, orientation: Orientation) -> Rgb {
-    if orientation == Orientation::UPRIGHT {
-        return rgb;
-    }
-    let pixels = orientation.apply(&rgb.pixels, rgb.width as usize, rgb.height as usize);
-    let (width, height) = if orientation.swaps_sides() {
-        (rgb.height, rgb.width)
-    } else {
-        (rgb.width, rgb.height)
-    };
-    Rgb {
-        width,
-        height,
-        pixels,
-    }
-}
-
-/// Whether a JPEG file has its end marker, with or without something behind it. A small picture
-/// among the headers has one too, which does not count.
-fn has_end_of_image(bytes: &[u8]) -> bool {
-    frame::first_scan(bytes)
-        .is_some_and(|scan| memchr::memmem::find(&bytes[scan..], &[0xff, 0xd9]).is_some())
 }

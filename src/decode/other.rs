@@ -1,44 +1,128 @@
 //! Every format by the `image` crate: the first frame, on white, in 8-bit RGB.
 
-use std::io::Cursor;
-
+use image::error::{LimitError, LimitErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use super::claim::{Claim, Stop};
 use super::error::DecodeError;
-use super::{Limits, Rgb, frame};
+use super::reading::{Allowed, Counting, Reading};
+use super::source::Data;
+use super::{Limits, Rgb, SMALL, frame};
+
+/// A picture whose headers were read.
+pub(super) struct Opened<D> {
+    decoder: D,
+    bounds: image::Limits,
+    /// What its headers may have taken beyond what is free.
+    headers: u64,
+}
+
+/// Reads a picture's headers.
+///
+/// # Errors
+///
+/// Where they are damaged, longer than they may be, or those of a picture of too many pixels.
+pub(super) fn open<'a>(
+    data: Data<'a>,
+    format: ImageFormat,
+    claim: &Claim<'_>,
+) -> Result<Opened<impl ImageDecoder + 'a>, Stop> {
+    let limits = claim.limits;
+    // Headers have to do with what each decoder has for itself. Where that is not enough they are read
+    // again with a part of all that there is.
+    let few = SMALL.min(limits.max_memory);
+    let most = if claim.has_all() {
+        few.max(limits.max_memory / 4)
+    } else {
+        few
+    };
+    let too_long = || {
+        if claim.has_all() || limits.max_memory / 4 <= SMALL {
+            let limit = limits.max_memory;
+            DecodeError::LongHeaders { limit }.into()
+        } else {
+            Stop::Wait(limits.max_memory)
+        }
+    };
+    // Of a JPEG all is read, and counted.
+    let allowed = match format {
+        ImageFormat::Jpeg => Allowed::default(),
+        _ => Allowed::most(most),
+    };
+    let stream = Reading::new(data, allowed.clone(), Counting::All);
+    let mut reader = ImageReader::with_format(stream, format);
+    let mut bounds = image::Limits::default();
+    bounds.max_alloc = Some(match format {
+        // The only one that is bound by it before its size is known.
+        ImageFormat::Png => most,
+        _ => limits.max_memory,
+    });
+    reader.limits(bounds.clone());
+    let decoder = match reader.into_decoder() {
+        Ok(decoder) => decoder,
+        Err(_) if allowed.was_exceeded() => return Err(too_long()),
+        Err(ImageError::Limits(_)) if format == ImageFormat::Png => return Err(too_long()),
+        Err(error) => return Err(malformed(error, None, limits).into()),
+    };
+    allowed.lift();
+    let (width, height) = decoder.dimensions();
+    limits.check_pixels(width, height)?;
+    if width == 0 || height == 0 {
+        return Err(DecodeError::Malformed("it has no pixels".to_owned()).into());
+    }
+    limits.check_memory(width, height, decoder.total_bytes())?;
+    Ok(Opened {
+        decoder,
+        bounds,
+        headers: if most > few { most } else { 0 },
+    })
+}
 
 /// Decodes a picture whole.
 pub(super) fn decode(
-    bytes: &[u8],
+    data: Data<'_>,
     format: ImageFormat,
-    limits: &Limits,
-) -> Result<Rgb, DecodeError> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut bounds = image::Limits::default();
-    bounds.max_alloc = Some(limits.max_memory);
-    reader.limits(bounds);
-    let decoder = reader
-        .into_decoder()
-        .map_err(|error| malformed(error, None, limits))?;
+    claim: &mut Claim<'_>,
+) -> Result<Rgb, Stop> {
+    let limits = claim.limits;
+    let Opened {
+        mut decoder,
+        mut bounds,
+        headers,
+    } = open(data, format, claim)?;
     let (width, height) = decoder.dimensions();
-    limits.check_pixels(width, height)?;
-    // What is decoded, and what is made of it beside it.
+    let total = decoder.total_bytes();
     let pixels = u64::from(width) * u64::from(height);
-    let mut beside = pixels * made_of(decoder.color_type());
-    if format == ImageFormat::Jpeg {
-        beside += frame::coefficients(bytes, pixels) + bytes.len() as u64;
-    }
-    limits.check_memory(width, height, decoder.total_bytes().saturating_add(beside))?;
-    if width == 0 || height == 0 {
-        return Err(DecodeError::Malformed("it has no pixels".to_owned()));
-    }
-    let image = DynamicImage::from_decoder(decoder)
+    // Beside what is decoded: first what the decoder needs, then what is made of it.
+    let first = beside(format, data, (pixels, total / u64::from(height)), total);
+    let then = (pixels * made_of(decoder.color_type())).max(claim.afterwards((width, height)));
+    let need = total.saturating_add(first.max(then));
+    claim.bytes((width, height), need.saturating_add(headers))?;
+    // What decoders find out later that they need, such as a frame that is larger than its picture.
+    let all = claim.held.bytes().max(need);
+    bounds.max_alloc = Some(match format {
+        ImageFormat::Gif => all - total,
+        _ => limits.max_memory,
+    });
+    decoder
+        .set_limits(bounds)
         .map_err(|error| malformed(error, Some((width, height)), limits))?;
+    let image = match DynamicImage::from_decoder(decoder) {
+        Ok(image) => image,
+        Err(ImageError::Limits(error)) if !claim.has_all() && is_memory(&error) => {
+            return Err(Stop::Wait(limits.max_memory));
+        }
+        Err(error) => return Err(malformed(error, Some((width, height)), limits).into()),
+    };
     Ok(Rgb {
         width,
         height,
         pixels: on_white(image),
     })
+}
+
+fn is_memory(error: &LimitError) -> bool {
+    matches!(error.kind(), LimitErrorKind::InsufficientMemory)
 }
 
 fn malformed(error: ImageError, size: Option<(u32, u32)>, limits: &Limits) -> DecodeError {
@@ -52,6 +136,29 @@ fn malformed(error: ImageError, size: Option<(u32, u32)>, limits: &Limits) -> De
             }
         }
         error => DecodeError::Malformed(error.to_string()),
+    }
+}
+
+/// Bytes that a decoder takes beside the `total` that it gives.
+fn beside(format: ImageFormat, data: Data<'_>, (pixels, line): (u64, u64), total: u64) -> u64 {
+    match format {
+        // The file, and what the headers say.
+        ImageFormat::Jpeg => {
+            let coefficients = match data {
+                Data::Memory(bytes) => frame::coefficients(bytes, pixels),
+                Data::Disk(disk) => frame::coefficients(disk.head(), pixels),
+            };
+            coefficients + data.length()
+        }
+        // The line before, the line, and the one that comes.
+        ImageFormat::Png => 3 * line,
+        // Colours of another kind and transparency, each whole, and the compressed data.
+        ImageFormat::WebP => 6 * pixels + data.length(),
+        // The picture once more, and ink for light.
+        ImageFormat::Tiff => total + total / 3,
+        // A frame beside its picture, and the picture as it was stored.
+        ImageFormat::Gif | ImageFormat::OpenExr => total,
+        _ => line,
     }
 }
 

@@ -6,17 +6,22 @@
 //! pictures cannot fill the machine with helpers, no new one is started while
 //! [`MOST_LEFT`] of them are still busy: what would need one is not tried then.
 //!
-//! The hand-over costs about as much as two switches of threads and a copy of the file. What
-//! cannot be slow is decoded where it was asked for: a JPEG whose headers bound the work.
+//! What counts is the time of decoding: not that of waiting for memory (`budget.rs`), nor that of
+//! reading the file.
+//!
+//! The hand-over costs about as much as two switches of threads. What cannot be slow is decoded where
+//! it was asked for: a JPEG whose headers bound the work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::core::Core;
 use super::error::DecodeError;
 use super::format::{Format, sniff};
-use super::{Core, Limits, Made, Task, frame};
+use super::source::{Content, Data, Source};
+use super::{Limits, Made, Task, frame};
 
 /// Helpers of this process that may be busy with pictures given up.
 pub(super) const MOST_LEFT: usize = 4;
@@ -24,6 +29,33 @@ pub(super) const MOST_LEFT: usize = 4;
 /// Samples of a JPEG, or bytes of its file, that any machine decodes in a second: a fiftieth of
 /// what was measured on one core of an ordinary one.
 const LEAST_A_SECOND: u64 = 10_000_000;
+
+/// How long a decoder did nothing but wait for memory.
+#[derive(Default)]
+pub(super) struct Pauses(Mutex<(Duration, Option<Instant>)>);
+
+impl Pauses {
+    fn lock(&self) -> MutexGuard<'_, (Duration, Option<Instant>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how long `wait` takes.
+    pub fn during<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        self.lock().1 = Some(started);
+        let result = wait();
+        let mut all = self.lock();
+        all.0 += started.elapsed();
+        all.1 = None;
+        result
+    }
+
+    /// All so far, with the one that lasts.
+    fn total(&self) -> Duration {
+        let (ended, lasting) = *self.lock();
+        ended + lasting.map_or(Duration::ZERO, |started| started.elapsed())
+    }
+}
 
 /// The helpers that are busy with pictures given up.
 struct Left {
@@ -81,7 +113,10 @@ impl Pool {
 }
 
 /// Whether decoding a file is certain to end within the limit on time.
-pub(super) fn is_quick(bytes: &[u8], limits: &Limits) -> bool {
+pub(super) fn is_quick(data: Data<'_>, limits: &Limits) -> bool {
+    let Data::Memory(bytes) = data else {
+        return false;
+    };
     if sniff(bytes) != Some(Format::Jpeg) {
         // Nothing is decoded of what is no image. Other formats can be small and hold much.
         return sniff(bytes).is_none_or(|format| format.decoder().is_none());
@@ -97,7 +132,7 @@ pub(super) fn is_quick(bytes: &[u8], limits: &Limits) -> bool {
 
 /// One file to decode.
 struct Job {
-    bytes: Vec<u8>,
+    source: Source,
     task: Task,
 }
 
@@ -109,6 +144,7 @@ struct Helper {
     done: Receiver<Reply>,
     /// Set where nobody waits for it any more.
     left: Arc<AtomicBool>,
+    pauses: Arc<Pauses>,
 }
 
 impl Helper {
@@ -117,12 +153,17 @@ impl Helper {
         let (outbox, done) = mpsc::channel();
         let left = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&left);
+        let pauses = Arc::new(Pauses::default());
+        let paused = Arc::clone(&pauses);
         let work = move || {
-            let mut core = Core::new(limits);
+            let mut core = Core::new(limits, paused);
             // Ends when the other end is dropped, which is also how a helper is given up.
-            while let Ok(Job { bytes, task }) = inbox.recv() {
+            while let Ok(Job { source, task }) = inbox.recv() {
+                let made = core.make(source.data(), task);
+                // Before the reply, so that whoever gets it may use the memory again.
+                drop(source);
                 // Where nobody waits for it, the picture is dropped here.
-                let _ = outbox.send(core.make(&bytes, task));
+                let _ = outbox.send(made);
             }
             if seen.load(Ordering::Acquire) {
                 pool.finish();
@@ -131,7 +172,40 @@ impl Helper {
         std::thread::Builder::new()
             .name("decode".to_owned())
             .spawn(work)?;
-        Ok(Self { jobs, done, left })
+        Ok(Self {
+            jobs,
+            done,
+            left,
+            pauses,
+        })
+    }
+
+    /// Decodes a file, unless that takes longer than `limit`.
+    fn make(&self, source: Source, task: Task, limit: Duration) -> Result<Reply, RecvTimeoutError> {
+        let idle = {
+            let pauses = Arc::clone(&self.pauses);
+            let file = source.clone();
+            move || pauses.total() + file.data().reading()
+        };
+        let before = idle();
+        let started = Instant::now();
+        let job = Job { source, task };
+        self.jobs
+            .send(job)
+            .map_err(|_| RecvTimeoutError::Disconnected)?;
+        let mut left = limit;
+        loop {
+            match self.done.recv_timeout(left) {
+                Err(RecvTimeoutError::Timeout) => {
+                    let decoding = started.elapsed().saturating_sub(idle() - before);
+                    left = limit.saturating_sub(decoding);
+                    if left.is_zero() {
+                        return Err(RecvTimeoutError::Timeout);
+                    }
+                }
+                reply => return reply,
+            }
+        }
     }
 }
 
@@ -152,7 +226,7 @@ impl Timed {
     /// Decodes, or says that the time was up. `Ok(None)` where the system gives no more threads.
     pub fn make(
         &mut self,
-        bytes: &[u8],
+        content: Content<'_>,
         task: Task,
         limits: &Limits,
     ) -> Result<Option<Made>, DecodeError> {
@@ -170,13 +244,7 @@ impl Timed {
                 }
             },
         };
-        let ended = || DecodeError::Panicked("the thread that decoded it ended".to_owned());
-        let job = Job {
-            bytes: bytes.to_vec(),
-            task,
-        };
-        helper.jobs.send(job).map_err(|_| ended())?;
-        match helper.done.recv_timeout(limits.max_time) {
+        match helper.make(content.to_source(), task, limits.max_time) {
             Ok(reply) => {
                 self.helper = Some(helper);
                 reply.map(Some)
@@ -189,7 +257,9 @@ impl Timed {
                     limit: limits.max_time,
                 })
             }
-            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Err(RecvTimeoutError::Disconnected) => Err(DecodeError::Panicked(
+                "the thread that decoded it ended".to_owned(),
+            )),
         }
     }
 }
@@ -308,18 +378,18 @@ mod tests {
     #[test]
     fn only_what_its_headers_bound_is_quick() {
         let limits = Limits::default();
-        assert!(is_quick(&jpeg(500), &limits));
-        assert!(is_quick(b"a text", &limits));
-        assert!(!is_quick(&png(8), &limits));
+        assert!(is_quick(Data::Memory(&jpeg(500)), &limits));
+        assert!(is_quick(Data::Memory(b"a text"), &limits));
+        assert!(!is_quick(Data::Memory(&png(8)), &limits));
         let tight = Limits {
             max_time: NO_TIME,
             ..limits
         };
-        assert!(!is_quick(&jpeg(500), &tight));
+        assert!(!is_quick(Data::Memory(&jpeg(500)), &tight));
         // Scans are a pass each, however short.
         let mut scans = jpeg(3000);
-        assert!(is_quick(&scans, &limits));
+        assert!(is_quick(Data::Memory(&scans), &limits));
         scans.extend([0xff, 0xda].repeat(30));
-        assert!(!is_quick(&scans, &limits));
+        assert!(!is_quick(Data::Memory(&scans), &limits));
     }
 }

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::crew;
-use crate::decode::{self, Rgb};
+use crate::decode::{self, Rgb, Source, Whole};
 use crate::engine::{Engine, Worker};
 use crate::error::{Error, Result};
 use crate::perceptual::Perceptual;
@@ -188,16 +188,15 @@ pub fn copies(
     crew::run(
         crew::Jobs::in_order(engine.threads(), paths.len(), CHUNK),
         stop,
-        || engine.worker(),
-        |worker, range| {
+        || Ok((engine.worker()?, Source::default())),
+        |(worker, file), range| {
             paths[range]
                 .iter()
                 .map(|path| {
-                    let mut bytes = Vec::new();
-                    let read = engine.limits().read(path, &mut bytes);
+                    let read = file.reopen(path, engine.limits());
                     let whole = read.map_err(|error| error.to_string()).and_then(|()| {
                         worker
-                            .decode_whole(&bytes)
+                            .decode_whole(&*file)
                             .map_err(|error| error.to_string())
                     });
                     match whole {
@@ -275,7 +274,8 @@ pub fn copies(
 }
 
 /// The marks of a picture and of its edits.
-fn marks(worker: &mut Worker, whole: Rgb) -> Result<Result<(Marks, Vec<Marks>), String>> {
+fn marks(worker: &mut Worker, whole: Whole) -> Result<Result<(Marks, Vec<Marks>), String>> {
+    let whole = whole.into_rgb();
     let Some(original) = RgbImage::from_raw(whole.width, whole.height, whole.pixels) else {
         return Ok(Err("has fewer pixels than its size promises".to_owned()));
     };

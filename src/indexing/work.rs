@@ -1,8 +1,8 @@
 //! The workers: each reads, hashes, decodes and encodes its share of the jobs.
 //!
 //! Every core runs one worker with a session of its own, and a worker does all the steps for
-//! its chunk of files, so no core waits for another and memory holds one batch of small
-//! pictures and one file a worker.
+//! its chunk of files, so no core waits for another but for memory, of which each worker has a batch of
+//! small pictures and one file of up to 8 MiB; larger ones come out of [`Limits::max_memory`].
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use imgsearch_index::Reader;
 
 use super::plan::Job;
 use super::stage;
-use crate::decode::{DecodeError, Decoded, Limits, Unread};
+use crate::decode::{DecodeError, Decoded, Limits, Source, Unread};
 use crate::engine::{Engine, Worker};
 use crate::error::Result;
 
@@ -61,7 +61,7 @@ pub(super) struct Desk {
     /// A batch of decoded pictures.
     pixels: Vec<u8>,
     /// The file being read.
-    file: Vec<u8>,
+    file: Source,
 }
 
 impl Desk {
@@ -71,7 +71,7 @@ impl Desk {
             pixels: vec![0; engine.batch() * worker.image_bytes()],
             worker,
             reader: Reader::open(index)?,
-            file: Vec::new(),
+            file: Source::default(),
         })
     }
 }
@@ -124,7 +124,7 @@ impl Shift {
         worker: &mut Worker,
         reader: &Reader,
         out: &mut [u8],
-        file: &mut Vec<u8>,
+        file: &mut Source,
     ) -> Result<Made> {
         let failed = |stage, reason, digest| {
             Ok(Made::Failed {
@@ -133,14 +133,17 @@ impl Shift {
                 digest,
             })
         };
-        if let Err(error) = self.limits.read(&job.candidate.path, file) {
+        if let Err(error) = file.reopen(&job.candidate.path, &self.limits) {
             let stage = match error {
                 Unread::OverLimit(_) => stage::LIMIT,
                 _ => stage::READ,
             };
             return failed(stage, error.to_string(), None);
         }
-        let digest = *blake3::hash(file).as_bytes();
+        let digest = match file.digest() {
+            Ok(digest) => digest,
+            Err(error) => return failed(stage::READ, error.to_string(), None),
+        };
         // A content whose code is damaged is not stored, and is encoded again.
         if reader.has_content(&digest)? {
             let same = job.before.is_some_and(|before| before.digest == digest);
@@ -153,7 +156,15 @@ impl Shift {
         if !self.claims.claim(digest) {
             return Ok(Made::Twin { digest });
         }
-        match worker.decode_into(file, out) {
+        let decoded = worker.decode_into(&*file, out);
+        // What stays on disk is read twice: the digest may be that of other bytes than were decoded.
+        // Another file of this run with that digest fails with this one, and both are read again by
+        // the next run.
+        if !file.is_unchanged().unwrap_or(false) {
+            let reason = "it was changed while it was read".to_owned();
+            return failed(stage::READ, reason, Some(digest));
+        }
+        match decoded {
             Ok(decoded) => Ok(Made::Encoded {
                 digest,
                 decoded,
@@ -162,7 +173,8 @@ impl Shift {
             }),
             Err(error) => {
                 let stage = match error {
-                    DecodeError::Busy { .. } => stage::UNTRIED,
+                    DecodeError::Unreadable(_) => stage::READ,
+                    _ if error.is_untried() => stage::UNTRIED,
                     _ if error.is_over_limit() => stage::LIMIT,
                     _ => stage::DECODE,
                 };

@@ -322,7 +322,7 @@ impl<'a, 'g> Write<'a, 'g> {
             stage: at.to_owned(),
             reason,
             // A content that is known takes the place of what is stored, which goes.
-            digest: digest.filter(|_| at != stage::UNTRIED),
+            digest: digest.filter(|_| ![stage::UNTRIED, stage::READ].contains(&at)),
         });
     }
 
@@ -436,10 +436,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_tried_loses_nothing_and_what_failed_is_gone() {
-        let [changed, new] = after(stage::UNTRIED);
-        assert!(matches!(changed, Some(KnownPath::Image(image)) if image.digest == BEFORE));
-        assert!(matches!(new, Some(KnownPath::Failed(failure)) if failure.stage == "untried"));
+    fn what_was_not_read_or_tried_loses_nothing_and_what_failed_is_gone() {
+        for at in [stage::UNTRIED, stage::READ] {
+            let [changed, new] = after(at);
+            assert!(matches!(changed, Some(KnownPath::Image(image)) if image.digest == BEFORE));
+            assert!(matches!(new, Some(KnownPath::Failed(failure)) if failure.stage == at));
+        }
         for at in [stage::LIMIT, stage::DECODE] {
             let known = after(at);
             let all_failed = known.iter().all(

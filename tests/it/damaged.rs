@@ -292,6 +292,65 @@ fn a_broken_header_changes_no_code_that_comes_after_it() {
     assert_eq!(encoded(&["photos/bad.jpg", "photos/cat.jpg"]), alone);
 }
 
+/// The most memory that a run of the program has had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak_of(mut command: std::process::Command) -> (u64, i32) {
+    let mut child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let ended = loop {
+        // Only grows, so that the last word of it counts.
+        let told = fs::read_to_string(&status).unwrap_or_default();
+        let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = kib.unwrap_or(peak);
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    };
+    (peak >> 10, ended.code().unwrap_or(-1))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sparse_file_of_600_mb_costs_little_memory() {
+    let place = Place::with(&["cat.jpg"]);
+    let index = |index: &str| {
+        let mut command = place.command();
+        command
+            .env("IMGSEARCH_INDEX", place.index_dir().with_extension(index))
+            .args(["index", "photos", "--quiet"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        peak_of(command)
+    };
+    let (without, status) = index("without");
+    assert_eq!(status, 0);
+    // A header that is sound, and nothing behind it.
+    image::RgbImage::new(16, 16)
+        .save(place.photo("sparse.png"))
+        .unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.photo("sparse.png"))
+        .unwrap();
+    file.set_len(33).unwrap();
+    file.set_len(600_000_000).unwrap();
+    let (with, status) = index("with");
+    assert_eq!(status, 1);
+    eprintln!("{without} MiB without it, {with} MiB with it");
+    assert!(
+        with < without + 64,
+        "{with} MiB, where {without} MiB are taken without it"
+    );
+    let listed = place.run(&["index", "photos"]).ended(1).stderr;
+    assert!(
+        listed.contains("sparse.png") && listed.contains("damaged"),
+        "{listed}"
+    );
+}
+
 /// A run over a folder full of trouble tells some of each kind and counts the rest.
 #[test]
 fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {

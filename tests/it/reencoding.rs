@@ -142,47 +142,46 @@ fn an_interrupted_run_is_gone_on_with() {
     assert!(!status.contains("begun and not complete"), "{status}");
 }
 
-/// What lies in the way of the folder in which codes are made anew is not deleted with it.
+/// Whoever put a file among ours has it still when ours are deleted.
 #[test]
-fn what_is_not_ours_in_the_folder_aside_stays() {
+fn what_is_not_ours_among_what_is_deleted_stays() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     let aside = place.index_dir().join("reencode");
     fs::create_dir_all(aside.join("segments")).unwrap();
-    for name in ["holiday.txt", "segments/plan.txt"] {
+    let theirs = [
+        "segments/plan.txt",
+        "imgsearch.sqlite.bak",
+        "encoder-holiday.jpg",
+    ];
+    for name in theirs {
         fs::write(aside.join(name), "mine").unwrap();
     }
     let said = place.run(&["index", "--reencode"]).ended(0).stderr;
-    assert!(
-        said.contains("is no part of the index") && said.contains("holiday.txt"),
-        "{said}"
-    );
+    assert!(said.contains("is no part of the index"), "{said}");
     assert!(!said.contains("going on"), "{said}");
-    for name in ["holiday.txt", "segments/plan.txt"] {
+    for name in theirs {
         assert_eq!(fs::read(aside.join(name)).unwrap(), b"mine");
     }
-    assert_eq!(fs::read_dir(&aside).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 3);
     assert_eq!(images(&place), 2);
     let status = place.run(&["status"]).ended(0).stdout;
     assert!(!status.contains("begun and not complete"), "{status}");
 
     // A database of another program, or none.
-    let connection = rusqlite::Connection::open(aside.join("imgsearch.sqlite")).unwrap();
+    let database = aside.join("imgsearch.sqlite");
+    let connection = rusqlite::Connection::open(&database).unwrap();
     connection.execute("CREATE TABLE notes (text)", ()).unwrap();
     drop(connection);
-    let notes = fs::read(aside.join("imgsearch.sqlite")).unwrap();
-    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
-    assert!(
-        refused.contains("another program") && refused.contains("reencode"),
-        "{refused}"
-    );
-    assert_eq!(fs::read(aside.join("imgsearch.sqlite")).unwrap(), notes);
-    fs::write(aside.join("imgsearch.sqlite"), "a diary").unwrap();
-    place.run(&["index", "--reencode"]).ended(2);
-    assert_eq!(
-        fs::read(aside.join("imgsearch.sqlite")).unwrap(),
-        b"a diary"
-    );
+    for bytes in [fs::read(&database).unwrap(), b"a diary".to_vec()] {
+        fs::write(&database, &bytes).unwrap();
+        let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+        assert!(
+            refused.contains("another program") && refused.contains("reencode"),
+            "{refused}"
+        );
+        assert!(fs::read(&database).unwrap() == bytes);
+    }
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
 }
 
@@ -221,16 +220,12 @@ fn a_command_that_is_told_can_be_typed_as_it_is() {
         let away = place.photos().with_file_name("away");
         fs::rename(&folder, &away).unwrap();
         fs::create_dir(&folder).unwrap();
-        let (said, before) = if reencode {
-            (
-                place.run(&["index", "--reencode"]).ended(2),
-                "To remove them: ",
-            )
+        let said = if reencode {
+            place.run(&["index", "--reencode"]).ended(2)
         } else {
-            let index = ["index", folder.to_str().unwrap()];
-            (place.run(&index).ended(0), "gone for good: ")
+            place.run(&["index", folder.to_str().unwrap()]).ended(0)
         };
-        let (_, command) = said.stderr.split_once(before).unwrap();
+        let (_, command) = said.stderr.split_once("gone for good: ").unwrap();
         let command = command.lines().next().unwrap();
         let plain = place.command();
         let program = std::path::Path::new(plain.get_program()).parent().unwrap();
@@ -249,4 +244,23 @@ fn a_command_that_is_told_can_be_typed_as_it_is() {
         fs::remove_dir(&folder).unwrap();
         fs::remove_dir_all(away).unwrap();
     }
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_not_taken_for_our_own() {
+    let place = Place::with(&["cat.jpg"]);
+    place.index();
+    let theirs = place.index_dir().join("reencode");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("notes.txt"), "mine").unwrap();
+    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+    assert!(
+        refused.contains("reencode is in the way") && refused.contains("move it"),
+        "{refused}"
+    );
+    assert_eq!(fs::read(theirs.join("notes.txt")).unwrap(), b"mine");
+    fs::remove_file(theirs.join("notes.txt")).unwrap();
+    place.run(&["index", "--reencode"]).ended(0);
+    assert!(!theirs.exists());
+    assert_eq!(images(&place), 1);
 }

@@ -169,7 +169,9 @@ fn image_judge() -> impl FnMut(&[u8]) -> Result<String, String> {
                 DecodeError::Malformed(_) => "refused: damaged",
                 DecodeError::Truncated => "refused: truncated",
                 DecodeError::TooManyPixels { .. } => "refused: too many pixels",
-                DecodeError::TooMuchMemory { .. } => "refused: too much memory",
+                DecodeError::TooMuchMemory { .. } | DecodeError::LongHeaders { .. } => {
+                    "refused: too much memory"
+                }
                 DecodeError::Panicked(_) => "refused: a panic of a decoder, caught",
                 error => return Err(format!("refused for what it was not to be: {error}")),
             }

@@ -42,7 +42,7 @@ impl Walk for Graph {
     #[inline(always)]
     fn prefetch(&self, node: u32) {
         let width = self.width * 2;
-        crate::prefetch::prefetch(&self.links[0], node as usize * width, width);
+        crate::kernels::prefetch::prefetch(&self.links[0], node as usize * width, width);
     }
 }
 

@@ -8,7 +8,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::beam::{Scratch, Walk, beam, descend};
-use crate::simd;
+use crate::kernels::simd;
 
 use super::{Builder, Built, Graph, GraphOptions, NONE, Ordered, Space, row_width};
 
@@ -68,10 +68,11 @@ impl Builder for FlatBuilder {
 /// Draws the points' levels: the points in the order of their nodes, and the nodes of each level.
 fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
     let mut random = Pcg64Mcg::seed_from_u64(options.seed);
+    let scale = 1.0 / (options.width as f64).ln();
     let mut by_level: Vec<Vec<u32>> = Vec::new();
     for point in 0..points as u32 {
         let unit = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let level = drawn_level(unit, options.width).min(MOST_UPPER);
+        let level = level_of(unit, scale);
         if by_level.len() <= level {
             by_level.resize(level + 1, Vec::new());
         }
@@ -87,10 +88,10 @@ fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
     (order, counts)
 }
 
-/// The level of a point for a number drawn from 0 up to 1, however high: a level is reached by one in
-/// `width` of those of the level below.
-fn drawn_level(unit: f64, width: usize) -> usize {
-    (-(1.0 - unit).ln() / (width as f64).ln()) as usize
+/// The level of a point, given a number from 0 up to, but not including, 1: one in `width` of those of a
+/// level reaches the next.
+fn level_of(unit: f64, scale: f64) -> usize {
+    ((-(1.0 - unit).ln() * scale) as usize).min(MOST_UPPER)
 }
 
 /// What one thread does: it takes points and inserts them until `limit`.
@@ -313,40 +314,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_graph_of_many_points_has_no_more_levels_than_a_header_has_room_for() {
-        // The largest number that is drawn: without the bound it is a level that no header has.
-        let largest = ((1u64 << 53) - 1) as f64 / (1u64 << 53) as f64;
-        assert!(drawn_level(largest, 2) > MOST_UPPER);
-        assert_eq!(drawn_level(0.0, 2), 0);
-        // Of so many points a dozen and more are drawn above the highest level, and all stay.
-        let points = 1 << 21;
-        for seed in 0..3 {
-            let options = GraphOptions {
-                width: 2,
-                seed,
-                ..GraphOptions::default()
-            };
-            let mut random = Pcg64Mcg::seed_from_u64(seed);
-            let above = (0..points)
-                .map(|_| (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
-                .filter(|&unit| drawn_level(unit, 2) > MOST_UPPER)
-                .count();
-            assert!(above > 0, "seed {seed} draws none that the bound is for");
-            let (mut order, counts) = levels(points, &options);
-            assert_eq!(counts.len(), MOST_UPPER + 1, "seed {seed}: {counts:?}");
-            assert_eq!(counts[0] as usize, points);
-            assert!(
-                counts.is_sorted_by(|lower, upper| lower > upper),
-                "{counts:?}"
-            );
-            assert!(counts[MOST_UPPER] as usize >= above, "{counts:?}");
-            order.sort_unstable();
-            assert!(
-                order
-                    .iter()
-                    .enumerate()
-                    .all(|(i, &point)| i == point as usize)
-            );
-        }
+    fn no_point_is_on_more_levels_than_a_segment_has_room_for() {
+        let scale = |width: f64| 1.0 / width.ln();
+        // The largest number that is drawn: at width 2 it would be on level 53.
+        let largest = 1.0 - 1.0 / (1u64 << 53) as f64;
+        assert_eq!(level_of(largest, scale(2.0)), MOST_UPPER);
+        assert_eq!(level_of(largest, scale(16.0)), 13);
+        assert_eq!(level_of(0.0, scale(2.0)), 0);
+        assert_eq!(level_of(0.5, scale(2.0)), 1);
     }
 }

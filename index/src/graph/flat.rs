@@ -3,7 +3,7 @@
 use super::beam::{Scratch, Walk, beam, descend};
 use super::space::Space;
 use super::{Built, NONE, row_width};
-use crate::simd;
+use crate::kernels::simd;
 
 /// Searches with so many candidates or more enter the lowest level in several places, …
 const WIDE: usize = 192;
@@ -164,7 +164,7 @@ impl Walk for FlatView<'_> {
             self.offsets[node as usize] as usize,
             self.offsets[node as usize + 1] as usize,
         );
-        crate::prefetch::prefetch(self.links, start, end.saturating_sub(start));
+        crate::kernels::prefetch::prefetch(self.links, start, end.saturating_sub(start));
     }
 }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::beam::{Scratch, beam, descend};
 use super::{Graph, NONE, Space, row_width};
-use crate::simd;
+use crate::kernels::simd;
 
 /// Nodes kept in view by a search for a node.
 const SOUGHT: usize = 16;

@@ -1,7 +1,7 @@
 //! Distances for the graph: keys that order as the distances do.
 
-use crate::distance::l2_lanes;
-use crate::prefetch::prefetch;
+use crate::kernels::distance::l2_lanes;
+use crate::kernels::prefetch::prefetch;
 
 /// Points and how far they are from each other, as keys: a smaller key is a smaller distance.
 pub(crate) trait Space: Sync {

@@ -16,11 +16,11 @@ use rayon::prelude::*;
 
 use super::format::Section;
 use super::{GraphDesk, Segment};
-use crate::bits::Bits;
 use crate::graph::NONE;
-use crate::scan::{Measure, Rank, Scan};
-use crate::searcher::RankBy;
-use crate::simd;
+use crate::kernels::bits::Bits;
+use crate::kernels::simd;
+use crate::search::RankBy;
+use crate::search::{Measure, Rank, Scan};
 
 /// Rows that are asked for, each twice. Where points lie in clusters a search finds all of an answer or
 /// nothing, and then a share of 0.995 is known to within 0.003.

@@ -13,8 +13,8 @@ use crate::graph::space::{
     Bytes as ByteSpace, Floats, Fused as FusedSpace, fuse, fused_stride, quantise,
 };
 use crate::graph::{self, Flat, FlatView, GraphOptions, InBytes, NONE, Points, Scratch, distinct};
-use crate::rows::Rows;
-use crate::types::EncoderRecord;
+use crate::store::rows::Rows;
+use crate::store::types::EncoderRecord;
 
 /// What a search of a graph needs, to be used again.
 #[derive(Debug, Default)]

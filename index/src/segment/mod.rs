@@ -6,6 +6,7 @@
 mod calibrate;
 mod format;
 mod graphs;
+pub(crate) mod mapped;
 #[cfg(test)]
 mod tests;
 
@@ -17,17 +18,17 @@ use std::sync::{Arc, OnceLock};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use crate::distance::LANES;
 use crate::error::{Error, Result};
 #[cfg(test)]
 use crate::graph::NONE;
 use crate::graph::{GraphOptions, Points};
-use crate::mapped::Bytes;
-use crate::mark::Mark;
-use crate::reader::StoredSegment;
-use crate::rows::Rows;
-use crate::searcher::{DEFAULT_EF, RankBy};
-use crate::types::EncoderRecord;
+use crate::kernels::distance::LANES;
+use crate::search::{DEFAULT_EF, RankBy};
+use crate::segment::mapped::Bytes;
+use crate::store::mark::Mark;
+use crate::store::reader::StoredSegment;
+use crate::store::rows::Rows;
+use crate::store::types::EncoderRecord;
 use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
 
 pub use format::SEGMENT_FORMAT;

@@ -4,9 +4,9 @@ use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::*;
-use crate::distance::l2_squared;
 use crate::graph::BuilderKind;
-use crate::rows::Loaded;
+use crate::kernels::distance::l2_squared;
+use crate::store::rows::Loaded;
 
 const BUILDERS: [BuilderKind; 2] = [BuilderKind::Flat, BuilderKind::HnswRs];
 

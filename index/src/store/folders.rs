@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::params;
 
 use crate::error::{Error, Result};
-use crate::path;
-use crate::reader::{Reader, path_of};
-use crate::types::FolderId;
-use crate::writer::Writer;
+use crate::store::path;
+use crate::store::reader::{Reader, path_of};
+use crate::store::types::FolderId;
+use crate::store::writer::Writer;
 
 impl Reader {
     /// The folders that held images, and those above them, as they were when these were last met.

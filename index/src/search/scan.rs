@@ -6,12 +6,12 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 
-use crate::bits::Bits;
-use crate::distance::{hamming_words, l2};
-use crate::rows::Rows;
-use crate::searcher::RankBy;
+use crate::kernels::bits::Bits;
+use crate::kernels::distance::{hamming_words, l2};
+use crate::kernels::simd::{self, Simd};
+use crate::search::RankBy;
 use crate::segment::{GraphDesk, Segment};
-use crate::simd::{self, Simd};
+use crate::store::rows::Rows;
 
 /// How many rows ahead a scan asks for codes: the processor by itself stops at the end of a page.
 const AHEAD: usize = 16;
@@ -129,7 +129,7 @@ impl simd::Work for Rank<'_> {
     fn run<S: Simd>(self, simd: S) -> Vec<Found> {
         for &row in self.candidates {
             let start = row as usize * self.rows.stride;
-            crate::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
+            crate::kernels::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
         }
         self.candidates
             .iter()
@@ -221,7 +221,11 @@ impl simd::Work for Scan<'_> {
             (RankBy::Code, true) => {
                 let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
                 for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
-                    crate::prefetch::prefetch(rows.codes, (row + AHEAD) * rows.stride, rows.stride);
+                    crate::kernels::prefetch::prefetch(
+                        rows.codes,
+                        (row + AHEAD) * rows.stride,
+                        rows.stride,
+                    );
                     best.take(row, l2(simd, measure.code, code));
                 }
             }

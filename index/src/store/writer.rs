@@ -6,16 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::checksum;
-use crate::distance::{finite, l2_squared};
 use crate::error::{Error, Result};
-use crate::lock::Lock;
+use crate::kernels::distance::{finite, l2_squared};
 use crate::mend::set_aside;
-use crate::path;
-use crate::reader::{Reader, encoder_of};
-use crate::schema;
-use crate::trash;
-use crate::types::{Change, Digest, EncoderRecord, FileStat, Image, NewContent};
+use crate::store::checksum;
+use crate::store::lock::Lock;
+use crate::store::path;
+use crate::store::reader::{Reader, encoder_of};
+use crate::store::schema;
+use crate::store::trash;
+use crate::store::types::{Change, Digest, EncoderRecord, FileStat, Image, NewContent};
 
 /// Writes to an index. While it lives nobody else does; readers go on.
 #[derive(Debug)]

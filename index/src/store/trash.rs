@@ -9,10 +9,10 @@ use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::path;
-use crate::reader::{Reader, path_of, stat_of};
-use crate::types::{Change, FileStat, ImageId};
-use crate::writer::{Refused, Writer, forget_failure, now};
+use crate::store::path;
+use crate::store::reader::{Reader, path_of, stat_of};
+use crate::store::types::{Change, FileStat, ImageId};
+use crate::store::writer::{Refused, Writer, forget_failure, now};
 
 /// So many days removed images are kept. The first run after that deletes them.
 pub const TRASH_DAYS: i64 = 30;

@@ -5,9 +5,9 @@
 
 use rusqlite::Connection;
 
-use crate::checksum;
-use crate::distance::{LANES, words};
-use crate::types::EncoderRecord;
+use crate::kernels::distance::{LANES, words};
+use crate::store::checksum;
+use crate::store::types::EncoderRecord;
 
 /// Rows, wherever they lie.
 #[derive(Debug, Clone, Copy)]

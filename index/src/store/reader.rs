@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::checksum;
 use crate::error::{Error, Result};
-use crate::mark::Mark;
-use crate::path;
-use crate::schema::{self, Readable};
-use crate::types::{
+use crate::store::checksum;
+use crate::store::mark::Mark;
+use crate::store::path;
+use crate::store::schema::{self, Readable};
+use crate::store::types::{
     Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, Run, Stats,
 };
 

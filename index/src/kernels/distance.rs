@@ -4,7 +4,7 @@
 //! branch inside. The squared difference and not the shorter sum of a dot product: equal codes
 //! are at exactly zero.
 
-use crate::simd::Simd;
+use crate::kernels::simd::Simd;
 
 /// Lanes of the code kernel; rows are padded to a multiple of it.
 pub(crate) const LANES: usize = 16;

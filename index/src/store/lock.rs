@@ -4,44 +4,15 @@
 //! that ends; the text in the file only says who it was. A link of that name is refused: what it leads
 //! to would be overwritten.
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-
+use super::holder::{Holder, now};
 use crate::error::{Error, Result};
 
 /// The lock's name inside an index.
 pub(crate) const LOCK_FILE: &str = "writer.lock";
-
-/// Who holds the lock.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Holder {
-    /// Process number; 0 where it is not known.
-    pub pid: u32,
-    /// The command, as it was typed.
-    pub command: String,
-    /// Since when, in seconds since 1970.
-    pub since: u64,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.pid == 0 {
-            return f.write_str("another process");
-        }
-        let ago = now().saturating_sub(self.since);
-        write!(
-            f,
-            "process {} ({}), begun {ago} seconds ago",
-            self.pid, self.command
-        )
-    }
-}
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
@@ -117,12 +88,6 @@ fn read_holder(file: &mut File) -> Holder {
         Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
         Err(_) => Holder::default(),
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

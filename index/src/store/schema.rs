@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::checksum;
 use crate::error::{Error, Result};
-use crate::lock::Lock;
-use crate::mark::{Mark, identity};
+use crate::store::checksum;
+use crate::store::lock::Lock;
+use crate::store::mark::{Mark, identity};
 
 /// The database's name inside an index.
 pub(crate) const DATABASE_FILE: &str = "imgsearch.sqlite";

@@ -1,0 +1,6 @@
+//! The innermost loops: distances, bits, vector instructions and prefetching.
+
+pub(crate) mod bits;
+pub(crate) mod distance;
+pub(crate) mod prefetch;
+pub(crate) mod simd;

@@ -1,0 +1,19 @@
+//! Search: a view of the index at one instant, and the ways to answer from it.
+//!
+//! The rows of a view lie in parts: mapped segments, and in memory what is newer than they are.
+//! Each part of a query takes the cheaper way: along the graph, or past every row that may be
+//! found. What the parts found is merged, best first, ties by id.
+
+mod execute;
+mod params;
+mod results;
+mod scan;
+mod select;
+mod strategy;
+mod view;
+
+pub use params::{DEFAULT_EF, Query, RankBy, SearchParams, Way};
+pub use results::{Explained, Neighbour, PartExplained};
+pub(crate) use scan::{Measure, Rank, Scan};
+pub use select::Selection;
+pub use view::Searcher;

@@ -1,0 +1,119 @@
+//! What a search is asked with, and how it is done.
+
+use serde::Serialize;
+
+use crate::filter::Filter;
+
+/// How many nodes a search of a graph keeps in view at least, where nothing else is asked for. Each
+/// segment is measured when it is made, and one that needs more to find 0.99 of what a scan finds is
+/// searched with more.
+pub const DEFAULT_EF: usize = 64;
+
+/// What is asked with.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// A code of the index's length.
+    pub code: &'a [f32],
+    /// A packed hash of the index's length, where the hash is to count.
+    pub hash: Option<&'a [u8]>,
+}
+
+/// What images are ranked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RankBy {
+    /// The Euclidean distance of the codes.
+    #[default]
+    Code,
+    /// The share of bits that differ between the hashes.
+    Hash,
+    /// The squared Euclidean distance of the codes, and the share of differing bits times the
+    /// encoder's [`hash_weight`](EncoderRecord::hash_weight), added.
+    Both,
+}
+
+/// Which way a search takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Way {
+    /// The cheaper one for each part.
+    #[default]
+    Auto,
+    /// Past every row: nothing is missed.
+    Exact,
+    /// Along the graph where there is one.
+    Graph,
+    /// Past every hash, and then by code among so many of the best times k.
+    Shortlist(usize),
+}
+
+/// How a search is done.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SearchParams {
+    /// How many images to find, at least 1.
+    pub k: usize,
+    /// What they are ranked by. Default: the code.
+    pub by: RankBy,
+    /// Nodes that a search along a graph keeps in view, at least `k` of them: more take longer
+    /// and miss fewer. Default: as many as the segment was measured to need, at least
+    /// [`DEFAULT_EF`].
+    pub ef: Option<usize>,
+    /// Which way it takes. Default: the cheaper.
+    pub way: Way,
+    /// Which images may be found. Default: all.
+    pub filter: Filter,
+    /// Nothing at a larger distance is found. Default: no limit.
+    pub radius: Option<f32>,
+}
+
+impl SearchParams {
+    /// The `k` nearest by code.
+    pub fn new(k: usize) -> Self {
+        Self {
+            k,
+            by: RankBy::default(),
+            ef: None,
+            way: Way::Auto,
+            filter: Filter::default(),
+            radius: None,
+        }
+    }
+
+    /// Ranks by something else.
+    #[must_use]
+    pub fn by(mut self, by: RankBy) -> Self {
+        self.by = by;
+        self
+    }
+
+    /// Takes a way.
+    #[must_use]
+    pub fn way(mut self, way: Way) -> Self {
+        self.way = way;
+        self
+    }
+
+    /// Keeps so many nodes in view.
+    #[must_use]
+    pub fn ef(mut self, ef: usize) -> Self {
+        self.ef = Some(ef);
+        self
+    }
+
+    /// Finds only what meets a filter.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Finds nothing at a larger distance.
+    #[must_use]
+    pub fn radius(mut self, radius: f32) -> Self {
+        self.radius = Some(radius);
+        self
+    }
+}

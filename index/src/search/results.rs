@@ -1,0 +1,54 @@
+//! What a search found, and how it was answered.
+
+use serde::Serialize;
+
+use crate::store::types::ImageId;
+
+/// A found image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Neighbour {
+    /// The image.
+    pub id: ImageId,
+    /// What it was ranked by, smallest first: see [`RankBy`].
+    pub distance: f32,
+    /// Bits that differ between the hashes, where the query has one.
+    pub hamming: Option<u32>,
+}
+
+/// How a search was answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Explained {
+    /// Images in the view.
+    pub images: usize,
+    /// Those of them that could be found.
+    pub allowed: usize,
+    /// The parts of the view.
+    pub parts: Vec<PartExplained>,
+    /// Whether the graph of some part found too few, so that its rows were scanned after all.
+    pub fell_back: bool,
+    /// What resolving the filter took, in microseconds.
+    pub filter_us: f64,
+    /// What searching took, in microseconds.
+    pub search_us: f64,
+}
+
+/// How a part of a view answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PartExplained {
+    /// The segment's file name; none for what is in memory.
+    pub segment: Option<String>,
+    /// Rows of the part.
+    pub rows: usize,
+    /// Those that could be found.
+    pub allowed: usize,
+    /// How many nodes were kept in view, where the way was along the graph; else it was past the
+    /// rows.
+    pub ef: Option<usize>,
+    /// Whether the graph led to fewer than were asked for, so that the rows were scanned after all.
+    pub fell_back: bool,
+    /// Distances that were computed.
+    pub distances: usize,
+}

@@ -1,0 +1,172 @@
+//! Search against a naive one.
+
+use super::*;
+
+#[test]
+fn search_is_the_naive_ranking_for_every_measure_and_length() {
+    for (code_len, bits) in [(30, 256), (7, 65), (1, 1), (33, 100)] {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = filled(dir.path(), 400, code_len, bits);
+        let index = Index::open(dir.path()).unwrap();
+        for (code, hash) in rows.iter().take(20) {
+            let query = Query {
+                code,
+                hash: Some(hash),
+            };
+            for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
+                let mut naive: Vec<(f32, i64)> = rows
+                    .iter()
+                    .enumerate()
+                    .map(|(i, (other, bits_of))| {
+                        let square: f32 =
+                            code.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum();
+                        let share = hamming(hash, bits_of) as f32 / bits as f32;
+                        let distance = match by {
+                            RankBy::Code => square.sqrt(),
+                            RankBy::Hash => share,
+                            RankBy::Both => {
+                                square + 3.0 / bits as f32 * hamming(hash, bits_of) as f32
+                            }
+                        };
+                        (distance, i as i64 + 1)
+                    })
+                    .collect();
+                naive.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                for k in [1, 13, 400, 1000] {
+                    let found = index.search(&query, &SearchParams::new(k).by(by)).unwrap();
+                    assert_eq!(found.len(), k.min(400));
+                    for (found, (distance, id)) in found.iter().zip(&naive) {
+                        assert_eq!(found.id.0, *id, "{by:?} {k}");
+                        assert!((found.distance - distance).abs() < 1e-5);
+                    }
+                }
+            }
+            let near = index.within_hamming(hash, 2).unwrap();
+            let expected = rows
+                .iter()
+                .filter(|(_, other)| hamming(hash, other) <= 2)
+                .count();
+            assert_eq!(near.len(), expected);
+            assert!(
+                near.windows(2)
+                    .all(|pair| pair[0].hamming <= pair[1].hamming)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_new_removed_or_changed_is_seen_at_once_folded_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 5000);
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).images, 5000);
+    assert_eq!(segment_files(dir.path()).len(), 1);
+    assert!(recall(&index, &SearchParams::new(10)) > 0.98);
+    // Nothing more to do.
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).made, 0);
+
+    add(&mut writer, 5000..5100);
+    let nearest = |i: u64| {
+        let code = code_of(i);
+        index.nearest(&code, 1).unwrap()[0]
+    };
+    assert_eq!((nearest(5050).id.0, nearest(5050).distance), (5051, 0.0));
+    writer
+        .apply(&[
+            Change::Remove { id: ImageId(5051) },
+            Change::Remove { id: ImageId(77) },
+        ])
+        .unwrap();
+    for gone in [5050, 76] {
+        assert!(nearest(gone).distance > 0.0);
+    }
+    assert_eq!(index.len().unwrap(), 5098);
+    // A few new images are not worth a segment, unless it is asked for.
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).made, 0);
+    let before = segment_files(dir.path());
+    assert_eq!(fold(&mut writer, &all()).images, 5098);
+    assert_ne!(segment_files(dir.path()), before);
+    assert_eq!(segment_files(dir.path()).len(), 1);
+    assert_eq!(index.len().unwrap(), 5098);
+    assert_eq!(nearest(5051).id.0, 5052);
+    let checked = index.check(&AtomicUsize::new(0)).unwrap();
+    let found = checked.rankings.iter().all(|ranking| ranking.recall > 0.98);
+    assert!(checked.is_sound() && found, "{checked:?}");
+    assert_eq!(
+        (checked.in_segments, checked.newer, checked.removed),
+        (5098, 0, 0)
+    );
+}
+
+#[test]
+fn a_third_removed_costs_no_recall_and_is_folded_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 6000);
+    fold(&mut writer, &FoldOptions::default());
+    let changes: Vec<Change> = (0..6000)
+        .filter(|i| i % 10 < 3)
+        .map(|i| Change::Remove { id: ImageId(i + 1) })
+        .collect();
+    writer.apply(&changes).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(index.len().unwrap(), 4200);
+    let recall_before = recall(&index, &SearchParams::new(10));
+    assert!(recall_before > 0.98, "{recall_before}");
+    let view = index.searcher().unwrap();
+    assert_eq!(fold(&mut writer, &FoldOptions::default()).images, 4200);
+    assert_eq!(index.check(&AtomicUsize::new(0)).unwrap().removed, 0);
+    assert!(recall(&index, &SearchParams::new(10)) > 0.98);
+    // A view of before goes on with the file that was folded away.
+    assert_eq!(view.len(), 4200);
+    assert!(ids(&view.nearest(&code_of(3), 1).unwrap()) == [4]);
+}
+
+#[test]
+fn the_cheaper_way_is_taken_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 20_000);
+    fold(&mut writer, &FoldOptions::default());
+    add(&mut writer, 20_000..20_050);
+    let searcher = Index::open(dir.path()).unwrap().searcher().unwrap();
+    let code = code_of(1);
+    let hash = 1u64.to_le_bytes();
+    let query = Query {
+        code: &code,
+        hash: Some(&hash),
+    };
+    let explain = |params: SearchParams| searcher.explain(&query, &params).unwrap();
+    let (found, told) = explain(SearchParams::new(10));
+    assert_eq!(
+        (told.images, told.allowed, told.parts.len()),
+        (20_050, 20_050, 2)
+    );
+    assert!(
+        told.parts[0].ef.is_some() && told.parts[0].distances < 10_000,
+        "{told:?}"
+    );
+    assert_eq!((told.parts[1].ef, told.parts[1].distances), (None, 50));
+    assert_eq!(found[0].id, ImageId(2));
+    // A few images are looked at one by one, and so are all where k is large or only bits count.
+    let few = Filter::default().ids((1..200).map(ImageId));
+    for params in [
+        SearchParams::new(10).filter(few),
+        SearchParams::new(15_000),
+        SearchParams::new(10).by(RankBy::Hash),
+        SearchParams::new(10).way(Way::Exact),
+    ] {
+        let (_, told) = explain(params);
+        assert!(told.parts.iter().all(|part| part.ef.is_none()), "{told:?}");
+    }
+    let (both, _) = explain(SearchParams::new(10).by(RankBy::Both));
+    let (exact, _) = explain(SearchParams::new(10).by(RankBy::Both).way(Way::Exact));
+    assert_eq!(both[0], exact[0]);
+    let (short, _) = explain(SearchParams::new(1).way(Way::Shortlist(10)));
+    assert_eq!(ids(&short), [2]);
+    let (near, _) = explain(SearchParams::new(100).radius(0.5));
+    assert!(!near.is_empty() && near.len() < 100 && near.iter().all(|found| found.distance <= 0.5));
+    let batch = searcher
+        .search_many(&[query; 9], &SearchParams::new(10))
+        .unwrap();
+    assert!(batch.iter().all(|answer| *answer == found));
+}

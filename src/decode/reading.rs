@@ -1,0 +1,287 @@
+//! A picture's bytes as a stream, for decoders that go through them in order or from place to place.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::rc::Rc;
+
+use super::source::{Data, OnDisk};
+
+/// Bytes of a file on disk that are read at once.
+const BLOCK: usize = 64 << 10;
+
+/// How much of a picture may still be read, shared with whoever handed the stream to a decoder. So
+/// headers that have no end are not taken into memory by a decoder that collects them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Allowed(Rc<RefCell<Allowance>>);
+
+#[derive(Debug, Default)]
+struct Allowance {
+    /// None: no bound.
+    left: Option<u64>,
+    exceeded: bool,
+}
+
+impl Allowed {
+    /// No more than so many bytes.
+    pub fn most(bytes: u64) -> Self {
+        let allowed = Self::default();
+        allowed.0.borrow_mut().left = Some(bytes);
+        allowed
+    }
+
+    /// Lifts the bound.
+    pub fn lift(&self) {
+        self.0.borrow_mut().left = None;
+    }
+
+    /// Whether more was asked for than was allowed.
+    pub fn was_exceeded(&self) -> bool {
+        self.0.borrow().exceeded
+    }
+
+    /// How many of `wanted` bytes may be read.
+    fn grant(&self, wanted: usize) -> io::Result<usize> {
+        let mut allowance = self.0.borrow_mut();
+        match allowance.left {
+            Some(0) if wanted > 0 => {
+                allowance.exceeded = true;
+                Err(io::Error::other("more is read than is allowed"))
+            }
+            Some(left) => Ok(usize::try_from(left).unwrap_or(usize::MAX).min(wanted)),
+            None => Ok(wanted),
+        }
+    }
+
+    fn spend(&self, read: usize) {
+        if let Some(left) = &mut self.0.borrow_mut().left {
+            *left = left.saturating_sub(read as u64);
+        }
+    }
+}
+
+/// What counts as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// All that is gone through.
+    All,
+    /// Not what is passed over (`fill_buf` and `consume`).
+    Copied,
+}
+
+/// A picture's bytes as a stream.
+pub(super) struct Reading<'a> {
+    from: From<'a>,
+    allowed: Allowed,
+    counting: Counting,
+}
+
+enum From<'a> {
+    Memory(io::Cursor<&'a [u8]>),
+    Disk(Window<'a>),
+}
+
+impl<'a> Reading<'a> {
+    /// From the beginning on, and no more than `allowed`.
+    pub fn new(data: Data<'a>, allowed: Allowed, counting: Counting) -> Self {
+        Self {
+            from: match data {
+                Data::Memory(bytes) => From::Memory(io::Cursor::new(bytes)),
+                Data::Disk(disk) => From::Disk(Window {
+                    disk,
+                    block: Vec::new(),
+                    start: 0,
+                    place: 0,
+                }),
+            },
+            allowed,
+            counting,
+        }
+    }
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let granted = self.allowed.grant(into.len())?;
+        let read = match &mut self.from {
+            From::Memory(cursor) => cursor.read(&mut into[..granted]),
+            From::Disk(window) => window.read(&mut into[..granted]),
+        }?;
+        self.allowed.spend(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Reading<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let filled = match &mut self.from {
+            From::Memory(cursor) => cursor.fill_buf(),
+            From::Disk(window) => window.fill_buf(),
+        }?;
+        let granted = match self.counting {
+            Counting::All => self.allowed.grant(filled.len())?,
+            Counting::Copied => filled.len(),
+        };
+        Ok(&filled[..granted])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        if self.counting == Counting::All {
+            self.allowed.spend(bytes);
+        }
+        match &mut self.from {
+            From::Memory(cursor) => cursor.consume(bytes),
+            From::Disk(window) => window.place += bytes as u64,
+        }
+    }
+}
+
+impl Seek for Reading<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.from {
+            From::Memory(cursor) => cursor.seek(to),
+            From::Disk(window) => window.seek(to),
+        }
+    }
+}
+
+/// A block of a file on disk, and the place where reading goes on.
+struct Window<'a> {
+    disk: &'a OnDisk,
+    block: Vec<u8>,
+    /// Where the block begins in the file.
+    start: u64,
+    place: u64,
+}
+
+impl Window<'_> {
+    /// What of the block lies behind the place.
+    fn at_hand(&self) -> &[u8] {
+        let inside = self.place.checked_sub(self.start);
+        let inside = inside.and_then(|inside| usize::try_from(inside).ok());
+        inside
+            .and_then(|inside| self.block.get(inside..))
+            .unwrap_or_default()
+    }
+
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at_hand().is_empty() {
+            self.block.resize(BLOCK, 0);
+            self.start = self.place;
+            let read = self.disk.read_at(&mut self.block, self.place);
+            self.block.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
+        }
+        Ok(self.at_hand())
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        // Large pieces need not go through the block.
+        let read = if into.len() >= BLOCK && self.at_hand().is_empty() {
+            self.disk.read_at(into, self.place)?
+        } else {
+            let filled = self.fill_buf()?;
+            let count = filled.len().min(into.len());
+            into[..count].copy_from_slice(&filled[..count]);
+            count
+        };
+        self.place += read as u64;
+        Ok(read)
+    }
+
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::End(offset) => Data::Disk(self.disk).length().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.place.checked_add_signed(offset),
+        };
+        self.place = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Limits;
+    use super::super::source::{Source, WHOLE};
+    use super::*;
+
+    /// A file of a known pattern that stays on disk.
+    fn pattern(dir: &std::path::Path) -> (Source, Vec<u8>) {
+        let bytes: Vec<u8> = (0..WHOLE as usize + 4321)
+            .map(|i| (i * 7 % 253) as u8)
+            .collect();
+        let path = dir.join("file");
+        std::fs::write(&path, &bytes).unwrap();
+        (Source::open(&path, &Limits::default()).unwrap(), bytes)
+    }
+
+    #[test]
+    fn a_file_on_disk_reads_as_its_bytes_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, bytes) = pattern(dir.path());
+        let unbounded = || Allowed::default();
+        let mut disk = Reading::new(source.data(), unbounded(), Counting::All);
+        let mut memory = Reading::new(Data::Memory(&bytes), unbounded(), Counting::All);
+        let mut random = 1u64;
+        for _ in 0..3000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let number = (random >> 33) as usize;
+            let to = match number % 5 {
+                0 => SeekFrom::Start(number as u64 % (bytes.len() as u64 + 9)),
+                1 => SeekFrom::End(-((number % 100_000) as i64)),
+                2 => SeekFrom::Current(number as i64 % 1000 - 500),
+                _ => SeekFrom::Current(0),
+            };
+            let (a, b) = (disk.seek(to), memory.seek(to));
+            assert_eq!(a.is_ok(), b.is_ok(), "{to:?}");
+            let mut piece = vec![0; [3, 1000, BLOCK - 1, BLOCK + 1, 200_000][number % 7 % 5]];
+            let want = piece.len();
+            let mut other = piece.clone();
+            let filled = |reading: &mut Reading<'_>, into: &mut Vec<u8>| {
+                into.clear();
+                reading.take(want as u64).read_to_end(into).unwrap();
+            };
+            filled(&mut disk, &mut piece);
+            filled(&mut memory, &mut other);
+            assert!(piece == other, "{want} bytes behind {b:?}");
+            let next = disk.fill_buf().unwrap();
+            assert_eq!(next.first(), memory.fill_buf().unwrap().first());
+            let some = next.len().min(5);
+            disk.consume(some);
+            memory.consume(some);
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, bytes) = pattern(dir.path());
+        for data in [source.data(), Data::Memory(&bytes)] {
+            let allowed = Allowed::most(100_000);
+            let mut reading = Reading::new(data, allowed.clone(), Counting::All);
+            let mut got = Vec::new();
+            assert!(reading.read_to_end(&mut got).is_err());
+            assert_eq!(got.len(), 100_000);
+            assert!(allowed.was_exceeded());
+            allowed.lift();
+            reading.read_to_end(&mut got).unwrap();
+            assert!(got == bytes);
+            // What is passed over counts, or does not.
+            let skip = |counting| {
+                let allowed = Allowed::most(10);
+                let mut reading = Reading::new(data, allowed.clone(), counting);
+                while let Ok(block) = reading.fill_buf()
+                    && !block.is_empty()
+                {
+                    let count = block.len();
+                    reading.consume(count);
+                }
+                allowed.was_exceeded()
+            };
+            assert!(skip(Counting::All));
+            assert!(!skip(Counting::Copied));
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! Where a picture's bytes come from: memory, or a file that is read piece by piece.
+//!
+//! Owns how image files are opened and read. A file of up to [`WHOLE`] bytes is read at once. Of a
+//! larger one only the beginning is in memory; decoders read the rest as they need it, and those that
+//! need it whole load it after they reserved the memory. Nothing is mapped: a photograph that somebody
+//! cuts short while it is mapped would end the process.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::error::DecodeError;
+use super::format::{Format, sniff};
+use super::{Limits, SMALL};
+
+/// Files of up to so many bytes are read whole, into a buffer that each worker has for that.
+pub(super) const WHOLE: u64 = SMALL;
+
+/// Bytes of a larger file that are read when it is opened: enough for the headers of nearly all.
+const HEAD: usize = 256 << 10;
+
+/// Bytes that are hashed at once.
+const HASHED: usize = 256 << 10;
+
+/// Bytes at the end of a file that may say what it is.
+const TAIL: usize = 18;
+
+/// Why an image file was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unread {
+    /// The system could not.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+
+    /// It is longer than is allowed.
+    #[error(transparent)]
+    OverLimit(#[from] DecodeError),
+}
+
+/// An image file that was opened.
+///
+/// One of up to 8 MiB is in memory. Of a larger one only the beginning is: a [`Decoder`](super::Decoder)
+/// reads the rest as it needs it.
+#[derive(Debug, Clone)]
+pub struct Source(Inner);
+
+#[derive(Debug, Clone)]
+enum Inner {
+    Memory(Arc<Vec<u8>>),
+    Disk(Arc<OnDisk>),
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::from(Vec::new())
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Inner::Memory(Arc::new(bytes)))
+    }
+}
+
+impl Source {
+    /// Opens an image file.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`]: it cannot be read, or is longer than [`Limits::max_file_bytes`].
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, Unread> {
+        let mut source = Self::default();
+        source.reopen(path, limits)?;
+        Ok(source)
+    }
+
+    /// Opens another image file in place of this one, whose memory is used again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`]; this is empty then.
+    pub fn reopen(&mut self, path: &Path, limits: &Limits) -> Result<(), Unread> {
+        let mut buffer = self.take_buffer();
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            read_all(file, limits, &mut buffer)?;
+            *self = Self::from(buffer);
+            return Ok(());
+        }
+        limits.check_bytes(metadata.len())?;
+        if metadata.len() <= WHOLE {
+            buffer.reserve(usize::try_from(metadata.len()).unwrap_or(0));
+            // One more, to see whether it has grown.
+            (&file).take(WHOLE + 1).read_to_end(&mut buffer)?;
+            limits.check_bytes(buffer.len() as u64)?;
+            if buffer.len() as u64 <= WHOLE {
+                *self = Self::from(buffer);
+                return Ok(());
+            }
+        }
+        let disk = OnDisk::new(file)?;
+        limits.check_bytes(disk.length)?;
+        self.0 = Inner::Disk(Arc::new(disk));
+        Ok(())
+    }
+
+    /// Reads all that a pipe gives, into memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`]: it cannot be read, or gives more than [`Limits::max_file_bytes`].
+    pub fn read(pipe: impl Read, limits: &Limits) -> Result<Self, Unread> {
+        let mut buffer = Vec::new();
+        read_all(pipe, limits, &mut buffer)?;
+        Ok(Self::from(buffer))
+    }
+
+    /// The memory of the file before, where nobody else has it any more.
+    fn take_buffer(&mut self) -> Vec<u8> {
+        let mut buffer = match std::mem::take(self).0 {
+            Inner::Memory(bytes) => Arc::try_unwrap(bytes).unwrap_or_default(),
+            Inner::Disk(_) => Vec::new(),
+        };
+        buffer.clear();
+        // A pipe's can be larger than what a worker may keep.
+        buffer.shrink_to(WHOLE as usize + 1);
+        buffer
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> u64 {
+        self.data().length()
+    }
+
+    /// The BLAKE3 hash of the whole file, of which a piece at a time is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Where the system cannot read it.
+    pub fn digest(&self) -> io::Result<[u8; 32]> {
+        let disk = match &self.0 {
+            Inner::Memory(bytes) => return Ok(*blake3::hash(bytes).as_bytes()),
+            Inner::Disk(disk) => disk,
+        };
+        let mut hasher = blake3::Hasher::new();
+        let mut block = vec![0; HASHED];
+        let mut place = 0;
+        loop {
+            let read = disk.read_at(&mut block, place)?;
+            if read == 0 {
+                return Ok(*hasher.finalize().as_bytes());
+            }
+            hasher.update(&block[..read]);
+            place += read as u64;
+        }
+    }
+
+    /// Whether the file is what it was when it was opened. What is in memory is.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not say.
+    pub fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(match &self.0 {
+            Inner::Memory(_) => true,
+            Inner::Disk(disk) => Stamp::of(&disk.file.metadata()?) == disk.stamp,
+        })
+    }
+
+    pub(super) fn data(&self) -> Data<'_> {
+        match &self.0 {
+            Inner::Memory(bytes) => Data::Memory(bytes),
+            Inner::Disk(disk) => Data::Disk(disk),
+        }
+    }
+}
+
+/// Reads all that `pipe` gives, which says nothing of its length beforehand.
+fn read_all(pipe: impl Read, limits: &Limits, buffer: &mut Vec<u8>) -> Result<(), Unread> {
+    pipe.take(limits.max_file_bytes.saturating_add(1))
+        .read_to_end(buffer)?;
+    Ok(limits.check_bytes(buffer.len() as u64)?)
+}
+
+/// What is decoded: the bytes of a file, or a [`Source`].
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a>(Kind<'a>);
+
+#[derive(Debug, Clone, Copy)]
+enum Kind<'a> {
+    Bytes(&'a [u8]),
+    Source(&'a Source),
+}
+
+impl<'a> From<&'a [u8]> for Content<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Kind::Bytes(bytes))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Content<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self(Kind::Bytes(bytes))
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Content<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self(Kind::Bytes(bytes))
+    }
+}
+
+impl<'a> From<&'a Source> for Content<'a> {
+    fn from(source: &'a Source) -> Self {
+        Self(Kind::Source(source))
+    }
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn data(self) -> Data<'a> {
+        match self.0 {
+            Kind::Bytes(bytes) => Data::Memory(bytes),
+            Kind::Source(source) => source.data(),
+        }
+    }
+
+    /// For another thread: bytes that are somebody's are copied, a source is shared.
+    pub(super) fn to_source(self) -> Source {
+        match self.0 {
+            Kind::Bytes(bytes) => Source::from(bytes.to_vec()),
+            Kind::Source(source) => source.clone(),
+        }
+    }
+}
+
+/// A picture's bytes, as decoders see them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Data<'a> {
+    Memory(&'a [u8]),
+    Disk(&'a OnDisk),
+}
+
+impl<'a> Data<'a> {
+    pub fn length(self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Disk(disk) => disk.length,
+        }
+    }
+
+    /// The format of the file.
+    pub fn format(self) -> Option<Format> {
+        let disk = match self {
+            Self::Memory(bytes) => return sniff(bytes),
+            Self::Disk(disk) => disk,
+        };
+        // A TGA is told by the end of the file, not by the end of what is in memory of it.
+        let by_head = sniff(&disk.head).filter(|format| *format != Format::Tga);
+        by_head.or_else(|| {
+            let mut tail = [0; TAIL];
+            let start = disk.length.checked_sub(TAIL as u64)?;
+            let read = disk.read_at(&mut tail, start).ok()?;
+            sniff(&tail[..read]).filter(|format| *format == Format::Tga)
+        })
+    }
+
+    /// Time that went into reading so far.
+    pub fn reading(self) -> Duration {
+        match self {
+            Self::Memory(_) => Duration::ZERO,
+            Self::Disk(disk) => Duration::from_nanos(disk.reading.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Why the system could not read it, if that happened.
+    pub fn trouble(self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Disk(disk) => disk.trouble.get().cloned(),
+        }
+    }
+}
+
+/// A file that is not in memory.
+#[derive(Debug)]
+pub(super) struct OnDisk {
+    file: File,
+    length: u64,
+    head: Vec<u8>,
+    stamp: Stamp,
+    /// Nanoseconds that were spent on reading, which is no decoding.
+    reading: AtomicU64,
+    /// Why the system could not read it, in case a decoder takes that for damage.
+    trouble: OnceLock<String>,
+    #[cfg(test)]
+    bytes_read: AtomicU64,
+}
+
+impl OnDisk {
+    fn new(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let mut disk = Self {
+            length: metadata.len(),
+            stamp: Stamp::of(&metadata),
+            file,
+            head: Vec::new(),
+            reading: AtomicU64::new(0),
+            trouble: OnceLock::new(),
+            #[cfg(test)]
+            bytes_read: AtomicU64::new(0),
+        };
+        let mut head = vec![0; HEAD];
+        let read = disk.read_at(&mut head, 0)?;
+        head.truncate(read);
+        disk.head = head;
+        Ok(disk)
+    }
+
+    /// The beginning of the file, which is in memory.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// How much of it was read so far.
+    #[cfg(test)]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// All of the file.
+    pub fn load(&self) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.length).map_err(io::Error::other)?;
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(length)
+            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.resize(length, 0);
+        let read = self.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Reads as many bytes as fit, or all that there are behind `place`.
+    pub fn read_at(&self, into: &mut [u8], place: u64) -> io::Result<usize> {
+        let started = Instant::now();
+        let mut filled = 0;
+        let read = loop {
+            if filled == into.len() {
+                break Ok(filled);
+            }
+            match read_once(&self.file, &mut into[filled..], place + filled as u64) {
+                Ok(0) => break Ok(filled),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        let took = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.reading.fetch_add(took, Ordering::Relaxed);
+        #[cfg(test)]
+        self.bytes_read.fetch_add(filled as u64, Ordering::Relaxed);
+        read.inspect_err(|error| {
+            // The first one tells; later ones follow from it.
+            let _ = self.trouble.set(error.to_string());
+        })
+    }
+}
+
+#[cfg(unix)]
+fn read_once(file: &File, into: &mut [u8], place: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, place)
+}
+
+#[cfg(windows)]
+fn read_once(file: &File, into: &mut [u8], place: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, into, place)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn read_once(mut file: &File, into: &mut [u8], place: u64) -> io::Result<usize> {
+    io::Seek::seek(&mut file, io::SeekFrom::Start(place))?;
+    file.read(into)
+}
+
+/// What changes when a file is written to.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    #[cfg(unix)]
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(max_file_bytes: u64) -> Limits {
+        Limits {
+            max_file_bytes,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_allowed() {
+        let four = limits(4);
+        assert_eq!(Source::read(&b"four"[..], &four).unwrap().length(), 4);
+        // Without an end: all of it would never be read.
+        let error = Source::read(io::repeat(7), &four).unwrap_err();
+        assert!(matches!(error, Unread::OverLimit(_)));
+        assert!(error.to_string().contains("--max-file-size"), "{error}");
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "fives").unwrap();
+        assert!(matches!(
+            Source::open(&path, &four),
+            Err(Unread::OverLimit(DecodeError::TooManyBytes {
+                length: 5,
+                limit: 4
+            }))
+        ));
+        std::fs::write(&path, "abcd").unwrap();
+        let source = Source::open(&path, &four).unwrap();
+        assert!(matches!(source.data(), Data::Memory(b"abcd")));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(Source::open(&path, &four), Err(Unread::Io(_))));
+    }
+
+    #[test]
+    fn a_large_file_stays_on_disk_and_a_change_of_it_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let bytes: Vec<u8> = (0..WHOLE as usize + 99).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let source = Source::open(&path, &Limits::default()).unwrap();
+        let Data::Disk(disk) = source.data() else {
+            panic!("it is in memory");
+        };
+        assert_eq!(disk.head(), &bytes[..HEAD]);
+        assert!(disk.load().unwrap() == bytes);
+        assert_eq!(source.length(), bytes.len() as u64);
+        assert_eq!(source.digest().unwrap(), *blake3::hash(&bytes).as_bytes());
+        assert!(source.is_unchanged().unwrap());
+        std::fs::write(&path, &bytes[1..]).unwrap();
+        assert!(!source.is_unchanged().unwrap());
+    }
+
+    #[test]
+    fn the_memory_of_one_file_serves_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (large, small) = (dir.path().join("large"), dir.path().join("small"));
+        std::fs::write(&large, vec![1; 1 << 20]).unwrap();
+        std::fs::write(&small, "small").unwrap();
+        let mut source = Source::open(&large, &Limits::default()).unwrap();
+        let place = |source: &Source| match source.data() {
+            Data::Memory(bytes) => bytes.as_ptr(),
+            Data::Disk(_) => panic!("it is on disk"),
+        };
+        let before = place(&source);
+        source.reopen(&small, &Limits::default()).unwrap();
+        assert_eq!(place(&source), before);
+        // One that a helper still has is left to it.
+        let shared = source.clone();
+        source.reopen(&large, &Limits::default()).unwrap();
+        assert!(matches!(shared.data(), Data::Memory(b"small")));
+    }
+}
