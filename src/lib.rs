@@ -16,7 +16,7 @@
 //! ```
 //!
 //! - [`Library`] is the front door: images indexed and asked for, by paths or bytes.
-//! - [`Engine`] runs an encoder; [`extract`], [`train`] and [`eval`] build on it.
+//! - [`Engine`] runs an encoder; [`train::extract`], [`train`] and [`train::eval`] build on it.
 //! - [`decode`] turns files of many formats into pixels, whatever is in them.
 //! - [`index`] holds codes and searches them, for programs that have codes of their own;
 //!   [`onnx`] reads, runs and makes encoder files.
@@ -24,41 +24,26 @@
 // What a file or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
-mod augment;
-pub mod chart;
-mod crew;
 pub mod decode;
-mod engine;
+mod encode;
 mod error;
-pub mod eval;
-pub mod extract;
-pub mod feature_file;
 mod indexing;
-mod kept;
-pub mod labelled;
 mod library;
-pub mod perceptual;
-pub mod pixels;
-mod random;
-mod reencode;
-mod save;
-mod timings;
+pub mod render;
 pub mod train;
-mod upkeep;
-mod walk;
 
-pub use engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
+pub use encode::engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
+pub use encode::timings::Timings;
 pub use error::{Error, Result};
 pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
+pub use indexing::walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 pub use indexing::{
     FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Progress, Quiet, Summary,
     WhyKept,
 };
+pub use library::save::save;
 pub use library::{Library, Match, OpenOptions, default_dir};
-pub use save::save;
-pub use timings::Timings;
-pub use walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 
 /// The README's example compiles.
 #[cfg(doctest)]

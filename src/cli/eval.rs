@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use imgsearch::eval::copies::{CopiesReport, copies};
-use imgsearch::eval::{Baselines, Judged, Protocol, Report, Row, evaluate};
-use imgsearch::extract::{ExtractOptions, Extracted, extract};
-use imgsearch::labelled::{self, Labelled, Part};
-use imgsearch::perceptual::{self, Perceptual};
+use imgsearch::train::dataset::{self, Labelled, Part};
+use imgsearch::train::eval::copies::{CopiesReport, copies};
+use imgsearch::train::eval::{Baselines, Judged, Protocol, Report, Row, evaluate};
+use imgsearch::train::extract::{ExtractOptions, Extracted, extract};
+use imgsearch::train::perceptual::{self, Perceptual};
 use imgsearch::{Engine, WalkOptions, walk};
 use serde_json::json;
 
@@ -112,7 +112,7 @@ fn judge(
     engines: &[Engine],
     stop: &AtomicBool,
 ) -> Result<(Report, usize)> {
-    let list = |folder: &Path| labelled::list(folder, part, &WalkOptions::default());
+    let list = |folder: &Path| dataset::list(folder, part, &WalkOptions::default());
     let (train, test) = (folder.join("train"), folder.join("test"));
     let apart = matches!(protocol, Protocol::Split { .. }) && train.is_dir() && test.is_dir();
     let (own, asking): (Labelled, Option<Labelled>) = if apart {

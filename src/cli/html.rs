@@ -6,9 +6,9 @@ use std::io::Cursor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::{ImageFormat, RgbImage};
-use imgsearch::chart::{Series, lines};
-use imgsearch::eval::copies::CopiesReport;
-use imgsearch::eval::{RANKS, Report};
+use imgsearch::render::chart::{Series, lines};
+use imgsearch::train::eval::copies::CopiesReport;
+use imgsearch::train::eval::{RANKS, Report};
 
 use super::Result;
 

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use image::RgbImage;
 use imgsearch::Engine;
-use imgsearch::extract::{ExtractOptions, extract};
-use imgsearch::feature_file::key;
 use imgsearch::onnx::EncoderFile;
 use imgsearch::onnx::autoencoder::{
     Design, Epoch, Layers, Loss, Noise, Pictures, Scaling, Schedule, Shape, Sparsity,
     is_checkpoint, read_idx, read_idx_labels,
 };
 use imgsearch::onnx::train::Identity;
-use imgsearch::pixels::{TrainedAutoencoder, decoder_path, small, train_autoencoder};
+use imgsearch::train::autoencoder::{TrainedAutoencoder, decoder_path, small, train_autoencoder};
+use imgsearch::train::extract::{ExtractOptions, extract};
+use imgsearch::train::feature_cache::key;
 use indicatif::ProgressBar;
 use serde_json::json;
 

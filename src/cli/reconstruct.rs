@@ -5,7 +5,7 @@ use image::{RgbImage, imageops};
 use imgsearch::decode::{Decoder as ImageDecoder, Source};
 use imgsearch::onnx::autoencoder::{Decoder, Design, Noise};
 use imgsearch::onnx::{EncoderFile, EncoderInfo, Encodings};
-use imgsearch::pixels::{decoder_path, spoiled};
+use imgsearch::train::autoencoder::{decoder_path, spoiled};
 use serde_json::json;
 
 use super::args::{Global, ReconstructArgs};

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use imgsearch::Engine;
-use imgsearch::labelled::{self, Part};
 use imgsearch::onnx::train::copies::HASH_WEIGHT;
 use imgsearch::onnx::train::{EpochReport, TrainOptions as HeadOptions};
-use imgsearch::pixels::{decoder_for, decoder_path};
 use imgsearch::save;
+use imgsearch::train::autoencoder::{decoder_for, decoder_path};
+use imgsearch::train::dataset::{self, Part};
 use imgsearch::train::{Purpose, TrainOptions, TrainProgress, Trained, train};
 use imgsearch::walk;
 use indicatif::ProgressBar;
@@ -190,7 +190,7 @@ pub fn photographs(args: &TrainArgs) -> Result<Vec<PathBuf>> {
             .paths
             .split_first()
             .ok_or("no photographs were named")?;
-        let mut found = labelled::list(labelled, part, &walk_options(&args.walk))?.paths;
+        let mut found = dataset::list(labelled, part, &walk_options(&args.walk))?.paths;
         if !others.is_empty() {
             let walked = walk(others, &walk_options(&args.walk))?;
             found.extend(

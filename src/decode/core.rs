@@ -9,6 +9,7 @@ use fast_image_resize::Resizer;
 use super::budget::{BUDGET, Reserved, patience};
 use super::claim::{Claim, Stop};
 use super::error::DecodeError;
+use super::error::panic_text;
 use super::exif::{self, Exif, Orientation};
 use super::format::Format;
 #[cfg(feature = "turbojpeg")]
@@ -17,7 +18,6 @@ use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
 use super::timed::Pauses;
 use super::{Decoded, Geometry, Limits, Made, Rgb, SMALL, Task, frame, other, resample};
-use crate::crew::panic_text;
 
 /// How often a picture is begun again because it takes more memory than it was said to: its file may
 /// change meanwhile.

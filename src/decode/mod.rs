@@ -36,6 +36,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use self::core::Core;
 use budget::Reserved;
 pub use error::DecodeError;
+pub(crate) use error::panic_text;
 pub use format::{Format, has_image_extension, sniff};
 pub use source::{Content, Source, Unread};
 
@@ -242,6 +243,10 @@ enum Task {
     /// The picture at an encoder's size.
     Resized(Geometry),
     /// The picture whole and upright, at a short side of so many pixels or more.
+    #[cfg_attr(
+        not(feature = "turbojpeg"),
+        expect(dead_code, reason = "`image` decodes at full size only")
+    )]
     Whole(u32),
 }
 

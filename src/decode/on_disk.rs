@@ -73,7 +73,7 @@ fn large() -> Vec<(String, Vec<u8>)> {
     }
     // And some that are as long as they are, one with a part of it only.
     let noise = RgbImage::from_fn(2000, 1500, |x, y| {
-        let noise = (x * 2_654_435_761) ^ (y * 40_503 + x) * 97;
+        let noise = x.wrapping_mul(2_654_435_761) ^ (y * 40_503 + x).wrapping_mul(97);
         Pixel([noise as u8, (noise >> 8) as u8, (noise >> 16) as u8])
     });
     let noise = DynamicImage::ImageRgb8(noise);

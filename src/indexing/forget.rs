@@ -17,7 +17,7 @@ use imgsearch_index::{FolderId, Reader, Writer};
 
 use super::told::WhyKept;
 use crate::error::Result;
-use crate::walk::Walked;
+use crate::indexing::walk::Walked;
 
 /// What became of a stored image that the walk did not meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -440,7 +440,9 @@ fn id_of(metadata: &Metadata) -> Option<FolderId> {
         device: metadata.dev(),
         inode: metadata.ino(),
         // Some file systems do not tell.
-        born_ns: metadata.created().map_or(0, crate::walk::nanoseconds),
+        born_ns: metadata
+            .created()
+            .map_or(0, crate::indexing::walk::nanoseconds),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Indexing: from folders to a store that mirrors them.
 //!
-//! A run has five steps, one module each. The walk lists candidate files ([`crate::walk`]);
+//! A run has five steps, one module each. The walk lists candidate files ([`crate::indexing::walk`]);
 //! the [`plan`] compares them with what is stored, by size, dates and inode number, and leaves
 //! the jobs; [`work`]ers, one a core, read, hash, decode and encode; the one [`write`]r takes
 //! their results in the order of the jobs, so that ids do not depend on which worker was
@@ -15,7 +15,9 @@ pub(crate) mod forget;
 mod plan;
 mod prune;
 pub(crate) mod told;
+pub mod walk;
 mod work;
+pub(crate) mod worker_pool;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,10 +26,9 @@ use std::time::{Duration, Instant};
 use imgsearch_index::{FoldOptions, Folded, Mended, Writer};
 use serde::Serialize;
 
-use crate::crew;
-use crate::engine::Engine;
+use crate::encode::engine::Engine;
 use crate::error::Result;
-use crate::walk::{WalkOptions, Walked};
+use crate::indexing::walk::{WalkOptions, Walked};
 
 pub use told::{FolderCount, Forgetting, Kept, WhyKept};
 
@@ -354,8 +355,8 @@ fn process(
         limits: *engine.limits(),
     };
     let sizes: Vec<u64> = plan.jobs.iter().map(plan::Job::size).collect();
-    crew::run(
-        crew::Jobs {
+    worker_pool::run(
+        worker_pool::Jobs {
             weights: &sizes,
             threads: engine.threads(),
             count: plan.jobs.len(),

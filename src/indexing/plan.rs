@@ -10,7 +10,7 @@ use super::forget::Grounds;
 use super::{IndexOptions, stage};
 use crate::decode::{DecodeError, Limits};
 use crate::error::Result;
-use crate::walk::{Candidate, Walked};
+use crate::indexing::walk::{Candidate, Walked};
 
 /// A file to read, and what is stored under its path.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::told::{Forgetting, Kept, WhyKept};
 use super::write::Wrote;
 use super::{COMMIT_EVERY, IndexOptions, Outcome, Progress, Summary};
 use crate::error::Result;
-use crate::walk::Walked;
+use crate::indexing::walk::Walked;
 
 /// So many files that were read for nothing are worth a word.
 const MANY_READ_IN_VAIN: usize = 100;

@@ -13,7 +13,7 @@ use imgsearch_index::Reader;
 use super::plan::Job;
 use super::stage;
 use crate::decode::{DecodeError, Decoded, Limits, Source, Unread};
-use crate::engine::{Engine, Worker};
+use crate::encode::engine::{Engine, Worker};
 use crate::error::Result;
 
 pub(super) type Digest = [u8; 32];

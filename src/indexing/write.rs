@@ -348,7 +348,7 @@ mod tests {
     use super::super::Quiet;
     use super::super::plan::Before;
     use super::*;
-    use crate::walk::Candidate;
+    use crate::indexing::walk::Candidate;
 
     const BEFORE: Digest = [1; 32];
     const AFTER: Digest = [2; 32];
@@ -409,7 +409,7 @@ mod tests {
         };
         let mut summary = Summary::default();
         let options = IndexOptions::default();
-        let walked = crate::walk::Walked::default();
+        let walked = crate::indexing::walk::Walked::default();
         let mut grounds = Grounds::new(&writer.reader().unwrap(), &walked, Vec::new()).unwrap();
         let mut write = Write::new(
             &mut writer,

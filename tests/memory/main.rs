@@ -151,8 +151,9 @@ fn run(case: &str, folder: &Path) {
                 let decoded = within(&format!("sparse {name}"), SPARSE, || {
                     decode(&path, limits(1 << 30))
                 });
-                let error = decoded.unwrap_err();
-                assert!(!error.is_over_limit(), "{name}: {error}");
+                // Zeros are the pixels of a sound BMP.
+                let damaged = matches!(decoded, Err(DecodeError::Malformed(_)));
+                assert!(damaged || name == "bmp", "{name}: {decoded:?}");
             }
             // One that has to be read whole is refused where that is not allowed.
             let path = folder.join("sparse.jpeg");

@@ -4,6 +4,15 @@
 //! autoencoder is trained on them without labels ([`imgsearch_onnx::train`]), and its encoder
 //! half is written behind the trunk into one file that `index` and `query` take.
 
+pub(crate) mod augment;
+pub mod autoencoder;
+pub mod dataset;
+pub mod eval;
+pub mod extract;
+pub mod feature_cache;
+pub mod perceptual;
+pub(crate) mod random;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +26,11 @@ use imgsearch_onnx::train::{
 use rayon::prelude::*;
 use serde::Serialize;
 
-pub use crate::augment::Purpose;
-use crate::engine::Engine;
+use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
-use crate::extract::{ExtractOptions, Extracted, extract};
-use crate::feature_file::extract_kept;
+pub use crate::train::augment::Purpose;
+use crate::train::extract::{ExtractOptions, Extracted, extract};
+use crate::train::feature_cache::extract_kept;
 
 /// One photograph in so many is held out of the training and judges it.
 const HELD_OUT: usize = 10;

@@ -12,12 +12,13 @@ use imgsearch_index::{hamming, l2_squared};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::crew;
 use crate::decode::{self, Rgb, Source, Whole};
-use crate::engine::{Engine, Worker};
+use crate::encode::engine::{Engine, Worker};
 use crate::error::{Error, Result};
-use crate::perceptual::Perceptual;
-use crate::{augment, chart};
+use crate::indexing::worker_pool;
+use crate::render::chart;
+use crate::train::augment;
+use crate::train::perceptual::Perceptual;
 
 /// The precision at which the recall is given.
 pub const PRECISION: f64 = 0.999;
@@ -185,8 +186,8 @@ pub fn copies(
     let mut originals: Vec<Marks> = Vec::new();
     let mut edited: Vec<Vec<Marks>> = EDITS.iter().map(|_| Vec::new()).collect();
     let mut failed = Vec::new();
-    crew::run(
-        crew::Jobs::in_order(engine.threads(), paths.len(), CHUNK),
+    worker_pool::run(
+        worker_pool::Jobs::in_order(engine.threads(), paths.len(), CHUNK),
         stop,
         || Ok((engine.worker()?, Source::default())),
         |(worker, file), range| {

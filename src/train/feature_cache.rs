@@ -12,10 +12,10 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::engine::Engine;
+use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
-use crate::extract::{ExtractOptions, Extracted, extract};
-use crate::save::Saving;
+use crate::library::save::Saving;
+use crate::train::extract::{ExtractOptions, Extracted, extract};
 
 /// How such a file begins; the number is the format's.
 const MAGIC: &[u8; 24] = b"imgsearch features 1\n\0\0\0";

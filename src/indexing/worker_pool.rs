@@ -4,7 +4,6 @@
 //! was begun is finished, so an interrupted run leaves no gap between what was delivered.
 //! Where one takes very long, those behind it need not wait.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
+use crate::decode::panic_text;
 use crate::error::{Error, Result};
 
 /// How many finished chunks a worker may be ahead of a slow receiver.
@@ -173,16 +173,6 @@ fn take(
         })
         .ok()?;
     Some(start..end(start))
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-        .to_owned()
 }
 
 #[cfg(test)]

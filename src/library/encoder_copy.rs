@@ -8,7 +8,7 @@ use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::EncoderFile;
 
 use crate::error::{Error, Result};
-use crate::save::{ASIDE, save};
+use crate::library::save::{ASIDE, save};
 
 /// The file is called `encoder-FINGERPRINT.onnx`: by name, so that a crash while an index changes
 /// its encoder never leaves codes beside another encoder's file.

@@ -10,9 +10,9 @@ use std::f32::consts::PI;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use crate::crew;
 use crate::decode::{self, DecodeError, Decoder, Geometry, Limits, Resize, Rgb, Source};
 use crate::error::Result;
+use crate::indexing::worker_pool;
 
 /// Bytes of each of the two hashes.
 pub const BYTES: usize = 8;
@@ -61,8 +61,8 @@ pub fn of_files(
     stop: &AtomicBool,
 ) -> Result<Vec<Result<Perceptual, String>>> {
     let mut all = Vec::with_capacity(paths.len());
-    crew::run(
-        crew::Jobs::in_order(threads, paths.len(), CHUNK),
+    worker_pool::run(
+        worker_pool::Jobs::in_order(threads, paths.len(), CHUNK),
         stop,
         || Ok((Decoder::new(*limits), Source::default())),
         |(decoder, file), range| {

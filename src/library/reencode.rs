@@ -12,13 +12,13 @@ use std::sync::atomic::AtomicBool;
 
 use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, Writer};
 
-use crate::engine::Engine;
+use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::indexing::forget::{Fate, Grounds, is_missing};
 use crate::indexing::told::Forgetting;
+use crate::indexing::walk::{Candidate, Walked, stat_of};
 use crate::indexing::{self, IndexOptions, Progress, Summary, stage};
-use crate::kept;
-use crate::walk::{Candidate, Walked, stat_of};
+use crate::library::encoder_copy;
 
 /// The folder inside an index in which the new one grows.
 const FOLDER: &str = "reencode";
@@ -65,7 +65,7 @@ pub fn run(
         return Ok(summary);
     }
     require_all_read(&writer.reader()?, &wanted)?;
-    kept::keep(dir, engine.file())?;
+    encoder_copy::keep(dir, engine.file())?;
     old.replace_with(writer)?;
     if old.dropped_from_trash() > 0 {
         progress.note(&format!(
@@ -75,7 +75,7 @@ pub fn run(
     }
     let folded = indexing::fold(&mut old, &FoldOptions::default(), stop, progress);
     indexing::tell_of_folding(folded, progress);
-    kept::forget_others(dir, &engine.info().fingerprint)?;
+    encoder_copy::forget_others(dir, &engine.info().fingerprint)?;
     delete(&aside, progress)?;
     Ok(summary)
 }

@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::augment::{self, Purpose, View};
-use crate::crew;
 use crate::decode::{self, DecodeError, Geometry, Limits, Rgb, Source};
-use crate::engine::{Engine, Worker};
+use crate::encode::engine::{Engine, Worker};
 use crate::error::{Error, Result};
+use crate::indexing::worker_pool;
+use crate::train::augment::{self, Purpose, View};
 
 /// What was extracted, row by row in the order of the paths.
 #[derive(Debug, Clone, Default)]
@@ -99,8 +99,8 @@ pub fn extract(
         ..Extracted::default()
     };
     let batch = engine.batch();
-    crew::run(
-        crew::Jobs::in_order(engine.threads(), paths.len(), batch),
+    worker_pool::run(
+        worker_pool::Jobs::in_order(engine.threads(), paths.len(), batch),
         stop,
         || engine.worker(),
         |worker, range| {

@@ -9,12 +9,12 @@ use imgsearch_onnx::autoencoder::{
     self, Autoencoder, Design, Epoch, Noise, Pictures, Schedule, Shape, component_error,
 };
 
-use crate::crew;
 use crate::decode::{Decoder, Geometry, Limits, Resize, Rgb, Source, luma, resized};
-use crate::engine::Engine;
+use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
-use crate::random::SplitMix;
+use crate::indexing::worker_pool;
 use crate::train::Trained;
+use crate::train::random::SplitMix;
 
 /// One picture in so many is held out of the training and judges it.
 const HELD_OUT: usize = 10;
@@ -84,8 +84,8 @@ fn small_of(
         paths: Vec::new(),
         failed: Vec::new(),
     };
-    crew::run(
-        crew::Jobs::in_order(threads, paths.len(), CHUNK),
+    worker_pool::run(
+        worker_pool::Jobs::in_order(threads, paths.len(), CHUNK),
         stop,
         || Ok((Decoder::new(*limits), Source::default())),
         |(decoder, file), range| {

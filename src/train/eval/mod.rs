@@ -4,7 +4,7 @@
 //! what could be had without training ours, fitted to the images that are ranked: main components
 //! to 30 numbers, an autoencoder that minimises the squared error and nothing else, iterative
 //! quantisation (Gong and Lazebnik 2011) and the signs of a random rotation (Charikar 2002) of the
-//! features, and two perceptual hashes ([`crate::perceptual`]). Mean average precision hides a
+//! features, and two perceptual hashes ([`crate::train::perceptual`]). Mean average precision hides a
 //! collapse of the hashes, so the share of distinct ones, the balance of their bits and how much
 //! these go together stand beside it.
 
@@ -22,8 +22,8 @@ use imgsearch_onnx::train::baseline::{Itq, Pca, random_signs};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::extract::Extracted;
-use crate::perceptual::{self, Perceptual};
+use crate::train::extract::Extracted;
+use crate::train::perceptual::{self, Perceptual};
 
 /// Numbers that the PCA and autoencoder baselines keep.
 pub const PCA_LENGTH: usize = 30;

@@ -16,7 +16,7 @@ use image::{ImageFormat, Rgb as Pixel, RgbImage, imageops};
 use std::io::Cursor;
 
 use crate::decode::{Geometry, Rgb, luma};
-use crate::random::SplitMix;
+use crate::train::random::SplitMix;
 
 /// What an encoder is to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

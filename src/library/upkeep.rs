@@ -5,8 +5,8 @@ use std::path::Path;
 use imgsearch_index::{Index, Mended, Writer};
 
 use crate::error::Result;
-use crate::kept;
 use crate::library::Library;
+use crate::library::encoder_copy;
 
 impl Library {
     /// What is wrong with the copy of its encoder that the index in `dir` keeps; none where it is
@@ -17,7 +17,7 @@ impl Library {
     /// Where there is no index in `dir`, or it cannot be read.
     pub fn check_kept_encoder(dir: impl AsRef<Path>) -> Result<Option<String>> {
         let dir = dir.as_ref();
-        Ok(kept::wrong(dir, Index::open(dir)?.encoder()))
+        Ok(encoder_copy::wrong(dir, Index::open(dir)?.encoder()))
     }
 
     /// Writes the copy of its encoder in the index in `dir` again where it is damaged or missing and
@@ -31,7 +31,7 @@ impl Library {
         let dir = dir.as_ref();
         let writer = Writer::open_existing(dir)?;
         let record = writer.encoder();
-        Ok(kept::wrong(dir, record).is_none() || kept::restore(dir, record)?)
+        Ok(encoder_copy::wrong(dir, record).is_none() || encoder_copy::restore(dir, record)?)
     }
 
     /// Deals with stored codes that do not match their checksums: see

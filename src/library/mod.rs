@@ -1,5 +1,10 @@
 //! The front door: a library of images, opened in a folder, indexed and asked.
 
+pub(crate) mod encoder_copy;
+pub(crate) mod reencode;
+pub(crate) mod save;
+mod upkeep;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,13 +18,11 @@ use imgsearch_index::{
 use imgsearch_onnx::EncoderFile;
 
 use crate::decode::{Content, Decoder, Limits, Source};
-use crate::engine::{Encoded, Engine, EngineOptions, Worker, geometry_of, record_of};
+use crate::encode::engine::{Encoded, Engine, EngineOptions, Worker, geometry_of, record_of};
+use crate::encode::timings::{Timings, ms_since};
 use crate::error::{Error, Result};
+use crate::indexing::walk::{self, Names};
 use crate::indexing::{self, IndexOptions, Progress, Summary};
-use crate::kept;
-use crate::reencode;
-use crate::timings::{Timings, ms_since};
-use crate::walk::{self, Names};
 
 /// One answer to a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +109,7 @@ impl Library {
         let reading = Instant::now();
         let file = match options.encoder {
             Some(file) => file,
-            None => kept::kept(dir, index.encoder())?,
+            None => encoder_copy::kept(dir, index.encoder())?,
         };
         timings.encoder_ms = ms_since(reading);
         file.require_codes()?;
@@ -271,8 +274,8 @@ impl Library {
                 writer.dropped_from_trash()
             ));
         }
-        kept::keep(&self.dir, &self.file)?;
-        kept::forget_others(&self.dir, &self.file.info().fingerprint)?;
+        encoder_copy::keep(&self.dir, &self.file)?;
+        encoder_copy::forget_others(&self.dir, &self.file.info().fingerprint)?;
         let started = Instant::now();
         let names = Names::of(&writer.reader()?)?.to_walk(paths, &options.walk)?;
         let walked = walk::walk_named(names, &options.walk)?;
@@ -486,7 +489,7 @@ impl Library {
                 let made = self.engine().and_then(Engine::worker);
                 let decoded = decoding
                     .join()
-                    .map_err(|panic| Error::Worker(crate::crew::panic_text(&*panic)))?;
+                    .map_err(|panic| Error::Worker(crate::decode::panic_text(&*panic)))?;
                 Ok::<_, Error>((none.insert(made?), decoded))
             })?,
         };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::walk::{self, WalkOptions};
+use crate::indexing::walk::{self, WalkOptions};
 
 /// A part of a labelled folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::Sets;
 use crate::error::{Error, Result};
-use crate::labelled::Labelled;
-use crate::random::SplitMix;
+use crate::train::dataset::Labelled;
+use crate::train::random::SplitMix;
 
 /// How images are told into those that ask and those that are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use imgsearch_onnx::{
 };
 
 use crate::decode::{self, Content, Decoded, Decoder, Geometry, Limits};
+use crate::encode::timings::ms_since;
 use crate::error::{Error, Result};
-use crate::timings::ms_since;
 
 /// How many images a processor's session encodes at once. Larger batches were not faster on
 /// any processor tried, and hold more memory.

@@ -1,0 +1,4 @@
+//! Encoding: sessions of ONNX Runtime, and how long its steps take.
+
+pub(crate) mod engine;
+pub(crate) mod timings;
