@@ -117,7 +117,10 @@ impl Index {
             database: database_errors(&reader)?,
             ..Checked::default()
         };
-        match self.look(&reader, &mut checked, done) {
+        let looked = self.look(&reader, &mut checked, done);
+        // What looks like damage may be two states of the files.
+        reader.still_holds()?;
+        match looked {
             // No more can be said of a database whose pages are damaged.
             Err(Error::Corrupt { what, .. }) if !checked.database.is_empty() => {
                 if !checked.database.contains(&what) {
@@ -298,4 +301,26 @@ fn database_errors(reader: &Reader) -> Result<Vec<String>> {
         errors = lines(&sql).map_err(|source| reader.fail(source))?;
     }
     Ok(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ranking_below_the_floor_is_not_sound() {
+        let checked = |recall, recall_other_side| Checked {
+            rankings: vec![RankingChecked {
+                by: RankBy::Both,
+                recall,
+                recall_other_side,
+            }],
+            ..Checked::default()
+        };
+        let (floor, below) = (RECALL_FLOOR, RECALL_FLOOR - 0.0005);
+        assert!(checked(floor, floor).is_sound() && checked(1.0, 1.0).is_sound());
+        for ill in [checked(below, 1.0), checked(1.0, below)] {
+            assert!(!ill.is_sound() && !ill.segments_are_sound());
+        }
+    }
 }

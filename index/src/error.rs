@@ -73,6 +73,14 @@ pub enum Error {
         what: String,
     },
 
+    /// The files of an index that is read without locks, in a folder that is read-only, changed while
+    /// they were read. What was read of them may be of two states, so it is not told.
+    #[error("the index in {} changed while it was read, in a folder that is read-only; ask again", dir.display())]
+    Changed {
+        /// The index.
+        dir: PathBuf,
+    },
+
     /// A segment cannot be what was written. Its images are read from the database instead, and
     /// the next folding makes it anew.
     #[error("the segment {} is damaged: {what}", path.display())]

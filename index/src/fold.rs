@@ -102,7 +102,8 @@ impl Writer {
     /// Folds what is newer than the segments into one where it has become much, and makes segments
     /// anew that are small, damaged or lost many of their images.
     ///
-    /// `progress` is told how many images are linked into their new segments, and of how many.
+    /// `progress` is told how many images are linked into their new segments, and of how many. `stop`
+    /// ends it before the next graph is built: a segment has two.
     ///
     /// Readers go on with what they have open. Memory stays below a gigabyte however many images
     /// there are, for segments hold at most a million and are made one after the other.
@@ -133,13 +134,15 @@ impl Writer {
         };
         let of: usize = ranges.iter().map(|range| range.images).sum();
         let done = AtomicUsize::new(0);
+        let goes_on = || !stop.load(Ordering::Relaxed);
         for range in ranges {
-            if stop.load(Ordering::Relaxed) {
+            let mut tell = || progress((done.load(Ordering::Relaxed) / GRAPHS).min(of), of);
+            if !goes_on()
+                || !self.make(&range, options, &mut folded, &done, (&mut tell, &goes_on))?
+            {
                 folded.interrupted = true;
                 break;
             }
-            let mut tell = || progress((done.load(Ordering::Relaxed) / GRAPHS).min(of), of);
-            self.make(&range, options, &mut folded, &done, &mut tell)?;
         }
         folded.seconds = started.elapsed().as_secs_f64();
         Ok(folded)
@@ -273,15 +276,16 @@ impl Writer {
     }
 
     /// Makes a segment, or several where there are more images than one takes, in the place of
-    /// those in its range.
+    /// those in its range. False if `goes_on` ended it: the segment under way is given up, and those
+    /// that were there serve.
     fn make(
         &mut self,
         range: &Range,
         options: &FoldOptions,
         folded: &mut Folded,
         done: &AtomicUsize,
-        tell: &mut dyn FnMut(),
-    ) -> Result<()> {
+        (tell, goes_on): (&mut dyn FnMut(), &(dyn Fn() -> bool + Sync)),
+    ) -> Result<bool> {
         let dir = self.dir().to_owned();
         let mut after = range.after;
         loop {
@@ -306,7 +310,12 @@ impl Writer {
                     encoder: self.encoder(),
                     rows: loaded.rows(),
                 };
-                let segment = watching(tell, || Segment::build(&content, &options.graph, done))?;
+                let built = watching(tell, || {
+                    Segment::build_while(&content, &options.graph, done, goes_on)
+                })?;
+                let Some(segment) = built else {
+                    return Ok(false);
+                };
                 let number = self.free_number()?;
                 let mut stored = StoredSegment {
                     name: StoredSegment::name_of(number),
@@ -324,7 +333,7 @@ impl Writer {
             };
             folded.replaced += self.swap_segments((after, end), made.as_ref())?;
             if !full {
-                return Ok(());
+                return Ok(true);
             }
             after = end;
         }

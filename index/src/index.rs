@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::search::{Neighbour, Query, SearchParams, Searcher};
 use crate::store::reader::Reader;
 use crate::store::types::{EncoderRecord, Image, ImageId};
@@ -84,6 +84,17 @@ impl Index {
     /// [`Error::EncoderMismatch`](crate::Error::EncoderMismatch) where the codes were replaced by
     /// another encoder's since it was opened: [`Index::refresh`] takes to those.
     pub fn searcher(&self) -> Result<Arc<Searcher>> {
+        for _ in 1..ATTEMPTS {
+            match self.newest() {
+                Err(Error::Changed { .. }) => {}
+                newest => return newest,
+            }
+        }
+        self.newest()
+    }
+
+    /// See [`Index::searcher`]; [`Error::Changed`] where files that no lock guards changed meanwhile.
+    fn newest(&self) -> Result<Arc<Searcher>> {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let (version, generation, renewed) = {
             let reader = self.reader()?;
@@ -109,7 +120,13 @@ impl Index {
             return Ok(Arc::clone(&view.searcher));
         }
         let before = view.as_ref().map(|view| &*view.searcher);
-        let mut searcher = Searcher::open(self.to_reader()?, before)?;
+        let open = || {
+            let opened = Searcher::open(self.to_reader()?, before);
+            // What looks like damage may be two states of the files, too.
+            self.lock().still_holds()?;
+            opened
+        };
+        let mut searcher = open()?;
         for _ in 1..ATTEMPTS {
             // A segment that is not there may have been folded away since its name was read.
             let over = searcher.notes().is_empty()
@@ -117,7 +134,7 @@ impl Index {
             if over {
                 break;
             }
-            searcher = Searcher::open(self.to_reader()?, before)?;
+            searcher = open()?;
         }
         self.check_encoder(searcher.encoder())?;
         searcher.verify_meanwhile();
@@ -219,11 +236,16 @@ impl Index {
 
     /// The reader, of the database that lies there now.
     fn reader(&self) -> Result<MutexGuard<'_, Reader>> {
-        // A panic in another thread leaves a reader as it was.
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = self.lock();
         if reader.renew()? {
             self.renewed.fetch_add(1, Ordering::Relaxed);
         }
         Ok(reader)
+    }
+
+    /// The reader as it was opened last.
+    fn lock(&self) -> MutexGuard<'_, Reader> {
+        // A panic in another thread leaves a reader as it was.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

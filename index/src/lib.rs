@@ -43,6 +43,7 @@
 
 mod check;
 mod compare;
+mod delete;
 mod error;
 mod filter;
 mod fold;

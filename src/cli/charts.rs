@@ -1,8 +1,9 @@
 //! The pictures that training leaves beside an encoder.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::{Rgb, RgbImage, imageops};
+use image::{ImageFormat, Rgb, RgbImage, imageops};
 use imgsearch::onnx::train::baseline::Pca;
 use imgsearch::render::chart::{self, Series};
 
@@ -22,10 +23,13 @@ fn beside(encoder: &Path, what: &str) -> PathBuf {
     encoder.with_extension(format!("{what}.png"))
 }
 
-fn save(picture: &RgbImage, path: PathBuf) -> Result<PathBuf> {
-    picture
-        .save(&path)
+/// Saves a picture in the format that its name ends in: whole or not at all, and through no link.
+pub fn save(picture: &RgbImage, path: PathBuf) -> Result<PathBuf> {
+    let mut bytes = Cursor::new(Vec::new());
+    ImageFormat::from_path(&path)
+        .and_then(|format| picture.write_to(&mut bytes, format))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    imgsearch::save(&path, bytes.get_ref())?;
     Ok(path)
 }
 
@@ -128,4 +132,28 @@ pub fn grid(rows: &[Vec<RgbImage>], captions: &[Vec<String>]) -> RgbImage {
         top += height + GAP + lines(y) * LINE;
     }
     grid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_chart_takes_the_place_of_a_link_and_not_of_its_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let (encoder, other) = (dir.path().join("my.onnx"), dir.path().join("other"));
+        std::fs::write(&other, "somebody else's").unwrap();
+        let chart = dir.path().join("my.losses.png");
+        for link in [chart.clone(), dir.path().join("my.losses.png.new")] {
+            std::os::unix::fs::symlink("other", link).unwrap();
+            let drawn = losses(&encoder, &[("loss", vec![2.0, 1.0])]).unwrap();
+            assert_eq!(drawn, chart);
+            assert!(chart.symlink_metadata().unwrap().is_file());
+            assert!(image::open(&chart).is_ok());
+            assert_eq!(std::fs::read(&other).unwrap(), b"somebody else's");
+        }
+        let refused = save(&RgbImage::new(1, 1), dir.path().join("picture.none"));
+        assert!(refused.unwrap_err().to_string().contains("picture.none"));
+    }
 }

@@ -1,18 +1,21 @@
 //! What a person is told and asked before much is forgotten, and why something is kept.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::Path;
 
 use imgsearch::{Forgetting, Kept, WhyKept};
 
-use super::output::{count, counted, shown};
+use super::output::{command, count, counted, shown};
 use super::streams;
 
 /// So many folders are named of those that lose images.
 pub const NAMED_FOLDERS: usize = 5;
 
-/// Why images stay whose files were not met.
-pub fn why_kept(kept: &Kept) -> String {
+/// Why images stay whose files were not met, in the index that is named if one is.
+pub fn why_kept(index: Option<&Path>, kept: &Kept) -> String {
     let folder = shown(&kept.folder);
+    let remove = command(index, &[OsStr::new("remove"), kept.folder.as_os_str()]);
     let images = counted(kept.images, "indexed image", "indexed images");
     match kept.why {
         WhyKept::Unreadable => {
@@ -20,19 +23,19 @@ pub fn why_kept(kept: &Kept) -> String {
         }
         WhyKept::Empty => format!(
             "{folder} is empty, but {images} are stored under it: they are kept, in case a disk is not mounted. If they \
-             are gone for good: imgsearch remove {folder}"
+             are gone for good: {remove}"
         ),
         WhyKept::Unseen => format!(
             "{folder} was not there, or another folder, when {images} stored under it were missed first, and they have not \
-             been seen since: they are kept. If they are gone for good: imgsearch remove {folder}"
+             been seen since: they are kept. If they are gone for good: {remove}"
         ),
         WhyKept::NotWalked => format!(
             "{folder} was not looked through and is missing or empty, and {images} stored under it have the same \
-             content as new ones: they are kept. If they were moved: imgsearch remove {folder}"
+             content as new ones: they are kept. If they were moved: {remove}"
         ),
         _ => format!(
             "{folder} is not there, or not the folder that it was: {images} stored under it are kept, in case a disk is \
-             not mounted. If they are gone for good: imgsearch remove {folder}"
+             not mounted. If they are gone for good: {remove}"
         ),
     }
 }

@@ -1,6 +1,7 @@
 //! `imgsearch index`.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -12,14 +13,15 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{Global, IndexArgs};
-use super::output::{bar, count, counted, duration, shown, typed, with_path};
+use super::output::{bar, command, count, counted, duration, shown, typed, with_path};
 use super::setup::{index_dir, open_options, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
 use super::{Outcome, Result, forgetting};
 
-/// Files that could not be used are named as they are met, up to so many.
-const NAMED_FAILURES: usize = 10;
+/// Of each kind of trouble that a folder of photographs may have thousands of, so many are told as they
+/// are met; the others are counted.
+const NAMED: usize = 10;
 
 pub fn run(global: &Global, args: &IndexArgs) -> Result {
     let dir = index_dir(global)?;
@@ -84,7 +86,29 @@ pub struct View {
     json: bool,
     quiet: bool,
     bar: ProgressBar,
-    named: Cell<usize>,
+    /// The index, if an option names it.
+    index: Option<PathBuf>,
+    failures: Few,
+    unreadable: Few,
+    kept: Few,
+}
+
+/// What is told up to [`NAMED`] times.
+#[derive(Debug, Default)]
+struct Few(Cell<usize>);
+
+impl Few {
+    /// Whether one more is told.
+    fn admits(&self) -> bool {
+        self.0.set(self.0.get() + 1);
+        self.0.get() <= NAMED
+    }
+
+    /// Begins anew; how many were not told, where there are any.
+    fn rest(&self) -> Option<usize> {
+        let met = self.0.take();
+        met.checked_sub(NAMED).filter(|&rest| rest > 0)
+    }
 }
 
 impl View {
@@ -95,7 +119,36 @@ impl View {
             json,
             quiet: global.quiet,
             bar,
-            named: Cell::new(0),
+            index: global.index.clone(),
+            failures: Few::default(),
+            unreadable: Few::default(),
+            kept: Few::default(),
+        }
+    }
+
+    /// Says of how many folders and links it was not said that they cannot be read.
+    fn tell_rest_of_unreadable(&self) {
+        if let Some(rest) = self.unreadable.rest() {
+            let folders = counted(rest, "other folder or link", "other folders and links");
+            self.bar
+                .suspend(|| say!("… and into {folders}: imgsearch index --json names each"));
+        }
+    }
+
+    /// Says how many of what may be many were not told.
+    fn tell_rest(&self) {
+        self.tell_rest_of_unreadable();
+        if let Some(rest) = self.kept.rest() {
+            let folders = counted(rest, "other folder", "other folders");
+            say!("… and images of {folders} are kept: imgsearch index --json names each");
+        }
+        if let Some(rest) = self.failures.rest() {
+            let files = counted(rest, "more file", "more files");
+            let list = command(
+                self.index.as_deref(),
+                &["status", "--damaged"].map(OsStr::new),
+            );
+            say!("… and {files} could not be used whole: {list} names each");
         }
     }
 
@@ -106,6 +159,7 @@ impl View {
     /// Tells how it ended; `aside` where what an interrupted run did is kept beside the index.
     pub fn finish(&self, global: &Global, aside: bool, dir: &Path, summary: &Summary) {
         self.bar.finish_and_clear();
+        self.tell_rest();
         if self.json {
             self.event(&json!({"event": "summary", "summary": summary}));
         } else if !self.quiet {
@@ -124,6 +178,7 @@ impl View {
 
 impl Progress for View {
     fn planned(&self, plan: &Planned) {
+        self.tell_rest_of_unreadable();
         self.bar.set_length(plan.jobs as u64);
         self.bar.set_message("");
         self.bar.reset_eta();
@@ -145,23 +200,16 @@ impl Progress for View {
         let (FileOutcome::Failed(reason) | FileOutcome::Damaged(reason)) = outcome else {
             return;
         };
-        self.named.set(self.named.get() + 1);
-        let text = match self.named.get() {
-            n if n <= NAMED_FAILURES => format!("{}: {reason}", shown(path)),
-            n if n == NAMED_FAILURES + 1 => {
-                "more files could not be used whole: imgsearch status --damaged lists them"
-                    .to_owned()
-            }
-            _ => return,
-        };
-        self.bar.suspend(|| say!("{text}"));
+        if self.failures.admits() {
+            self.bar.suspend(|| say!("{}: {reason}", shown(path)));
+        }
     }
 
     fn walk_error(&self, path: &Path, reason: &str) {
         if self.json {
             let event = json!({"event": "unreadable", "reason": reason});
             self.event(&with_path(event, "path", path));
-        } else {
+        } else if self.unreadable.admits() {
             self.bar
                 .suspend(|| say!("cannot look into {}: {reason}", shown(path)));
         }
@@ -171,8 +219,8 @@ impl Progress for View {
         if self.json {
             let event = json!({"event": "kept", "images": kept.images, "why": kept.why});
             self.event(&with_path(event, "folder", &kept.folder));
-        } else {
-            let text = forgetting::why_kept(kept);
+        } else if self.kept.admits() {
+            let text = forgetting::why_kept(self.index.as_deref(), kept);
             self.bar.suspend(|| say!("{text}"));
         }
     }

@@ -63,6 +63,25 @@ pub fn typed(word: &OsStr) -> String {
     }
 }
 
+/// A command of this program on the same index, for a person to type.
+pub fn command(index: Option<&Path>, words: &[&OsStr]) -> String {
+    let by_environment = std::env::var_os("IMGSEARCH_INDEX").map(PathBuf::from);
+    let mut command = String::from("imgsearch");
+    let named = index.filter(|&index| by_environment.as_deref() != Some(index));
+    let index = named.map(|index| [OsStr::new("--index"), index.as_os_str()]);
+    for word in words
+        .iter()
+        .take(1)
+        .copied()
+        .chain(index.into_iter().flatten())
+        .chain(words.iter().skip(1).copied())
+    {
+        command.push(' ');
+        command += &typed(word);
+    }
+    command
+}
+
 /// Puts a path into a JSON object under `key`. JSON holds text: exactly where the path is none, what
 /// it is as text is not the path, and its bytes stand beside it in Base64, under `key_bytes`.
 pub fn with_path(mut object: Value, key: &str, path: &Path) -> Value {
@@ -233,6 +252,17 @@ mod tests {
                 .unwrap();
             assert_eq!(std::ffi::OsString::from_vec(echoed.stdout), word);
         }
+    }
+
+    #[test]
+    fn a_command_names_its_index_and_quotes_what_a_shell_would_take_apart() {
+        let words = [OsStr::new("remove"), OsStr::new("/my photos/$HOME")];
+        let named = Path::new("/an index");
+        assert_eq!(command(None, &words), "imgsearch remove '/my photos/$HOME'");
+        assert_eq!(
+            command(Some(named), &words),
+            "imgsearch remove --index '/an index' '/my photos/$HOME'"
+        );
     }
 
     #[test]

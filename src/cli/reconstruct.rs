@@ -9,7 +9,7 @@ use imgsearch::train::autoencoder::{decoder_path, spoiled};
 use serde_json::json;
 
 use super::args::{Global, ReconstructArgs};
-use super::charts::{grid, picture};
+use super::charts::{self, grid, picture};
 use super::output::{shown as shown_path, with_path};
 use super::setup::engine;
 use super::streams::{out, say};
@@ -149,9 +149,7 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         }
         grid(&rows, &below)
     };
-    picture_of
-        .save(&args.output)
-        .map_err(|error| format!("cannot write {}: {error}", args.output.display()))?;
+    charts::save(&picture_of, args.output.clone())?;
     if !args.json && !global.quiet {
         out!("wrote {}", args.output.display());
     }

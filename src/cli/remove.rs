@@ -1,13 +1,13 @@
 //! `imgsearch remove`.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
 
 use imgsearch::Library;
 use imgsearch::index::{FoldOptions, TRASH_DAYS};
 use serde_json::json;
 
 use super::args::{Global, RemoveArgs};
-use super::output::counted;
+use super::output::{command, counted};
 use super::setup::index_dir;
 use super::streams::{out, say};
 use super::{Outcome, Result, optimize};
@@ -54,21 +54,7 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
 
 /// The command that brings back what was removed.
 fn how_to_restore(global: &Global, args: &RemoveArgs) -> String {
-    let mut words = vec!["imgsearch".to_owned(), "restore".to_owned()];
-    let by_environment = std::env::var_os("IMGSEARCH_INDEX").map(PathBuf::from);
-    if let Some(index) = global
-        .index
-        .as_ref()
-        .filter(|index| by_environment.as_ref() != Some(index))
-    {
-        words.push("--index".to_owned());
-        words.push(index.to_string_lossy().into_owned());
-    }
-    words.extend(
-        args.paths
-            .iter()
-            .map(|path| path.to_string_lossy().into_owned()),
-    );
-    // Only a zero byte cannot be quoted, and no argument holds one.
-    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    let mut words = vec![OsStr::new("restore")];
+    words.extend(args.paths.iter().map(|path| path.as_os_str()));
+    command(global.index.as_deref(), &words)
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Reader, Writer};
+use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, Writer};
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ const FOLDER: &str = "reencode";
 
 /// Whether a run was begun in the index in `dir` and did not come to its end.
 pub fn begun(dir: &Path) -> bool {
-    dir.join(FOLDER).is_dir()
+    Index::lies_in(dir.join(FOLDER))
 }
 
 /// See [`crate::Library::reencode`].
@@ -76,7 +76,7 @@ pub fn run(
     let folded = indexing::fold(&mut old, &FoldOptions::default(), stop, progress);
     indexing::tell_of_folding(folded, progress);
     encoder_copy::forget_others(dir, &engine.info().fingerprint)?;
-    remove_folder(&aside)?;
+    delete(&aside, progress)?;
     Ok(summary)
 }
 
@@ -180,31 +180,57 @@ impl Stored {
 
 /// The index aside: the one that an interrupted run left, where the same encoder made it.
 fn open_aside(aside: &Path, record: &EncoderRecord, progress: &dyn Progress) -> Result<Writer> {
-    if !aside.exists() {
-        return Ok(Writer::open(aside, record)?);
+    if aside.is_symlink() {
+        // It may lead to an index of somebody's, which would lose its images.
+        let source = io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a link, which is not followed; remove it",
+        );
+        return Err(Error::io("write to", aside, source));
     }
-    if !is_ours(aside)? {
+    let begun = Index::lies_in(aside);
+    if aside.exists() && !is_ours(aside)? {
         return Err(Error::NotOurs {
             path: aside.to_owned(),
         });
     }
     match Writer::open(aside, record) {
         Ok(writer) => {
-            progress.note("going on from where an earlier run was interrupted");
+            if begun {
+                progress.note("going on from where an earlier run was interrupted");
+            }
             Ok(writer)
         }
+        // Who is at work on it, and a disk that fails, are no reason to begin anew.
+        Err(
+            error @ (imgsearch_index::Error::Locked { .. } | imgsearch_index::Error::Io { .. }),
+        ) => Err(error.into()),
         Err(error) => {
+            delete(aside, progress)?;
             progress.note(&format!(
                 "an earlier re-encoding that was interrupted is begun anew: {}",
                 error.to_string().lines().next().unwrap_or_default()
             ));
-            remove_folder(aside)?;
             Ok(Writer::open(aside, record)?)
         }
     }
 }
 
-/// Whether a folder holds nothing but what an index is made of: it is removed whole in the end.
+/// Deletes the index aside. What else lies there is the user's and stays.
+fn delete(aside: &Path, progress: &dyn Progress) -> Result<()> {
+    let left = Index::delete(aside)?;
+    if let Some(first) = left.first() {
+        progress.note(&format!(
+            "{} stays, for what lies in it is no part of the index, such as {}",
+            aside.display(),
+            first.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a folder holds nothing but what an index is made of. It is looked at before anything is
+/// encoded, not after hours of it.
 fn is_ours(aside: &Path) -> Result<bool> {
     const OURS: [&str; 4] = ["imgsearch.sqlite", "writer.lock", "segments", "encoder-"];
     let listed = || -> io::Result<bool> {
@@ -267,14 +293,5 @@ fn require_all_read(reader: &Reader, wanted: &HashSet<PathBuf>) -> Result<()> {
             path: first.path.clone(),
             reason: first.reason.clone(),
         }),
-    }
-}
-
-fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("remove", path, source))
-        }
-        _ => Ok(()),
     }
 }

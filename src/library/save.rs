@@ -2,7 +2,8 @@
 //!
 //! Owns how the crate writes files that somebody relies on: beside, synced, renamed, and the name
 //! synced, too. A crash leaves what was there before, and at worst a file that ends in `.new`, which
-//! the next saving overwrites.
+//! the next saving removes. A link of that name is removed, too, and never followed: what it leads to is
+//! somebody else's.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -40,14 +41,7 @@ impl Saving {
             };
             File::open(folder).map_err(|error| Error::io("open", folder, error))?
         };
-        // What lies there is a leftover or somebody's link: it goes, and nothing is written through it.
-        match fs::remove_file(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("replace", &aside, error));
-            }
-            _ => {}
-        }
-        let file = File::create_new(&aside).map_err(|error| Error::io("write", &aside, error))?;
+        let file = create(&aside).map_err(|error| Error::io("write", &aside, error))?;
         let saving = Self {
             path: path.to_owned(),
             aside,
@@ -94,6 +88,29 @@ impl Saving {
     pub fn failed(&self, source: io::Error) -> Error {
         Error::io("write", &self.path, source)
     }
+}
+
+/// Creates a file that nothing else is known by: a file or link of that name goes first, and what a
+/// link leads to stays as it is.
+fn create(aside: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(aside) {
+        Ok(there) if there.is_file() || there.is_symlink() => fs::remove_file(aside)?,
+        Ok(there) => {
+            let what = if there.is_dir() {
+                "a folder"
+            } else {
+                "something that is no file"
+            };
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{what} of this name is in the way; move it away"),
+            ));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // Whoever puts a link there meanwhile gets an error, not a file of ours at its end.
+    File::create_new(aside)
 }
 
 /// Saves a file whose content is at hand.
@@ -148,5 +165,52 @@ mod tests {
         fs::create_dir(dir.path().join("folder")).unwrap();
         let error = save(&dir.path().join("folder"), b"new").unwrap_err();
         assert!(error.to_string().contains("folder"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_way_goes_and_what_it_leads_to_stays() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let aside = dir.path().join("file.new");
+        let other = dir.path().join("other");
+        fs::write(&other, b"somebody else's").unwrap();
+        // To a file, to none, and to a folder.
+        for target in ["other", "nowhere", "."] {
+            symlink(target, &aside).unwrap();
+            save(&path, target.as_bytes()).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), target.as_bytes());
+            assert!(path.symlink_metadata().unwrap().is_file(), "{target}");
+            assert_eq!(fs::read(&other).unwrap(), b"somebody else's", "{target}");
+            assert!(aside.symlink_metadata().is_err(), "{target}");
+        }
+        assert!(!dir.path().join("nowhere").exists());
+        // So does a link in the file's own place.
+        fs::remove_file(&path).unwrap();
+        symlink("other", &path).unwrap();
+        save(&path, b"mine").unwrap();
+        assert!(path.symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read(&other).unwrap(), b"somebody else's");
+    }
+
+    #[test]
+    fn what_a_crash_left_goes_and_a_folder_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let aside = dir.path().join("file.new");
+        fs::write(&aside, b"half of a file that was longer").unwrap();
+        save(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert!(!aside.exists());
+        fs::create_dir(&aside).unwrap();
+        fs::write(aside.join("mine"), b"mine").unwrap();
+        let error = save(&path, b"again").unwrap_err().to_string();
+        assert!(
+            error.contains("file.new") && error.contains("a folder of this name"),
+            "{error}"
+        );
+        assert_eq!(fs::read(aside.join("mine")).unwrap(), b"mine");
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 }

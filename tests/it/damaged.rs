@@ -350,3 +350,63 @@ fn a_sparse_file_of_600_mb_costs_little_memory() {
         "{listed}"
     );
 }
+
+/// A run over a folder full of trouble tells some of each kind and counts the rest.
+#[test]
+fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {
+    let place = Place::with(&["cat.jpg"]);
+    let folder = |i: usize| place.photo(&format!("folder-{i:02}"));
+    for i in 0..25 {
+        fs::create_dir(folder(i)).unwrap();
+        fs::copy(sample("coffee.jpg"), folder(i).join("coffee.jpg")).unwrap();
+    }
+    place.index();
+    for i in 0..25 {
+        // No glob, so nothing of the folder is looked at.
+        fs::write(folder(i).join(".imgsearchignore"), "a[b\n").unwrap();
+        fs::write(place.photo(&format!("text-{i:02}.jpg")), "this is a text").unwrap();
+    }
+    let count = |text: &str, part: &str| text.lines().filter(|line| line.contains(part)).count();
+
+    let said = place.run(&["index", "photos"]).ended(1).stderr;
+    assert_eq!(count(&said, "cannot look into "), 10, "{said}");
+    assert!(
+        said.contains("… and into 15 other folders and links: imgsearch index --json names each"),
+        "{said}"
+    );
+    assert_eq!(count(&said, "stored under it stay"), 10, "{said}");
+    assert!(
+        said.contains("… and images of 15 other folders are kept"),
+        "{said}"
+    );
+    assert_eq!(count(&said, "not an image"), 10, "{said}");
+    assert!(
+        said.contains(
+            "… and 15 more files could not be used whole: imgsearch status --damaged names each"
+        ),
+        "{said}"
+    );
+    // The numbers come before what the run did, and are all there.
+    assert!(said.contains("25 unusable"), "{said}");
+    assert!(said.contains("25 out of reach and kept"), "{said}");
+    let listed = place.run(&["status", "--damaged"]).ended(0).stdout;
+    assert_eq!(listed.lines().count(), 25, "{listed}");
+
+    // A program is told everything.
+    let events = place
+        .run(&["index", "photos", "--retry", "--json"])
+        .ended(1)
+        .json_lines();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("unreadable"), of("kept")), (25, 25), "{events:?}");
+
+    // Ten of a kind are named, and no rest of none is told.
+    for i in 10..25 {
+        fs::remove_file(folder(i).join(".imgsearchignore")).unwrap();
+        fs::remove_file(place.photo(&format!("text-{i:02}.jpg"))).unwrap();
+    }
+    let said = place.run(&["index", "photos", "--retry"]).ended(1).stderr;
+    assert_eq!(count(&said, "cannot look into "), 10, "{said}");
+    assert_eq!(count(&said, "not an image"), 10, "{said}");
+    assert!(!said.contains('…'), "{said}");
+}

@@ -10,6 +10,8 @@ mod folder;
 mod foreign;
 mod forgetting;
 mod golden;
+#[cfg(target_os = "linux")]
+mod growing;
 mod incremental;
 #[cfg(target_os = "linux")]
 mod network;

@@ -142,6 +142,110 @@ fn an_interrupted_run_is_gone_on_with() {
     assert!(!status.contains("begun and not complete"), "{status}");
 }
 
+/// Whoever put a file among ours has it still when ours are deleted.
+#[test]
+fn what_is_not_ours_among_what_is_deleted_stays() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
+    place.index();
+    let aside = place.index_dir().join("reencode");
+    fs::create_dir_all(aside.join("segments")).unwrap();
+    let theirs = [
+        "segments/plan.txt",
+        "imgsearch.sqlite.bak",
+        "encoder-holiday.jpg",
+    ];
+    for name in theirs {
+        fs::write(aside.join(name), "mine").unwrap();
+    }
+    let said = place.run(&["index", "--reencode"]).ended(0).stderr;
+    assert!(said.contains("is no part of the index"), "{said}");
+    assert!(!said.contains("going on"), "{said}");
+    for name in theirs {
+        assert_eq!(fs::read(aside.join(name)).unwrap(), b"mine");
+    }
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 3);
+    assert_eq!(images(&place), 2);
+    let status = place.run(&["status"]).ended(0).stdout;
+    assert!(!status.contains("begun and not complete"), "{status}");
+
+    // A database of another program, or none.
+    let database = aside.join("imgsearch.sqlite");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.execute("CREATE TABLE notes (text)", ()).unwrap();
+    drop(connection);
+    for bytes in [fs::read(&database).unwrap(), b"a diary".to_vec()] {
+        fs::write(&database, &bytes).unwrap();
+        let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+        assert!(
+            refused.contains("another program") && refused.contains("reencode"),
+            "{refused}"
+        );
+        assert!(fs::read(&database).unwrap() == bytes);
+    }
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+}
+
+/// A link would lead to an index of somebody's, which would lose what is not in this one.
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_folder_aside_is_refused() {
+    let (place, other) = (Place::with(&["cat.jpg"]), Place::with(&["coffee.jpg"]));
+    place.index();
+    other.index();
+    let aside = place.index_dir().join("reencode");
+    std::os::unix::fs::symlink(other.index_dir(), &aside).unwrap();
+    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
+    assert!(
+        refused.contains("it is a link") && refused.contains("reencode"),
+        "{refused}"
+    );
+    assert_eq!((images(&place), images(&other)), (1, 1));
+    assert_eq!(other.nearest(&sample("coffee.jpg"), 1), ["coffee.jpg"]);
+}
+
+/// The command that a message ends with does what it says, whatever the folder is called.
+#[cfg(unix)]
+#[test]
+fn a_command_that_is_told_can_be_typed_as_it_is() {
+    let place = Place::with(&["cat.jpg"]);
+    let name = "it's a `folder` of $HOME; # and more";
+    let folder = place.photo(name);
+    for reencode in [false, true] {
+        fs::create_dir(&folder).unwrap();
+        fs::copy(sample("coffee.jpg"), folder.join("coffee.jpg")).unwrap();
+        place
+            .run(&["index", "photos", folder.to_str().unwrap()])
+            .ended(0);
+        assert_eq!(images(&place), 2);
+        let away = place.photos().with_file_name("away");
+        fs::rename(&folder, &away).unwrap();
+        fs::create_dir(&folder).unwrap();
+        let said = if reencode {
+            place.run(&["index", "--reencode"]).ended(2)
+        } else {
+            place.run(&["index", folder.to_str().unwrap()]).ended(0)
+        };
+        let (_, command) = said.stderr.split_once("gone for good: ").unwrap();
+        let command = command.lines().next().unwrap();
+        let plain = place.command();
+        let program = std::path::Path::new(plain.get_program()).parent().unwrap();
+        let typed = ran(std::process::Command::new("sh")
+            .args(["-c", command])
+            .current_dir(plain.get_current_dir().unwrap())
+            .env("IMGSEARCH_INDEX", place.index_dir())
+            .env("PATH", program)
+            .output()
+            .unwrap());
+        assert!(
+            typed.stderr.contains("1 image forgotten"),
+            "{command}: {typed:?}"
+        );
+        assert_eq!(images(&place), 1);
+        fs::remove_dir(&folder).unwrap();
+        fs::remove_dir_all(away).unwrap();
+    }
+}
+
 #[test]
 fn a_folder_of_somebody_else_is_not_taken_for_our_own() {
     let place = Place::with(&["cat.jpg"]);

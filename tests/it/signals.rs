@@ -57,7 +57,7 @@ fn end_with(mut run: Child, signals: &[&str]) -> Ran {
 }
 
 /// Whether these tests themselves were started with a signal ignored, which what they start inherits.
-fn ignores(signal: u32) -> bool {
+pub fn ignores(signal: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();

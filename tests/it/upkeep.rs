@@ -117,3 +117,71 @@ fn a_read_only_copy_shows_what_its_log_holds() {
     let status: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
     assert!(status.to_string().contains("\"images\":2"), "{status}");
 }
+
+/// Overwrites the stored code of an image, as a disk that rots does.
+fn rot(place: &Place, name: &str) {
+    let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
+    let changed = database
+        .execute(
+            "UPDATE contents SET code = zeroblob(length(code))
+             WHERE id = (SELECT content FROM images WHERE CAST(path AS TEXT) LIKE '%/' || ?1)",
+            [name],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+}
+
+fn checked(place: &Place, arguments: &[&str], status: i32) -> serde_json::Value {
+    let told = place
+        .run(&[&["check", "--json"], arguments].concat())
+        .ended(status);
+    told.json_lines().pop().unwrap()
+}
+
+#[test]
+fn a_rotten_code_is_told_and_comes_back_from_a_segment() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg", "grass.jpg"]);
+    place.index();
+    place.run(&["optimize"]).ended(0);
+    place.run(&["check"]).ended(0);
+    rot(&place, "cat.jpg");
+    let ill = place.run(&["check"]).ended(1).stdout;
+    assert!(
+        ill.contains("1 stored code is not as stored, by their checksums; images: ")
+            && ill.contains("imgsearch check --repair")
+            && !ill.contains("all is well"),
+        "{ill}"
+    );
+    assert_eq!(checked(&place, &[], 1)["checked"]["rotten"], 1);
+    let mended = place.run(&["check", "--repair"]).ended(0).stdout;
+    assert!(
+        mended.contains("repaired: 1 stored code came back from a segment")
+            && mended.contains("all is well"),
+        "{mended}"
+    );
+    let well = place.run(&["check"]).ended(0).stdout;
+    assert!(well.contains("all is well"), "{well}");
+    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+    assert_eq!(place.index()["unchanged"], 4);
+}
+
+#[test]
+fn a_database_whose_encoder_leads_out_of_the_index_is_refused() {
+    let place = Place::with(&["cat.jpg"]);
+    place.index();
+    let copy = encoder_copy(&place);
+    fs::copy(&copy, place.photos().with_file_name("x.onnx")).unwrap();
+    let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
+    fs::create_dir(place.index_dir().join("encoder-")).unwrap();
+    database
+        .execute("UPDATE encoder SET fingerprint = '/../../x'", ())
+        .unwrap();
+    drop(database);
+    for arguments in [&["query", "photos/cat.jpg"][..], &["index", "photos"]] {
+        let refused = place.run(arguments).ended(2).stderr;
+        assert!(refused.contains("no possible encoder"), "{refused}");
+    }
+    let told = place.run(&["check"]).ended(1).stdout;
+    assert!(told.contains("no possible encoder"), "{told}");
+    assert!(copy.exists());
+}

@@ -83,6 +83,24 @@ impl Segment {
         options: &GraphOptions,
         done: &AtomicUsize,
     ) -> Result<Self> {
+        match Self::build_while(content, options, done, &|| true)? {
+            Some(segment) => Ok(segment),
+            None => Err(Error::BadInput("it was interrupted".to_owned())),
+        }
+    }
+
+    /// As [`Segment::build`]; none if `goes_on` says so before a graph is begun or its candidates are
+    /// measured. A graph that is begun is completed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::build`].
+    pub fn build_while(
+        content: &Content<'_>,
+        options: &GraphOptions,
+        done: &AtomicUsize,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
         options.check()?;
         let Content { encoder, rows } = content;
         let n = rows.len();
@@ -92,8 +110,14 @@ impl Segment {
             )));
         }
         let points = Points::of(rows.codes, rows.stride);
+        if !goes_on() {
+            return Ok(None);
+        }
         let (flat, linked_in) = graphs::by_code(&points, rows, options, done);
         done.fetch_add(n - points.nodes.len(), Ordering::Relaxed);
+        if !goes_on() {
+            return Ok(None);
+        }
         let fused = graphs::by_both(&points, rows, encoder, options, done);
         let linked = fused.as_ref().map_or(0, |fused| fused.nodes);
         done.fetch_add(n - linked, Ordering::Relaxed);
@@ -161,10 +185,13 @@ impl Segment {
             trusted: false,
             verdict: OnceLock::from(None),
         };
+        if !goes_on() {
+            return Ok(None);
+        }
         segment.header.candidates =
             [RankBy::Code, RankBy::Both].map(|by| calibrate::candidates(&segment, by));
         segment.header.write(segment.bytes.as_mut_slice());
-        Ok(segment)
+        Ok(Some(segment))
     }
 
     /// The name under which a file is written.

@@ -437,3 +437,29 @@ fn a_name_that_is_not_ascii_is_cut_between_its_characters() {
         assert!(opened.fits(&record) && !opened.fits(&encoder(4)));
     }
 }
+
+#[test]
+fn building_is_given_up_before_each_graph_and_before_measuring() {
+    let codes = clustered(500, 8, 4, 23);
+    let loaded = loaded(&codes, 8);
+    let content = Content {
+        encoder: &encoder(8),
+        rows: loaded.rows(),
+    };
+    let after = |asked: usize| {
+        let (done, left) = (AtomicUsize::new(0), std::cell::Cell::new(asked));
+        let goes_on = || {
+            let goes_on = left.get() > 0;
+            left.set(left.get().saturating_sub(1));
+            goes_on
+        };
+        let options = GraphOptions::default();
+        let built = Segment::build_while(&content, &options, &done, &goes_on).unwrap();
+        (built.is_some(), done.into_inner())
+    };
+    // Whether there is a segment, and how many rows were linked by then.
+    assert_eq!(after(0), (false, 0));
+    assert_eq!(after(1), (false, 500));
+    assert_eq!(after(2), (false, GRAPHS * 500));
+    assert_eq!(after(3), (true, GRAPHS * 500));
+}

@@ -1,16 +1,18 @@
 //! The writer's lock: one process writes, and a second is told who.
 //!
 //! Owns the file `writer.lock`. The lock is the kernel's, so it ends with its holder however
-//! that ends; the text in the file only says who it was.
+//! that ends; the text in the file only says who it was. A link of that name is refused: what it leads
+//! to would be overwritten.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use super::holder::{Holder, now};
 use crate::error::{Error, Result};
 
-const LOCK_FILE: &str = "writer.lock";
+/// The lock's name inside an index.
+pub(crate) const LOCK_FILE: &str = "writer.lock";
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ impl Lock {
     /// Takes the lock of the index in `dir`, or says who has it.
     pub fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK_FILE);
+        refuse_what_is_no_file(&path)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -29,6 +32,8 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
+        // A link that was put there meanwhile; nothing was written yet.
+        refuse_what_is_no_file(&path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -53,6 +58,25 @@ impl Lock {
             .and_then(|()| file.write_all(&text))
             .map_err(|source| Error::io("write", &path, source))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Refuses a link, which would be followed, and whatever else is no file.
+fn refuse_what_is_no_file(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_file() => {
+            let what = if there.is_symlink() {
+                "it is a link, which is not followed; remove it"
+            } else {
+                "it is no file; move it away"
+            };
+            let source = io::Error::new(io::ErrorKind::InvalidInput, what);
+            Err(Error::io("lock", path, source))
+        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("open", path, source))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -83,5 +107,26 @@ mod tests {
         }
         drop(first);
         Lock::take(dir.path()).unwrap();
+    }
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_refused_and_its_file_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, other) = (dir.path().join(LOCK_FILE), dir.path().join("other"));
+        std::fs::write(&other, "somebody else's").unwrap();
+        for target in ["other", "nowhere"] {
+            std::os::unix::fs::symlink(target, &lock).unwrap();
+            let error = Lock::take(dir.path()).unwrap_err().to_string();
+            assert!(
+                error.contains("it is a link") && error.contains(LOCK_FILE),
+                "{error}"
+            );
+            std::fs::remove_file(&lock).unwrap();
+        }
+        assert_eq!(std::fs::read(&other).unwrap(), b"somebody else's");
+        assert!(!dir.path().join("nowhere").exists());
+        std::fs::create_dir(&lock).unwrap();
+        let error = Lock::take(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("it is no file"), "{error}");
     }
 }

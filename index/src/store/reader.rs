@@ -85,6 +85,10 @@ impl StoredSegment {
 
 /// Looks up images, failures and runs. It belongs to one thread; [`Reader::try_clone`] makes
 /// another for another thread.
+///
+/// An index in a folder that is read-only, such as a copy on a disk that is mounted so, is read without
+/// locks where it has to be. If somebody changes its files all the same, a reader that was opened
+/// before says [`Error::Changed`], and one that is opened after shows what lies there then.
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
@@ -116,6 +120,26 @@ impl Reader {
             self.open = schema::open_readable(&self.dir)?;
         }
         Ok(stale)
+    }
+
+    /// Refuses what was read so far if the files changed meanwhile and no lock kept them from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`].
+    pub(crate) fn still_holds(&self) -> Result<()> {
+        if self.open.changed_beneath() {
+            return Err(Error::Changed {
+                dir: self.dir.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// See [`Readable::is_unlocked`].
+    #[cfg(test)]
+    pub(crate) fn is_unlocked(&self) -> bool {
+        self.open.is_unlocked()
     }
 
     /// The folder that holds the index.
@@ -488,10 +512,12 @@ impl Reader {
         parameters: impl rusqlite::Params,
         map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
-        self.connection()
+        let found = self
+            .connection()
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row(parameters, map).optional())
-            .map_err(|source| self.fail(source))
+            .and_then(|mut statement| statement.query_row(parameters, map).optional());
+        self.still_holds()?;
+        found.map_err(|source| self.fail(source))
     }
 
     pub(crate) fn many<T>(
@@ -500,10 +526,12 @@ impl Reader {
         parameters: impl rusqlite::Params,
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        self.connection()
+        let found = self
+            .connection()
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_map(parameters, map)?.collect())
-            .map_err(|source| self.fail(source))
+            .and_then(|mut statement| statement.query_map(parameters, map)?.collect());
+        self.still_holds()?;
+        found.map_err(|source| self.fail(source))
     }
 
     pub(crate) fn fail(&self, source: rusqlite::Error) -> Error {

@@ -16,7 +16,7 @@ use crate::store::mark::{Mark, identity};
 pub(crate) const DATABASE_FILE: &str = "imgsearch.sqlite";
 
 /// Marks a database as ours: "imgs" in ASCII.
-const APPLICATION_ID: i32 = 0x696d_6773;
+pub(crate) const APPLICATION_ID: i32 = 0x696d_6773;
 
 /// How long a statement waits for another's, in milliseconds.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
@@ -199,6 +199,9 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// How a database's file and its log are, and which files they are.
+type Unlocked = [(Option<Mark>, Option<(u64, u64)>); 2];
+
 /// A database that is open for reading, and what tells that the connection no longer shows it.
 #[derive(Debug)]
 pub(crate) struct Readable {
@@ -208,7 +211,7 @@ pub(crate) struct Readable {
     file: Option<(u64, u64)>,
     /// How the files were when it was opened, where it is read without taking part in its locks:
     /// a change of them is not seen then.
-    unlocked: Option<[Option<Mark>; 2]>,
+    unlocked: Option<Unlocked>,
 }
 
 impl Readable {
@@ -217,16 +220,32 @@ impl Readable {
         let now = identity(&self.path);
         // One that is gone altogether is read as long as it is open.
         let replaced = now.is_some() && now != self.file;
-        replaced
-            || self
-                .unlocked
-                .is_some_and(|before| before != marks_of(&self.path))
+        replaced || self.changed_beneath()
+    }
+
+    /// Whether the files changed since it was opened and no lock kept them from that: what was read
+    /// since may be of two states.
+    pub fn changed_beneath(&self) -> bool {
+        self.unlocked
+            .is_some_and(|before| before != marks_of(&self.path))
+    }
+
+    /// Whether it is read without taking part in the locks of those who write.
+    #[cfg(test)]
+    pub fn is_unlocked(&self) -> bool {
+        self.unlocked.is_some()
     }
 }
 
 /// How the database's file and its log are.
-fn marks_of(path: &Path) -> [Option<Mark>; 2] {
-    [Mark::at(path), Mark::at(&log_of(path))]
+fn marks_of(path: &Path) -> Unlocked {
+    let log = log_of(path);
+    // By each opening of a log SQLite sets its owner where it may, which changes the time of its change.
+    let log_mark = Mark::at(&log).map(|mark| Mark {
+        ctime_ns: 0,
+        ..mark
+    });
+    [(Mark::at(path), identity(path)), (log_mark, identity(&log))]
 }
 
 /// The write-ahead log's path.
@@ -254,7 +273,9 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
         Ok(opened) => opened,
         Err(error) if cannot_open(&error) => {
             unlocked = Some(marks_of(&path));
-            open_unlocked(&path, plain).map_err(fail)?
+            let opened = open_unlocked(&path, plain).map_err(fail)?;
+            check_log(dir, &opened.0, plain)?;
+            opened
         }
         Err(error) => return Err(fail(error)),
     };
@@ -303,6 +324,29 @@ fn open_unlocked(path: &Path, plain: OpenFlags) -> rusqlite::Result<(Connection,
     Ok((connection, format))
 }
 
+/// Refuses a log that is older than its database, as a copy may have it of which the parts were taken at
+/// different times: SQLite would lay the log's older pages over the newer ones.
+fn check_log(dir: &Path, with_log: &Connection, plain: OpenFlags) -> Result<()> {
+    let path = database_path(dir);
+    let generation = |connection: &Connection| -> rusqlite::Result<i64> {
+        connection.query_row("SELECT number FROM generation", (), |row| row.get(0))
+    };
+    let uri = format!("{}?immutable=1", uri(&path));
+    // A database whose first pages are in the log says nothing by itself.
+    let without = Connection::open_with_flags(uri, plain | OpenFlags::SQLITE_OPEN_URI)
+        .and_then(|connection| generation(&connection))
+        .unwrap_or(0);
+    if generation(with_log).is_ok_and(|with| with >= without) || without == 0 {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        dir: dir.to_owned(),
+        what: format!(
+            "its log, {DATABASE_FILE}-wal, is older than {DATABASE_FILE}; copy both again while nothing writes to them"
+        ),
+    })
+}
+
 fn cannot_open(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
@@ -345,7 +389,7 @@ fn check_application(dir: &Path, connection: &Connection) -> Result<()> {
     }
 }
 
-fn of_another_program(dir: &Path) -> Error {
+pub(crate) fn of_another_program(dir: &Path) -> Error {
     Error::Corrupt {
         dir: dir.to_owned(),
         what: format!("{DATABASE_FILE} is a database of another program"),
