@@ -229,7 +229,7 @@ fn a_command_that_is_told_can_be_typed_as_it_is() {
         let command = command.lines().next().unwrap();
         let plain = place.command();
         let program = std::path::Path::new(plain.get_program()).parent().unwrap();
-        let typed = ran(std::process::Command::new("sh")
+        let typed = ran(std::process::Command::new("/bin/sh")
             .args(["-c", command])
             .current_dir(plain.get_current_dir().unwrap())
             .env("IMGSEARCH_INDEX", place.index_dir())
