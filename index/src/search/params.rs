@@ -29,7 +29,7 @@ pub enum RankBy {
     /// The share of bits that differ between the hashes.
     Hash,
     /// The squared Euclidean distance of the codes, and the share of differing bits times the
-    /// encoder's [`hash_weight`](EncoderRecord::hash_weight), added.
+    /// encoder's [`hash_weight`](crate::EncoderRecord::hash_weight), added.
     Both,
 }
 

@@ -10,7 +10,7 @@ use crate::store::types::ImageId;
 pub struct Neighbour {
     /// The image.
     pub id: ImageId,
-    /// What it was ranked by, smallest first: see [`RankBy`].
+    /// What it was ranked by, smallest first: see [`RankBy`](crate::RankBy).
     pub distance: f32,
     /// Bits that differ between the hashes, where the query has one.
     pub hamming: Option<u32>,
