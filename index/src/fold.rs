@@ -105,8 +105,8 @@ impl Writer {
     /// `progress` is told how many images are linked into their new segments, and of how many. `stop`
     /// ends it before the next graph is built: a segment has two.
     ///
-    /// Readers go on with what they have open. Memory stays below a gigabyte however many images
-    /// there are, for segments hold at most a million and are made one after the other.
+    /// Readers go on with what they have open. Memory stays bounded however many images there
+    /// are, for segments hold at most a million and are made one after the other.
     ///
     /// # Errors
     ///

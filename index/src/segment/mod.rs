@@ -39,8 +39,7 @@ pub(crate) use graphs::GraphDesk;
 /// Graphs of a segment: each row is linked into so many.
 pub(crate) const GRAPHS: usize = 2;
 
-/// The most rows of a segment. Building one takes about 600 bytes a row beside the file, so less
-/// than a gigabyte.
+/// The most rows of a segment, so that the memory for building one is bounded.
 pub const MOST_ROWS: usize = 1_000_000;
 
 /// Candidates for ranking by code and hash together, in a segment of which it was not measured: a point
