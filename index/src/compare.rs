@@ -2,8 +2,9 @@
 
 use crate::error::Result;
 use crate::segment::Segment;
-use crate::store::reader::{Reader, StoredSegment};
+use crate::store::reader::Reader;
 use crate::store::rows::Loaded;
+use crate::store::segments::StoredSegment;
 use crate::store::types::EncoderRecord;
 
 /// Rows that are compared at a time.

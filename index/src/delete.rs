@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::store::lock::{LOCK_FILE, Lock};
-use crate::store::reader::StoredSegment;
 use crate::store::schema::{self, APPLICATION_ID, DATABASE_FILE};
+use crate::store::segments::StoredSegment;
 
 /// What a SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

@@ -7,8 +7,9 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use crate::error::{Error, Result};
+use crate::store::columns::path_of;
 use crate::store::path;
-use crate::store::reader::{Reader, path_of};
+use crate::store::reader::Reader;
 use crate::store::types::ImageId;
 
 /// Which images may be found: all that meet every condition. The default has none.

@@ -13,13 +13,11 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::segment::Segment;
+use crate::store::change::set_aside;
 use crate::store::checksum;
-use crate::store::reader::StoredSegment;
-use crate::store::types::{Digest, EncoderRecord, ImageId};
+use crate::store::segments::StoredSegment;
+use crate::store::types::{EncoderRecord, ImageId};
 use crate::store::writer::Writer;
-
-/// The date of a file that is to be read again: no file has it.
-const NO_DATE: i64 = i64::MIN;
 
 /// What became of stored codes that did not match their checksums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -77,25 +75,6 @@ pub(crate) fn images_of(connection: &Connection, content: i64) -> rusqlite::Resu
         .prepare_cached("SELECT id FROM images WHERE content = ?1 ORDER BY id")?
         .query_map([content], |row| row.get(0))?
         .collect()
-}
-
-/// Takes a content for lost: nothing is found by its digest any more, and the files of its images
-/// are taken for changed ones by the next run of indexing.
-pub(crate) fn set_aside(connection: &Connection, content: i64) -> rusqlite::Result<()> {
-    // No file has such a digest.
-    let mut none: Digest = [0; 32];
-    none[24..].copy_from_slice(&content.to_le_bytes());
-    connection
-        .prepare_cached("UPDATE contents SET digest = ?2, checksum = NULL WHERE id = ?1")?
-        .execute(params![content, none])?;
-    for table in ["images", "trash"] {
-        connection
-            .prepare_cached(&format!(
-                "UPDATE {table} SET mtime_ns = ?2 WHERE content = ?1"
-            ))?
-            .execute([content, NO_DATE])?;
-    }
-    Ok(())
 }
 
 impl Writer {

@@ -77,8 +77,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`Error::NoCuda`] where the graphics card was asked for and cannot be had, [`Error::Run`]
-    /// where ONNX Runtime refuses the file.
+    /// [`Error::NoCuda`] if the options ask for the graphics card and it is not available,
+    /// [`Error::Run`] if ONNX Runtime refuses the file.
     pub fn new(file: &EncoderFile, runtime: &Runtime, options: &SessionOptions) -> Result<Self> {
         let open = |cuda| open(file, runtime, options.threads, cuda);
         let refused = |source: ort::Error| Error::Run {

@@ -44,7 +44,7 @@ pub enum Error {
 
     /// The graphics card cannot be used.
     #[error(
-        "the CUDA provider cannot be had: {reason}\nInstall it with: imgsearch runtime install --cuda   (it needs an \
+        "the CUDA provider is not available: {reason}\nInstall it with: imgsearch runtime install --cuda   (it needs an \
          NVIDIA driver, CUDA 13 and cuDNN 9), or use --provider cpu"
     )]
     NoCuda {

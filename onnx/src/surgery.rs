@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::contract::{FEATURES, INPUT};
+use crate::contract::{EncoderFile, EncoderInfo, FEATURES, INPUT, Resize};
 use crate::error::{Error, Result};
 use crate::proto::{
     AttributeProto, ModelProto, NodeProto, TensorProto, TensorShapeProto,
@@ -24,6 +24,40 @@ pub(crate) const CLASSES_BIAS: &str = "classes.bias";
 /// What a constant's name with this behind it holds: the factor of each column of an int8 matrix,
 /// float32 `[columns]`.
 const SCALE: &str = ".scale";
+
+impl EncoderFile {
+    /// The trunk of this encoder, shown pictures of `side` × `side` pixels: small pictures are told
+    /// apart better where they are not enlarged as much. Without `resize`, as much of a picture
+    /// is seen as now.
+    ///
+    /// A trunk that takes one size only is refused when it is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`] where the file has no features, and where pictures brought to size by
+    /// `resize` cannot fill the square.
+    pub fn trunk_at(&self, side: u32, resize: Option<Resize>) -> Result<Self> {
+        let info = self.info();
+        let mut model = cut_trunk(&self.model()?, &info.name)?;
+        resize_input(&mut model, side);
+        let resize = resize.unwrap_or(match info.resize {
+            Resize::ShortSideCrop { short } => {
+                let share = f64::from(short) / f64::from(info.width.min(info.height));
+                Resize::ShortSideCrop {
+                    short: (f64::from(side) * share).round() as u32,
+                }
+            }
+            Resize::Squash => Resize::Squash,
+        });
+        let info = EncoderInfo {
+            code_len: 0,
+            bits: 0,
+            resize,
+            ..info.clone()
+        };
+        Self::from_model(model, &info)
+    }
+}
 
 /// The model that computes `features` and nothing else.
 ///

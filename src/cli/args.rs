@@ -211,8 +211,8 @@ pub struct IndexArgs {
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
 
-    /// Encode every stored image again, with --encoder or the built-in encoder. The old index
-    /// serves until the new one is complete; an interrupted run is gone on with
+    /// Encode every stored image again, with --encoder or the built-in encoder. The old codes answer
+    /// queries until the new ones are complete. After an interruption, run it again to resume
     #[arg(long)]
     pub reencode: bool,
 

@@ -151,7 +151,7 @@ impl Reserved {
         self.bytes
     }
 
-    /// Makes sure of so many bytes in all, if that can be had without waiting.
+    /// Raises the reservation to `bytes` in all if that needs no waiting; returns whether it holds now.
     #[must_use]
     pub fn has(&mut self, bytes: u64, limits: &Limits) -> bool {
         if bytes <= SMALL || bytes <= self.bytes {

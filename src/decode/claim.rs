@@ -9,8 +9,8 @@ use super::{Geometry, Limits, SMALL, Task};
 pub(super) enum Stop {
     /// The picture cannot be decoded.
     Failed(DecodeError),
-    /// It takes so many bytes, which cannot be had without waiting: all is dropped, and begun again
-    /// when they are there.
+    /// It needs so many bytes, and they are not free now. The caller drops everything, waits for them
+    /// and starts again.
     Wait(u64),
 }
 

@@ -125,8 +125,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Where ONNX Runtime is not found and cannot be fetched, where the provider asked for
-    /// cannot be had, and where the file breaks the encoder contract.
+    /// If ONNX Runtime is not found and cannot be fetched, if the requested provider is not available,
+    /// or if the file breaks the encoder contract.
     pub fn new(file: EncoderFile, options: EngineOptions) -> Result<Self> {
         let begun = Instant::now();
         let runtime = Runtime::load(&options.runtime())?;

@@ -57,15 +57,17 @@ pub(super) fn candidates(segment: &Segment, by: RankBy) -> u16 {
         return 0;
     }
     let (own, moved): (Vec<Question>, Vec<Question>) = questions(segment, by).into_iter().unzip();
-    [own, moved]
-        .iter()
-        .map(|asked| {
-            let tried = TRIED.into_iter();
-            let mut enough = tried.filter(|&ef| share(segment, by, asked, ef) >= ENOUGH);
-            enough.next().unwrap_or(NEVER)
-        })
-        .max()
-        .unwrap_or(NEVER)
+    let mut needed = 0;
+    for asked in [own, moved] {
+        // What was too few for the first kind need not be tried with the second.
+        let tried = TRIED.into_iter().filter(|&ef| ef >= needed);
+        let mut enough = tried.filter(|&ef| share(segment, by, &asked, ef) >= ENOUGH);
+        match enough.next() {
+            Some(ef) => needed = ef,
+            None => return NEVER,
+        }
+    }
+    needed
 }
 
 /// What of the right answers a search along the graph finds.

@@ -26,8 +26,8 @@ use crate::kernels::distance::LANES;
 use crate::search::{DEFAULT_EF, RankBy};
 use crate::segment::mapped::Bytes;
 use crate::store::mark::Mark;
-use crate::store::reader::StoredSegment;
 use crate::store::rows::Rows;
+use crate::store::segments::StoredSegment;
 use crate::store::types::EncoderRecord;
 use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
 

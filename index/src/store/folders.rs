@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::params;
 
 use crate::error::{Error, Result};
+use crate::store::columns::path_of;
 use crate::store::path;
-use crate::store::reader::{Reader, path_of};
+use crate::store::reader::Reader;
 use crate::store::types::FolderId;
 use crate::store::writer::Writer;
 

@@ -1,9 +1,10 @@
 //! Who holds the writer's lock.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use super::clock::now;
 
 /// Who holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,18 +23,11 @@ impl fmt::Display for Holder {
         if self.pid == 0 {
             return f.write_str("another process");
         }
-        let ago = now().saturating_sub(self.since);
+        let ago = now().saturating_sub(self.since.cast_signed()).max(0);
         write!(
             f,
             "process {} ({}), begun {ago} seconds ago",
             self.pid, self.command
         )
     }
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

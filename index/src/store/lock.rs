@@ -8,7 +8,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use super::holder::{Holder, now};
+use super::clock::now;
+use super::holder::Holder;
 use crate::error::{Error, Result};
 
 /// The lock's name inside an index.
@@ -50,7 +51,7 @@ impl Lock {
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect::<Vec<_>>()
                 .join(" "),
-            since: now(),
+            since: now().cast_unsigned(),
         };
         let text = serde_json::to_vec(&holder).unwrap_or_default();
         file.set_len(0)

@@ -6,82 +6,14 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::{Error, Result};
 use crate::store::checksum;
+use crate::store::columns::{
+    FAILURE_COLUMNS, IMAGE_COLUMNS, encoder_of, failure_of, image_of, path_of,
+};
 use crate::store::mark::Mark;
 use crate::store::path;
 use crate::store::schema::{self, Readable};
-use crate::store::types::{
-    Digest, EncoderRecord, Failure, FileStat, Image, ImageId, KnownPath, Run, Stats,
-};
-
-const IMAGE_COLUMNS: &str = "i.id, i.path, i.size, i.mtime_ns, c.digest, c.width, c.height, c.format, c.taken, \
-                             c.damage, i.inode, i.ctime_ns, i.away_since FROM images i JOIN contents c ON c.id = i.content";
-
-const FAILURE_COLUMNS: &str = "path, size, mtime_ns, stage, reason, inode, ctime_ns FROM failures";
-
-/// The files in a folder, with their sizes.
-fn file_sizes(dir: &Path) -> Result<Vec<(std::ffi::OsString, u64)>> {
-    let fail = |source| Error::io("list", dir, source);
-    let mut sizes = Vec::new();
-    let listed = match std::fs::read_dir(dir) {
-        // What is derived may be deleted; it is made again.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(sizes),
-        listed => listed.map_err(fail)?,
-    };
-    for entry in listed {
-        let entry = entry.map_err(fail)?;
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                sizes.push((entry.file_name(), metadata.len()));
-            }
-            Ok(_) => {}
-            // Folded away as it was being looked at.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(fail(error)),
-        }
-    }
-    Ok(sizes)
-}
-
-/// A segment as the database names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredSegment {
-    pub number: i64,
-    /// The file's name.
-    pub name: String,
-    /// The first number of the images that it may hold.
-    pub first: i64,
-    /// The last.
-    pub last: i64,
-    /// How many it holds.
-    pub images: usize,
-    /// How its file was when it was last found to be sound.
-    pub verified: Mark,
-}
-
-impl StoredSegment {
-    /// The folder of segments in an index.
-    pub fn folder(dir: &Path) -> PathBuf {
-        dir.join("segments")
-    }
-
-    pub fn name_of(number: i64) -> String {
-        format!("{number:06}.segment")
-    }
-
-    /// Whether a file of this name is one that we make: a segment, or one that is being written.
-    pub fn is_name(name: &str) -> bool {
-        let number = name
-            .strip_suffix(".segment")
-            .or_else(|| name.strip_suffix(".new"));
-        number.is_some_and(|number| {
-            number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    }
-
-    pub fn path(&self, dir: &Path) -> PathBuf {
-        Self::folder(dir).join(&self.name)
-    }
-}
+use crate::store::segments::{StoredSegment, file_sizes};
+use crate::store::types::{Digest, EncoderRecord, Failure, Image, ImageId, KnownPath, Run, Stats};
 
 /// Looks up images, failures and runs. It belongs to one thread; [`Reader::try_clone`] makes
 /// another for another thread.
@@ -544,69 +476,4 @@ impl Reader {
             what: what.into(),
         }
     }
-}
-
-/// The encoder that an index names; none in an index that is just being made.
-pub(crate) fn encoder_of(connection: &Connection) -> rusqlite::Result<Option<EncoderRecord>> {
-    connection
-        .query_row(
-            "SELECT fingerprint, name, code_len, bits, hash_weight, metadata FROM encoder",
-            (),
-            |row| {
-                Ok(EncoderRecord {
-                    fingerprint: row.get(0)?,
-                    name: row.get(1)?,
-                    code_len: row.get::<_, u32>(2)? as usize,
-                    bits: row.get::<_, u32>(3)? as usize,
-                    hash_weight: row.get::<_, f64>(4)? as f32,
-                    metadata: row.get(5)?,
-                })
-            },
-        )
-        .optional()
-}
-
-pub(crate) fn path_of(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {
-    path::from_bytes(row.get(column)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            rusqlite::types::Type::Blob,
-            Box::new(error),
-        )
-    })
-}
-
-/// The stat in columns of a row: size, date, inode number and change time.
-pub(crate) fn stat_of(row: &Row<'_>, columns: [usize; 4]) -> rusqlite::Result<FileStat> {
-    let [size, mtime, inode, ctime] = columns;
-    Ok(FileStat {
-        size: row.get::<_, i64>(size)?.cast_unsigned(),
-        mtime_ns: row.get(mtime)?,
-        inode: row.get::<_, i64>(inode)?.cast_unsigned(),
-        ctime_ns: row.get(ctime)?,
-    })
-}
-
-fn image_of(row: &Row<'_>) -> rusqlite::Result<Image> {
-    Ok(Image {
-        id: ImageId(row.get(0)?),
-        path: path_of(row, 1)?,
-        stat: stat_of(row, [2, 3, 10, 11])?,
-        digest: row.get(4)?,
-        width: row.get(5)?,
-        height: row.get(6)?,
-        format: row.get(7)?,
-        taken: row.get(8)?,
-        damage: row.get(9)?,
-        away_since: Some(row.get(12)?).filter(|&since: &i64| since != 0),
-    })
-}
-
-fn failure_of(row: &Row<'_>) -> rusqlite::Result<Failure> {
-    Ok(Failure {
-        path: path_of(row, 0)?,
-        stat: stat_of(row, [1, 2, 5, 6])?,
-        stage: row.get(3)?,
-        reason: row.get(4)?,
-    })
 }

@@ -9,10 +9,14 @@ use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::store::clock::now;
+use crate::store::columns::{path_of, stat_of};
+use crate::store::failures::forget_failure;
 use crate::store::path;
-use crate::store::reader::{Reader, path_of, stat_of};
+use crate::store::reader::Reader;
+use crate::store::refused::Refused;
 use crate::store::types::{Change, FileStat, ImageId};
-use crate::store::writer::{Refused, Writer, forget_failure, now};
+use crate::store::writer::Writer;
 
 /// So many days removed images are kept. The first run after that deletes them.
 pub const TRASH_DAYS: i64 = 30;

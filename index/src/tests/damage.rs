@@ -183,7 +183,7 @@ fn what_was_verified_is_not_verified_again_until_its_file_changes() {
     fold(&mut writer, &FoldOptions::default());
     let path = segment_files(dir.path()).remove(0);
     let stored = || writer.reader().unwrap().segments().unwrap().remove(0);
-    let trusted = |stored: &crate::store::reader::StoredSegment| {
+    let trusted = |stored: &crate::store::segments::StoredSegment| {
         crate::segment::Segment::open(&path, &stored.verified)
             .unwrap()
             .is_trusted()

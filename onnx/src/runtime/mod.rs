@@ -98,8 +98,8 @@ impl Runtime {
         &self.version
     }
 
-    /// The execution providers that the library was built with. Whether one can be had on this
-    /// machine shows when it is asked for.
+    /// The execution providers that the library was built with. Opening a session shows whether
+    /// one is available on this machine.
     pub fn providers(&self) -> &[&'static str] {
         &self.providers
     }

@@ -193,7 +193,7 @@ impl Itq {
     pub fn fit(rows: &[f32], n: usize, d: usize, bits: usize, seed: u64) -> Result<Self> {
         if bits > d {
             return Err(Error::BadInput(format!(
-                "{bits} bits cannot be had from {d} numbers by iterative quantisation; ask for at most {d}"
+                "iterative quantisation makes at most {d} bits from {d} numbers, not {bits}"
             )));
         }
         let pca = Pca::fit(rows, n, d, bits)?;
@@ -259,7 +259,7 @@ pub(crate) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Ve
 pub fn random_signs(rows: &[f32], n: usize, d: usize, bits: usize, seed: u64) -> Result<Vec<u8>> {
     if bits > d {
         return Err(Error::BadInput(format!(
-            "{bits} orthogonal directions cannot be had in {d} dimensions"
+            "there are at most {d} orthogonal directions in {d} dimensions, not {bits}"
         )));
     }
     let mut random = Normal::new(seed);

@@ -76,7 +76,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     ///
-    /// Where the folder that the program stands in cannot be had; what the database says.
+    /// If the working folder cannot be determined; what the database says.
     pub fn stored(&self, path: &Path) -> Result<PathBuf> {
         let mut spellings = self.spellings(path)?;
         match self.first_stored(&spellings)? {
