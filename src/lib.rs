@@ -5,10 +5,10 @@
 //! query image the same way and finding the nearest codes.
 //!
 //! ```no_run
-//! use imgsearch::{IndexOptions, Library, Quiet};
+//! use imgsearch::{IndexOptions, Library};
 //!
 //! let mut library = Library::open_or_create("my-index")?;
-//! library.index(&["photos".into()], &IndexOptions::default(), &Quiet)?;
+//! library.index(&["photos".into()], &IndexOptions::default(), &())?;
 //! for found in library.nearest_to("cat.jpg", 10)? {
 //!     println!("{:.3}  {}", found.distance, found.path.display());
 //! }
@@ -29,6 +29,7 @@ mod encode;
 mod error;
 mod indexing;
 mod library;
+mod progress;
 pub mod render;
 pub mod train;
 
@@ -39,11 +40,11 @@ pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
 pub use indexing::walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 pub use indexing::{
-    FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Progress, Quiet, Summary,
-    WhyKept,
+    FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
 pub use library::{Library, Match, OpenOptions, default_dir};
+pub use progress::Progress;
 
 /// The README's example compiles.
 #[cfg(doctest)]

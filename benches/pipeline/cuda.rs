@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use imgsearch::onnx::{EncoderFile, ProviderChoice};
-use imgsearch::{Engine, EngineOptions, IndexOptions, Library, OpenOptions, Quiet};
+use imgsearch::{Engine, EngineOptions, IndexOptions, Library, OpenOptions};
 
 use crate::Result;
 use crate::fidelity::cosine;
@@ -141,7 +141,7 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
     let summary = library.index(
         std::slice::from_ref(&photos.path),
         &IndexOptions::default(),
-        &Quiet,
+        &(),
     )?;
     println!(
         "  `index`, end to end       {:>8.0}",

@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use cpu_time::{ProcessTime, ThreadTime};
 use imgsearch::{
-    Engine, EngineOptions, IndexOptions, Library, Quiet, WalkOptions, Worker, onnx::EncoderFile,
-    walk,
+    Engine, EngineOptions, IndexOptions, Library, WalkOptions, Worker, onnx::EncoderFile, walk,
 };
 
 use crate::Result;
@@ -119,7 +118,7 @@ fn measure_one(engine: &Engine, folder: &Folder, index: &Path, best: &mut Best) 
     let summary = library.index(
         std::slice::from_ref(&folder.path),
         &IndexOptions::default(),
-        &Quiet,
+        &(),
     )?;
     let seconds = started.elapsed().as_secs_f64();
     let (processor, thread) = (processor.elapsed(), thread.elapsed());

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use imgsearch::Library;
 use imgsearch::index::{FoldOptions, Index};
 use imgsearch::onnx::EncoderFile;
-use imgsearch::{Library, Quiet};
 
 use crate::Result;
 use crate::evict::evict;
@@ -68,7 +68,7 @@ pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
     let filled = started.elapsed().as_secs_f64();
     let mut fold = FoldOptions::default();
     fold.all = true;
-    let folded = Library::optimize(&index, &fold, &AtomicBool::new(false), &Quiet)?;
+    let folded = Library::optimize(&index, &fold, &AtomicBool::new(false), &())?;
     println!(
         "{images} images: {more} codes drawn and stored in {filled:.0} s, folded in {:.0} s",
         folded.seconds

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use imgsearch::index::{Change, FoldOptions, Index, NewContent, Writer};
-use imgsearch::{Library, Quiet, WalkOptions, walk};
+use imgsearch::{Library, WalkOptions, walk};
 use rayon::prelude::*;
 
 use crate::Result;
@@ -57,7 +57,7 @@ pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
     fill(&folder, &index)?;
     let mut fold = FoldOptions::default();
     fold.all = true;
-    Library::optimize(&index, &fold, &AtomicBool::new(false), &Quiet)?;
+    Library::optimize(&index, &fold, &AtomicBool::new(false), &())?;
 
     let mut times = Vec::new();
     for _ in 0..RUNS {

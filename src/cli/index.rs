@@ -1,9 +1,8 @@
 //! `imgsearch index`.
 
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use imgsearch::index::Index;
 use imgsearch::{
@@ -95,18 +94,17 @@ pub struct View {
 
 /// What is told up to [`NAMED`] times.
 #[derive(Debug, Default)]
-struct Few(Cell<usize>);
+struct Few(AtomicUsize);
 
 impl Few {
     /// Whether one more is told.
     fn admits(&self) -> bool {
-        self.0.set(self.0.get() + 1);
-        self.0.get() <= NAMED
+        self.0.fetch_add(1, Ordering::Relaxed) < NAMED
     }
 
     /// Begins anew; how many were not told, where there are any.
     fn rest(&self) -> Option<usize> {
-        let met = self.0.take();
+        let met = self.0.swap(0, Ordering::Relaxed);
         met.checked_sub(NAMED).filter(|&rest| rest > 0)
     }
 }

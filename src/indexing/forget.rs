@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use imgsearch_index::{FolderId, Reader, Writer};
 
-use super::told::WhyKept;
+use super::report::WhyKept;
 use crate::error::Result;
 use crate::indexing::walk::Walked;
 

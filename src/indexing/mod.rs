@@ -14,7 +14,7 @@
 pub(crate) mod forget;
 mod plan;
 mod prune;
-pub(crate) mod told;
+pub(crate) mod report;
 pub mod walk;
 mod work;
 pub(crate) mod worker_pool;
@@ -24,13 +24,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{FoldOptions, Folded, Mended, Writer};
-use serde::Serialize;
 
 use crate::encode::engine::Engine;
 use crate::error::Result;
 use crate::indexing::walk::{WalkOptions, Walked};
+use crate::progress::Progress;
 
-pub use told::{FolderCount, Forgetting, Kept, WhyKept};
+pub use report::{FolderCount, Forgetting, Kept, Outcome, Planned, Summary, WhyKept};
 
 /// Results are committed when this many have come together …
 pub const COMMIT_EVERY: usize = 256;
@@ -75,130 +75,6 @@ pub struct IndexOptions {
     /// be read, or were larger than the limits allow, are tried again anyway, and those that took
     /// too long once the limit on time is another.
     pub retry: bool,
-}
-
-/// What became of one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// A new image.
-    Added,
-    /// An image whose content is another than before.
-    Changed,
-    /// An image that was stored under another path, which is gone.
-    Moved,
-    /// The file's date changed and its content did not.
-    Touched,
-    /// An image that is no longer there.
-    Removed,
-    /// Indexed as far as it could be decoded.
-    Damaged(String),
-    /// Not indexed; why.
-    Failed(String),
-    /// Tried again and not indexed, for the same reason as before.
-    FailedAgain(String),
-}
-
-/// Told of what happens, as it happens. Every method has a default that does nothing.
-///
-/// The methods are called from the thread that called [`crate::Library::index`].
-pub trait Progress {
-    /// The files were walked and compared with the store.
-    fn planned(&self, _plan: &Planned) {}
-
-    /// A file was dealt with. It is on disk only after the next [`Progress::committed`].
-    fn file(&self, _path: &std::path::Path, _outcome: &Outcome) {}
-
-    /// A folder or link could not be read; what is stored of the images below it stays.
-    fn walk_error(&self, _path: &std::path::Path, _reason: &str) {}
-
-    /// So many files of those planned have been dealt with and are on disk.
-    fn committed(&self, _done: usize) {}
-
-    /// Of `of` images, `done` are linked into the segments that make searching fast.
-    fn folding(&self, _done: usize, _of: usize) {}
-
-    /// Images stay whose files were not met, because these may still exist.
-    fn kept(&self, _kept: &Kept) {}
-
-    /// Much is about to be forgotten: a tenth of all and ten images at least, or more than a hundred,
-    /// or all of a folder that was to be indexed.
-    fn forgetting(&self, _what: &Forgetting) {}
-
-    /// Whether that may be forgotten where [`IndexOptions::prune`] does not say so. Default: no.
-    fn confirm_forget(&self, _what: &Forgetting) -> bool {
-        false
-    }
-
-    /// Something that the person should know and that is no failure.
-    fn note(&self, _text: &str) {}
-}
-
-/// A [`Progress`] that tells nobody.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
-
-impl Progress for Quiet {}
-
-/// The size of the work, known once the files are walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Planned {
-    /// Candidate image files that were walked.
-    pub found: usize,
-    /// Those that are stored and have not changed.
-    pub unchanged: usize,
-    /// Those to read.
-    pub jobs: usize,
-}
-
-/// What an indexing run did.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Summary {
-    /// New images.
-    pub added: usize,
-    /// Images whose content changed.
-    pub changed: usize,
-    /// Images found again under another path.
-    pub moved: usize,
-    /// Images whose files vanished and which were removed from the index.
-    pub removed: usize,
-    /// Images whose files vanished and which were kept on request or out of caution.
-    pub kept_missing: usize,
-    /// Those of them that were kept only because they were many and nobody confirmed that they
-    /// are to be forgotten.
-    pub kept_unconfirmed: usize,
-    /// Images that were kept because they lie below a folder that cannot be read.
-    pub kept_unreadable: usize,
-    /// Files skipped because nothing about them had changed, or nothing but dates and numbers.
-    pub unchanged: usize,
-    /// Of the images added or changed, those whose content was stored already and which were
-    /// not encoded again.
-    pub identical: usize,
-    /// Images indexed of which a part is missing.
-    pub damaged: usize,
-    /// Files that could not be read or decoded in this run.
-    pub failed: usize,
-    /// Files that could not be read or decoded before, and have not changed since or fail again
-    /// for the same reason.
-    pub failed_before: usize,
-    /// Files walked that are no images.
-    pub others: usize,
-    /// Folders and links that could not be read.
-    pub unreadable_folders: usize,
-    /// Images encoded.
-    pub encoded: usize,
-    /// Seconds that the run took, walking included.
-    pub seconds: f64,
-    /// Seconds of those that the thread which stores results spent on it, waiting for the disk
-    /// included; reading and encoding go on meanwhile.
-    pub storing_seconds: f64,
-    /// Images encoded a second, over the time that reading and encoding took.
-    pub images_per_second: f64,
-    /// Whether the run was interrupted before it was through.
-    pub interrupted: bool,
 }
 
 /// Indexes what was walked, and folds what grows into segments as it goes on. See

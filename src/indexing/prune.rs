@@ -10,11 +10,12 @@ use imgsearch_index::{Change, Writer};
 
 use super::forget::{Doubt, Fate, Grounds};
 use super::plan::{Missing, Plan};
-use super::told::{Forgetting, Kept, WhyKept};
+use super::report::{Forgetting, Kept, WhyKept};
 use super::write::Wrote;
-use super::{COMMIT_EVERY, IndexOptions, Outcome, Progress, Summary};
+use super::{COMMIT_EVERY, IndexOptions, Outcome, Summary};
 use crate::error::Result;
 use crate::indexing::walk::Walked;
+use crate::progress::Progress;
 
 /// So many files that were read for nothing are worth a word.
 const MANY_READ_IN_VAIN: usize = 100;

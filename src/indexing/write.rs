@@ -11,8 +11,9 @@ use imgsearch_index::{Change, FOLD_AT, FileStat, FoldOptions, ImageId, NewConten
 use super::forget::{Doubt, Grounds, Moved};
 use super::plan::{Job, Plan};
 use super::work::{Digest, Made};
-use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Progress, Summary, stage};
+use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Summary, stage};
 use crate::error::Result;
+use crate::progress::Progress;
 
 /// Of the images that share a content, so many are looked at to see whether one of them moved.
 const MOVE_CANDIDATES: usize = 64;
@@ -345,7 +346,6 @@ impl Progress for Unseen<'_> {
 mod tests {
     use imgsearch_index::{EncoderRecord, KnownPath};
 
-    use super::super::Quiet;
     use super::super::plan::Before;
     use super::*;
     use crate::indexing::walk::Candidate;
@@ -416,7 +416,7 @@ mod tests {
             &plan,
             &options,
             &mut grounds,
-            &Quiet,
+            &(),
             &mut summary,
         );
         let failed = Made::Failed {

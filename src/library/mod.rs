@@ -22,7 +22,8 @@ use crate::encode::engine::{Encoded, Engine, EngineOptions, Worker, geometry_of,
 use crate::encode::timings::{Timings, ms_since};
 use crate::error::{Error, Result};
 use crate::indexing::walk::{self, Names};
-use crate::indexing::{self, IndexOptions, Progress, Summary};
+use crate::indexing::{self, IndexOptions, Summary};
+use crate::progress::Progress;
 
 /// One answer to a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +45,10 @@ pub struct Match {
 /// # Examples
 ///
 /// ```no_run
-/// use imgsearch::{IndexOptions, Library, Quiet};
+/// use imgsearch::{IndexOptions, Library};
 ///
 /// let mut library = Library::open_or_create("my-index")?;
-/// library.index(&["photos".into()], &IndexOptions::default(), &Quiet)?;
+/// library.index(&["photos".into()], &IndexOptions::default(), &())?;
 /// for found in library.nearest_to("cat.jpg", 10)? {
 ///     println!("{:.3}  {}", found.distance, found.path.display());
 /// }

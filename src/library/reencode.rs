@@ -15,10 +15,11 @@ use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::indexing::forget::{Fate, Grounds, is_missing};
-use crate::indexing::told::Forgetting;
+use crate::indexing::report::Forgetting;
 use crate::indexing::walk::{Candidate, Walked, stat_of};
-use crate::indexing::{self, IndexOptions, Progress, Summary, stage};
+use crate::indexing::{self, IndexOptions, Summary, stage};
 use crate::library::encoder_copy;
+use crate::progress::Progress;
 
 /// The folder inside an index in which the new one grows.
 const FOLDER: &str = "reencode";

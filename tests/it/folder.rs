@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use imgsearch::{IndexOptions, Library, Quiet};
+use imgsearch::{IndexOptions, Library};
 
 use crate::support::{Place, ran, sample, sample_names};
 
@@ -128,7 +128,7 @@ fn an_index_that_another_process_makes_is_found() {
     fs::copy(sample("rocket.jpg"), place.photo("rocket.jpg")).unwrap();
     let photos = [place.photos()];
     library
-        .index(&photos, &IndexOptions::default(), &Quiet)
+        .index(&photos, &IndexOptions::default(), &())
         .unwrap();
     assert_eq!(library.index_view().unwrap().len().unwrap(), 3);
 }

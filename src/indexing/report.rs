@@ -1,4 +1,4 @@
-//! What is told of images that are kept, and of many that are about to be forgotten.
+//! What a run reports: its plan, each file, what it keeps or is about to forget, and its summary.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -101,4 +101,87 @@ impl Forgetting {
             emptied,
         })
     }
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A new image.
+    Added,
+    /// An image whose content is another than before.
+    Changed,
+    /// An image that was stored under another path, which is gone.
+    Moved,
+    /// The file's date changed and its content did not.
+    Touched,
+    /// An image that is no longer there.
+    Removed,
+    /// Indexed as far as it could be decoded.
+    Damaged(String),
+    /// Not indexed; why.
+    Failed(String),
+    /// Tried again and not indexed, for the same reason as before.
+    FailedAgain(String),
+}
+
+/// The size of the work, known once the files are walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Planned {
+    /// Candidate image files that were walked.
+    pub found: usize,
+    /// Those that are stored and have not changed.
+    pub unchanged: usize,
+    /// Those to read.
+    pub jobs: usize,
+}
+
+/// What an indexing run did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// New images.
+    pub added: usize,
+    /// Images whose content changed.
+    pub changed: usize,
+    /// Images found again under another path.
+    pub moved: usize,
+    /// Images whose files vanished and which were removed from the index.
+    pub removed: usize,
+    /// Images whose files vanished and which were kept on request or out of caution.
+    pub kept_missing: usize,
+    /// Those of them that were kept only because they were many and nobody confirmed that they
+    /// are to be forgotten.
+    pub kept_unconfirmed: usize,
+    /// Images that were kept because they lie below a folder that cannot be read.
+    pub kept_unreadable: usize,
+    /// Files skipped because nothing about them had changed, or nothing but dates and numbers.
+    pub unchanged: usize,
+    /// Of the images added or changed, those whose content was stored already and which were
+    /// not encoded again.
+    pub identical: usize,
+    /// Images indexed of which a part is missing.
+    pub damaged: usize,
+    /// Files that could not be read or decoded in this run.
+    pub failed: usize,
+    /// Files that could not be read or decoded before, and have not changed since or fail again
+    /// for the same reason.
+    pub failed_before: usize,
+    /// Files walked that are no images.
+    pub others: usize,
+    /// Folders and links that could not be read.
+    pub unreadable_folders: usize,
+    /// Images encoded.
+    pub encoded: usize,
+    /// Seconds that the run took, walking included.
+    pub seconds: f64,
+    /// Seconds of those that the thread which stores results spent on it, waiting for the disk
+    /// included; reading and encoding go on meanwhile.
+    pub storing_seconds: f64,
+    /// Images encoded a second, over the time that reading and encoding took.
+    pub images_per_second: f64,
+    /// Whether the run was interrupted before it was through.
+    pub interrupted: bool,
 }
