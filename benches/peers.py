@@ -6,7 +6,9 @@
 Of so many images drawn from a seed, or of those in an index, builds every index once, and then asks
 each with the same queries, on one thread and on all, in rounds: first the one, then the other, so
 that whatever else the machine does disturbs them alike. Each is asked with all queries once before
-it is timed. Prints the median of the rounds; builds are timed once.
+it is timed. The first round asks with more and more candidates; the others repeat only the numbers of
+candidates that are the first to reach a recall of the table. Prints the median of the rounds; builds
+are timed once.
 
 Two tables. By code: 30 numbers. imgsearch pads them to 32 and walks its graph over int8, so the
 others get both lengths, of which the faster counts, and those that have it int8 as well; what int8
@@ -109,9 +111,11 @@ def compare(title, bench, ours, by, variants, makers, threads):
             print(f"{name}{variant}: built in {seconds:.1f} s, timed once", flush=True)
 
     measured = {}
-    for _ in range(ROUNDS):
-        said = subprocess.run(
-            [bench, *ours, "--by", by, "--ef", ",".join(map(str, EFS)), "--json"],
+    wanted = {}
+    for turn in range(ROUNDS):
+        efs = wanted.get(("imgsearch", ""), EFS)
+        said = "" if not efs else subprocess.run(
+            [bench, *ours, "--by", by, "--ef", ",".join(map(str, efs)), "--json"],
             check=True, capture_output=True, text=True,
         ).stdout
         for line in said.splitlines():
@@ -119,21 +123,44 @@ def compare(title, bench, ours, by, variants, makers, threads):
             times = (point["recall"], point["us"], 1e6 / point["per_second"])
             measured.setdefault(("imgsearch", "", point["ef"]), []).append(times)
         for (name, variant), (ask, asked) in peers.items():
-            for ef in EFS:
-                times = []
-                for n in [1, threads]:
-                    ask(asked, ef, n)
-                    taken = []
-                    for _ in range(1 if n == 1 else REPEATS):
-                        started = time.perf_counter()
-                        found = ask(asked, ef, n)
-                        taken.append(time.perf_counter() - started)
-                    times.append(statistics.median(taken) * 1e6 / len(asked))
-                recall = sum(len(set(a) & set(b)) for a, b in zip(found, truth)) / truth.size
-                measured.setdefault((name, variant, ef), []).append((recall, *times))
+            for ef in wanted.get((name, variant), EFS):
+                times = timed(ask, asked, ef, threads, truth)
+                measured.setdefault((name, variant, ef), []).append(times)
+                if turn == 0 and times[0] >= RECALLS[-1]:
+                    break
+        if turn == 0:
+            wanted = first_to_reach(measured)
 
     for column, on in [(1, "one thread"), (2, f"{threads} threads")]:
         table(title, measured, ["imgsearch", *makers], column, on)
+
+
+def timed(ask, asked, ef, threads, truth):
+    """Recall, microseconds a query on one thread, and on all threads."""
+    times = []
+    for n in [1, threads]:
+        ask(asked, ef, n)
+        taken = []
+        for _ in range(1 if n == 1 else REPEATS):
+            started = time.perf_counter()
+            found = ask(asked, ef, n)
+            taken.append(time.perf_counter() - started)
+        times.append(statistics.median(taken) * 1e6 / len(asked))
+    recall = sum(len(set(a) & set(b)) for a, b in zip(found, truth)) / truth.size
+    return (recall, *times)
+
+
+def first_to_reach(measured):
+    """For each index, the smallest numbers of candidates that reach each recall of the tables."""
+    reached = {}
+    for (name, variant, ef), times in measured.items():
+        for recall in RECALLS:
+            if times[0][0] >= recall:
+                best = reached.setdefault((name, variant), {})
+                best[recall] = min(ef, best.get(recall, ef))
+    # An index that reaches none is not asked again.
+    every = {(name, variant): [] for name, variant, _ in measured}
+    return every | {index: sorted(set(best.values())) for index, best in reached.items()}
 
 
 def table(title, measured, names, column, on):
@@ -146,7 +173,7 @@ def table(title, measured, names, column, on):
             points = [
                 (statistics.median(one[column] for one in times), f"{ef}{variant and '/'}{variant.strip()}")
                 for (of, variant, ef), times in measured.items()
-                if of == name and statistics.median(one[0] for one in times) >= recall
+                if of == name and len(times) == ROUNDS and statistics.median(one[0] for one in times) >= recall
             ]
             if not points:
                 line += f"{'-':>21}"
