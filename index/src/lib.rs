@@ -77,7 +77,7 @@ pub use store::reader::Reader;
 pub use store::schema::FORMAT_VERSION;
 pub use store::trash::{Restored, TRASH_DAYS, Trashed};
 pub use store::types::{
-    Change, Digest, EncoderRecord, Failure, FileStat, FolderId, Image, ImageId, KnownPath,
-    NewContent, Run, Stats,
+    Change, Digest, EncoderRecord, Failure, FailureKind, FileStat, FolderId, Image, ImageId,
+    KnownPath, NewContent, Run, Stats,
 };
 pub use store::writer::Writer;

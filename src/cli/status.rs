@@ -1,6 +1,6 @@
 //! `imgsearch status`.
 
-use imgsearch::index::{Index, Run};
+use imgsearch::index::{FailureKind, Index, Run};
 use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
@@ -21,8 +21,10 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
                 out!("{}", with_path(line, "path", &image.path));
             }
             for failure in &failures {
-                let line =
-                    json!({"indexed": false, "stage": failure.stage, "reason": failure.reason});
+                let line = json!({
+                    "indexed": false, "kind": failure.kind.name(), "stage": stage(failure.kind),
+                    "reason": failure.reason,
+                });
                 out!("{}", with_path(line, "path", &failure.path));
             }
             return Ok(Outcome::Done);
@@ -132,6 +134,16 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Returns the step at which a file failed, as versions before `kind` printed it.
+fn stage(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Unsupported => "decode",
+        FailureKind::TimedOut { .. } => "limit",
+        FailureKind::Deferred => "untried",
+        kind => kind.name(),
+    }
 }
 
 /// A run as JSON; its roots need not be text.

@@ -42,21 +42,6 @@ pub const COMMIT_SECONDS: f64 = 1.0;
 /// without: ids follow in another order, and no picture holds the others up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// At which step a file failed, as it is stored with the failure.
-pub(crate) mod stage {
-    /// The file could not be read. It is tried again in every run: what keeps it from being read
-    /// leaves no trace in its size and date.
-    pub const READ: &str = "read";
-    /// It costs more than the limits of the run allow. Tried again in every run, for the same
-    /// reason, but for what took too long, which waits for another limit.
-    pub const LIMIT: &str = "limit";
-    /// It was not tried, because others that took too long were still being decoded. What was
-    /// stored of the file stays. Tried again in every run.
-    pub const UNTRIED: &str = "untried";
-    /// Its content is no picture that can be decoded. Tried again once it changes.
-    pub const DECODE: &str = "decode";
-}
-
 /// What an indexing run looks at and does.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]

@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use imgsearch_index::{Change, Failure, FileStat, Image, ImageId, KnownPath, Reader};
+use imgsearch_index::{Change, Failure, FailureKind, FileStat, Image, ImageId, KnownPath, Reader};
 
+use super::IndexOptions;
 use super::forget::Grounds;
-use super::{IndexOptions, stage};
-use crate::decode::{DecodeError, Limits};
+use crate::decode::Limits;
 use crate::error::Result;
 use crate::indexing::walk::{Candidate, Walked};
 
@@ -140,7 +140,7 @@ pub(super) fn plan(
             }),
             (None, Some(failure)) => {
                 if is_unchanged(&failure.stat, &candidate.stat) && !options.retry {
-                    if lasts(&failure, limits) {
+                    if lasts(failure.kind, limits) {
                         failed_before += 1;
                         continue;
                     }
@@ -177,14 +177,13 @@ pub(super) fn plan(
 
 /// Whether a file that has not changed would fail again, at a cost. To find that one is too large
 /// costs nothing; what took too long would again.
-fn lasts(failure: &Failure, limits: &Limits) -> bool {
-    let too_slow = DecodeError::TooSlow {
+fn lasts(kind: FailureKind, limits: &Limits) -> bool {
+    let now = FailureKind::TimedOut {
         limit: limits.max_time,
     };
-    match failure.stage.as_str() {
-        stage::DECODE => true,
-        stage::LIMIT => failure.reason == too_slow.to_string(),
-        _ => false,
+    match kind {
+        FailureKind::TimedOut { .. } => kind.limit_ms() == now.limit_ms(),
+        kind => kind.is_of_content(),
     }
 }
 

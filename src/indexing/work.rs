@@ -8,10 +8,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use imgsearch_index::Reader;
+use imgsearch_index::{FailureKind, Reader};
 
 use super::plan::Job;
-use super::stage;
 use crate::decode::{DecodeError, Decoded, Limits, Source, Unread};
 use crate::encode::engine::{Engine, Worker};
 use crate::error::Result;
@@ -35,7 +34,7 @@ pub(super) enum Made {
     Same,
     /// It cannot be read or decoded.
     Failed {
-        stage: &'static str,
+        kind: FailureKind,
         reason: String,
         digest: Option<Digest>,
     },
@@ -126,23 +125,23 @@ impl Shift {
         out: &mut [u8],
         file: &mut Source,
     ) -> Result<Made> {
-        let failed = |stage, reason, digest| {
+        let failed = |kind, reason, digest| {
             Ok(Made::Failed {
-                stage,
+                kind,
                 reason,
                 digest,
             })
         };
         if let Err(error) = file.reopen(&job.candidate.path, &self.limits) {
-            let stage = match error {
-                Unread::OverLimit(_) => stage::LIMIT,
-                _ => stage::READ,
+            let kind = match error {
+                Unread::OverLimit(_) => FailureKind::Limit,
+                _ => FailureKind::Read,
             };
-            return failed(stage, error.to_string(), None);
+            return failed(kind, error.to_string(), None);
         }
         let digest = match file.digest() {
             Ok(digest) => digest,
-            Err(error) => return failed(stage::READ, error.to_string(), None),
+            Err(error) => return failed(FailureKind::Read, error.to_string(), None),
         };
         // A content whose code is damaged is not stored, and is encoded again.
         if reader.has_content(&digest)? {
@@ -162,7 +161,7 @@ impl Shift {
         // the next run.
         if !file.is_unchanged().unwrap_or(false) {
             let reason = "it was changed while it was read".to_owned();
-            return failed(stage::READ, reason, Some(digest));
+            return failed(FailureKind::Read, reason, Some(digest));
         }
         match decoded {
             Ok(decoded) => Ok(Made::Encoded {
@@ -171,15 +170,19 @@ impl Shift {
                 code: Vec::new(),
                 hash: Vec::new(),
             }),
-            Err(error) => {
-                let stage = match error {
-                    DecodeError::Unreadable(_) => stage::READ,
-                    _ if error.is_untried() => stage::UNTRIED,
-                    _ if error.is_over_limit() => stage::LIMIT,
-                    _ => stage::DECODE,
-                };
-                failed(stage, error.to_string(), Some(digest))
-            }
+            Err(error) => failed(kind_of(&error), error.to_string(), Some(digest)),
         }
+    }
+}
+
+/// Returns the kind of failure that an image which cannot be decoded is stored as.
+fn kind_of(error: &DecodeError) -> FailureKind {
+    match error {
+        DecodeError::Unreadable(_) => FailureKind::Read,
+        DecodeError::Unsupported(_) => FailureKind::Unsupported,
+        DecodeError::TooSlow { limit } => FailureKind::TimedOut { limit: *limit },
+        _ if error.is_untried() => FailureKind::Deferred,
+        _ if error.is_over_limit() => FailureKind::Limit,
+        _ => FailureKind::Decode,
     }
 }

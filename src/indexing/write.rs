@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use imgsearch_index::{Change, FOLD_AT, FileStat, FoldOptions, ImageId, NewContent, Writer};
+use imgsearch_index::{
+    Change, FOLD_AT, FailureKind, FileStat, FoldOptions, ImageId, NewContent, Writer,
+};
 
 use super::forget::{Doubt, Grounds, Moved};
 use super::plan::{Job, Plan};
 use super::work::{Digest, Made};
-use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Summary, stage};
+use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Summary};
 use crate::error::Result;
 use crate::progress::Progress;
 
@@ -28,7 +30,7 @@ pub(super) struct Write<'a, 'g> {
     changes: Vec<Change>,
     last_commit: Instant,
     /// Contents of this run: stored, or why not.
-    settled: HashMap<Digest, Option<(&'static str, String)>>,
+    settled: HashMap<Digest, Option<(FailureKind, String)>>,
     /// Jobs whose content another worker has taken on and not delivered yet.
     waiting: HashMap<Digest, Vec<usize>>,
     /// Jobs whose content is that of a missing image which may have been moved, as what is met later
@@ -199,13 +201,13 @@ impl<'a, 'g> Write<'a, 'g> {
                 self.deliver(digest, None)?;
             }
             Made::Failed {
-                stage,
+                kind,
                 reason,
                 digest,
             } => {
-                self.failed(job, stage, reason.clone(), digest);
+                self.failed(job, kind, reason.clone(), digest);
                 if let Some(digest) = digest {
-                    self.deliver(digest, Some((stage, reason)))?;
+                    self.deliver(digest, Some((kind, reason)))?;
                 }
             }
         }
@@ -213,7 +215,7 @@ impl<'a, 'g> Write<'a, 'g> {
     }
 
     /// The content of this run is settled: so are the jobs that waited for it.
-    fn deliver(&mut self, digest: Digest, failure: Option<(&'static str, String)>) -> Result<()> {
+    fn deliver(&mut self, digest: Digest, failure: Option<(FailureKind, String)>) -> Result<()> {
         self.settled.insert(digest, failure.clone());
         for job in self.waiting.remove(&digest).unwrap_or_default() {
             self.twin(job, digest, failure.clone())?;
@@ -225,10 +227,10 @@ impl<'a, 'g> Write<'a, 'g> {
         &mut self,
         job: usize,
         digest: Digest,
-        failure: Option<(&'static str, String)>,
+        failure: Option<(FailureKind, String)>,
     ) -> Result<()> {
         match failure {
-            Some((stage, reason)) => self.failed(job, stage, reason, Some(digest)),
+            Some((kind, reason)) => self.failed(job, kind, reason, Some(digest)),
             None => self.share(job, digest),
         }
         Ok(())
@@ -308,7 +310,7 @@ impl<'a, 'g> Write<'a, 'g> {
         self.progress.file(&candidate.path, &outcome);
     }
 
-    fn failed(&mut self, job: usize, at: &'static str, reason: String, digest: Option<Digest>) {
+    fn failed(&mut self, job: usize, kind: FailureKind, reason: String, digest: Option<Digest>) {
         let (path, stat) = self.place(job);
         if !self.options.retry && self.jobs[job].failed_before.as_ref() == Some(&reason) {
             self.summary.failed_before += 1;
@@ -320,10 +322,10 @@ impl<'a, 'g> Write<'a, 'g> {
         self.changes.push(Change::Failure {
             path,
             stat,
-            stage: at.to_owned(),
+            kind,
             reason,
             // A content that is known takes the place of what is stored, which goes.
-            digest: digest.filter(|_| ![stage::UNTRIED, stage::READ].contains(&at)),
+            digest: digest.filter(|_| !matches!(kind, FailureKind::Deferred | FailureKind::Read)),
         });
     }
 
@@ -353,9 +355,9 @@ mod tests {
     const BEFORE: Digest = [1; 32];
     const AFTER: Digest = [2; 32];
 
-    /// What the index knows of a changed file that could not be used at a stage, and of another with
+    /// What the index knows of a changed file that could not be used, and of another with
     /// the same content.
-    fn after(at: &'static str) -> [Option<KnownPath>; 2] {
+    fn after(kind: FailureKind) -> [Option<KnownPath>; 2] {
         let encoder = EncoderRecord {
             fingerprint: "0123456789abcdef".to_owned(),
             name: "test".to_owned(),
@@ -420,7 +422,7 @@ mod tests {
             &mut summary,
         );
         let failed = Made::Failed {
-            stage: at,
+            kind,
             reason: "because".to_owned(),
             digest: Some(AFTER),
         };
@@ -437,15 +439,21 @@ mod tests {
 
     #[test]
     fn what_was_not_read_or_tried_loses_nothing_and_what_failed_is_gone() {
-        for at in [stage::UNTRIED, stage::READ] {
-            let [changed, new] = after(at);
+        for kind in [FailureKind::Deferred, FailureKind::Read] {
+            let [changed, new] = after(kind);
             assert!(matches!(changed, Some(KnownPath::Image(image)) if image.digest == BEFORE));
-            assert!(matches!(new, Some(KnownPath::Failed(failure)) if failure.stage == at));
+            assert!(matches!(new, Some(KnownPath::Failed(failure)) if failure.kind == kind));
         }
-        for at in [stage::LIMIT, stage::DECODE] {
-            let known = after(at);
+        let limit = Duration::from_secs(1);
+        for kind in [
+            FailureKind::Limit,
+            FailureKind::TimedOut { limit },
+            FailureKind::Unsupported,
+            FailureKind::Decode,
+        ] {
+            let known = after(kind);
             let all_failed = known.iter().all(
-                |known| matches!(known, Some(KnownPath::Failed(failure)) if failure.stage == at),
+                |known| matches!(known, Some(KnownPath::Failed(failure)) if failure.kind == kind),
             );
             assert!(all_failed, "{known:?}");
         }

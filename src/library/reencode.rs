@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::indexing::forget::{Fate, Grounds, is_missing};
 use crate::indexing::report::Forgetting;
 use crate::indexing::walk::{Candidate, Walked, stat_of};
-use crate::indexing::{self, IndexOptions, Summary, stage};
+use crate::indexing::{self, IndexOptions, Summary};
 use crate::library::encoder_copy;
 use crate::progress::Progress;
 
@@ -272,7 +272,7 @@ fn forget_all_but(writer: &mut Writer, wanted: &HashSet<PathBuf>) -> Result<()> 
 fn try_again(writer: &mut Writer) -> Result<()> {
     let failures = writer.reader()?.failures()?.into_iter();
     let again: HashSet<PathBuf> = failures
-        .filter(|failure| failure.stage != stage::DECODE)
+        .filter(|failure| !failure.kind.is_of_content())
         .map(|failure| failure.path)
         .collect();
     writer.forget_failures(|path| again.contains(path))?;
@@ -285,7 +285,7 @@ fn require_all_read(reader: &Reader, wanted: &HashSet<PathBuf>) -> Result<()> {
     let unread: Vec<_> = reader
         .failures()?
         .into_iter()
-        .filter(|failure| failure.stage != stage::DECODE && wanted.contains(&failure.path))
+        .filter(|failure| !failure.kind.is_of_content() && wanted.contains(&failure.path))
         .collect();
     match unread.first() {
         None => Ok(()),

@@ -319,6 +319,7 @@ fn of_format_1(stage: &Stage, whole: &Path) -> PathBuf {
              DROP TABLE trash; PRAGMA user_version = 1;
              ALTER TABLE images DROP COLUMN inode; ALTER TABLE images DROP COLUMN ctime_ns;
              ALTER TABLE images DROP COLUMN away_since; ALTER TABLE contents DROP COLUMN checksum;
+             ALTER TABLE failures RENAME COLUMN kind TO stage; ALTER TABLE failures DROP COLUMN limit_ms;
              ALTER TABLE failures DROP COLUMN inode; ALTER TABLE failures DROP COLUMN ctime_ns;",
         )
         .unwrap();

@@ -248,6 +248,7 @@ fn an_image_that_takes_too_long_is_left_out_until_it_may_take_longer() {
         .json_lines();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["stage"], "limit", "{}", listed[0]);
+    assert_eq!(listed[0]["kind"], "timed_out", "{}", listed[0]);
     // It would take as long again.
     let again = place
         .run(&["index", "photos", "--max-seconds", "0.005", "--json"])

@@ -121,7 +121,7 @@ pub(super) fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Resul
         Change::Failure {
             path,
             stat,
-            stage,
+            kind,
             reason,
             digest,
         } => {
@@ -130,17 +130,18 @@ pub(super) fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Resul
             }
             transaction
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO failures (path, size, mtime_ns, stage, reason, inode, ctime_ns)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT OR REPLACE INTO failures (path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )?
                 .execute(params![
                     path::to_bytes(path)?,
                     stat.size.cast_signed(),
                     stat.mtime_ns,
-                    stage,
+                    kind.name(),
                     reason,
                     stat.inode.cast_signed(),
-                    stat.ctime_ns
+                    stat.ctime_ns,
+                    kind.limit_ms().map(u64::cast_signed)
                 ])?;
             Ok(())
         }

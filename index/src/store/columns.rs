@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::path;
-use super::types::{EncoderRecord, Failure, FileStat, Image, ImageId};
+use super::types::{EncoderRecord, Failure, FailureKind, FileStat, Image, ImageId};
 
 pub(super) const IMAGE_COLUMNS: &str = "i.id, i.path, i.size, i.mtime_ns, c.digest, c.width, c.height, c.format, c.taken, \
                              c.damage, i.inode, i.ctime_ns, i.away_since FROM images i JOIN contents c ON c.id = i.content";
 
 pub(super) const FAILURE_COLUMNS: &str =
-    "path, size, mtime_ns, stage, reason, inode, ctime_ns FROM failures";
+    "path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms FROM failures";
 
 /// The encoder that an index names; none in an index that is just being made.
 pub(crate) fn encoder_of(connection: &Connection) -> rusqlite::Result<Option<EncoderRecord>> {
@@ -69,11 +69,24 @@ pub(super) fn image_of(row: &Row<'_>) -> rusqlite::Result<Image> {
     })
 }
 
+/// Returns the kind of a failure from two columns of a row: its name and its limit.
+fn failure_kind_of(row: &Row<'_>, [name, limit]: [usize; 2]) -> rusqlite::Result<FailureKind> {
+    let limit_ms: Option<i64> = row.get(limit)?;
+    let text: String = row.get(name)?;
+    FailureKind::from_name(&text, limit_ms.map(i64::cast_unsigned)).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            name,
+            rusqlite::types::Type::Text,
+            format!("{text:?} is no kind of failure").into(),
+        )
+    })
+}
+
 pub(super) fn failure_of(row: &Row<'_>) -> rusqlite::Result<Failure> {
     Ok(Failure {
         path: path_of(row, 0)?,
         stat: stat_of(row, [1, 2, 5, 6])?,
-        stage: row.get(3)?,
+        kind: failure_kind_of(row, [3, 7])?,
         reason: row.get(4)?,
     })
 }

@@ -155,6 +155,20 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE segments ADD COLUMN verified_mtime_ns INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE segments ADD COLUMN verified_ctime_ns INTEGER NOT NULL DEFAULT 0;
     ",
+    // 4: the kind of a failure, which was known only from its text before.
+    "
+    ALTER TABLE failures RENAME COLUMN stage TO kind;
+    -- For files that took too long: the limit of that run in milliseconds.
+    ALTER TABLE failures ADD COLUMN limit_ms INTEGER;
+    UPDATE failures SET kind = 'deferred' WHERE kind = 'untried';
+    UPDATE failures SET kind = 'unsupported'
+        WHERE kind = 'decode' AND reason LIKE '% images cannot be decoded; convert it%';
+    -- A number is read up to the first character that does not belong to it.
+    UPDATE failures SET kind = 'timed_out', limit_ms = CAST(round(1000 * CAST(substr(reason,
+            1 + length('too slow: decoding it takes longer than the limit of ')) AS REAL)) AS INTEGER)
+        WHERE kind = 'limit'
+          AND reason LIKE 'too slow: decoding it takes longer than the limit of % seconds%';
+    ",
 ];
 
 /// The step that gave contents their checksums, which SQL alone cannot compute.

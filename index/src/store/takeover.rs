@@ -50,8 +50,8 @@ pub(super) fn replace(connection: &mut Connection) -> rusqlite::Result<usize> {
         INSERT OR REPLACE INTO folders SELECT * FROM new.folders;
 
         DELETE FROM failures WHERE path IN (SELECT path FROM images);
-        INSERT OR REPLACE INTO failures (path, size, mtime_ns, stage, reason, inode, ctime_ns)
-            SELECT path, size, mtime_ns, stage, reason, inode, ctime_ns FROM new.failures;
+        INSERT OR REPLACE INTO failures (path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms)
+            SELECT path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms FROM new.failures;
         CREATE TEMP TABLE before AS SELECT coalesce(max(id), 0) AS newest FROM runs;
         INSERT INTO runs (id, started, ended, completed, counts)
             SELECT newest + id, started, ended, completed, counts FROM new.runs, before;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +155,73 @@ pub struct NewContent {
     pub hash: Vec<u8>,
 }
 
+/// Why a file could not be used. It decides when the file is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The file could not be read. Its size and date do not show when that changes, so every run
+    /// tries it again.
+    Read,
+    /// Its content cannot be decoded. It is tried again if the file changes.
+    Decode,
+    /// Its format is known and cannot be decoded. It is tried again if the file changes.
+    Unsupported,
+    /// It exceeds a limit on size or memory. Finding that out costs nothing, so every run tries it
+    /// again.
+    Limit,
+    /// Decoding it took longer than allowed. It is tried again if the file or the limit changes.
+    TimedOut {
+        /// The limit, stored in whole milliseconds.
+        limit: Duration,
+    },
+    /// It was not tried, because slow files before it were still being decoded. Every run tries it
+    /// again.
+    Deferred,
+}
+
+impl FailureKind {
+    /// Returns the name that is stored and printed: the variant in snake case.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Decode => "decode",
+            Self::Unsupported => "unsupported",
+            Self::Limit => "limit",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Deferred => "deferred",
+        }
+    }
+
+    /// Returns the kind of a stored name, and of the limit in milliseconds that belongs to it.
+    pub(crate) fn from_name(name: &str, limit_ms: Option<u64>) -> Option<Self> {
+        Some(match name {
+            "read" => Self::Read,
+            "decode" => Self::Decode,
+            "unsupported" => Self::Unsupported,
+            "limit" => Self::Limit,
+            "timed_out" => Self::TimedOut {
+                limit: Duration::from_millis(limit_ms?),
+            },
+            "deferred" => Self::Deferred,
+            _ => return None,
+        })
+    }
+
+    /// Returns the limit in milliseconds, as it is stored: only [`FailureKind::TimedOut`] has one.
+    pub fn limit_ms(&self) -> Option<u64> {
+        match self {
+            Self::TimedOut { limit } => Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the content is the reason, so that only another content can be used.
+    pub fn is_of_content(&self) -> bool {
+        matches!(self, Self::Decode | Self::Unsupported)
+    }
+}
+
 /// A file that could not be read or decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,8 +230,8 @@ pub struct Failure {
     pub path: PathBuf,
     /// Its size and date then.
     pub stat: FileStat,
-    /// Where it failed: `read` or `decode`.
-    pub stage: String,
+    /// Why, for programs.
+    pub kind: FailureKind,
     /// Why, for people.
     pub reason: String,
 }
@@ -241,8 +309,8 @@ pub enum Change {
         path: PathBuf,
         /// Its size and date.
         stat: FileStat,
-        /// `read` or `decode`.
-        stage: String,
+        /// Why, for programs.
+        kind: FailureKind,
         /// Why, for people.
         reason: String,
         /// The content's digest, where it could be read.
@@ -295,6 +363,26 @@ pub struct Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_of_failure_is_what_its_name_and_limit_say() {
+        let limit = Duration::from_millis(1500);
+        for kind in [
+            FailureKind::Read,
+            FailureKind::Decode,
+            FailureKind::Unsupported,
+            FailureKind::Limit,
+            FailureKind::TimedOut { limit },
+            FailureKind::Deferred,
+        ] {
+            let back = FailureKind::from_name(kind.name(), kind.limit_ms());
+            assert_eq!(back, Some(kind));
+            let json = serde_json::to_string(&kind).unwrap();
+            assert!(json.contains(&format!("\"{}\"", kind.name())), "{json}");
+        }
+        assert_eq!(FailureKind::from_name("timed_out", None), None);
+        assert_eq!(FailureKind::from_name("stage", None), None);
+    }
 
     #[test]
     fn a_file_has_changed_where_anything_known_of_it_has() {

@@ -1,5 +1,7 @@
 //! The store against a model of it, what must be refused, and every format that was ever written.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -116,7 +118,7 @@ fn a_newer_format_is_refused() {
 }
 
 /// The database as each format was first written: six images, two of one content, and a failure;
-/// since format 3 a removed image and a folder, too.
+/// since format 3 a removed image and a folder, since format 4 a file that took too long, too.
 #[test]
 fn every_format_is_read_for_good() {
     if std::env::var_os("FREEZE_FORMAT").is_some() {
@@ -125,6 +127,50 @@ fn every_format_is_read_for_good() {
     for format in 1..=FORMAT_VERSION {
         read_frozen(&frozen(format), format);
     }
+}
+
+/// Failures of format 3 have a stage, and the rest only in their text.
+#[test]
+fn failures_of_older_formats_get_their_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("imgsearch.sqlite");
+    std::fs::copy(frozen(3), &database).unwrap();
+    let limit = |ms| FailureKind::TimedOut {
+        limit: Duration::from_millis(ms),
+    };
+    let slow = |seconds: &str| {
+        format!(
+            "too slow: decoding it takes longer than the limit of {seconds} seconds; see --max-seconds"
+        )
+    };
+    let convert = "AVIF images cannot be decoded; convert it to JPEG, PNG or WebP";
+    let rows = [
+        ("read", "Permission denied".to_owned(), FailureKind::Read),
+        ("decode", "damaged: no more".to_owned(), FailureKind::Decode),
+        ("decode", convert.to_owned(), FailureKind::Unsupported),
+        ("limit", "too large: 9 bytes".to_owned(), FailureKind::Limit),
+        ("limit", slow("20"), limit(20_000)),
+        ("limit", slow("0.005"), limit(5)),
+        ("limit", slow("1.25"), limit(1250)),
+        ("untried", "not tried: it".to_owned(), FailureKind::Deferred),
+    ];
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.execute("DELETE FROM failures", ()).unwrap();
+    for (i, (stage, reason, _)) in rows.iter().enumerate() {
+        connection
+            .execute(
+                "INSERT INTO failures (path, size, mtime_ns, stage, reason) VALUES (?1, 1, 2, ?2, ?3)",
+                rusqlite::params![format!("/{i}").into_bytes(), stage, reason],
+            )
+            .unwrap();
+    }
+    drop(connection);
+    let failures = Reader::open(dir.path()).unwrap().failures().unwrap();
+    let known: Vec<_> = failures
+        .iter()
+        .map(|failure| (failure.reason.clone(), failure.kind))
+        .collect();
+    assert_eq!(known, rows.map(|(_, reason, kind)| (reason, kind)));
 }
 
 pub(super) fn frozen(format: i64) -> PathBuf {
@@ -148,7 +194,13 @@ fn read_frozen(frozen: &Path, format: i64) {
         (7, -9, Some(-5))
     );
     let reader = index.to_reader().unwrap();
-    assert_eq!(reader.failures().unwrap()[0].reason, "truncated");
+    let failures = reader.failures().unwrap();
+    assert_eq!(
+        (failures[0].kind, failures[0].reason.as_str()),
+        (FailureKind::Decode, "truncated")
+    );
+    let slow = failures.get(1).map(|failure| failure.kind);
+    assert_eq!(slow, (format >= 4).then_some(TIMED_OUT));
     assert!(reader.last_run().unwrap().unwrap().completed);
     let (trash, folders) = (reader.trash().unwrap(), reader.folders().unwrap());
     drop((index, reader));
@@ -168,6 +220,10 @@ fn read_frozen(frozen: &Path, format: i64) {
     let removed = writer.remove_under(Path::new("/frozen")).unwrap();
     assert_eq!(removed, images);
 }
+
+const TIMED_OUT: FailureKind = FailureKind::TimedOut {
+    limit: Duration::from_millis(2500),
+};
 
 const FROZEN_FOLDER: FolderId = FolderId {
     device: 64,
@@ -199,9 +255,16 @@ fn freeze(path: &Path) {
     changes.push(Change::Failure {
         path: "/frozen/broken.jpg".into(),
         stat: FileStat::default(),
-        stage: "decode".to_owned(),
+        kind: FailureKind::Decode,
         reason: "truncated".to_owned(),
         digest: Some([9; 32]),
+    });
+    changes.push(Change::Failure {
+        path: "/frozen/slow.png".into(),
+        stat: FileStat::default(),
+        kind: TIMED_OUT,
+        reason: "too slow".to_owned(),
+        digest: Some([8; 32]),
     });
     changes.push(insert(
         "/frozen/removed.jpg",
@@ -238,7 +301,7 @@ fn an_index_takes_the_place_of_another_whole() {
     let failed = |path: &str| Change::Failure {
         path: path.into(),
         stat: FileStat::default(),
-        stage: "read".to_owned(),
+        kind: FailureKind::Read,
         reason: "gone".to_owned(),
         digest: None,
     };
@@ -395,7 +458,7 @@ proptest! {
                 Step::Fail { path } => Change::Failure {
                     path: name(*path).into(),
                     stat: FileStat::default(),
-                    stage: "decode".to_owned(),
+                    kind: FailureKind::Decode,
                     reason: "broken".to_owned(),
                     digest: Some([1; 32]),
                 },
