@@ -12,13 +12,13 @@
 //! `--ef N,N,…` asks with so many candidates. `--only-graph` leaves out everything that is not along the
 //! graph, `--json` is for programs (with `--by both` for the default ranking instead of the code's),
 //! `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate `hnsw_rs` as
-//! it comes.
+//! it comes (with the feature `hnsw-rs`).
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
 
-use imgsearch_index::{FoldOptions, Index, RankBy, SearchParams, Way, Writer};
+use imgsearch_index::{FoldOptions, Index, RankBy, SearchParams, Searcher, Way, Writer};
 
 use asking::{K, RANKINGS, ask, per_second, recall, truth};
 use data::Data;
@@ -28,6 +28,7 @@ mod asking;
 mod data;
 #[path = "../evict.rs"]
 mod evict;
+#[cfg(feature = "hnsw-rs")]
 mod hnsw_rs;
 mod opened;
 #[path = "../synthetic.rs"]
@@ -112,56 +113,13 @@ fn main() {
         Some(of) => Data::of_index(of, options.images),
         None => Data::drawn(options.images.unwrap_or(100_000)),
     };
-    let images = data.stored.len();
     if let Some(dump) = &options.dump {
         dumped(dump, &data);
     }
-    let say = |text: String| {
-        if !options.json {
-            println!("{text}");
-        }
-    };
     if !options.json && !options.only_graph {
-        let (near, any) = data::tie(&data.stored);
-        say(format!(
-            "tie of codes and hashes (Spearman): {near:.2} among the 100 nearest by code, {any:.2} among any"
-        ));
-        say(format!(
-            "local intrinsic dimension by both: {:.1}",
-            data::dimension(&data.stored, data.encoder.hash_weight)
-        ));
+        describe(&data);
     }
-    if !dir.exists() {
-        let started = Instant::now();
-        synthetic::fill(&dir, &data.encoder, &data.stored, 0);
-        let seconds = started.elapsed().as_secs_f64();
-        say(format!("stored {images} images in {seconds:.1} s"));
-    }
-    let folded = Writer::open_existing(&dir)
-        .unwrap()
-        .fold(
-            &FoldOptions::default(),
-            &AtomicBool::new(false),
-            &mut |_, _| {},
-        )
-        .unwrap();
-    if folded.made > 0 {
-        say(format!(
-            "built in {:.1} s, {} nodes linked in afterwards",
-            folded.seconds, folded.linked_in
-        ));
-    }
-    if !options.json {
-        let segments: u64 = std::fs::read_dir(dir.join("segments"))
-            .unwrap()
-            .map(|entry| entry.unwrap().metadata().unwrap().len())
-            .sum();
-        let each = segments as f64 / images as f64;
-        say(format!("{each:.0} bytes an image in segments"));
-        if options.of_index.is_none() {
-            opened::print_both(&dir, images);
-        }
-    }
+    build(&dir, &data, &options);
 
     let index = Index::open(&dir).unwrap();
     let searcher = index.searcher().unwrap();
@@ -171,22 +129,13 @@ fn main() {
         ask(&searcher, &data.asked, usize::MAX, &params);
     }
     if options.hnsw_rs {
-        let codes = SearchParams::new(K);
-        let truth = truth(&searcher, &data.asked, usize::MAX, &codes);
-        hnsw_rs::print(
-            &searcher.codes().concat(),
-            &data.asked,
-            &truth,
-            &options.efs,
-            options.json,
-        );
+        compare_hnsw_rs(&searcher, &data, &options);
         return;
     }
     for (name, by) in RANKINGS {
-        if options.json && by != options.by {
-            continue;
+        if !options.json || by == options.by {
+            along_the_graph(&searcher, &data.asked, &options, name, by);
         }
-        along_the_graph(&searcher, &data.asked, &options, name, by);
     }
     if options.json {
         return;
@@ -197,11 +146,11 @@ fn main() {
     }
     tables::past_the_rows(&searcher, &data.asked);
     tables::filtered(&searcher, &data);
-    if images <= 1_000_000 {
+    if data.stored.len() <= 1_000_000 {
         tables::newer(&dir, &data);
         tables::removed(&dir, &data);
     }
-    let checked = index.check(&AtomicUsize::new(0)).unwrap();
+    let checked = index.check(&mut |_| ControlFlow::Continue(())).unwrap();
     println!(
         "\nchecked: {} of {} images not found by their own codes, {} segments damaged",
         checked.lost,
@@ -210,13 +159,76 @@ fn main() {
     );
 }
 
-fn along_the_graph(
-    searcher: &imgsearch_index::Searcher,
-    asked: &Images,
-    options: &Options,
-    name: &str,
-    by: RankBy,
-) {
+/// Prints what kind of codes and hashes are searched.
+fn describe(data: &Data) {
+    let (near, any) = data::tie(&data.stored);
+    println!(
+        "tie of codes and hashes (Spearman): {near:.2} among the 100 nearest by code, {any:.2} among any"
+    );
+    println!(
+        "local intrinsic dimension by both: {:.1}",
+        data::dimension(&data.stored, data.encoder.hash_weight)
+    );
+}
+
+/// Stores the images in `dir` unless an index is there, and builds their segments.
+fn build(dir: &Path, data: &Data, options: &Options) {
+    let images = data.stored.len();
+    let say = |text: String| {
+        if !options.json {
+            println!("{text}");
+        }
+    };
+    if !dir.exists() {
+        let started = Instant::now();
+        synthetic::fill(dir, &data.encoder, &data.stored, 0);
+        let seconds = started.elapsed().as_secs_f64();
+        say(format!("stored {images} images in {seconds:.1} s"));
+    }
+    let folded = Writer::open_existing(dir)
+        .unwrap()
+        .fold(&FoldOptions::default(), &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    if folded.made > 0 {
+        say(format!(
+            "built in {:.1} s, {} nodes linked in afterwards",
+            folded.seconds, folded.linked_in
+        ));
+    }
+    if options.json {
+        return;
+    }
+    let segments: u64 = std::fs::read_dir(dir.join("segments"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    let each = segments as f64 / images as f64;
+    say(format!("{each:.0} bytes an image in segments"));
+    if options.of_index.is_none() {
+        opened::print_both(dir, images);
+    }
+}
+
+/// Asks the crate `hnsw_rs` for the same codes.
+#[cfg(feature = "hnsw-rs")]
+fn compare_hnsw_rs(searcher: &Searcher, data: &Data, options: &Options) {
+    let codes = SearchParams::new(K);
+    let truth = truth(searcher, &data.asked, usize::MAX, &codes);
+    hnsw_rs::print(
+        &searcher.codes().concat(),
+        &data.asked,
+        &truth,
+        &options.efs,
+        options.json,
+    );
+}
+
+#[cfg(not(feature = "hnsw-rs"))]
+fn compare_hnsw_rs(_: &Searcher, _: &Data, _: &Options) {
+    panic!("--hnsw-rs needs the feature: cargo bench -p imgsearch-index --features hnsw-rs ...");
+}
+
+fn along_the_graph(searcher: &Searcher, asked: &Images, options: &Options, name: &str, by: RankBy) {
     let all = SearchParams::new(K).by(by);
     let truth = truth(searcher, asked, usize::MAX, &all);
     if !options.json {

@@ -1,7 +1,7 @@
 //! The tables beside that of the graph: the default, scans, filters, newer and removed images.
 
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use imgsearch_index::{
@@ -176,11 +176,7 @@ pub fn removed(dir: &Path, data: &Data) {
         };
         measure("still in the segments");
         writer
-            .fold(
-                &FoldOptions::default(),
-                &AtomicBool::new(false),
-                &mut |_, _| {},
-            )
+            .fold(&FoldOptions::default(), &mut |_| ControlFlow::Continue(()))
             .unwrap();
         measure("folded away");
     }

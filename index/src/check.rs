@@ -1,6 +1,7 @@
 //! The audit: whether what is derived is what the database says, and whether every image is found.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::compare;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::mend::{Rotten, images_of};
+use crate::progress::{Counter, Report, Step};
 use crate::search::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
 use crate::segment::{GraphDesk, Segment};
 use crate::store::reader::Reader;
@@ -59,6 +60,9 @@ pub struct Checked {
     pub sampled: usize,
     /// What of the exact answers each ranking found that goes along a graph.
     pub rankings: Vec<RankingChecked>,
+    /// Whether the check was cancelled before all was looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 /// How far a ranking's answers are its exact ones.
@@ -89,7 +93,8 @@ impl RankingChecked {
 impl Checked {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
-        self.database.is_empty()
+        !self.interrupted
+            && self.database.is_empty()
             && self.rotten == 0
             && self.waiting == 0
             && self.segments_are_sound()
@@ -106,18 +111,21 @@ impl Checked {
 impl Index {
     /// Checks the database's file and the checksum of every stored code, every segment against its
     /// checksums and the database, looks for every image by its own code, and compares a sample of
-    /// answers along the graph with exact ones. `done` counts the images up as they are looked for.
+    /// answers along the graph with exact ones.
+    ///
+    /// `progress` is called on this thread a few times a second with the number of images that were
+    /// looked for. If it breaks, the check ends early and says so in [`Checked::interrupted`].
     ///
     /// # Errors
     ///
-    /// Where the database cannot be asked. What is wrong is no error but told.
-    pub fn check(&self, done: &AtomicUsize) -> Result<Checked> {
+    /// If the database cannot be asked. What is wrong is no error but part of the result.
+    pub fn check(&self, progress: &mut dyn FnMut(Step) -> ControlFlow<()>) -> Result<Checked> {
         let reader = self.to_reader()?;
         let mut checked = Checked {
-            database: database_errors(&reader)?,
+            database: reader.database_errors(MOST_LINES)?,
             ..Checked::default()
         };
-        let looked = self.look(&reader, &mut checked, done);
+        let looked = self.look(&reader, &mut checked, progress);
         // What looks like damage may be two states of the files.
         reader.still_holds()?;
         match looked {
@@ -133,29 +141,41 @@ impl Index {
         }
     }
 
-    fn look(&self, reader: &Reader, checked: &mut Checked, done: &AtomicUsize) -> Result<()> {
-        let fail = |source| reader.fail(source);
-        let connection = reader.connection();
-        let snapshot = connection.unchecked_transaction().map_err(fail)?;
+    fn look(
+        &self,
+        reader: &Reader,
+        checked: &mut Checked,
+        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let counter = Counter::default();
+        let mut report = Report::new(progress, &counter, reader.count()?, 1);
+        reader.at_one_instant(|| {
+            check_contents(reader, checked)?;
+            self.check_segments(reader, checked, &counter, &mut report)
+        })?;
+        if !counter.is_stopped() {
+            self.sample(checked, &mut report)?;
+        }
+        checked.interrupted = counter.is_stopped();
+        Ok(())
+    }
+
+    /// Checks every segment, and looks for its images.
+    fn check_segments(
+        &self,
+        reader: &Reader,
+        checked: &mut Checked,
+        counter: &Counter,
+        report: &mut Report<'_>,
+    ) -> Result<()> {
         let encoder = reader.encoder()?;
-        let rotten = Rotten::find(connection).map_err(fail)?;
-        checked.rotten = rotten.contents.len();
-        for &content in &rotten.contents {
-            if checked.rotten_images.len() == MOST_NAMED {
-                break;
-            }
-            let images = images_of(connection, content).map_err(fail)?;
-            let room = MOST_NAMED - checked.rotten_images.len();
-            checked
-                .rotten_images
-                .extend(images.into_iter().take(room).map(ImageId));
-        }
-        for &content in &rotten.waiting {
-            checked.waiting += images_of(connection, content).map_err(fail)?.len();
-        }
         let removed = reader.removed()?;
+        let is_live = |id: i64| removed.binary_search(&id).is_err();
         let mut covered = 0;
         for stored in reader.segments()? {
+            if !report.step() {
+                return Ok(());
+            }
             covered = stored.last;
             checked.segments += 1;
             let path = stored.path(self.dir());
@@ -169,12 +189,10 @@ impl Index {
                 Err(error @ Error::NewerSegment { .. }) => return Err(error),
                 Err(error) => {
                     checked.damaged.push(error.to_string());
-                    done.fetch_add(stored.images, Ordering::Relaxed);
+                    counter.done.fetch_add(stored.images, Ordering::Relaxed);
                     continue;
                 }
             };
-            let rows = segment.rows();
-            let is_live = |id: i64| removed.binary_search(&id).is_err();
             let differing = compare::differing(reader, &encoder, &stored, &segment, &removed)?;
             if differing > 0 {
                 checked.damaged.push(format!(
@@ -182,30 +200,13 @@ impl Index {
                     path.display()
                 ));
             }
+            let rows = segment.rows();
             let live = rows.ids.iter().filter(|&&id| is_live(id)).count();
             checked.in_segments += live;
             checked.removed += rows.len() - live;
 
-            let lost: Vec<i64> = (0..rows.len())
-                .into_par_iter()
-                .map_init(
-                    || (GraphDesk::default(), Vec::new()),
-                    |(desk, found), row| {
-                        let ef = DEFAULT_EF;
-                        segment.candidates(rows.code(row), ef, desk, found);
-                        let mut is_lost = !found.contains(&(row as u32));
-                        if segment.has_fused_graph() {
-                            let asked = (rows.code(row), rows.hash(row));
-                            segment.fused_candidates(asked, ef, desk, found);
-                            is_lost |= !found.contains(&(row as u32));
-                        }
-                        done.fetch_add(1, Ordering::Relaxed);
-                        is_lost.then_some(rows.ids[row])
-                    },
-                )
-                .flatten()
-                .filter(|&id| is_live(id))
-                .collect();
+            let mut lost = report.during(|| Ok(lost_images(&segment, counter)))?;
+            lost.retain(|&id| is_live(id));
             checked.lost += lost.len();
             let room = MOST_NAMED.saturating_sub(checked.lost_images.len());
             let named = lost.into_iter().take(room).map(ImageId);
@@ -213,13 +214,12 @@ impl Index {
         }
         checked.newer = reader.count_between(covered, i64::MAX)?;
         checked.images = reader.count_between(0, i64::MAX)?;
-        drop(snapshot);
-        self.sample(checked)
+        Ok(())
     }
 
     /// Asks for images spread evenly over the index both ways, by each ranking that goes along a
     /// graph.
-    fn sample(&self, checked: &mut Checked) -> Result<()> {
+    fn sample(&self, checked: &mut Checked, report: &mut Report<'_>) -> Result<()> {
         let searcher = self.searcher()?;
         let asked = searcher.some_rows(SAMPLE);
         checked.sampled = asked.len();
@@ -234,6 +234,9 @@ impl Index {
             let params = |way| SearchParams::new(SAMPLE_K).by(by).way(way);
             let (mut alone, mut filtered) = (Shared::default(), Shared::default());
             for (code, hash) in &asked {
+                if !report.step() {
+                    return Ok(());
+                }
                 let query = Query {
                     code,
                     hash: Some(hash),
@@ -259,6 +262,54 @@ impl Index {
     }
 }
 
+/// Checks every stored code against its checksum.
+fn check_contents(reader: &Reader, checked: &mut Checked) -> Result<()> {
+    let rotten = reader.rotten()?;
+    checked.rotten = rotten.contents.len();
+    for &content in &rotten.contents {
+        if checked.rotten_images.len() == MOST_NAMED {
+            break;
+        }
+        let images = reader.images_of(content)?;
+        let room = MOST_NAMED - checked.rotten_images.len();
+        checked
+            .rotten_images
+            .extend(images.into_iter().take(room).map(ImageId));
+    }
+    for &content in &rotten.waiting {
+        checked.waiting += reader.images_of(content)?.len();
+    }
+    Ok(())
+}
+
+/// Searches for every row of a segment by its own code and hash. Returns the ids of those that are not
+/// found.
+fn lost_images(segment: &Segment, counter: &Counter) -> Vec<i64> {
+    let rows = segment.rows();
+    (0..rows.len())
+        .into_par_iter()
+        .map_init(
+            || (GraphDesk::default(), Vec::new()),
+            |(desk, found), row| {
+                if counter.is_stopped() {
+                    return None;
+                }
+                let ef = DEFAULT_EF;
+                segment.candidates(rows.code(row), ef, desk, found);
+                let mut is_lost = !found.contains(&(row as u32));
+                if segment.has_fused_graph() {
+                    let asked = (rows.code(row), rows.hash(row));
+                    segment.fused_candidates(asked, ef, desk, found);
+                    is_lost |= !found.contains(&(row as u32));
+                }
+                counter.done.fetch_add(1, Ordering::Relaxed);
+                is_lost.then_some(rows.ids[row])
+            },
+        )
+        .flatten()
+        .collect()
+}
+
 /// How much of the exact answers was found.
 #[derive(Debug, Default)]
 struct Shared {
@@ -278,29 +329,6 @@ impl Shared {
         }
         self.same as f64 / self.of as f64
     }
-}
-
-/// What SQLite finds wrong with the database's file, and images without a content.
-fn database_errors(reader: &Reader) -> Result<Vec<String>> {
-    let lines = |sql: &str| -> rusqlite::Result<Vec<String>> {
-        let mut statement = reader.connection().prepare(sql)?;
-        statement.query_map((), |row| row.get(0))?.collect()
-    };
-    let told = lines(&format!("PRAGMA quick_check({MOST_LINES})"));
-    let mut errors = match told.map_err(|source| reader.fail(source)) {
-        Ok(told) => told,
-        Err(Error::Corrupt { what, .. }) => vec![what],
-        Err(error) => return Err(error),
-    };
-    errors.retain(|line| line != "ok");
-    if errors.is_empty() {
-        let sql = format!(
-            "SELECT 'the image ' || id || ' has no content' FROM images i
-             WHERE NOT EXISTS (SELECT 1 FROM contents c WHERE c.id = i.content) LIMIT {MOST_LINES}"
-        );
-        errors = lines(&sql).map_err(|source| reader.fail(source))?;
-    }
-    Ok(errors)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use crate::error::Result;
 use crate::segment::Segment;
 use crate::store::reader::Reader;
-use crate::store::rows::Loaded;
 use crate::store::segments::StoredSegment;
 use crate::store::types::EncoderRecord;
 
@@ -25,8 +24,7 @@ pub(crate) fn differing(
     let (mut after, mut row, mut differing) = (stored.first - 1, 0, 0);
     loop {
         let range = (after, stored.last);
-        let block = Loaded::load(reader.connection(), encoder, range, BLOCK)
-            .map_err(|source| reader.fail(source))?;
+        let block = reader.load(encoder, range, BLOCK)?;
         let more = block.seen() == BLOCK;
         let truth = block.rows();
         // Up to here the database was looked at.

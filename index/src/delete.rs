@@ -127,10 +127,8 @@ fn is_plain_file(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use super::*;
-    use crate::tests::{content, encoder, insert};
+    use crate::tests::{content, encoder, going_on, insert};
     use crate::{FoldOptions, Writer};
 
     fn made(dir: &Path) -> Writer {
@@ -141,11 +139,7 @@ mod tests {
             all: true,
             ..FoldOptions::default()
         };
-        let stop = AtomicBool::new(false);
-        assert_eq!(
-            writer.fold(&options, &stop, &mut |_, _| {}).unwrap().made,
-            1
-        );
+        assert_eq!(writer.fold(&options, &mut going_on).unwrap().made, 1);
         writer
     }
 

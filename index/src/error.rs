@@ -1,4 +1,7 @@
 //! The one error type of the crate, sorted by whose turn it is to act.
+//!
+//! Errors state facts. What to do about them depends on the program: its commands and options are
+//! not known here.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +14,14 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// There is no index in the folder.
-    #[error(
-        "there is no index in {}\nMake one with: imgsearch index FOLDER   (or name another with --index DIR)",
-        dir.display()
-    )]
+    #[error("there is no index in {}", dir.display())]
     NoIndex {
         /// The folder that was looked in.
         dir: PathBuf,
     },
 
     /// Another process writes to the index.
-    #[error("the index in {} is being written to by {holder}; wait until it is done", dir.display())]
+    #[error("the index in {} is being written to by {holder}", dir.display())]
     Locked {
         /// The index.
         dir: PathBuf,
@@ -32,8 +32,7 @@ pub enum Error {
     /// Another encoder made the index: its codes cannot be compared with this one's.
     #[error(
         "the index in {} was made by the encoder {made_by:?} ({made_by_fingerprint}), and its codes cannot be \
-         compared with those of {given:?} ({given_fingerprint})\nEncode it again with: imgsearch index --reencode \
-         [--encoder FILE]   (or choose another index with --index DIR)",
+         compared with those of {given:?} ({given_fingerprint})",
         dir.display()
     )]
     EncoderMismatch {
@@ -51,8 +50,7 @@ pub enum Error {
 
     /// The index was written by a newer version of this program.
     #[error(
-        "the index in {} has format {found}, and this version of imgsearch knows formats up to {known}; use a newer \
-         imgsearch",
+        "the index in {} has format {found}, and this version reads formats up to {known}",
         dir.display()
     )]
     NewerFormat {
@@ -65,7 +63,7 @@ pub enum Error {
     },
 
     /// What is stored cannot be right.
-    #[error("the index in {} is damaged: {what}\nMake it anew: move the folder away and run imgsearch index", dir.display())]
+    #[error("the index in {} is damaged: {what}", dir.display())]
     Corrupt {
         /// The index.
         dir: PathBuf,
@@ -75,7 +73,7 @@ pub enum Error {
 
     /// The files of an index that is read without locks, in a folder that is read-only, changed while
     /// they were read. What was read of them may be of two states, so it is not told.
-    #[error("the index in {} changed while it was read, in a folder that is read-only; ask again", dir.display())]
+    #[error("the index in {} changed while it was read, in a folder that is read-only", dir.display())]
     Changed {
         /// The index.
         dir: PathBuf,
@@ -93,8 +91,7 @@ pub enum Error {
 
     /// A segment was written by a newer version of this program.
     #[error(
-        "the segment {} has format {found}, and this version of imgsearch knows formats up to {known}; use a newer \
-         imgsearch, or delete the folder that it lies in to have it made anew",
+        "the segment {} has format {found}, and this version reads formats up to {known}",
         path.display()
     )]
     NewerSegment {
@@ -147,21 +144,6 @@ impl Error {
             action,
             path: path.to_owned(),
             source,
-        }
-    }
-
-    /// A database's error: damage where it says so, else what it says.
-    pub(crate) fn database(dir: &Path, source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        match source.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt {
-                dir: dir.to_owned(),
-                what: source.to_string(),
-            },
-            _ => Self::Database {
-                dir: dir.to_owned(),
-                source: Box::new(source),
-            },
         }
     }
 }

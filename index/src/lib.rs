@@ -53,6 +53,7 @@ pub mod hostile;
 mod index;
 mod kernels;
 mod mend;
+mod progress;
 mod search;
 mod segment;
 mod store;
@@ -67,12 +68,14 @@ pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
 pub use kernels::distance::{hamming, l2_squared, pack_bits};
 pub use mend::Mended;
+pub use progress::Step;
 pub use search::{
-    DEFAULT_EF, Explained, Neighbour, PartExplained, Query, RankBy, SearchParams, Searcher,
-    Selection, Way,
+    DEFAULT_EF, Explained, Neighbour, Note, PartExplained, Query, RankBy, SearchParams,
+    SearchStore, Searcher, Selection, Way,
 };
 pub use segment::{MOST_ROWS, SEGMENT_FORMAT};
 pub use store::holder::Holder;
+pub use store::interface::{ReadStore, WriteStore};
 pub use store::reader::Reader;
 pub use store::schema::FORMAT_VERSION;
 pub use store::trash::{Restored, TRASH_DAYS, Trashed};

@@ -8,13 +8,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::segment::Segment;
-use crate::store::change::set_aside;
-use crate::store::checksum;
+use crate::store::rotten::StoredCode;
 use crate::store::segments::StoredSegment;
 use crate::store::types::{EncoderRecord, ImageId};
 use crate::store::writer::Writer;
@@ -37,46 +35,6 @@ impl Mended {
     }
 }
 
-/// Contents that do not match their checksums.
-#[derive(Debug, Default)]
-pub(crate) struct Rotten {
-    /// Those that nobody has dealt with yet.
-    pub contents: Vec<i64>,
-    /// Those that wait for their files to be read again.
-    pub waiting: Vec<i64>,
-}
-
-impl Rotten {
-    /// Looks at every content.
-    pub fn find(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut rotten = Self::default();
-        let mut statement =
-            connection.prepare("SELECT id, digest, code, hash, checksum FROM contents")?;
-        let mut rows = statement.query(())?;
-        while let Some(row) = rows.next()? {
-            if checksum::holds(row, 1)? {
-                continue;
-            }
-            let waits = row.get::<_, Option<i64>>(4)?.is_none();
-            let list = if waits {
-                &mut rotten.waiting
-            } else {
-                &mut rotten.contents
-            };
-            list.push(row.get(0)?);
-        }
-        Ok(rotten)
-    }
-}
-
-/// The images of a content.
-pub(crate) fn images_of(connection: &Connection, content: i64) -> rusqlite::Result<Vec<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM images WHERE content = ?1 ORDER BY id")?
-        .query_map([content], |row| row.get(0))?
-        .collect()
-}
-
 impl Writer {
     /// Deals with every stored code that does not match its checksum: it comes back from a segment
     /// that still has it, or its image is left out of answers until the next run of indexing reads
@@ -86,79 +44,32 @@ impl Writer {
     ///
     /// What the database says.
     pub fn mend(&mut self) -> Result<Mended> {
-        let rotten = Rotten::find(&self.connection).map_err(|source| self.fail(source))?;
+        let reader = self.reader()?;
+        let rotten = reader.rotten()?;
         let mut mended = self.mend_contents(&rotten.contents)?;
         for content in rotten.waiting {
-            let images =
-                images_of(&self.connection, content).map_err(|source| self.fail(source))?;
+            let images = reader.images_of(content)?;
             mended.to_read.extend(images.into_iter().map(ImageId));
         }
         Ok(mended)
     }
 
-    /// As [`Writer::mend`], for the contents of some images.
+    /// Does what [`Writer::mend`] does, for the contents of some images.
     pub(crate) fn mend_images(&mut self, images: &[i64]) -> Result<Mended> {
-        let fail = |source| Error::database(self.dir(), source);
-        let mut contents = Vec::new();
-        for image in images {
-            let content: Option<i64> = self
-                .connection
-                .query_row("SELECT content FROM images WHERE id = ?1", [image], |row| {
-                    row.get(0)
-                })
-                .optional()
-                .map_err(fail)?;
-            contents.extend(content);
-        }
-        contents.sort_unstable();
-        contents.dedup();
+        let contents = self.contents_of(images)?;
         self.mend_contents(&contents)
     }
 
     fn mend_contents(&mut self, contents: &[i64]) -> Result<Mended> {
-        let mut mended = Mended::default();
         if contents.is_empty() {
-            return Ok(mended);
+            return Ok(Mended::default());
         }
         let mut copies = Copies::of(self)?;
-        let dir = self.dir().to_owned();
-        let fail = |source| Error::database(&dir, source);
-        let transaction = self.connection.transaction().map_err(fail)?;
-        for &content in contents {
-            let images = images_of(&transaction, content).map_err(fail)?;
-            let (digest, sum): (Vec<u8>, Option<i64>) = transaction
-                .query_row(
-                    "SELECT digest, checksum FROM contents WHERE id = ?1",
-                    [content],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
-                .map_err(fail)?;
-            let copy = images.iter().find_map(|&image| {
-                let (code, hash) = copies.of_image(image)?;
-                (sum == Some(checksum::of(&digest, &code, &hash))).then_some((code, hash))
-            });
-            if let Some((code, hash)) = copy {
-                transaction
-                    .execute(
-                        "UPDATE contents SET code = ?2, hash = ?3 WHERE id = ?1",
-                        params![content, code, hash],
-                    )
-                    .map_err(fail)?;
-                mended.restored += images.len();
-            } else {
-                set_aside(&transaction, content).map_err(fail)?;
-                mended.to_read.extend(images.into_iter().map(ImageId));
-            }
-        }
-        transaction
-            .execute("UPDATE generation SET number = number + 1", ())
-            .map_err(fail)?;
-        transaction.commit().map_err(fail)?;
-        Ok(mended)
-    }
-
-    fn fail(&self, source: rusqlite::Error) -> Error {
-        Error::database(self.dir(), source)
+        let outcome = self.replace_codes(contents, |image| copies.of_image(image))?;
+        Ok(Mended {
+            restored: outcome.restored,
+            to_read: outcome.lost,
+        })
     }
 }
 
@@ -186,7 +97,7 @@ impl Copies {
     }
 
     /// An image's code and hash, as the database would store them.
-    fn of_image(&mut self, image: i64) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn of_image(&mut self, image: i64) -> Option<StoredCode> {
         let Self {
             stored,
             encoder,

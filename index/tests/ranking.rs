@@ -1,13 +1,13 @@
 //! What is found by default is what a scan of every row finds: for each ranking, whatever a filter or
 //! a removal has to do with the codes.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use imgsearch_index::{
     Change, EncoderRecord, Filter, FoldOptions, ImageId, Index, Query, RankBy, SearchParams,
-    Searcher, Way, Writer,
+    Searcher, Step, Way, Writer,
 };
 use synthetic::{BITS, CODE, Images};
 
@@ -33,12 +33,16 @@ fn encoder(hash_weight: f32) -> EncoderRecord {
     }
 }
 
+/// A progress that never cancels.
+fn going_on(_: Step) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 fn fold(dir: &Path) {
     let mut options = FoldOptions::default();
     options.all = true;
     let mut writer = Writer::open_existing(dir).unwrap();
-    let stop = AtomicBool::new(false);
-    let folded = writer.fold(&options, &stop, &mut |_, _| {}).unwrap();
+    let folded = writer.fold(&options, &mut going_on).unwrap();
     assert!(folded.made > 0);
 }
 
@@ -165,7 +169,7 @@ fn removing_what_is_alike_loses_nothing_else() {
                 let (reached, _) = recall(&searcher, &asked, &params);
                 assert!(reached >= RECALL, "{by:?}, folded {folded}: {reached}");
             }
-            let checked = index.check(&AtomicUsize::new(0)).unwrap();
+            let checked = index.check(&mut going_on).unwrap();
             assert!(checked.is_sound(), "{checked:?}");
         }
     }

@@ -324,11 +324,25 @@ pub struct FilterArgs {
     pub formats: Vec<String>,
 }
 
+/// What builds the graphs of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuilderArg {
+    /// imgsearch's own builder: faster, and finds more
+    Flat,
+    /// The crate hnsw_rs
+    #[cfg(feature = "hnsw-rs")]
+    HnswRs,
+}
+
 #[derive(Debug, Args)]
 pub struct OptimizeArgs {
-    /// Make every segment anew
+    /// Rebuild every segment
     #[arg(long)]
     pub rebuild: bool,
+
+    /// Build the graphs of the rebuilt segments with this
+    #[arg(long, value_enum, default_value_t = BuilderArg::Flat, requires = "rebuild")]
+    pub builder: BuilderArg,
 
     /// Print JSON
     #[arg(long)]

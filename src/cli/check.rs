@@ -1,7 +1,6 @@
 //! `imgsearch check`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::ops::ControlFlow;
 
 use imgsearch::Library;
 use imgsearch::index::{Checked, FoldOptions, Index, RECALL_FLOOR, RankBy};
@@ -84,16 +83,9 @@ fn look(global: &Global, index: &Index, json: bool) -> Result<Checked> {
     let of = index.to_reader()?.stats()?.images;
     let bar = bar(global, json, of, "images");
     bar.set_message("looking for each ");
-    let done = AtomicUsize::new(0);
-    let checked = std::thread::scope(|scope| {
-        let checking = scope.spawn(|| index.check(&done));
-        while !checking.is_finished() {
-            bar.set_position(done.load(Ordering::Relaxed) as u64);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        checking
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let checked = index.check(&mut |step| {
+        bar.set_position(step.done as u64);
+        ControlFlow::Continue(())
     });
     bar.finish_and_clear();
     Ok(checked?)

@@ -13,6 +13,7 @@ mod encode;
 mod eval;
 mod filter;
 mod forgetting;
+mod hints;
 mod html;
 mod index;
 mod optimize;
@@ -82,7 +83,7 @@ pub fn main() -> ExitCode {
             130
         }
         Err(error) => {
-            say!("imgsearch: {error}");
+            say!("imgsearch: {}", hints::with_hint(&*error));
             2
         }
     };

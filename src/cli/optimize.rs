@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use imgsearch::index::{FoldOptions, Folded};
+use imgsearch::index::{BuilderKind, FoldOptions, Folded};
 use imgsearch::{Library, Progress};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::args::{Global, OptimizeArgs};
+use super::args::{BuilderArg, Global, OptimizeArgs};
 use super::output::{bar, count, counted, duration};
 use super::setup::index_dir;
 use super::signals::stop_flag;
@@ -18,6 +18,7 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     let mut options = FoldOptions::default();
     options.all = true;
     options.rebuild = args.rebuild;
+    options.graph.builder = builder(args.builder);
     let folded = fold(global, &index_dir(global)?, &options, args.json)?;
     if args.json {
         out!("{}", json!({"optimized": folded}));
@@ -33,6 +34,14 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     } else {
         Outcome::Done
     })
+}
+
+fn builder(given: BuilderArg) -> BuilderKind {
+    match given {
+        BuilderArg::Flat => BuilderKind::Flat,
+        #[cfg(feature = "hnsw-rs")]
+        BuilderArg::HnswRs => BuilderKind::HnswRs,
+    }
 }
 
 /// What folding did, in a line.

@@ -14,7 +14,7 @@ use super::filter::filter;
 use super::output::{count, counted, relative, shown, with_path};
 use super::setup::{index_dir, open_options, say_provider};
 use super::streams::{self, out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, hints};
 
 /// `started` is when the program began.
 pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
@@ -48,7 +48,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             Ok(encoded) => encoded,
             // One bad image of several does not keep the others from their answers.
             Err(error) if several => {
-                say!("imgsearch: {error}");
+                say!("imgsearch: {}", hints::with_hint(&error));
                 outcome = Outcome::Lacking;
                 continue;
             }
@@ -62,7 +62,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             // Not before there was something to ask: large segments are checked from the first
             // view on, which would hold up the encoder's start.
             for note in library.index_view()?.searcher()?.notes() {
-                say!("{note}");
+                say!("{}", hints::note(note));
             }
             say_provider(global, library.engine()?);
             told = true;

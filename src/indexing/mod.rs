@@ -20,6 +20,7 @@ mod work;
 pub(crate) mod worker_pool;
 mod write;
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -156,7 +157,14 @@ pub(crate) fn fold(
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<Folded> {
-    let folded = writer.fold(options, stop, &mut |done, of| progress.folding(done, of))?;
+    let folded = writer.fold(options, &mut |step| {
+        progress.folding(step.done, step.of);
+        if stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
     for damaged in &folded.damaged {
         progress.note(&format!("{damaged}; it was made anew from the database"));
     }

@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use imgsearch_index::{Change, Failure, FailureKind, FileStat, Image, ImageId, KnownPath, Reader};
+use imgsearch_index::{
+    Change, Failure, FailureKind, FileStat, Image, ImageId, KnownPath, ReadStore,
+};
 
 use super::IndexOptions;
 use super::forget::Grounds;
@@ -80,7 +82,7 @@ impl Stored {
 
 /// Compares what was walked with what is stored; `grounds` are told what was met unchanged.
 pub(super) fn plan(
-    reader: &Reader,
+    store: &impl ReadStore,
     walked: &Walked,
     options: &IndexOptions,
     limits: &Limits,
@@ -99,11 +101,11 @@ pub(super) fn plan(
     let mut stored: HashMap<PathBuf, Stored> = HashMap::new();
     let mut failures: HashMap<PathBuf, Failure> = HashMap::new();
     for root in &walked.roots {
-        stored.extend(reader.under(root)?.into_iter().map(|image| {
+        stored.extend(store.under(root)?.into_iter().map(|image| {
             let known = Stored::of(&image);
             (image.path, known)
         }));
-        let below = reader.failures_under(root)?.into_iter();
+        let below = store.failures_under(root)?.into_iter();
         failures.extend(below.map(|failure| (failure.path.clone(), failure)));
     }
     for candidate in &walked.candidates {
@@ -113,7 +115,7 @@ pub(super) fn plan(
         let mut failed = failures.remove(&candidate.path);
         // Files that are listed by name need not lie below the roots.
         if known.is_none() && failed.is_none() && !walked.covers(&candidate.path) {
-            match reader.by_path(&candidate.path)? {
+            match store.by_path(&candidate.path)? {
                 Some(KnownPath::Image(image)) => known = Some(Stored::of(&image)),
                 Some(KnownPath::Failed(failure)) => failed = Some(failure),
                 _ => {}

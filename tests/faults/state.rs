@@ -1,8 +1,8 @@
 //! What an index holds, read by SQLite itself and not through the program.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 
 use imgsearch::index::{Error, Index};
 use rusqlite::{Connection, OpenFlags};
@@ -85,7 +85,7 @@ pub fn audit(dir: &Path) -> Result<(), String> {
         Err(error) => return Err(format!("it cannot be opened: {error}")),
     };
     let checked = index
-        .check(&AtomicUsize::new(0))
+        .check(&mut |_| ControlFlow::Continue(()))
         .map_err(|error| format!("it cannot be checked: {error}"))?;
     if !checked.is_sound() {
         return Err(format!("the check finds {checked:?}"));

@@ -185,3 +185,20 @@ fn a_database_whose_encoder_leads_out_of_the_index_is_refused() {
     assert!(told.contains("no possible encoder"), "{told}");
     assert!(copy.exists());
 }
+
+#[cfg(feature = "hnsw-rs")]
+#[test]
+fn segments_are_rebuilt_by_either_builder() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg", "grass.jpg"]);
+    place.index();
+    for builder in ["hnsw-rs", "flat"] {
+        let rebuild = ["optimize", "--rebuild", "--builder", builder];
+        let said = place.run(&rebuild).ended(0).stderr;
+        assert!(said.contains("1 new segment"), "{builder}: {said}");
+        place.run(&["check"]).ended(0);
+        assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
+    }
+    // Without --rebuild there may be nothing to build.
+    let refused = ["optimize", "--builder", "hnsw-rs"];
+    place.run(&refused).ended(2);
+}

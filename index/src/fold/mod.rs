@@ -8,11 +8,10 @@
 mod plan;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use rusqlite::params;
 use serde::Serialize;
 
 use plan::{Range, flag_neighbours, merged};
@@ -21,6 +20,7 @@ use crate::compare;
 use crate::error::{Error, Result};
 use crate::graph::GraphOptions;
 use crate::mend::Mended;
+use crate::progress::{Counter, Report, Step};
 use crate::segment::{Content, GRAPHS, MOST_ROWS, Segment};
 use crate::store::mark::Mark;
 use crate::store::reader::Reader;
@@ -97,8 +97,9 @@ impl Writer {
     /// Folds what is newer than the segments into one where it has become much, and makes segments
     /// anew that are small, damaged or lost many of their images.
     ///
-    /// `progress` is told how many images are linked into their new segments, and of how many. `stop`
-    /// ends it before the next graph is built: a segment has two.
+    /// `progress` is called on this thread a few times a second with the number of images that are
+    /// linked into their new segments. If it breaks, folding ends before the next graph is built (a
+    /// segment has two), and the segments that are complete by then are used.
     ///
     /// Readers go on with what they have open. Memory stays bounded however many images there
     /// are, for segments hold at most a million and are made one after the other.
@@ -110,8 +111,7 @@ impl Writer {
     pub fn fold(
         &mut self,
         options: &FoldOptions,
-        stop: &AtomicBool,
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(Step) -> ControlFlow<()>,
     ) -> Result<Folded> {
         let started = Instant::now();
         options.graph.check()?;
@@ -127,14 +127,11 @@ impl Writer {
         } else {
             self.plan(&stored, options, &mut folded)?
         };
-        let of: usize = ranges.iter().map(|range| range.images).sum();
-        let done = AtomicUsize::new(0);
-        let goes_on = || !stop.load(Ordering::Relaxed);
+        let of = ranges.iter().map(|range| range.images).sum();
+        let counter = Counter::default();
+        let mut report = Report::new(progress, &counter, of, GRAPHS);
         for range in ranges {
-            let mut tell = || progress((done.load(Ordering::Relaxed) / GRAPHS).min(of), of);
-            if !goes_on()
-                || !self.make(&range, options, &mut folded, &done, (&mut tell, &goes_on))?
-            {
+            if !report.step() || !self.make(&range, options, &mut folded, &counter, &mut report)? {
                 folded.interrupted = true;
                 break;
             }
@@ -198,7 +195,7 @@ impl Writer {
         }
         let newer = reader.count_between(after, i64::MAX)?;
         drop(reader);
-        self.keep_marks(&verified)?;
+        self.set_verified(&verified)?;
         let tail = Range {
             after,
             last: None,
@@ -250,38 +247,17 @@ impl Writer {
         })
     }
 
-    /// Keeps how the files of segments are that were found to be sound.
-    fn keep_marks(&mut self, verified: &[(i64, Mark)]) -> Result<()> {
-        if verified.is_empty() {
-            return Ok(());
-        }
-        let dir = self.dir().to_owned();
-        let fail = |source| Error::database(&dir, source);
-        let transaction = self.connection.transaction().map_err(fail)?;
-        for (number, mark) in verified {
-            transaction
-                .execute(
-                    "UPDATE segments SET verified_size = ?2, verified_mtime_ns = ?3,
-                            verified_ctime_ns = ?4 WHERE id = ?1",
-                    params![number, mark.size, mark.mtime_ns, mark.ctime_ns],
-                )
-                .map_err(fail)?;
-        }
-        transaction.commit().map_err(fail)
-    }
-
-    /// Makes a segment, or several where there are more images than one takes, in the place of
-    /// those in its range. False if `goes_on` ended it: the segment under way is given up, and those
-    /// that were there serve.
+    /// Makes a segment, or several if there are more images than one takes, in the place of those in
+    /// its range. Returns false if it was cancelled: the segment under way is given up, and those that
+    /// were there serve.
     fn make(
         &mut self,
         range: &Range,
         options: &FoldOptions,
         folded: &mut Folded,
-        done: &AtomicUsize,
-        (tell, goes_on): (&mut dyn FnMut(), &(dyn Fn() -> bool + Sync)),
+        counter: &Counter,
+        report: &mut Report<'_>,
     ) -> Result<bool> {
-        let dir = self.dir().to_owned();
         let mut after = range.after;
         loop {
             let last = range.last.unwrap_or(i64::MAX);
@@ -305,26 +281,17 @@ impl Writer {
                     encoder: self.encoder(),
                     rows: loaded.rows(),
                 };
-                let built = watching(tell, || {
-                    Segment::build_while(&content, &options.graph, done, goes_on)
+                let built = report.during(|| {
+                    let goes_on = || !counter.is_stopped();
+                    Segment::build_while(&content, &options.graph, &counter.done, &goes_on)
                 })?;
                 let Some(segment) = built else {
                     return Ok(false);
                 };
-                let number = self.free_number()?;
-                let mut stored = StoredSegment {
-                    name: StoredSegment::name_of(number),
-                    number,
-                    first: after + 1,
-                    last: end,
-                    images: segment.len(),
-                    verified: Mark::default(),
-                };
-                stored.verified = segment.write(&stored.path(&dir))?;
                 folded.made += 1;
                 folded.images += segment.len();
                 folded.linked_in += u64::from(segment.linked_in());
-                Some(stored)
+                Some(self.write_segment(&segment, (after + 1, end))?)
             };
             folded.replaced += self.swap_segments((after, end), made.as_ref())?;
             if !full {
@@ -334,10 +301,23 @@ impl Writer {
         }
     }
 
+    /// Writes a segment of the images from `first` to `last`, which the database does not name yet.
+    fn write_segment(&self, segment: &Segment, (first, last): (i64, i64)) -> Result<StoredSegment> {
+        let number = self.free_number()?;
+        let mut stored = StoredSegment {
+            name: StoredSegment::name_of(number),
+            number,
+            first,
+            last,
+            images: segment.len(),
+            verified: Mark::default(),
+        };
+        stored.verified = segment.write(&stored.path(self.dir()))?;
+        Ok(stored)
+    }
+
     fn load(&self, range: (i64, i64)) -> Result<Loaded> {
-        let reader = self.reader()?;
-        Loaded::load(reader.connection(), self.encoder(), range, MOST_ROWS)
-            .map_err(|source| reader.fail(source))
+        self.reader()?.load(self.encoder(), range, MOST_ROWS)
     }
 
     /// The number of the next segment: one whose file would not be in the way of somebody else's.
@@ -355,57 +335,12 @@ impl Writer {
         Ok(number)
     }
 
-    /// Names a new segment in the place of those that begin in a range, and unlinks theirs.
-    fn swap_segments(
-        &mut self,
-        (after, last): (i64, i64),
-        made: Option<&StoredSegment>,
-    ) -> Result<usize> {
-        let dir = self.dir().to_owned();
-        let fail = |source| Error::database(&dir, source);
-        let before: Vec<StoredSegment> = self
-            .reader()?
-            .segments()?
-            .into_iter()
-            .filter(|segment| segment.first > after && segment.first <= last)
-            .collect();
-        let transaction = self.connection.transaction().map_err(fail)?;
+    /// Names a new segment in the place of those that begin in a range, and deletes their files.
+    fn swap_segments(&mut self, range: (i64, i64), made: Option<&StoredSegment>) -> Result<usize> {
+        let before = self.replace_segments(range, made)?;
         for segment in &before {
-            transaction
-                .execute("DELETE FROM segments WHERE id = ?1", [segment.number])
-                .map_err(fail)?;
-        }
-        if let Some(made) = made {
-            transaction
-                .execute(
-                    "INSERT INTO segments (id, first_image, last_image, images,
-                            verified_size, verified_mtime_ns, verified_ctime_ns)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    params![
-                        made.number,
-                        made.first,
-                        made.last,
-                        made.images as i64,
-                        made.verified.size,
-                        made.verified.mtime_ns,
-                        made.verified.ctime_ns
-                    ],
-                )
-                .map_err(fail)?;
-        }
-        transaction
-            .execute(
-                "DELETE FROM removed WHERE image > ?1 AND image <= ?2",
-                [after, last],
-            )
-            .map_err(fail)?;
-        transaction
-            .execute("UPDATE generation SET number = number + 1", ())
-            .map_err(fail)?;
-        transaction.commit().map_err(fail)?;
-        for segment in &before {
-            // Nobody opens it any more; where it cannot be unlinked now, the next folding does.
-            if let Err(error) = fs::remove_file(segment.path(&dir)) {
+            // Nobody opens it any more; if it cannot be deleted now, the next fold does it.
+            if let Err(error) = fs::remove_file(segment.path(self.dir())) {
                 tracing::debug!(%error, segment = segment.name, "a folded segment stays for now");
             }
         }
@@ -441,25 +376,4 @@ impl Writer {
         foreign.sort();
         Ok(foreign)
     }
-}
-
-/// Does something in another thread while `tell` is called in this one, a few times a second.
-fn watching<T: Send>(tell: &mut dyn FnMut(), work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    const TICK: std::time::Duration = std::time::Duration::from_millis(100);
-    std::thread::scope(|scope| {
-        // Nothing is ever sent: the end of the worker, however it comes, is the end of the channel.
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
-        let worker = scope.spawn(move || {
-            let _ended = sender;
-            work()
-        });
-        while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = receiver.recv_timeout(TICK) {
-            tell();
-        }
-        let result = worker
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        tell();
-        result
-    })
 }

@@ -5,11 +5,13 @@
 //! fixed width, ended by [`NONE`] where there are fewer. What is kept ([`flat`]) has no such gaps,
 //! and its nodes are the rows of a segment. A graph knows no distances: a [`Space`] has them.
 //!
-//! Two builders make graphs, behind one trait and under the same tests.
+//! Builders make graphs, behind one trait and under the same tests: our own, and with the feature
+//! `hnsw-rs` that crate.
 
 mod beam;
 mod build;
 mod flat;
+#[cfg(feature = "hnsw-rs")]
 mod hnsw;
 mod points;
 mod repair;
@@ -39,7 +41,8 @@ pub enum BuilderKind {
     /// Our own, on flat arrays.
     #[default]
     Flat,
-    /// The crate `hnsw_rs`.
+    /// The crate `hnsw_rs`. Only with the feature `hnsw-rs`.
+    #[cfg(feature = "hnsw-rs")]
     HnswRs,
 }
 
@@ -60,6 +63,16 @@ pub struct GraphOptions {
     pub threads: usize,
     /// Who links the points. Default: [`BuilderKind::Flat`].
     pub builder: BuilderKind,
+}
+
+impl BuilderKind {
+    /// Every builder of this build.
+    #[cfg(test)]
+    pub(crate) const ALL: &[Self] = &[
+        Self::Flat,
+        #[cfg(feature = "hnsw-rs")]
+        Self::HnswRs,
+    ];
 }
 
 impl Default for GraphOptions {
@@ -97,6 +110,7 @@ trait Builder {
 pub(crate) fn link<S: Space>(space: &S, options: &GraphOptions, done: &AtomicUsize) -> Built {
     let mut built = match options.builder {
         BuilderKind::Flat => build::FlatBuilder.build(space, options, done),
+        #[cfg(feature = "hnsw-rs")]
         BuilderKind::HnswRs => hnsw::HnswRsBuilder.build(space, options, done),
     };
     let ordered = Ordered {

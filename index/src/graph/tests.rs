@@ -36,7 +36,7 @@ fn all_reached(graph: &Graph) -> bool {
 #[test]
 fn links_lead_to_nodes_of_their_level_and_all_nodes_are_reached() {
     let codes = random(3000, 11);
-    for builder in [BuilderKind::Flat, BuilderKind::HnswRs] {
+    for &builder in BuilderKind::ALL {
         let Built { graph, order, .. } = built(&codes, builder);
         let mut sorted = order.clone();
         sorted.sort_unstable();

@@ -5,6 +5,7 @@
 //! found. What the parts found is merged, best first, ties by id.
 
 mod execute;
+mod interface;
 mod params;
 mod results;
 mod scan;
@@ -12,8 +13,9 @@ mod select;
 mod strategy;
 mod view;
 
+pub use interface::SearchStore;
 pub use params::{DEFAULT_EF, Query, RankBy, SearchParams, Way};
 pub use results::{Explained, Neighbour, PartExplained};
 pub(crate) use scan::{Measure, Rank, Scan};
 pub use select::Selection;
-pub use view::Searcher;
+pub use view::{Note, Searcher};

@@ -55,13 +55,7 @@ impl Searcher {
         let (ids, generation) = {
             let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
             reader.renew()?;
-            let instant = reader
-                .connection()
-                .unchecked_transaction()
-                .map_err(|source| reader.fail(source))?;
-            let found = (filter.resolve(&reader)?, reader.generation()?);
-            drop(instant);
-            found
+            reader.at_one_instant(|| Ok((reader.matching(filter)?, reader.generation()?)))?
         };
         let parts = self
             .parts

@@ -1,5 +1,6 @@
 //! A view of the index at one instant: which segments and rows there are.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use crate::kernels::bits::Bits;
 use crate::segment::Segment;
 use crate::store::reader::Reader;
 use crate::store::rows::{Loaded, Rows};
+use crate::store::segments::StoredSegment;
 use crate::store::types::EncoderRecord;
 
 /// An immutable view of an index at one instant, to be searched by any number of threads while a
@@ -22,7 +24,7 @@ pub struct Searcher {
     pub(super) generation: i64,
     /// The newest segment's number when it was opened.
     newest_segment: i64,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     /// For filters.
     pub(super) reader: Mutex<Reader>,
 }
@@ -60,84 +62,51 @@ impl Part {
     }
 }
 
+/// Something that a person should know of a view.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Note {
+    /// A segment cannot be used. The next fold rebuilds it.
+    DamagedSegment {
+        /// What is wrong with it.
+        error: Error,
+        /// Images of the segment.
+        images: usize,
+    },
+
+    /// Images are left out until they are repaired or indexed again.
+    LostCodes {
+        /// Images that are left out.
+        images: usize,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DamagedSegment { error, images } => write!(
+                f,
+                "{error}: its {images} images are read from the database instead, which is slower"
+            ),
+            Self::LostCodes { images } => write!(
+                f,
+                "{images} of the images are left out: their stored codes are damaged"
+            ),
+        }
+    }
+}
+
 impl Searcher {
-    /// A view of what is committed. Segments that `before` has open are taken from it.
+    /// Opens a view of what is committed. Segments that `before` has open are taken from it.
     pub(crate) fn open(reader: Reader, before: Option<&Self>) -> Result<Self> {
-        // One snapshot of the database for everything.
-        let snapshot = reader
-            .connection()
-            .unchecked_transaction()
-            .map_err(|source| reader.fail(source))?;
-        let encoder = reader.encoder()?;
-        let generation = reader.generation()?;
-        let newest_segment = reader.next_segment()?;
-        let load = |after: i64, last: i64| {
-            Loaded::load(&snapshot, &encoder, (after, last), usize::MAX)
-                .map_err(|source| reader.fail(source))
-        };
-        let (mut parts, mut notes, mut covered) = (Vec::new(), Vec::new(), 0);
-        let removed = reader.removed()?;
-        for stored in reader.segments()? {
-            if stored.first - 1 > covered {
-                parts.push(Part::loaded(load(covered, stored.first - 1)?));
-            }
-            covered = stored.last;
-            let open = before.and_then(|before| before.segment(&stored.name));
-            let opened = match open {
-                Some(segment) if segment.damage().is_none() => Ok(segment),
-                Some(segment) => segment.verify().map(|()| segment),
-                None => Segment::open(&stored.path(reader.dir()), &stored.verified),
-            };
-            let opened = opened.and_then(|segment| {
-                segment.expect(&encoder, &stored)?;
-                Ok(segment)
-            });
-            match opened {
-                Ok(segment) => {
-                    let mut live = Bits::all(segment.len());
-                    let ids = segment.rows().ids;
-                    let start = removed.partition_point(|&id| id < stored.first);
-                    for id in removed[start..].iter().take_while(|&&id| id <= stored.last) {
-                        if let Ok(row) = ids.binary_search(id) {
-                            live.remove(row);
-                        }
-                    }
-                    parts.push(Part {
-                        live,
-                        source: Source::Segment(segment, stored.name),
-                    });
-                }
-                Err(error @ Error::NewerSegment { .. }) => return Err(error),
-                Err(error) => {
-                    let loaded = load(stored.first - 1, stored.last)?;
-                    notes.push(format!(
-                        "{error}: its {} images are read from the database instead, which is slower; imgsearch optimize \
-                         makes it anew",
-                        loaded.ids.len()
-                    ));
-                    parts.push(Part::loaded(loaded));
-                }
-            }
-        }
-        let known = before
-            .filter(|before| before.encoder == encoder && before.newest_segment == newest_segment);
-        let known = known.and_then(|before| before.tail(covered));
-        let tail = match known {
-            Some(known) => with_newer(known, &reader, &encoder)?,
-            None => load(covered, i64::MAX)?,
-        };
-        if tail.seen() > 0 {
-            parts.push(Part::loaded(tail));
-        }
-        notes.extend(note_of_rotten(&parts));
-        drop(snapshot);
+        let state = reader.at_one_instant(|| State::read(&reader, before))?;
         Ok(Self {
             view: VIEWS.fetch_add(1, Ordering::Relaxed),
-            encoder,
-            parts,
-            generation,
-            newest_segment,
-            notes,
+            encoder: state.encoder,
+            notes: notes(state.damaged, &state.parts),
+            parts: state.parts,
+            generation: state.generation,
+            newest_segment: state.newest_segment,
             reader: Mutex::new(reader),
         })
     }
@@ -185,8 +154,8 @@ impl Searcher {
         &self.encoder
     }
 
-    /// What a person should know of it, a line each: segments that could not be used.
-    pub fn notes(&self) -> &[String] {
+    /// Returns what a person should know of it.
+    pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
@@ -248,36 +217,129 @@ impl Searcher {
     }
 }
 
-/// What is in memory of the newest images, and what came since; all of it is loaded again where an
-/// image was removed.
+/// What a view shows, as of one instant.
+struct State {
+    encoder: EncoderRecord,
+    generation: i64,
+    newest_segment: i64,
+    parts: Vec<Part>,
+    /// Segments that could not be used, and how many images are read from the database instead.
+    damaged: Vec<(Error, usize)>,
+}
+
+impl State {
+    fn read(reader: &Reader, before: Option<&Searcher>) -> Result<Self> {
+        let mut state = Self {
+            encoder: reader.encoder()?,
+            generation: reader.generation()?,
+            newest_segment: reader.next_segment()?,
+            parts: Vec::new(),
+            damaged: Vec::new(),
+        };
+        let removed = reader.removed()?;
+        let mut covered = 0;
+        for stored in reader.segments()? {
+            if stored.first - 1 > covered {
+                let between = (covered, stored.first - 1);
+                let loaded = reader.load(&state.encoder, between, usize::MAX)?;
+                state.parts.push(Part::loaded(loaded));
+            }
+            covered = stored.last;
+            match state.open_segment(reader, &stored, before) {
+                Ok(segment) => {
+                    let live = live_rows(&segment, &stored, &removed);
+                    let source = Source::Segment(segment, stored.name);
+                    state.parts.push(Part { source, live });
+                }
+                Err(error @ Error::NewerSegment { .. }) => return Err(error),
+                Err(error) => {
+                    let range = (stored.first - 1, stored.last);
+                    let loaded = reader.load(&state.encoder, range, usize::MAX)?;
+                    state.damaged.push((error, loaded.ids.len()));
+                    state.parts.push(Part::loaded(loaded));
+                }
+            }
+        }
+        let tail = state.tail(reader, before, covered)?;
+        if tail.seen() > 0 {
+            state.parts.push(Part::loaded(tail));
+        }
+        Ok(state)
+    }
+
+    fn open_segment(
+        &self,
+        reader: &Reader,
+        stored: &StoredSegment,
+        before: Option<&Searcher>,
+    ) -> Result<Arc<Segment>> {
+        let segment = match before.and_then(|before| before.segment(&stored.name)) {
+            Some(segment) => {
+                if segment.damage().is_some() {
+                    segment.verify()?;
+                }
+                segment
+            }
+            None => Segment::open(&stored.path(reader.dir()), &stored.verified)?,
+        };
+        segment.expect(&self.encoder, stored)?;
+        Ok(segment)
+    }
+
+    /// Loads the images above all segments, or adds the newest to those that are in memory.
+    fn tail(&self, reader: &Reader, before: Option<&Searcher>, covered: i64) -> Result<Loaded> {
+        let known = before.filter(|before| {
+            before.encoder == self.encoder && before.newest_segment == self.newest_segment
+        });
+        match known.and_then(|before| before.tail(covered)) {
+            Some(known) => with_newer(known, reader, &self.encoder),
+            None => reader.load(&self.encoder, (covered, i64::MAX), usize::MAX),
+        }
+    }
+}
+
+/// Returns the rows of a segment whose images were not removed.
+fn live_rows(segment: &Segment, stored: &StoredSegment, removed: &[i64]) -> Bits {
+    let mut live = Bits::all(segment.len());
+    let ids = segment.rows().ids;
+    let start = removed.partition_point(|&id| id < stored.first);
+    for id in removed[start..].iter().take_while(|&&id| id <= stored.last) {
+        if let Ok(row) = ids.binary_search(id) {
+            live.remove(row);
+        }
+    }
+    live
+}
+
+/// Adds the images that came since to those in memory; loads all of them again if an image was
+/// removed.
 fn with_newer(mut known: Loaded, reader: &Reader, encoder: &EncoderRecord) -> Result<Loaded> {
     let before = known.ids.first().map_or(0, |first| first - 1);
     let last = known.last().unwrap_or(before);
-    // Numbers are never used again, so as many as there were are the same.
+    // Ids are never used again, so if there are as many as before, they are the same.
     let mut after = last;
     if reader.count_between(before, last)? != known.ids.len() {
         known = Loaded::empty(encoder);
         after = before;
     }
-    known
-        .append(reader.connection(), encoder, (after, i64::MAX), usize::MAX)
-        .map_err(|source| reader.fail(source))?;
+    reader.load_more(&mut known, encoder, (after, i64::MAX), usize::MAX)?;
     Ok(known)
 }
 
-/// What a person should know of images that are left out.
-fn note_of_rotten(parts: &[Part]) -> Option<String> {
-    let rotten: usize = parts
+fn notes(damaged: Vec<(Error, usize)>, parts: &[Part]) -> Vec<Note> {
+    let mut notes: Vec<Note> = damaged
+        .into_iter()
+        .map(|(error, images)| Note::DamagedSegment { error, images })
+        .collect();
+    let images: usize = parts
         .iter()
         .map(|part| match &part.source {
             Source::Loaded(loaded) => loaded.rotten.len(),
             Source::Segment(..) => 0,
         })
         .sum();
-    (rotten > 0).then(|| {
-        format!(
-            "{rotten} of the images are left out: their stored codes are damaged; imgsearch check --repair mends what \
-             can be, and imgsearch index reads the other files again"
-        )
-    })
+    if images > 0 {
+        notes.push(Note::LostCodes { images });
+    }
+    notes
 }

@@ -8,8 +8,6 @@ use crate::graph::BuilderKind;
 use crate::kernels::distance::l2_squared;
 use crate::store::rows::Loaded;
 
-const BUILDERS: [BuilderKind; 2] = [BuilderKind::Flat, BuilderKind::HnswRs];
-
 /// Codes in clusters, as photographs have them.
 fn clustered(n: usize, code_len: usize, clusters: usize, seed: u64) -> Vec<f32> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
@@ -120,7 +118,7 @@ fn recall(codes: &[f32], code_len: usize, segment: &Segment, ef: usize) -> f64 {
 #[test]
 fn nearly_all_neighbours_are_found_and_a_narrow_view_finds_fewer() {
     let codes = clustered(5000, 30, 50, 1);
-    for builder in BUILDERS {
+    for &builder in BuilderKind::ALL {
         let segment = built(&codes, 30, &options(builder));
         let (wide, narrow) = (
             recall(&codes, 30, &segment, 128),
@@ -135,7 +133,7 @@ fn nearly_all_neighbours_are_found_and_a_narrow_view_finds_fewer() {
 fn every_row_is_found_by_its_own_code() {
     for (code_len, n) in [(30, 3000), (2, 500), (64, 700)] {
         let codes = clustered(n, code_len, 30, 3);
-        for builder in BUILDERS {
+        for &builder in BuilderKind::ALL {
             let segment = built(&codes, code_len, &options(builder));
             for (row, code) in (0u32..).zip(codes.chunks_exact(code_len)) {
                 assert_eq!(found(&segment, code, 1, 16), [(0.0, row)], "{builder:?}");
@@ -155,7 +153,7 @@ fn thousands_of_copies_cut_nothing_off() {
     for i in 0..3000u16 {
         codes.extend(copy.iter().map(|c| c + f32::from(i) * 1e-7));
     }
-    for builder in BUILDERS {
+    for &builder in BuilderKind::ALL {
         let segment = built(&codes, 8, &options(builder));
         assert!(segment.twins() >= 3000);
         for (row, code) in (0u32..).zip(codes.chunks_exact(8)).take(1000).skip(1) {
@@ -192,7 +190,7 @@ fn codes_with_an_outlier_are_walked_as_they_are() {
 
 #[test]
 fn few_rows_and_none() {
-    for builder in BUILDERS {
+    for &builder in BuilderKind::ALL {
         let none = built(&[], 4, &options(builder));
         assert_eq!(found(&none, &[0.0; 4], 3, 10), []);
         let zeros = built(&[0.0; 8], 4, &options(builder));

@@ -1,20 +1,24 @@
 //! The database: images, codes and everything that is not derived, in SQLite.
 //!
-//! Owns the schema, the lock of the writer, and what a row means. One writer changes it while any
-//! number of readers look at instants of it.
+//! Owns the schema, the lock of the writer, what a row means, and all SQL. One writer changes it
+//! while any number of readers look at instants of it.
 
-pub(crate) mod change;
-pub(crate) mod checksum;
+mod change;
+mod checksum;
 mod clock;
-pub(crate) mod columns;
+mod columns;
+mod database_error;
 mod failures;
-pub(crate) mod folders;
+mod folders;
 pub(crate) mod holder;
+pub(crate) mod interface;
 pub(crate) mod lock;
 pub(crate) mod mark;
-pub(crate) mod path;
+mod matching;
+mod path;
 pub(crate) mod reader;
 mod refused;
+pub(crate) mod rotten;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod segments;

@@ -9,7 +9,6 @@ use crate::store::checksum;
 use crate::store::columns::{
     FAILURE_COLUMNS, IMAGE_COLUMNS, encoder_of, failure_of, image_of, path_of,
 };
-use crate::store::mark::Mark;
 use crate::store::path;
 use crate::store::schema::{self, Readable};
 use crate::store::segments::{StoredSegment, file_sizes};
@@ -40,7 +39,7 @@ impl Reader {
         })
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Connection {
         &self.open.connection
     }
 
@@ -380,56 +379,15 @@ impl Reader {
             .ok_or_else(|| self.corrupt("its generation is missing"))
     }
 
-    /// The segments, in the order of their images.
-    pub(crate) fn segments(&self) -> Result<Vec<StoredSegment>> {
-        self.many(
-            "SELECT id, first_image, last_image, images,
-                    verified_size, verified_mtime_ns, verified_ctime_ns
-             FROM segments ORDER BY first_image",
-            (),
-            |row| {
-                let number = row.get(0)?;
-                Ok(StoredSegment {
-                    name: StoredSegment::name_of(number),
-                    number,
-                    first: row.get(1)?,
-                    last: row.get(2)?,
-                    images: usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
-                    verified: Mark {
-                        size: row.get(4)?,
-                        mtime_ns: row.get(5)?,
-                        ctime_ns: row.get(6)?,
-                    },
-                })
-            },
-        )
-    }
-
-    /// Images that were removed since their segment was made, ascending.
-    pub(crate) fn removed(&self) -> Result<Vec<i64>> {
-        self.many("SELECT image FROM removed ORDER BY image", (), |row| {
-            row.get(0)
-        })
-    }
-
-    /// How many images have numbers above `after` up to `last`.
-    pub(crate) fn count_between(&self, after: i64, last: i64) -> Result<usize> {
-        let count = self.one(
-            "SELECT count(*) FROM images WHERE id > ?1 AND id <= ?2",
-            [after, last],
-            |row| row.get::<_, i64>(0),
-        )?;
-        Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
-    }
-
-    /// The number of the next segment.
-    pub(crate) fn next_segment(&self) -> Result<i64> {
-        let newest = self.one(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'segments'",
-            (),
-            |row| row.get::<_, i64>(0),
-        )?;
-        Ok(newest.unwrap_or(0) + 1)
+    /// Reads several things as of one instant, while others may commit.
+    pub(crate) fn at_one_instant<T>(&self, read: impl FnOnce() -> Result<T>) -> Result<T> {
+        let snapshot = self
+            .connection()
+            .unchecked_transaction()
+            .map_err(|source| self.fail(source))?;
+        let result = read();
+        drop(snapshot);
+        result
     }
 
     /// Counts up when another connection commits; says nothing of this one's own commits.
@@ -438,7 +396,7 @@ impl Reader {
         Ok(version.unwrap_or(0))
     }
 
-    pub(crate) fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
@@ -452,7 +410,7 @@ impl Reader {
         found.map_err(|source| self.fail(source))
     }
 
-    pub(crate) fn many<T>(
+    pub(super) fn many<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
@@ -466,7 +424,7 @@ impl Reader {
         found.map_err(|source| self.fail(source))
     }
 
-    pub(crate) fn fail(&self, source: rusqlite::Error) -> Error {
+    pub(super) fn fail(&self, source: rusqlite::Error) -> Error {
         Error::database(&self.dir, source)
     }
 

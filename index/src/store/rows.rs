@@ -3,10 +3,10 @@
 //! Rows in the order of ids. Codes are padded with zeros to whole lanes, which changes no
 //! distance; hashes are whole words.
 
-use rusqlite::Connection;
-
+use crate::error::Result;
 use crate::kernels::distance::{LANES, words};
 use crate::store::checksum;
+use crate::store::reader::Reader;
 use crate::store::types::EncoderRecord;
 
 /// Rows, wherever they lie.
@@ -60,56 +60,6 @@ impl Loaded {
         }
     }
 
-    /// The stored images with numbers above `after` up to `last`, at most `limit` of them, those
-    /// that are left out included.
-    pub fn load(
-        connection: &Connection,
-        encoder: &EncoderRecord,
-        range: (i64, i64),
-        limit: usize,
-    ) -> rusqlite::Result<Self> {
-        let mut loaded = Self::empty(encoder);
-        loaded.append(connection, encoder, range, limit)?;
-        Ok(loaded)
-    }
-
-    /// Loads more images, whose numbers come behind those that are loaded.
-    pub fn append(
-        &mut self,
-        connection: &Connection,
-        encoder: &EncoderRecord,
-        (after, last): (i64, i64),
-        limit: usize,
-    ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(
-            "SELECT i.id, c.digest, c.code, c.hash, c.checksum
-             FROM images i JOIN contents c ON c.id = i.content
-             WHERE i.id > ?1 AND i.id <= ?2 ORDER BY i.id LIMIT ?3",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query((after, last, limit))?;
-        while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            let (code, hash) = (row.get_ref(2)?.as_blob(), row.get_ref(3)?.as_blob());
-            let (true, Ok(code), Ok(hash)) = (checksum::holds(row, 1)?, code, hash) else {
-                self.rotten.push(id);
-                continue;
-            };
-            if code.len() != encoder.code_len * 4 || hash.len() != encoder.hash_bytes() {
-                self.rotten.push(id);
-                continue;
-            }
-            let (numbers, _) = code.as_chunks::<4>();
-            self.ids.push(id);
-            let numbers = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
-            self.codes.extend(numbers);
-            let whole = self.ids.len() * self.stride;
-            self.codes.resize(whole, 0.0);
-            self.hashes.extend(words(hash));
-        }
-        Ok(())
-    }
-
     /// How many images were looked at.
     pub fn seen(&self) -> usize {
         self.ids.len() + self.rotten.len()
@@ -128,5 +78,68 @@ impl Loaded {
             hashes: &self.hashes,
             hash_words: self.hash_words,
         }
+    }
+}
+
+impl Reader {
+    /// Loads the stored images with ids above `after` up to `last`, at most `limit` of them, those
+    /// that are left out included.
+    pub(crate) fn load(
+        &self,
+        encoder: &EncoderRecord,
+        range: (i64, i64),
+        limit: usize,
+    ) -> Result<Loaded> {
+        let mut loaded = Loaded::empty(encoder);
+        self.load_more(&mut loaded, encoder, range, limit)?;
+        Ok(loaded)
+    }
+
+    /// Loads more images, whose ids are above those that are loaded.
+    pub(crate) fn load_more(
+        &self,
+        loaded: &mut Loaded,
+        encoder: &EncoderRecord,
+        range: (i64, i64),
+        limit: usize,
+    ) -> Result<()> {
+        self.append(loaded, encoder, range, limit)
+            .map_err(|source| self.fail(source))
+    }
+
+    fn append(
+        &self,
+        loaded: &mut Loaded,
+        encoder: &EncoderRecord,
+        (after, last): (i64, i64),
+        limit: usize,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT i.id, c.digest, c.code, c.hash, c.checksum
+             FROM images i JOIN contents c ON c.id = i.content
+             WHERE i.id > ?1 AND i.id <= ?2 ORDER BY i.id LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query((after, last, limit))?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let (code, hash) = (row.get_ref(2)?.as_blob(), row.get_ref(3)?.as_blob());
+            let (true, Ok(code), Ok(hash)) = (checksum::holds(row, 1)?, code, hash) else {
+                loaded.rotten.push(id);
+                continue;
+            };
+            if code.len() != encoder.code_len * 4 || hash.len() != encoder.hash_bytes() {
+                loaded.rotten.push(id);
+                continue;
+            }
+            let (numbers, _) = code.as_chunks::<4>();
+            loaded.ids.push(id);
+            let numbers = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
+            loaded.codes.extend(numbers);
+            let whole = loaded.ids.len() * loaded.stride;
+            loaded.codes.resize(whole, 0.0);
+            loaded.hashes.extend(words(hash));
+        }
+        Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub struct Writer {
     // Before the connection: whoever closes last folds the log into the database, and a reader
     // may not.
     reader: Reader,
-    pub(crate) connection: Connection,
+    pub(super) connection: Connection,
     encoder: EncoderRecord,
     run: Option<i64>,
     /// Images that had to go from the trash because another encoder took over.

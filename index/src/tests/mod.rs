@@ -1,9 +1,9 @@
 //! Tests of the crate as a whole, and what they share.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use proptest::prelude::*;
 
@@ -11,6 +11,7 @@ use crate::*;
 
 mod damage;
 mod filter;
+mod interface;
 mod search;
 mod segments;
 mod store;
@@ -131,9 +132,12 @@ pub(super) fn add(writer: &mut Writer, range: std::ops::Range<u64>) {
 }
 
 pub(super) fn fold(writer: &mut Writer, options: &FoldOptions) -> Folded {
-    writer
-        .fold(options, &AtomicBool::new(false), &mut |_, _| {})
-        .unwrap()
+    writer.fold(options, &mut going_on).unwrap()
+}
+
+/// A progress that never cancels.
+pub(crate) fn going_on(_: Step) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 pub(super) fn all() -> FoldOptions {

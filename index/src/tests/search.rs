@@ -90,7 +90,7 @@ fn what_is_new_removed_or_changed_is_seen_at_once_folded_or_not() {
     assert_eq!(segment_files(dir.path()).len(), 1);
     assert_eq!(index.len().unwrap(), 5098);
     assert_eq!(nearest(5051).id.0, 5052);
-    let checked = index.check(&AtomicUsize::new(0)).unwrap();
+    let checked = index.check(&mut going_on).unwrap();
     let found = checked.rankings.iter().all(|ranking| ranking.recall > 0.98);
     assert!(checked.is_sound() && found, "{checked:?}");
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_third_removed_costs_no_recall_and_is_folded_away() {
     assert!(recall_before > 0.98, "{recall_before}");
     let view = index.searcher().unwrap();
     assert_eq!(fold(&mut writer, &FoldOptions::default()).images, 4200);
-    assert_eq!(index.check(&AtomicUsize::new(0)).unwrap().removed, 0);
+    assert_eq!(index.check(&mut going_on).unwrap().removed, 0);
     assert!(recall(&index, &SearchParams::new(10)) > 0.98);
     // A view of before goes on with the file that was folded away.
     assert_eq!(view.len(), 4200);
