@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use imgsearch_index::{ImageId, Query, RankBy, SearchParams, Searcher, Way};
+use imgsearch_index::{ImageId, Query, RankBy, SearchParams, SearchStrategy, Searcher};
 
 use crate::synthetic::Images;
 
@@ -41,7 +41,7 @@ pub fn ask(searcher: &Searcher, asked: &Images, n: usize, params: &SearchParams)
 /// The exact answers to at most `n` queries, on all threads.
 pub fn truth(searcher: &Searcher, asked: &Images, n: usize, params: &SearchParams) -> Answers {
     let queries: Vec<Query<'_>> = (0..n.min(asked.len())).map(|i| query(asked, i)).collect();
-    let exact = params.clone().way(Way::Exact);
+    let exact = params.clone().strategy(SearchStrategy::Exact);
     searcher
         .search_many(&queries, &exact)
         .unwrap()
@@ -74,8 +74,8 @@ pub fn recall(found: &[Vec<ImageId>], truth: &[Vec<ImageId>]) -> f64 {
     same as f64 / of.max(1) as f64
 }
 
-/// The way that a query goes: along the graph, with so many candidates, or past the rows.
-pub fn way(searcher: &Searcher, asked: &Images, params: &SearchParams) -> String {
+/// Returns how a query is answered: along the graph, with a number of candidates, or by a scan.
+pub fn strategy(searcher: &Searcher, asked: &Images, params: &SearchParams) -> String {
     let (_, explained) = searcher.explain(&query(asked, 0), params).unwrap();
     match explained.parts.iter().filter_map(|part| part.ef).max() {
         Some(ef) => format!("along the graph, {ef} candidates"),

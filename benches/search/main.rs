@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use imgsearch_index::{FoldOptions, Index, RankBy, SearchParams, Searcher, Way, Writer};
+use imgsearch_index::{FoldOptions, Index, RankBy, SearchParams, SearchStrategy, Searcher, Writer};
 
 use asking::{K, RANKINGS, ask, per_second, recall, truth};
 use data::Data;
@@ -125,7 +125,7 @@ fn main() {
     let searcher = index.searcher().unwrap();
     // Once through, so that everything is in memory.
     for (_, by) in RANKINGS {
-        let params = SearchParams::new(K).by(by).way(Way::Graph);
+        let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Graph);
         ask(&searcher, &data.asked, usize::MAX, &params);
     }
     if options.hnsw_rs {
@@ -237,7 +237,7 @@ fn along_the_graph(searcher: &Searcher, asked: &Images, options: &Options, name:
         );
     }
     for &ef in &options.efs {
-        let params = all.clone().way(Way::Graph).ef(ef);
+        let params = all.clone().strategy(SearchStrategy::Graph).ef(ef);
         let (found, us) = ask(searcher, asked, usize::MAX, &params);
         let all = per_second(searcher, asked, &params);
         let recall = recall(&found, &truth);

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use imgsearch_index::{
-    Change, Filter, FoldOptions, ImageId, Index, Moment, RankBy, SearchParams, Searcher, Way,
-    Writer,
+    Change, Filter, FoldOptions, ImageId, Index, Moment, RankBy, SearchParams, SearchStrategy,
+    Searcher, Writer,
 };
 use rayon::prelude::*;
 
-use crate::asking::{Answers, K, RANKINGS, ask, recall, truth, way};
+use crate::asking::{Answers, K, RANKINGS, ask, recall, strategy, truth};
 use crate::data::Data;
 use crate::synthetic::{self, CODE, Images};
 
@@ -33,15 +33,18 @@ pub fn defaults(searcher: &Searcher, asked: &Images) {
 fn row(searcher: &Searcher, asked: &Images, name: &str, params: &SearchParams) {
     let truth = truth(searcher, asked, FEW, params);
     let (found, us) = ask(searcher, asked, FEW, params);
-    let way = way(searcher, asked, params);
-    println!("{name:<32} {:.4} {us:>7.0}   {way}", recall(&found, &truth));
+    let strategy = strategy(searcher, asked, params);
+    println!(
+        "{name:<32} {:.4} {us:>7.0}   {strategy}",
+        recall(&found, &truth)
+    );
 }
 
 /// Scans, on all threads and on one.
 pub fn past_the_rows(searcher: &Searcher, asked: &Images) {
     let images = searcher.len();
     println!("\npast the rows, on all threads          µs    GB/s");
-    let exact = SearchParams::new(K).way(Way::Exact);
+    let exact = SearchParams::new(K).strategy(SearchStrategy::Exact);
     let by_hash = exact.clone().by(RankBy::Hash);
     let both = exact.clone().by(RankBy::Both);
     let line = |name: &str, params: &SearchParams, bytes: usize, n: usize| {
@@ -67,7 +70,7 @@ pub fn past_the_rows(searcher: &Searcher, asked: &Images) {
         bandwidth(images * 32)
     );
     let truth = truth(searcher, asked, FEW, &exact);
-    let short = SearchParams::new(K).way(Way::Shortlist(50));
+    let short = SearchParams::new(K).strategy(SearchStrategy::Shortlist(50));
     let (found, us) = ask(searcher, asked, FEW, &short);
     println!(
         "shortlist of {} by hash      {us:>11.0}   recall {:.4}",
@@ -111,12 +114,19 @@ pub fn filtered(searcher: &Searcher, data: &Data) {
             let params = SearchParams::new(K).by(by).filter(filter.clone());
             let truth = truth(searcher, &data.asked, FEW, &params);
             // Along the graph nearly every row would be met before one that may be found.
-            let ways = [Way::Auto, Way::Exact, Way::Graph];
-            for way in ways.into_iter().take(if *share < 0.001 { 2 } else { 3 }) {
-                let params = params.clone().way(way);
+            let strategies = [
+                SearchStrategy::Auto,
+                SearchStrategy::Exact,
+                SearchStrategy::Graph,
+            ];
+            for strategy in strategies
+                .into_iter()
+                .take(if *share < 0.001 { 2 } else { 3 })
+            {
+                let params = params.clone().strategy(strategy);
                 let (found, us) = ask(searcher, &data.asked, FEW, &params);
                 println!(
-                    "{name:<24}  {:.4} {us:>7.0}   {way:?}",
+                    "{name:<24}  {:.4} {us:>7.0}   {strategy:?}",
                     recall(&found, &truth)
                 );
             }
@@ -138,7 +148,7 @@ pub fn newer(dir: &Path, data: &Data) {
         synthetic::fill(tail.path(), &data.encoder, &newer, images);
         let searcher = Index::open(tail.path()).unwrap().searcher().unwrap();
         for (name, by) in RANKINGS {
-            let params = SearchParams::new(K).by(by).way(Way::Graph);
+            let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Graph);
             ask(&searcher, &data.asked, usize::MAX, &params);
             let (_, us) = ask(&searcher, &data.asked, usize::MAX, &params);
             println!("{more} images newer than the segments, by {name}: {us:.1} µs");

@@ -10,8 +10,8 @@ use crate::compare;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::progress::{Counter, Report, Step};
-use crate::search::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, Way};
-use crate::segment::{GraphDesk, Segment};
+use crate::search::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, SearchStrategy};
+use crate::segment::{SearchScratch, Segment};
 use crate::store::reader::Reader;
 use crate::store::types::ImageId;
 
@@ -22,10 +22,10 @@ const SAMPLE: usize = 200;
 const SAMPLE_K: usize = 10;
 
 /// The most lines that are told of what is wrong with the database.
-const MOST_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 
 /// The most lost images, and the most of any other kind, that are named.
-const MOST_NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// What an audit found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -122,10 +122,10 @@ impl Index {
     pub fn check(&self, progress: &mut dyn FnMut(Step) -> ControlFlow<()>) -> Result<Checked> {
         let reader = self.to_reader()?;
         let mut checked = Checked {
-            database: reader.database_errors(MOST_LINES)?,
+            database: reader.database_errors(MAX_LINES)?,
             ..Checked::default()
         };
-        let looked = self.look(&reader, &mut checked, progress);
+        let looked = self.check_all(&reader, &mut checked, progress);
         // What looks like damage may be two states of the files.
         reader.still_holds()?;
         match looked {
@@ -141,7 +141,7 @@ impl Index {
         }
     }
 
-    fn look(
+    fn check_all(
         &self,
         reader: &Reader,
         checked: &mut Checked,
@@ -208,7 +208,7 @@ impl Index {
             let mut lost = report.during(|| Ok(lost_images(&segment, counter)))?;
             lost.retain(|&id| is_live(id));
             checked.lost += lost.len();
-            let room = MOST_NAMED.saturating_sub(checked.lost_images.len());
+            let room = MAX_NAMED.saturating_sub(checked.lost_images.len());
             let named = lost.into_iter().take(room).map(ImageId);
             checked.lost_images.extend(named);
         }
@@ -231,7 +231,7 @@ impl Index {
         let below = searcher.select_codes(|code| code[0] < middle);
         let above = searcher.select_codes(|code| code[0] >= middle);
         for by in [RankBy::Code, RankBy::Both] {
-            let params = |way| SearchParams::new(SAMPLE_K).by(by).way(way);
+            let params = |strategy| SearchParams::new(SAMPLE_K).by(by).strategy(strategy);
             let (mut alone, mut filtered) = (Shared::default(), Shared::default());
             for (code, hash) in &asked {
                 if !report.step() {
@@ -241,16 +241,16 @@ impl Index {
                     code,
                     hash: Some(hash),
                 };
-                let ask = |way, selection, fall_back| {
+                let ask = |strategy, selection, fall_back| {
                     searcher
-                        .search_parts(&query, &params(way), selection, fall_back)
+                        .search_parts(&query, &params(strategy), selection, fall_back)
                         .map(|(found, _)| found)
                 };
-                let truth = ask(Way::Exact, None, true)?;
-                alone.count(&truth, &ask(Way::Graph, None, false)?);
+                let truth = ask(SearchStrategy::Exact, None, true)?;
+                alone.count(&truth, &ask(SearchStrategy::Graph, None, false)?);
                 let other = Some(if code[0] < middle { &above } else { &below });
-                let truth = ask(Way::Exact, other, true)?;
-                filtered.count(&truth, &ask(Way::Graph, other, true)?);
+                let truth = ask(SearchStrategy::Exact, other, true)?;
+                filtered.count(&truth, &ask(SearchStrategy::Graph, other, true)?);
             }
             checked.rankings.push(RankingChecked {
                 by,
@@ -267,11 +267,11 @@ fn check_contents(reader: &Reader, checked: &mut Checked) -> Result<()> {
     let rotten = reader.rotten()?;
     checked.rotten = rotten.contents.len();
     for &content in &rotten.contents {
-        if checked.rotten_images.len() == MOST_NAMED {
+        if checked.rotten_images.len() == MAX_NAMED {
             break;
         }
         let images = reader.images_of(content)?;
-        let room = MOST_NAMED - checked.rotten_images.len();
+        let room = MAX_NAMED - checked.rotten_images.len();
         checked
             .rotten_images
             .extend(images.into_iter().take(room).map(ImageId));
@@ -289,17 +289,17 @@ fn lost_images(segment: &Segment, counter: &Counter) -> Vec<i64> {
     (0..rows.len())
         .into_par_iter()
         .map_init(
-            || (GraphDesk::default(), Vec::new()),
-            |(desk, found), row| {
+            || (SearchScratch::default(), Vec::new()),
+            |(scratch, found), row| {
                 if counter.is_stopped() {
                     return None;
                 }
                 let ef = DEFAULT_EF;
-                segment.candidates(rows.code(row), ef, desk, found);
+                segment.candidates(rows.code(row), ef, scratch, found);
                 let mut is_lost = !found.contains(&(row as u32));
                 if segment.has_fused_graph() {
                     let asked = (rows.code(row), rows.hash(row));
-                    segment.fused_candidates(asked, ef, desk, found);
+                    segment.fused_candidates(asked, ef, scratch, found);
                     is_lost |= !found.contains(&(row as u32));
                 }
                 counter.done.fetch_add(1, Ordering::Relaxed);

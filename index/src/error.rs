@@ -15,7 +15,7 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 pub enum Error {
     /// There is no index in the folder.
     #[error("there is no index in {}", dir.display())]
-    NoIndex {
+    IndexNotFound {
         /// The folder that was looked in.
         dir: PathBuf,
     },
@@ -105,7 +105,7 @@ pub enum Error {
 
     /// A query or a code to store is not what the index holds.
     #[error("{0}")]
-    BadInput(String),
+    InvalidInput(String),
 
     /// A path cannot be stored on this platform.
     #[error("the path {} is not valid Unicode and cannot be stored on this platform", path.display())]

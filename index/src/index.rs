@@ -22,12 +22,12 @@ pub struct Index {
     reader: Mutex<Reader>,
     /// How often the database was opened again because it was no longer the same.
     renewed: AtomicUsize,
-    view: Mutex<Option<View>>,
+    view: Mutex<Option<NewestView>>,
 }
 
 /// The newest view, and the commit that it was found to be up to date with.
 #[derive(Debug)]
-struct View {
+struct NewestView {
     searcher: Arc<Searcher>,
     version: i64,
     /// How often the database had been opened again by then.
@@ -42,7 +42,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::NoIndex`](crate::Error::NoIndex) where there is none,
+    /// [`Error::IndexNotFound`](crate::Error::IndexNotFound) where there is none,
     /// [`Error::NewerFormat`](crate::Error::NewerFormat) where a newer version wrote it,
     /// [`Error::Corrupt`](crate::Error::Corrupt) where it is no database.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
@@ -139,7 +139,7 @@ impl Index {
         self.check_encoder(searcher.encoder())?;
         searcher.verify_meanwhile();
         let searcher = Arc::new(searcher);
-        *view = Some(View {
+        *view = Some(NewestView {
             searcher: Arc::clone(&searcher),
             version,
             renewed,

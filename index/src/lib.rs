@@ -47,13 +47,13 @@ mod delete;
 mod error;
 mod filter;
 mod fold;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod graph;
-#[doc(hidden)]
-pub mod hostile;
 mod index;
 mod kernels;
-mod mend;
 mod progress;
+mod repair;
 mod search;
 mod segment;
 mod store;
@@ -67,13 +67,13 @@ pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
 pub use kernels::distance::{hamming, l2_squared, pack_bits};
-pub use mend::Mended;
 pub use progress::Step;
+pub use repair::Repaired;
 pub use search::{
-    DEFAULT_EF, Explained, Neighbour, Note, PartExplained, Query, RankBy, SearchParams,
-    SearchStore, Searcher, Selection, Way,
+    DEFAULT_EF, Neighbour, Note, Query, RankBy, SearchParams, SearchStats, SearchStore,
+    SearchStrategy, Searcher, SegmentStats, Selection,
 };
-pub use segment::{MOST_ROWS, SEGMENT_FORMAT};
+pub use segment::{MAX_ROWS, SEGMENT_FORMAT};
 pub use store::holder::Holder;
 pub use store::interface::{ReadStore, WriteStore};
 pub use store::reader::Reader;

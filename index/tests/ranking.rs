@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use imgsearch_index::{
     Change, EncoderRecord, Filter, FoldOptions, ImageId, Index, Query, RankBy, SearchParams,
-    Searcher, Step, Way, Writer,
+    SearchStrategy, Searcher, Step, Writer,
 };
 use synthetic::{BITS, CODE, Images};
 
@@ -63,7 +63,7 @@ fn recall(searcher: &Searcher, asked: &Images, params: &SearchParams) -> (f64, u
             code,
             hash: Some(hash),
         };
-        let exact = params.clone().way(Way::Exact);
+        let exact = params.clone().strategy(SearchStrategy::Exact);
         let truth = searcher.search(&query, &exact).unwrap();
         let (found, explained) = searcher.explain(&query, params).unwrap();
         assert!(found.is_sorted_by_key(|found| (found.distance.to_bits(), found.id)));
@@ -97,23 +97,26 @@ fn every_ranking_finds_along_the_graph_what_a_scan_finds() {
     let dir = tempfile::tempdir().unwrap();
     let searcher = stored(dir.path(), &images);
     for by in RANKINGS {
-        let params = SearchParams::new(K).by(by).way(Way::Graph);
+        let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Graph);
         let (reached, fell_back) = recall(&searcher, &asked, &params);
         assert!(reached >= RECALL, "{by:?}: {reached}");
         assert_eq!(fell_back, 0, "{by:?}");
         for share in [0.01, 0.1, 0.5] {
             for ids in [at_random(&images, share), one_side(&images, share)] {
-                for way in [Way::Auto, Way::Graph] {
+                for strategy in [SearchStrategy::Auto, SearchStrategy::Graph] {
                     let filter = Filter::default().ids(ids.iter().copied());
-                    let params = params.clone().filter(filter).way(way);
+                    let params = params.clone().filter(filter).strategy(strategy);
                     let (reached, _) = recall(&searcher, &asked, &params);
-                    assert!(reached >= RECALL, "{by:?} {share} {way:?}: {reached}");
+                    assert!(reached >= RECALL, "{by:?} {share} {strategy:?}: {reached}");
                 }
             }
         }
     }
     // A graph that is asked for too little misses some, so the bar can be missed.
-    let params = SearchParams::new(1).by(RankBy::Both).way(Way::Graph).ef(1);
+    let params = SearchParams::new(1)
+        .by(RankBy::Both)
+        .strategy(SearchStrategy::Graph)
+        .ef(1);
     let (reached, _) = recall(&searcher, &asked, &params);
     assert!(reached < RECALL, "{reached}");
 }
@@ -127,7 +130,7 @@ fn where_64_candidates_miss_much_more_are_taken() {
     let searcher = stored(dir.path(), &images);
     let code = asked.get(0).0;
     for by in [RankBy::Code, RankBy::Both] {
-        let params = SearchParams::new(K).by(by).way(Way::Graph);
+        let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Graph);
         let (of_64, _) = recall(&searcher, &asked, &params.clone().ef(64));
         let (reached, fell_back) = recall(&searcher, &asked, &params);
         let query = Query {
@@ -165,7 +168,7 @@ fn removing_what_is_alike_loses_nothing_else() {
             let searcher = index.searcher().unwrap();
             assert_eq!(searcher.len(), IMAGES - changes.len());
             for by in RANKINGS {
-                let params = SearchParams::new(K).by(by).way(Way::Graph);
+                let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Graph);
                 let (reached, _) = recall(&searcher, &asked, &params);
                 assert!(reached >= RECALL, "{by:?}, folded {folded}: {reached}");
             }
@@ -208,14 +211,21 @@ fn a_part_that_finds_too_little_does_not_hide_behind_another() {
     let check = |searcher: &Searcher, filter: &Filter| {
         for by in [RankBy::Code, RankBy::Both] {
             let params = SearchParams::new(3).by(by).filter(filter.clone());
-            let ask = |way| searcher.explain(&query, &params.clone().way(way)).unwrap();
-            let (truth, _) = ask(Way::Exact);
+            let ask = |strategy| {
+                searcher
+                    .explain(&query, &params.clone().strategy(strategy))
+                    .unwrap()
+            };
+            let (truth, _) = ask(SearchStrategy::Exact);
             assert!(truth[2].distance < 2.6, "{truth:?}");
-            for way in [Way::Graph, Way::Auto] {
-                let (found, explained) = ask(way);
-                assert_eq!(found, truth, "{by:?} {way:?} {explained:?}");
+            for strategy in [SearchStrategy::Graph, SearchStrategy::Auto] {
+                let (found, explained) = ask(strategy);
+                assert_eq!(found, truth, "{by:?} {strategy:?} {explained:?}");
                 // The newer ones are a part that is scanned, and find enough by themselves.
-                assert!(way == Way::Auto || explained.fell_back, "{explained:?}");
+                assert!(
+                    strategy == SearchStrategy::Auto || explained.fell_back,
+                    "{explained:?}"
+                );
             }
         }
     };

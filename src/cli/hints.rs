@@ -35,7 +35,7 @@ fn hint_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 fn of_index(error: &index::Error) -> Option<&'static str> {
     Some(match error {
-        index::Error::NoIndex { .. } => {
+        index::Error::IndexNotFound { .. } => {
             "Make one with: imgsearch index FOLDER   (or name another with --index DIR)"
         }
         index::Error::EncoderMismatch { .. } => {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn no_index() -> index::Error {
-        index::Error::NoIndex {
+        index::Error::IndexNotFound {
             dir: "/index".into(),
         }
     }

@@ -71,7 +71,7 @@ fn update(
 fn last_roots(dir: &Path) -> Result<Vec<PathBuf>> {
     let roots = match Index::open(dir) {
         Ok(index) => index.to_reader()?.last_run()?.map(|run| run.roots),
-        Err(imgsearch::index::Error::NoIndex { .. }) => None,
+        Err(imgsearch::index::Error::IndexNotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     match roots {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use imgsearch::decode::Source;
-use imgsearch::index::{Explained, RankBy, SearchParams, Way};
+use imgsearch::index::{RankBy, SearchParams, SearchStats, SearchStrategy};
 use imgsearch::{Encoded, Library, Match, Timings};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     let mut params = SearchParams::new(args.k).by(by);
     params.ef = args.ef;
     if args.exact {
-        params = params.way(Way::Exact);
+        params = params.strategy(SearchStrategy::Exact);
     }
     params.filter = filter(global, &library, &args.filter)?;
     params.radius = args.radius;
@@ -94,7 +94,7 @@ fn print(
     args: &QueryArgs,
     image: &Path,
     found: &[Match],
-    explained: &Explained,
+    explained: &SearchStats,
     (timings, started): (Timings, Instant),
     several: bool,
 ) {
@@ -189,7 +189,7 @@ fn explain_times(timings: &Timings, total_ms: f64) {
 }
 
 /// Says how a search was answered.
-fn explain(explained: &Explained) {
+fn explain(explained: &SearchStats) {
     say!(
         "{} of {} could be found; filtering took {:.0} µs, searching {:.0} µs",
         count(explained.allowed as u64),
@@ -202,12 +202,12 @@ fn explain(explained: &Explained) {
     }
     for part in &explained.parts {
         let place = part.segment.as_deref().unwrap_or("newer images");
-        let way = match part.ef {
+        let strategy = match part.ef {
             Some(ef) => format!("along the graph with {} in view", count(ef as u64)),
             None => "past every row".to_owned(),
         };
         say!(
-            "  {place}: {way}, {} of {}",
+            "  {place}: {strategy}, {} of {}",
             counted(part.distances, "distance", "distances"),
             counted(part.rows, "row", "rows")
         );

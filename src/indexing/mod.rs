@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use imgsearch_index::{FoldOptions, Folded, Mended, Writer};
+use imgsearch_index::{FoldOptions, Folded, Repaired, Writer};
 
 use crate::encode::engine::Engine;
 use crate::error::Result;
@@ -168,7 +168,7 @@ pub(crate) fn fold(
     for damaged in &folded.damaged {
         progress.note(&format!("{damaged}; it was made anew from the database"));
     }
-    tell_of_mending(&folded.mended, progress);
+    tell_of_mending(&folded.repaired, progress);
     if options.all {
         for foreign in &folded.foreign {
             progress.note(&format!(
@@ -180,7 +180,7 @@ pub(crate) fn fold(
 }
 
 /// Says what became of stored codes that were damaged.
-fn tell_of_mending(mended: &Mended, progress: &dyn Progress) {
+fn tell_of_mending(mended: &Repaired, progress: &dyn Progress) {
     if mended.restored > 0 {
         progress.note(&format!(
             "the stored codes of {} images were damaged and came back from a segment",

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Instant;
 
 use imgsearch_index::{
-    Explained, FoldOptions, Folded, ImageId, Index, Query, RankBy, Reader, Restored, SearchParams,
-    Trashed, Writer,
+    FoldOptions, Folded, ImageId, Index, Query, RankBy, Reader, Restored, SearchParams,
+    SearchStats, Trashed, Writer,
 };
 use imgsearch_onnx::EncoderFile;
 
@@ -144,7 +144,7 @@ impl Library {
                 if given.is_some_and(|info| info.fingerprint != index.encoder().fingerprint)
                     && !Reader::open(dir)?.holds_images()? => {}
             Ok(_) => return Self::open_with(dir, options),
-            Err(imgsearch_index::Error::NoIndex { .. }) => {}
+            Err(imgsearch_index::Error::IndexNotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let file = match options.encoder {
@@ -383,7 +383,7 @@ impl Library {
         &self,
         encoded: &Encoded,
         params: &SearchParams,
-    ) -> Result<(Vec<Match>, Explained)> {
+    ) -> Result<(Vec<Match>, SearchStats)> {
         let index = self.index_view()?;
         let query = Query {
             code: &encoded.code,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use imgsearch_index::{Index, Mended, Writer};
+use imgsearch_index::{Index, Repaired, Writer};
 
 use crate::error::Result;
 use crate::library::Library;
@@ -35,12 +35,12 @@ impl Library {
     }
 
     /// Deals with stored codes that do not match their checksums: see
-    /// [`Writer::mend`](imgsearch_index::Writer::mend).
+    /// [`Writer::repair`](imgsearch_index::Writer::repair).
     ///
     /// # Errors
     ///
     /// Where there is no index in `dir`, another process writes to it, or it cannot be written.
-    pub fn mend(dir: impl AsRef<Path>) -> Result<Mended> {
-        Ok(Writer::open_existing(dir.as_ref())?.mend()?)
+    pub fn mend(dir: impl AsRef<Path>) -> Result<Repaired> {
+        Ok(Writer::open_existing(dir.as_ref())?.repair()?)
     }
 }

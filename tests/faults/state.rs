@@ -27,7 +27,7 @@ impl State {
     pub fn read(dir: &Path) -> Result<Self, String> {
         match Index::open(dir) {
             Ok(_) => {}
-            Err(Error::NoIndex { .. }) => return Ok(Self::default()),
+            Err(Error::IndexNotFound { .. }) => return Ok(Self::default()),
             Err(error) => return Err(format!("it cannot be opened: {error}")),
         }
         let database = dir.join("imgsearch.sqlite");
@@ -81,7 +81,7 @@ fn name(path: &[u8]) -> String {
 pub fn audit(dir: &Path) -> Result<(), String> {
     let index = match Index::open(dir) {
         Ok(index) => index,
-        Err(Error::NoIndex { .. }) => return Ok(()),
+        Err(Error::IndexNotFound { .. }) => return Ok(()),
         Err(error) => return Err(format!("it cannot be opened: {error}")),
     };
     let checked = index

@@ -7,7 +7,9 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use imgsearch::index::{Change, FileStat, NewContent, RankBy, SearchParams, Way, Writer};
+use imgsearch::index::{
+    Change, FileStat, NewContent, RankBy, SearchParams, SearchStrategy, Writer,
+};
 use imgsearch::{Encoded, Library, OpenOptions};
 
 use crate::support::{Place, Ran, ran, sample, sample_names};
@@ -301,7 +303,10 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
         let ways = [RankBy::Code, RankBy::Both].map(|by| {
             // The strangers are drawn at random, so many are nearly as near as the nearest: enough
             // candidates that any graph of them gives the same answers.
-            let params = SearchParams::new(5).by(by).way(Way::Graph).ef(256);
+            let params = SearchParams::new(5)
+                .by(by)
+                .strategy(SearchStrategy::Graph)
+                .ef(256);
             let (found, explained) = library.search(question, &params).unwrap();
             // It is the graph that answers: it looks at some of the rows, and finds enough.
             assert!(!explained.fell_back, "{explained:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use imgsearch::decode::{DecodeError, Decoder, Geometry, Limits, Resize};
-use imgsearch::index::{Error as IndexError, hostile};
+use imgsearch::index::{Error as IndexError, fuzzing};
 use imgsearch::onnx::EncoderFile;
 
 use crate::mutate::{self, Random};
@@ -243,12 +243,12 @@ fn seal(bytes: &mut Vec<u8>, length: usize, random: &mut Random) {
         bytes.resize(length, 0);
     }
     if !random.once_in(8) {
-        hostile::reseal(bytes, random.once_in(2));
+        fuzzing::reseal(bytes, random.once_in(2));
     }
 }
 
 fn segment(bytes: &[u8]) -> Result<String, String> {
-    match hostile::search(bytes) {
+    match fuzzing::search(bytes) {
         Ok(0) => Ok("opened, with nothing to find".to_owned()),
         Ok(_) => Ok("opened and searched".to_owned()),
         Err(IndexError::DamagedSegment { what, .. }) => Ok(format!("refused: {what}")),

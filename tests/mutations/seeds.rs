@@ -214,7 +214,7 @@ pub fn segments() -> Vec<Seed> {
     [0, 1, 40, 700]
         .map(|rows| Seed {
             name: format!("segment of {rows} rows"),
-            bytes: imgsearch::index::hostile::segment(rows).unwrap(),
+            bytes: imgsearch::index::fuzzing::segment(rows).unwrap(),
         })
         .into()
 }

@@ -19,9 +19,9 @@ use plan::{Range, flag_neighbours, merged};
 use crate::compare;
 use crate::error::{Error, Result};
 use crate::graph::GraphOptions;
-use crate::mend::Mended;
 use crate::progress::{Counter, Report, Step};
-use crate::segment::{Content, GRAPHS, MOST_ROWS, Segment};
+use crate::repair::Repaired;
+use crate::segment::{Content, GRAPHS, MAX_ROWS, Segment};
 use crate::store::mark::Mark;
 use crate::store::reader::Reader;
 use crate::store::rows::Loaded;
@@ -37,7 +37,7 @@ pub const FOLD_AT: usize = 4096;
 const GROWING_AT: usize = 4 * FOLD_AT;
 
 /// … or at the latest when it is so many: reading them takes 80 ms, and linking them a few seconds.
-const MOST_GROWING: usize = 16 * FOLD_AT;
+const MAX_GROWING: usize = 16 * FOLD_AT;
 
 /// A segment is made anew when more than one of so many of its images was removed.
 const REMOVED_SHARE: usize = 5;
@@ -76,7 +76,8 @@ pub struct Folded {
     /// What was wrong with segments that were made anew.
     pub damaged: Vec<String>,
     /// What became of stored codes that did not match their checksums.
-    pub mended: Mended,
+    #[serde(rename = "mended")]
+    pub repaired: Repaired,
     /// What lies among the segments and is none. It is left alone.
     pub foreign: Vec<String>,
     /// Seconds that it took.
@@ -86,7 +87,7 @@ pub struct Folded {
 }
 
 /// A sound segment.
-struct Looked {
+struct Inspected {
     /// Whether it is of the newest format: one of an older is made anew.
     current: bool,
     /// How its file is, where it was verified just now.
@@ -117,7 +118,7 @@ impl Writer {
         options.graph.check()?;
         let mut folded = Folded::default();
         let stored = self.reader()?.segments()?;
-        folded.foreign = self.remove_strays(&stored)?;
+        folded.foreign = self.remove_leftover_files(&stored)?;
         if cfg!(target_endian = "big") {
             // Segments are little-endian and mapped as they are; everything is scanned here.
             return Ok(folded);
@@ -144,7 +145,7 @@ impl Writer {
     fn tail_that_grows(&self, stored: &[StoredSegment]) -> Result<Option<Range>> {
         let after = stored.last().map_or(0, |segment| segment.last);
         let in_segments: usize = stored.iter().map(|segment| segment.images).sum();
-        let due = (in_segments / 8).clamp(GROWING_AT, MOST_GROWING);
+        let due = (in_segments / 8).clamp(GROWING_AT, MAX_GROWING);
         let images = self.reader()?.count_between(after, i64::MAX)?;
         Ok((images >= due).then_some(Range {
             after,
@@ -168,8 +169,8 @@ impl Writer {
         let mut after = 0;
         for segment in stored {
             let images = reader.count_between(segment.first - 1, segment.last)?;
-            let sound = match self.look_at(&reader, segment, &removed, options) {
-                Ok(Looked { current, mark }) => {
+            let sound = match self.inspect(&reader, segment, &removed, options) {
+                Ok(Inspected { current, mark }) => {
                     verified.extend(mark.map(|mark| (segment.number, mark)));
                     current
                 }
@@ -216,19 +217,19 @@ impl Writer {
     /// # Errors
     ///
     /// What is wrong with it; what the database says.
-    fn look_at(
+    fn inspect(
         &self,
         reader: &Reader,
         stored: &StoredSegment,
         removed: &[i64],
         options: &FoldOptions,
-    ) -> Result<Looked> {
+    ) -> Result<Inspected> {
         let path = stored.path(self.dir());
         let segment = Segment::open(&path, &stored.verified)?;
         segment.expect(self.encoder(), stored)?;
         let current = segment.is_current();
         if options.rebuild || (segment.is_trusted() && !options.all) {
-            return Ok(Looked {
+            return Ok(Inspected {
                 current,
                 mark: None,
             });
@@ -241,7 +242,7 @@ impl Writer {
                 what: format!("{differing} of its rows are not what the database holds"),
             });
         }
-        Ok(Looked {
+        Ok(Inspected {
             current,
             mark: Some(segment.mark()),
         })
@@ -264,10 +265,10 @@ impl Writer {
             let mut loaded = self.load((after, last))?;
             if !loaded.rotten.is_empty() {
                 // What a segment still has of them must not go with it.
-                folded.mended.add(self.mend_images(&loaded.rotten)?);
+                folded.repaired.add(self.repair_images(&loaded.rotten)?);
                 loaded = self.load((after, last))?;
             }
-            let full = loaded.seen() == MOST_ROWS;
+            let full = loaded.seen() == MAX_ROWS;
             let newest = loaded.last().unwrap_or(after);
             let end = if full {
                 newest
@@ -317,7 +318,7 @@ impl Writer {
     }
 
     fn load(&self, range: (i64, i64)) -> Result<Loaded> {
-        self.reader()?.load(self.encoder(), range, MOST_ROWS)
+        self.reader()?.load(self.encoder(), range, MAX_ROWS)
     }
 
     /// The number of the next segment: one whose file would not be in the way of somebody else's.
@@ -327,7 +328,7 @@ impl Writer {
         let taken = |number| {
             let path = folder.join(StoredSegment::name_of(number));
             let lies = |path: &Path| path.symlink_metadata().is_ok();
-            lies(&path) || lies(&Segment::aside(&path))
+            lies(&path) || lies(&Segment::temporary(&path))
         };
         while taken(number) {
             number += 1;
@@ -349,7 +350,7 @@ impl Writer {
 
     /// Removes files of segments that the database does not name: a crash left them. What else lies
     /// in the folder is somebody else's: what it is.
-    fn remove_strays(&self, stored: &[StoredSegment]) -> Result<Vec<String>> {
+    fn remove_leftover_files(&self, stored: &[StoredSegment]) -> Result<Vec<String>> {
         let mut foreign = Vec::new();
         let folder = StoredSegment::folder(self.dir());
         let listed = match fs::read_dir(&folder) {

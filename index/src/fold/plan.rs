@@ -1,6 +1,6 @@
 //! Which ranges of images become segments.
 
-use crate::segment::MOST_ROWS;
+use crate::segment::MAX_ROWS;
 
 /// A range of numbers to make a segment of.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) fn flag_neighbours(pieces: &mut [(Range, bool)], ratio: usize) {
     let mut newer = newest.images;
     for i in (1..pieces.len()).rev() {
         let older = pieces[i - 1].0.images;
-        if newer + older <= MOST_ROWS && older <= newer.saturating_mul(ratio) {
+        if newer + older <= MAX_ROWS && older <= newer.saturating_mul(ratio) {
             newer += older;
             pieces[i - 1].1 = true;
             pieces[i].1 = true;
@@ -40,7 +40,7 @@ pub(super) fn merged(pieces: Vec<(Range, bool)>, tail: Option<Range>, ratio: usi
     for (piece, due) in pieces.into_iter().rev() {
         match &mut growing {
             Some(range)
-                if range.images + piece.images <= MOST_ROWS
+                if range.images + piece.images <= MAX_ROWS
                     && (due || piece.images <= range.images.saturating_mul(ratio)) =>
             {
                 range.after = piece.after;
@@ -116,14 +116,14 @@ mod tests {
         );
         // As foldings leave them.
         assert_eq!(flagged(&[100_000, 40_000, 16_096]), []);
-        assert_eq!(flagged(&[MOST_ROWS, MOST_ROWS, 400_000]), []);
+        assert_eq!(flagged(&[MAX_ROWS, MAX_ROWS, 400_000]), []);
         assert_eq!(flagged(&[7]), []);
         assert_eq!(flagged(&[]), []);
     }
 
     #[test]
     fn a_full_segment_is_left_alone() {
-        let pieces = vec![(range(0, 1_000_000, MOST_ROWS), false)];
+        let pieces = vec![(range(0, 1_000_000, MAX_ROWS), false)];
         assert_eq!(
             merged(pieces, Some(tail(1_000_000, 900_000)), MERGE_RATIO),
             [tail(1_000_000, 900_000)]
@@ -134,7 +134,7 @@ mod tests {
     fn what_is_damaged_is_made_anew_in_its_place() {
         let pieces = vec![
             (range(0, 10, 10), true),
-            (range(10, 1_000_010, MOST_ROWS), false),
+            (range(10, 1_000_010, MAX_ROWS), false),
             (range(1_000_010, 1_000_020, 10), true),
         ];
         assert_eq!(

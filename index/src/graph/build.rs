@@ -20,7 +20,7 @@ const CHUNK: usize = 64;
 
 /// The most levels above the lowest: a segment's header has room for no more. Only a narrow graph
 /// of very many points would have them.
-const MOST_UPPER: usize = 16;
+const MAX_UPPER: usize = 16;
 
 /// Inserts points into flat arrays.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,7 +91,7 @@ fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
 /// The level of a point, given a number from 0 up to, but not including, 1: one in `width` of those of a
 /// level reaches the next.
 fn level_of(unit: f64, scale: f64) -> usize {
-    ((-(1.0 - unit).ln() * scale) as usize).min(MOST_UPPER)
+    ((-(1.0 - unit).ln() * scale) as usize).min(MAX_UPPER)
 }
 
 /// What one thread does: it takes points and inserts them until `limit`.
@@ -109,7 +109,7 @@ impl<S: Space> simd::Work for Insertion<'_, S> {
 
     #[inline(always)]
     fn run<I: simd::Simd>(self, _: I) {
-        let mut desk = Desk::default();
+        let mut scratch = InsertionScratch::default();
         loop {
             let start = self
                 .next
@@ -121,7 +121,7 @@ impl<S: Space> simd::Work for Insertion<'_, S> {
             }
             for node in start..end {
                 self.growing
-                    .insert(self.space, node as u32, self.ef, &mut desk);
+                    .insert(self.space, node as u32, self.ef, &mut scratch);
             }
             self.done.fetch_add(end - start, Ordering::Relaxed);
         }
@@ -130,8 +130,8 @@ impl<S: Space> simd::Work for Insertion<'_, S> {
 
 /// What a thread needs to insert.
 #[derive(Debug, Default)]
-struct Desk {
-    scratch: Scratch,
+struct InsertionScratch {
+    beam: Scratch,
     near: Vec<(u32, u32)>,
     chosen: Vec<u32>,
 }
@@ -207,7 +207,7 @@ impl Growing {
     }
 
     #[inline(always)]
-    fn insert<S: Space>(&self, space: &S, node: u32, ef: usize, desk: &mut Desk) {
+    fn insert<S: Space>(&self, space: &S, node: u32, ef: usize, scratch: &mut InsertionScratch) {
         if node == 0 {
             return;
         }
@@ -215,18 +215,19 @@ impl Growing {
         let query = space.point(node);
         let mut entries = vec![descend(space, self, query, level + 1)];
         for level in (0..=level).rev() {
-            beam(space, self, query, level, &entries, ef, &mut desk.scratch);
-            desk.near.clear();
-            desk.near
-                .extend(desk.scratch.found().filter(|&(found, _)| found != node));
+            beam(space, self, query, level, &entries, ef, &mut scratch.beam);
+            scratch.near.clear();
+            scratch
+                .near
+                .extend(scratch.beam.found().filter(|&(found, _)| found != node));
             entries.clear();
-            entries.extend(desk.near.iter().map(|&(found, _)| found));
-            choose(space, &desk.near, self.width, &mut desk.chosen);
+            entries.extend(scratch.near.iter().map(|&(found, _)| found));
+            choose(space, &scratch.near, self.width, &mut scratch.chosen);
             {
                 let _locked = self.lock(node);
                 let row = self.row(level, node);
                 // Others may have linked themselves here meanwhile: they stay where there is room.
-                let mut chosen = desk.chosen.clone();
+                let mut chosen = scratch.chosen.clone();
                 self.links(level, node, |link| {
                     if chosen.len() < row.len() && !chosen.contains(&link) {
                         chosen.push(link);
@@ -234,9 +235,9 @@ impl Growing {
                 });
                 write(row, &chosen);
             }
-            for i in 0..desk.chosen.len() {
-                let other = desk.chosen[i];
-                self.link_back(space, level, other, node, &mut desk.near);
+            for i in 0..scratch.chosen.len() {
+                let other = scratch.chosen[i];
+                self.link_back(space, level, other, node, &mut scratch.near);
             }
         }
     }
@@ -318,7 +319,7 @@ mod tests {
         let scale = |width: f64| 1.0 / width.ln();
         // The largest number that is drawn: at width 2 it would be on level 53.
         let largest = 1.0 - 1.0 / (1u64 << 53) as f64;
-        assert_eq!(level_of(largest, scale(2.0)), MOST_UPPER);
+        assert_eq!(level_of(largest, scale(2.0)), MAX_UPPER);
         assert_eq!(level_of(largest, scale(16.0)), 13);
         assert_eq!(level_of(0.0, scale(2.0)), 0);
         assert_eq!(level_of(0.5, scale(2.0)), 1);

@@ -19,7 +19,7 @@ use super::{Builder, Built, Graph, GraphOptions, NONE, Space, row_width};
 const LEVELS: usize = 16;
 
 /// The most links that it can be asked for.
-const MOST_WIDTH: usize = 255;
+const MAX_WIDTH: usize = 255;
 
 /// Builds by `hnsw_rs`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,7 +37,7 @@ impl<S: Space> Distance<u32> for ByNumber<'_, S> {
 
 impl Builder for HnswRsBuilder {
     fn build<S: Space>(&self, space: &S, options: &GraphOptions, done: &AtomicUsize) -> Built {
-        let width = options.width.min(MOST_WIDTH);
+        let width = options.width.min(MAX_WIDTH);
         let hnsw: Hnsw<'_, u32, _> = Hnsw::new(
             width,
             space.len(),

@@ -93,7 +93,7 @@ impl GraphOptions {
         if (2..=255).contains(&self.width) && self.ef_construction > 0 {
             return Ok(());
         }
-        Err(Error::BadInput(format!(
+        Err(Error::InvalidInput(format!(
             "a graph needs a width between 2 and 255 and an ef_construction of at least 1, not {} and {}",
             self.width, self.ef_construction
         )))

@@ -18,7 +18,7 @@ pub(crate) struct Points {
     /// The first row of each set of equal points, in order: a node each.
     pub nodes: Vec<u32>,
     /// For each row the next one of an equal point, or [`NONE`].
-    pub twins: Vec<u32>,
+    pub duplicates: Vec<u32>,
 }
 
 /// Rows in one byte a number.
@@ -34,14 +34,14 @@ impl Points {
     /// The points of `codes`, `stride` numbers each.
     pub fn of(codes: &[f32], stride: usize) -> Self {
         let bytes = in_bytes(codes, stride);
-        let (nodes, twins) = match &bytes {
+        let (nodes, duplicates) = match &bytes {
             Some(bytes) => distinct(&bytes.rows, bytes.stride, i8::cmp),
             None => distinct(codes, stride, f32::total_cmp),
         };
         Self {
             bytes,
             nodes,
-            twins,
+            duplicates,
         }
     }
 }
@@ -88,14 +88,14 @@ pub(crate) fn distinct<T>(
     };
     let mut rows: Vec<u32> = (0..(points.len() / stride) as u32).collect();
     rows.sort_unstable_by(|&a, &b| order(a, b).unwrap_or_else(|| a.cmp(&b)));
-    let mut twins = vec![NONE; rows.len()];
+    let mut duplicates = vec![NONE; rows.len()];
     let mut nodes = Vec::new();
     for set in rows.chunk_by(|&a, &b| order(a, b).is_none()) {
         nodes.push(set[0]);
         for pair in set.windows(2) {
-            twins[pair[0] as usize] = pair[1];
+            duplicates[pair[0] as usize] = pair[1];
         }
     }
     nodes.sort_unstable();
-    (nodes, twins)
+    (nodes, duplicates)
 }

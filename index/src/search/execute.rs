@@ -6,9 +6,9 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::Searcher;
-use super::params::{Query, RankBy, SearchParams, Way};
-use super::results::{Explained, Neighbour, PartExplained};
-use super::scan::{Found, Measure, Rank, Scan, along_graph};
+use super::params::{Query, RankBy, SearchParams, SearchStrategy};
+use super::results::{Neighbour, SearchStats, SegmentStats};
+use super::scan::{Candidate, Rank, Scan, Scorer, along_graph};
 use super::select::Selection;
 use super::strategy;
 use super::view::Source;
@@ -28,7 +28,7 @@ impl Searcher {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] where `k` is 0 or `code` is not
+    /// [`Error::InvalidInput`] where `k` is 0 or `code` is not
     /// [`code_len`](EncoderRecord::code_len) finite numbers.
     pub fn nearest(&self, code: &[f32], k: usize) -> Result<Vec<Neighbour>> {
         self.search(&Query { code, hash: None }, &SearchParams::new(k))
@@ -53,7 +53,7 @@ impl Searcher {
         &self,
         query: &Query<'_>,
         params: &SearchParams,
-    ) -> Result<(Vec<Neighbour>, Explained)> {
+    ) -> Result<(Vec<Neighbour>, SearchStats)> {
         if params.filter.is_empty() {
             return self.search_in(query, params, None);
         }
@@ -66,13 +66,13 @@ impl Searcher {
     ///
     /// # Errors
     ///
-    /// As [`Searcher::search`]; [`Error::BadInput`] where the selection is another view's.
+    /// As [`Searcher::search`]; [`Error::InvalidInput`] where the selection is another view's.
     pub fn search_in(
         &self,
         query: &Query<'_>,
         params: &SearchParams,
         selection: Option<&Selection>,
-    ) -> Result<(Vec<Neighbour>, Explained)> {
+    ) -> Result<(Vec<Neighbour>, SearchStats)> {
         self.search_parts(query, params, selection, true)
     }
 
@@ -84,7 +84,7 @@ impl Searcher {
         params: &SearchParams,
         selection: Option<&Selection>,
         fall_back: bool,
-    ) -> Result<(Vec<Neighbour>, Explained)> {
+    ) -> Result<(Vec<Neighbour>, SearchStats)> {
         let started = Instant::now();
         self.check(params, selection)?;
         let code = padded(&self.encoder, query.code)?;
@@ -92,27 +92,20 @@ impl Searcher {
             .hash
             .map(|hash| checked_hash(&self.encoder, hash))
             .transpose()?;
-        if hash.is_none() && (params.by != RankBy::Code || matches!(params.way, Way::Shortlist(_)))
+        if hash.is_none()
+            && (params.by != RankBy::Code
+                || matches!(params.strategy, SearchStrategy::Shortlist(_)))
         {
-            return Err(Error::BadInput(
+            return Err(Error::InvalidInput(
                 "ranking by hash needs a query with a hash".to_owned(),
             ));
         }
-        let bits = self.encoder.bits as f32;
-        let measure = Measure {
-            code: &code,
-            hash: hash.as_deref().unwrap_or(&[]),
-            by: params.by,
-            bit: match params.by {
-                RankBy::Both => self.encoder.hash_weight / bits,
-                _ => 1.0 / bits,
-            },
-        };
+        let scorer = self.scorer(params.by, &code, hash.as_deref().unwrap_or(&[]));
         let allowed = |part: usize| match selection {
             Some(selection) => &selection.parts[part],
             None => &self.parts[part].live,
         };
-        let mut explained = Explained {
+        let mut stats = SearchStats {
             images: self.len(),
             allowed: (0..self.parts.len())
                 .map(|part| allowed(part).count())
@@ -122,58 +115,59 @@ impl Searcher {
             filter_us: selection.map_or(0.0, |selection| selection.seconds * 1e6),
             search_us: 0.0,
         };
-        let found = match params.way {
-            Way::Shortlist(factor) => {
-                let by_hash = Measure {
-                    by: RankBy::Hash,
-                    ..measure
-                };
-                let keep = params.k.saturating_mul(factor.max(1));
-                let ways = vec![None; self.parts.len()];
-                let mut short =
-                    self.look(&by_hash, keep, &ways, allowed, fall_back, &mut explained);
-                short.sort_unstable();
-                short.truncate(keep);
-                self.ranked(&measure, short)
-            }
-            _ => {
-                let ways: Vec<Option<usize>> = self
-                    .parts
-                    .iter()
-                    .enumerate()
-                    .map(|(i, part)| strategy::candidates(part, allowed(i), params, &measure))
-                    .collect();
-                self.look(
-                    &measure,
-                    params.k,
-                    &ways,
-                    allowed,
-                    fall_back,
-                    &mut explained,
-                )
-            }
+        let found = if let SearchStrategy::Shortlist(factor) = params.strategy {
+            let by_hash = Scorer {
+                by: RankBy::Hash,
+                ..scorer
+            };
+            let keep = params.k.saturating_mul(factor.max(1));
+            let scans = vec![None; self.parts.len()];
+            let mut short = self.execute(&by_hash, keep, &scans, allowed, fall_back, &mut stats);
+            short.sort_unstable();
+            short.truncate(keep);
+            self.rescored(&scorer, short)
+        } else {
+            let parts = self.parts.iter().enumerate();
+            let efs: Vec<Option<usize>> = parts
+                .map(|(i, part)| strategy::candidates(part, allowed(i), params, &scorer))
+                .collect();
+            self.execute(&scorer, params.k, &efs, allowed, fall_back, &mut stats)
         };
         let neighbours = self.finish(found, params, hash.as_deref());
-        explained.search_us = started.elapsed().as_secs_f64() * 1e6;
-        Ok((neighbours, explained))
+        stats.search_us = started.elapsed().as_secs_f64() * 1e6;
+        Ok((neighbours, stats))
+    }
+
+    /// Returns what computes the distances of a ranking.
+    fn scorer<'a>(&self, by: RankBy, code: &'a [f32], hash: &'a [u64]) -> Scorer<'a> {
+        let bits = self.encoder.bits as f32;
+        Scorer {
+            code,
+            hash,
+            by,
+            bit: match by {
+                RankBy::Both => self.encoder.hash_weight / bits,
+                _ => 1.0 / bits,
+            },
+        }
     }
 
     /// Refuses what no search can be done with.
     fn check(&self, params: &SearchParams, selection: Option<&Selection>) -> Result<()> {
         if params.k == 0 {
-            return Err(Error::BadInput(
+            return Err(Error::InvalidInput(
                 "k is 0: ask for at least one image".to_owned(),
             ));
         }
         if let Some(radius) = params.radius
             && !(radius.is_finite() && radius >= 0.0)
         {
-            return Err(Error::BadInput(format!(
+            return Err(Error::InvalidInput(format!(
                 "the radius is {radius}: a distance is a number from 0 up"
             )));
         }
         if selection.is_some_and(|selection| selection.view != self.view) {
-            return Err(Error::BadInput(
+            return Err(Error::InvalidInput(
                 "the selection is another view's: select again in the view that is searched"
                     .to_owned(),
             ));
@@ -184,7 +178,7 @@ impl Searcher {
     /// Returns the nearest `k` of what the parts found, nearest first, within the radius.
     fn finish(
         &self,
-        mut found: Vec<Found>,
+        mut found: Vec<Candidate>,
         params: &SearchParams,
         hash: Option<&[u64]>,
     ) -> Vec<Neighbour> {
@@ -263,77 +257,89 @@ impl Searcher {
             .collect())
     }
 
-    /// Looks for the nearest `k` in each part; more than `k` may come back, in no order.
+    /// Finds the nearest `k` in each part: along its graph with as many candidates as `efs` says, or by
+    /// a scan if it says none. More than `k` may come back, in no order.
     ///
-    /// A part whose graph led to fewer than `k` rows that may be found, and holds more, is scanned:
-    /// what lies near the query there is not allowed, and what is lies out of the candidates'
-    /// reach. What other parts found is no reason not to, for they hold other rows.
-    fn look<'a>(
+    /// A part whose graph led to fewer than `k` allowed rows, and holds more, is scanned: what is near
+    /// the query there is not allowed, and what is allowed is out of the candidates' reach. What other
+    /// parts found is no reason not to, because they hold other rows.
+    fn execute<'a>(
         &'a self,
-        measure: &Measure<'_>,
+        scorer: &Scorer<'_>,
         k: usize,
-        ways: &[Option<usize>],
+        efs: &[Option<usize>],
         allowed: impl Fn(usize) -> &'a Bits + Sync,
         fall_back: bool,
-        explained: &mut Explained,
-    ) -> Vec<Found> {
-        let walk = |&(part, ef): &(usize, usize)| {
-            let Source::Segment(segment, _) = &self.parts[part].source else {
-                return (part, (Vec::new(), 0));
-            };
-            let found = along_graph(segment, part as u32, measure, k, ef, allowed(part));
-            (part, found)
-        };
-        let to_walk: Vec<(usize, usize)> = ways
-            .iter()
-            .enumerate()
-            .filter_map(|(part, ef)| Some((part, (*ef)?)))
-            .collect();
-        let walked: Vec<(usize, (Vec<Found>, usize))> = if to_walk.len() > 1 {
-            to_walk.par_iter().map(walk).collect()
-        } else {
-            to_walk.iter().map(walk).collect()
-        };
+        stats: &mut SearchStats,
+    ) -> Vec<Candidate> {
         let mut found = Vec::new();
         let mut distances = vec![0; self.parts.len()];
-        let mut to_scan: Vec<bool> = ways.iter().map(Option::is_none).collect();
-        for (part, (some, computed)) in walked {
+        let mut to_scan: Vec<bool> = efs.iter().map(Option::is_none).collect();
+        for (part, (some, computed)) in self.walk(scorer, k, efs, &allowed) {
             distances[part] = computed;
             let too_few = some.len() < k.min(allowed(part).count());
-            explained.fell_back |= too_few;
+            stats.fell_back |= too_few;
             if too_few && fall_back {
                 to_scan[part] = true;
             } else {
                 found.extend(some);
             }
         }
-        self.scan(measure, k, &to_scan, &allowed, &mut found);
+        self.scan(scorer, k, &to_scan, &allowed, &mut found);
         for (i, part) in self.parts.iter().enumerate() {
             let rows_allowed = allowed(i).count();
-            explained.parts.push(PartExplained {
+            stats.parts.push(SegmentStats {
                 segment: match &part.source {
                     Source::Segment(_, name) => Some(name.clone()),
                     Source::Loaded(_) => None,
                 },
                 rows: part.rows().len(),
                 allowed: rows_allowed,
-                ef: ways[i],
-                fell_back: to_scan[i] && ways[i].is_some(),
+                ef: efs[i],
+                fell_back: to_scan[i] && efs[i].is_some(),
                 distances: distances[i] + if to_scan[i] { rows_allowed } else { 0 },
             });
         }
         found
     }
 
+    /// Searches the graphs of the parts that have a number of candidates. Returns, for each, its
+    /// nearest rows and the number of distances that were computed.
+    fn walk<'a>(
+        &'a self,
+        scorer: &Scorer<'_>,
+        k: usize,
+        efs: &[Option<usize>],
+        allowed: &(impl Fn(usize) -> &'a Bits + Sync),
+    ) -> Vec<(usize, (Vec<Candidate>, usize))> {
+        let walk = |&(part, ef): &(usize, usize)| {
+            let Source::Segment(segment, _) = &self.parts[part].source else {
+                return (part, (Vec::new(), 0));
+            };
+            let found = along_graph(segment, part as u32, scorer, k, ef, allowed(part));
+            (part, found)
+        };
+        let to_walk: Vec<(usize, usize)> = efs
+            .iter()
+            .enumerate()
+            .filter_map(|(part, ef)| Some((part, (*ef)?)))
+            .collect();
+        if to_walk.len() > 1 {
+            to_walk.par_iter().map(walk).collect()
+        } else {
+            to_walk.iter().map(walk).collect()
+        }
+    }
+
     /// Reads all rows that may be found of the parts to scan, and adds the nearest `k` of each task to
     /// what was found.
     fn scan<'a>(
         &'a self,
-        measure: &Measure<'_>,
+        scorer: &Scorer<'_>,
         k: usize,
         to_scan: &[bool],
         allowed: &(impl Fn(usize) -> &'a Bits + Sync),
-        found: &mut Vec<Found>,
+        found: &mut Vec<Candidate>,
     ) {
         // What is beyond the `k` nearest so far is no answer.
         let mut bound = f32::INFINITY;
@@ -348,7 +354,7 @@ impl Searcher {
                 rows: self.parts[part].rows(),
                 part: part as u32,
                 range,
-                measure: *measure,
+                scorer: *scorer,
                 allowed: allowed(part),
                 k,
             })
@@ -365,10 +371,10 @@ impl Searcher {
                 && allowed(part).is_all()
             {
                 // By both, the hashes keep most codes from being read.
-                segment.will_scan(measure.by == RankBy::Code, measure.by != RankBy::Code);
+                segment.will_scan(scorer.by == RankBy::Code, scorer.by != RankBy::Code);
             }
         }
-        let scanned: Vec<Vec<Found>> = if tasks.len() > 1 {
+        let scanned: Vec<Vec<Candidate>> = if tasks.len() > 1 {
             tasks.into_par_iter().map(scan).collect()
         } else {
             tasks.into_iter().map(scan).collect()
@@ -376,8 +382,8 @@ impl Searcher {
         found.extend(scanned.into_iter().flatten());
     }
 
-    /// The same rows by another measure.
-    fn ranked(&self, measure: &Measure<'_>, mut found: Vec<Found>) -> Vec<Found> {
+    /// Returns the same rows with the distances of another scorer.
+    fn rescored(&self, scorer: &Scorer<'_>, mut found: Vec<Candidate>) -> Vec<Candidate> {
         found.sort_unstable_by_key(|found| (found.part, found.row));
         let of_parts = found.chunk_by(|a, b| a.part == b.part);
         let ranked = of_parts.flat_map(|some| {
@@ -386,7 +392,7 @@ impl Searcher {
                 rows: self.parts[some[0].part as usize].rows(),
                 part: some[0].part,
                 candidates: &candidates,
-                measure: *measure,
+                scorer: *scorer,
             })
         });
         ranked.collect()
@@ -410,14 +416,14 @@ fn split(part: usize, rows: usize) -> impl Iterator<Item = (usize, std::ops::Ran
 
 fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {
     if code.len() != encoder.code_len {
-        return Err(Error::BadInput(format!(
+        return Err(Error::InvalidInput(format!(
             "a code of {} numbers was given, and the index holds codes of {}",
             code.len(),
             encoder.code_len
         )));
     }
     if !finite(code) {
-        return Err(Error::BadInput(
+        return Err(Error::InvalidInput(
             "the code holds a number that is not finite".to_owned(),
         ));
     }
@@ -431,7 +437,7 @@ fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {
 
 fn checked_hash(encoder: &EncoderRecord, hash: &[u8]) -> Result<Vec<u64>> {
     if hash.len() != encoder.hash_bytes() {
-        return Err(Error::BadInput(format!(
+        return Err(Error::InvalidInput(format!(
             "a hash of {} bytes was given, and the index holds hashes of {}",
             hash.len(),
             encoder.hash_bytes()

@@ -1,7 +1,7 @@
 //! What a program asks of whatever searches its images.
 
 use super::params::{Query, SearchParams};
-use super::results::{Explained, Neighbour};
+use super::results::{Neighbour, SearchStats};
 use crate::error::Result;
 use crate::index::Index;
 
@@ -25,7 +25,7 @@ pub trait SearchStore {
         &self,
         query: &Query<'_>,
         params: &SearchParams,
-    ) -> Result<(Vec<Neighbour>, Explained)>;
+    ) -> Result<(Vec<Neighbour>, SearchStats)>;
 }
 
 impl SearchStore for Index {
@@ -37,7 +37,7 @@ impl SearchStore for Index {
         &self,
         query: &Query<'_>,
         params: &SearchParams,
-    ) -> Result<(Vec<Neighbour>, Explained)> {
+    ) -> Result<(Vec<Neighbour>, SearchStats)> {
         self.searcher()?.explain(query, params)
     }
 }

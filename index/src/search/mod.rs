@@ -14,8 +14,8 @@ mod strategy;
 mod view;
 
 pub use interface::SearchStore;
-pub use params::{DEFAULT_EF, Query, RankBy, SearchParams, Way};
-pub use results::{Explained, Neighbour, PartExplained};
-pub(crate) use scan::{Measure, Rank, Scan};
+pub use params::{DEFAULT_EF, Query, RankBy, SearchParams, SearchStrategy};
+pub use results::{Neighbour, SearchStats, SegmentStats};
+pub(crate) use scan::{Rank, Scan, Scorer};
 pub use select::Selection;
 pub use view::{Note, Searcher};

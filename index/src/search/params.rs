@@ -37,7 +37,7 @@ pub enum RankBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Way {
+pub enum SearchStrategy {
     /// The cheaper one for each part.
     #[default]
     Auto,
@@ -62,7 +62,7 @@ pub struct SearchParams {
     /// [`DEFAULT_EF`].
     pub ef: Option<usize>,
     /// Which way it takes. Default: the cheaper.
-    pub way: Way,
+    pub strategy: SearchStrategy,
     /// Which images may be found. Default: all.
     pub filter: Filter,
     /// Nothing at a larger distance is found. Default: no limit.
@@ -76,7 +76,7 @@ impl SearchParams {
             k,
             by: RankBy::default(),
             ef: None,
-            way: Way::Auto,
+            strategy: SearchStrategy::Auto,
             filter: Filter::default(),
             radius: None,
         }
@@ -89,10 +89,10 @@ impl SearchParams {
         self
     }
 
-    /// Takes a way.
+    /// Chooses how the answer is found.
     #[must_use]
-    pub fn way(mut self, way: Way) -> Self {
-        self.way = way;
+    pub fn strategy(mut self, strategy: SearchStrategy) -> Self {
+        self.strategy = strategy;
         self
     }
 

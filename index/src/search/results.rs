@@ -19,13 +19,13 @@ pub struct Neighbour {
 /// How a search was answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Explained {
+pub struct SearchStats {
     /// Images in the view.
     pub images: usize,
     /// Those of them that could be found.
     pub allowed: usize,
     /// The parts of the view.
-    pub parts: Vec<PartExplained>,
+    pub parts: Vec<SegmentStats>,
     /// Whether the graph of some part found too few, so that its rows were scanned after all.
     pub fell_back: bool,
     /// What resolving the filter took, in microseconds.
@@ -37,7 +37,7 @@ pub struct Explained {
 /// How a part of a view answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct PartExplained {
+pub struct SegmentStats {
     /// The segment's file name; none for what is in memory.
     pub segment: Option<String>,
     /// Rows of the part.

@@ -10,7 +10,7 @@ use crate::kernels::bits::Bits;
 use crate::kernels::distance::{hamming_words, l2};
 use crate::kernels::simd::{self, Simd};
 use crate::search::RankBy;
-use crate::segment::{GraphDesk, Segment};
+use crate::segment::{SearchScratch, Segment};
 use crate::store::rows::Rows;
 
 /// How many rows ahead a scan asks for codes: the processor by itself stops at the end of a page.
@@ -18,15 +18,15 @@ const AHEAD: usize = 16;
 
 /// A row and its distance, ordered by (distance, part, row), which is the order of (distance, id).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Found {
+pub(crate) struct Candidate {
     pub distance: f32,
     pub part: u32,
     pub row: u32,
 }
 
-impl Eq for Found {}
+impl Eq for Candidate {}
 
-impl Ord for Found {
+impl Ord for Candidate {
     #[inline(always)]
     fn cmp(&self, other: &Self) -> Ordering {
         self.distance
@@ -35,7 +35,7 @@ impl Ord for Found {
     }
 }
 
-impl PartialOrd for Found {
+impl PartialOrd for Candidate {
     #[inline(always)]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -44,7 +44,7 @@ impl PartialOrd for Found {
 
 /// What a query is measured with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Measure<'a> {
+pub(crate) struct Scorer<'a> {
     pub code: &'a [f32],
     pub hash: &'a [u64],
     pub by: RankBy,
@@ -52,9 +52,9 @@ pub(crate) struct Measure<'a> {
     pub bit: f32,
 }
 
-impl Measure<'_> {
+impl Scorer<'_> {
     #[inline(always)]
-    pub fn of<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize) -> f32 {
+    pub fn distance<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize) -> f32 {
         match self.by {
             RankBy::Code => l2(simd, self.code, rows.code(row)),
             RankBy::Hash => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
@@ -78,23 +78,23 @@ impl Measure<'_> {
 }
 
 thread_local! {
-    static DESK: RefCell<(GraphDesk, Vec<u32>)> = RefCell::default();
+    static SCRATCH: RefCell<(SearchScratch, Vec<u32>)> = RefCell::default();
 }
 
 /// The nearest rows that a search of a segment's graph finds, and how many distances that took.
 pub(crate) fn along_graph(
     segment: &Segment,
     part: u32,
-    measure: &Measure<'_>,
+    scorer: &Scorer<'_>,
     k: usize,
     ef: usize,
     allowed: &Bits,
-) -> (Vec<Found>, usize) {
-    DESK.with_borrow_mut(|(desk, candidates)| {
-        if measure.is_fused() {
-            segment.fused_candidates((measure.code, measure.hash), ef, desk, candidates);
+) -> (Vec<Candidate>, usize) {
+    SCRATCH.with_borrow_mut(|(scratch, candidates)| {
+        if scorer.is_fused() {
+            segment.fused_candidates((scorer.code, scorer.hash), ef, scratch, candidates);
         } else {
-            segment.candidates(measure.code, ef, desk, candidates);
+            segment.candidates(scorer.code, ef, scratch, candidates);
         }
         let rows = segment.rows();
         candidates.retain(|&row| allowed.contains(row as usize));
@@ -102,14 +102,14 @@ pub(crate) fn along_graph(
             rows,
             part,
             candidates,
-            measure: *measure,
+            scorer: *scorer,
         };
         let mut found = simd::widest(work);
         if found.len() > k {
             found.select_nth_unstable(k - 1);
             found.truncate(k);
         }
-        let computed = desk.visited() + candidates.len();
+        let computed = scratch.visited() + candidates.len();
         (found, computed)
     })
 }
@@ -119,22 +119,22 @@ pub(crate) struct Rank<'a> {
     pub rows: Rows<'a>,
     pub part: u32,
     pub candidates: &'a [u32],
-    pub measure: Measure<'a>,
+    pub scorer: Scorer<'a>,
 }
 
 impl simd::Work for Rank<'_> {
-    type Output = Vec<Found>;
+    type Output = Vec<Candidate>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
+    fn run<S: Simd>(self, simd: S) -> Vec<Candidate> {
         for &row in self.candidates {
             let start = row as usize * self.rows.stride;
             crate::kernels::prefetch::prefetch(self.rows.codes, start, self.rows.stride);
         }
         self.candidates
             .iter()
-            .map(|&row| Found {
-                distance: self.measure.of(simd, &self.rows, row as usize),
+            .map(|&row| Candidate {
+                distance: self.scorer.distance(simd, &self.rows, row as usize),
                 part: self.part,
                 row,
             })
@@ -147,7 +147,7 @@ pub(crate) struct Scan<'a> {
     pub rows: Rows<'a>,
     pub part: u32,
     pub range: Range<usize>,
-    pub measure: Measure<'a>,
+    pub scorer: Scorer<'a>,
     pub allowed: &'a Bits,
     pub k: usize,
     /// The bits of a distance that no row of the answer is beyond, for whoever scans next: what is
@@ -157,7 +157,7 @@ pub(crate) struct Scan<'a> {
 
 /// The best rows of a range, met in ascending order.
 struct Best {
-    heap: BinaryHeap<Found>,
+    heap: BinaryHeap<Candidate>,
     k: usize,
     part: u32,
     /// The distance of the worst of `k`.
@@ -182,7 +182,7 @@ impl Best {
         if self.heap.len() == self.k {
             self.heap.pop();
         }
-        self.heap.push(Found {
+        self.heap.push(Candidate {
             distance,
             part: self.part,
             row: row as u32,
@@ -197,15 +197,15 @@ impl Best {
 }
 
 impl simd::Work for Scan<'_> {
-    type Output = Vec<Found>;
+    type Output = Vec<Candidate>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Vec<Found> {
+    fn run<S: Simd>(self, simd: S) -> Vec<Candidate> {
         let Self {
             rows,
             part,
             range,
-            measure,
+            scorer,
             allowed,
             k,
             bound,
@@ -217,7 +217,7 @@ impl simd::Work for Scan<'_> {
             worst: f32::INFINITY,
             beyond: f32::from_bits(bound.load(AtomicOrdering::Relaxed)),
         };
-        match (measure.by, allowed.is_all()) {
+        match (scorer.by, allowed.is_all()) {
             (RankBy::Code, true) => {
                 let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
                 for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
@@ -226,31 +226,33 @@ impl simd::Work for Scan<'_> {
                         (row + AHEAD) * rows.stride,
                         rows.stride,
                     );
-                    best.take(row, l2(simd, measure.code, code));
+                    best.take(row, l2(simd, scorer.code, code));
                 }
             }
             (RankBy::Hash, true) => {
-                each_apart(&rows, range, measure.hash, |row, apart| {
-                    best.take(row, apart as f32 * measure.bit);
+                each_apart(&rows, range, scorer.hash, |row, apart| {
+                    best.take(row, apart as f32 * scorer.bit);
                 });
             }
             // What the bits alone add is a lower bound, and keeps most codes from being read.
             (RankBy::Both, true) => {
-                each_apart(&rows, range, measure.hash, |row, apart| {
-                    let bits = apart as f32 * measure.bit;
+                each_apart(&rows, range, scorer.hash, |row, apart| {
+                    let bits = apart as f32 * scorer.bit;
                     if !best.refuses(bits) {
-                        best.take(row, measure.both(simd, &rows, row, bits));
+                        best.take(row, scorer.both(simd, &rows, row, bits));
                     }
                 });
             }
             (RankBy::Both, false) => allowed.for_each(range, |row| {
-                let bits = hamming_words(measure.hash, rows.hash(row)) as f32 * measure.bit;
+                let bits = hamming_words(scorer.hash, rows.hash(row)) as f32 * scorer.bit;
                 if !best.refuses(bits) {
-                    best.take(row, measure.both(simd, &rows, row, bits));
+                    best.take(row, scorer.both(simd, &rows, row, bits));
                 }
             }),
             (_, false) => {
-                allowed.for_each(range, |row| best.take(row, measure.of(simd, &rows, row)));
+                allowed.for_each(range, |row| {
+                    best.take(row, scorer.distance(simd, &rows, row))
+                });
             }
         }
         if best.heap.len() == k {

@@ -1,13 +1,13 @@
 //! Choosing the cheaper way for each part of a view: along its graph, or past its rows.
 
 use super::execute::ROWS_A_TASK;
-use super::params::{RankBy, SearchParams, Way};
-use super::scan::Measure;
+use super::params::{RankBy, SearchParams, SearchStrategy};
+use super::scan::Scorer;
 use super::view::{Part, Source};
 use crate::kernels::bits::Bits;
 
 /// The most candidates of a search along a graph; a search that needs more scans.
-const MOST_EF: usize = 4096;
+const MAX_EF: usize = 4096;
 
 /// What the ways cost on one thread, in nanoseconds, as `cargo bench -p imgsearch-index --bench search`
 /// measures it.
@@ -45,16 +45,16 @@ pub(super) fn candidates(
     part: &Part,
     allowed: &Bits,
     params: &SearchParams,
-    measure: &Measure<'_>,
+    scorer: &Scorer<'_>,
 ) -> Option<usize> {
     let segment = match &part.source {
         Source::Segment(segment, _) => segment,
         Source::Loaded(_) => return None,
     };
-    let fused = measure.is_fused();
+    let fused = scorer.is_fused();
     // The graph of the codes does not lead to what is near by both.
     let no_graph = params.by == RankBy::Hash || (fused && !segment.has_fused_graph());
-    if params.way == Way::Exact || no_graph || allowed.count() == 0 {
+    if params.strategy == SearchStrategy::Exact || no_graph || allowed.count() == 0 {
         return None;
     }
     let needed = match params.ef {
@@ -66,14 +66,14 @@ pub(super) fn candidates(
     // Only some of the candidates may be found.
     let rows = segment.len();
     let among = |needed: usize| (needed as f64 * rows as f64 / allowed.count() as f64).ceil();
-    if params.way == Way::Graph {
-        let most = MOST_EF.max(params.ef.unwrap_or(0)).max(params.k).min(rows);
-        return Some((among(needed.unwrap_or(MOST_EF)) as usize).min(most));
+    if params.strategy == SearchStrategy::Graph {
+        let most = MAX_EF.max(params.ef.unwrap_or(0)).max(params.k).min(rows);
+        return Some((among(needed.unwrap_or(MAX_EF)) as usize).min(most));
     }
     let ef = among(needed?);
     let costs = if fused { BY_BOTH } else { BY_CODE };
     let walk = GRAPH_START + ef * costs.candidate;
-    (ef <= MOST_EF as f64 && walk < scan_cost(allowed, &costs)).then_some(ef as usize)
+    (ef <= MAX_EF as f64 && walk < scan_cost(allowed, &costs)).then_some(ef as usize)
 }
 
 fn scan_cost(allowed: &Bits, costs: &Costs) -> f64 {

@@ -15,12 +15,12 @@ use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 
 use super::format::Section;
-use super::{GraphDesk, Segment};
+use super::{SearchScratch, Segment};
 use crate::graph::NONE;
 use crate::kernels::bits::Bits;
 use crate::kernels::simd;
 use crate::search::RankBy;
-use crate::search::{Measure, Rank, Scan};
+use crate::search::{Rank, Scan, Scorer};
 
 /// Rows that are asked for, each twice. Where points lie in clusters a search finds all of an answer or
 /// nothing, and then a share of 0.995 is known to within 0.003.
@@ -45,7 +45,7 @@ const TRIED: [u16; 14] = [
 ];
 
 /// Segments of fewer rows are scanned in any case.
-pub(super) const FEWEST_ROWS: usize = 4096;
+pub(super) const MIN_ROWS: usize = 4096;
 
 /// What stands in a header of a graph that does not lead to enough with any number that is tried.
 pub(super) const NEVER: u16 = u16::MAX;
@@ -53,7 +53,7 @@ pub(super) const NEVER: u16 = u16::MAX;
 /// How many candidates finds enough along the graph of a ranking: 0 where it was not measured.
 pub(super) fn candidates(segment: &Segment, by: RankBy) -> u16 {
     let is_fused = by == RankBy::Both;
-    if segment.len() < FEWEST_ROWS || (is_fused && !segment.has_fused_graph()) {
+    if segment.len() < MIN_ROWS || (is_fused && !segment.has_fused_graph()) {
         return 0;
     }
     let (own, moved): (Vec<Question>, Vec<Question>) = questions(segment, by).into_iter().unzip();
@@ -75,8 +75,10 @@ fn share(segment: &Segment, by: RankBy, asked: &[Question], ef: u16) -> f64 {
     let found: usize = asked
         .par_iter()
         .map_init(
-            || (GraphDesk::default(), Vec::new()),
-            |(desk, candidates), question| question.ask(segment, by, ef.into(), desk, candidates),
+            || (SearchScratch::default(), Vec::new()),
+            |(scratch, candidates), question| {
+                question.ask(segment, by, ef.into(), scratch, candidates)
+            },
         )
         .sum();
     found as f64 / (asked.len() * NEIGHBOURS).max(1) as f64
@@ -93,8 +95,8 @@ struct Question {
 }
 
 impl Question {
-    fn measure(&self, segment: &Segment, by: RankBy) -> Measure<'_> {
-        Measure {
+    fn scorer(&self, segment: &Segment, by: RankBy) -> Scorer<'_> {
+        Scorer {
             code: &self.code,
             hash: &self.hash,
             by,
@@ -108,7 +110,7 @@ impl Question {
             rows: segment.rows(),
             part: 0,
             range: 0..segment.len(),
-            measure: self.measure(segment, by),
+            scorer: self.scorer(segment, by),
             allowed,
             k: NEIGHBOURS,
             bound: &AtomicU32::new(f32::INFINITY.to_bits()),
@@ -125,20 +127,20 @@ impl Question {
         segment: &Segment,
         by: RankBy,
         ef: usize,
-        desk: &mut GraphDesk,
+        scratch: &mut SearchScratch,
         candidates: &mut Vec<u32>,
     ) -> usize {
-        desk.leave_out(self.without);
+        scratch.leave_out(self.without);
         if by == RankBy::Both {
-            segment.fused_candidates((&self.code, &self.hash), ef, desk, candidates);
+            segment.fused_candidates((&self.code, &self.hash), ef, scratch, candidates);
         } else {
-            segment.candidates(&self.code, ef, desk, candidates);
+            segment.candidates(&self.code, ef, scratch, candidates);
         }
         let found = simd::widest(Rank {
             rows: segment.rows(),
             part: 0,
             candidates,
-            measure: self.measure(segment, by),
+            scorer: self.scorer(segment, by),
         });
         let near = found.iter().filter(|found| found.distance <= self.furthest);
         near.count().min(NEIGHBOURS)
@@ -147,13 +149,13 @@ impl Question {
 
 /// Questions of both kinds, a pair for each row that is asked for.
 fn questions(segment: &Segment, by: RankBy) -> Vec<(Question, Question)> {
-    let (uppers, twins) = if by == RankBy::Both {
-        (Section::FusedUppers, Section::FusedTwins)
+    let (uppers, duplicates) = if by == RankBy::Both {
+        (Section::FusedUppers, Section::FusedDuplicates)
     } else {
-        (Section::Uppers, Section::Twins)
+        (Section::Uppers, Section::Duplicates)
     };
-    let twins: &[u32] = segment.section(twins);
-    let asked = asked(segment.section(uppers), twins);
+    let duplicates: &[u32] = segment.section(duplicates);
+    let asked = asked(segment.section(uppers), duplicates);
     let rows = segment.rows();
     let all = Bits::all(segment.len());
     let question = |row: u32, without| Question {
@@ -167,10 +169,10 @@ fn questions(segment: &Segment, by: RankBy) -> Vec<(Question, Question)> {
         .map(|i| {
             let row = asked[i];
             let mut others = all.clone();
-            let mut twin = row;
-            while twin != NONE {
-                others.remove(twin as usize);
-                twin = twins[twin as usize];
+            let mut duplicate = row;
+            while duplicate != NONE {
+                others.remove(duplicate as usize);
+                duplicate = duplicates[duplicate as usize];
             }
             let own = question(row, Some(row)).answered(segment, by, &others);
             let other = |n: usize| asked[(i + asked.len() * n / 3) % asked.len()] as usize;
@@ -200,11 +202,11 @@ fn bits_with(probability: f32, random: &mut Pcg64Mcg) -> u64 {
 
 /// Rows spread evenly that are nodes of the lowest level only: what every search passes cannot be left
 /// out of one.
-fn asked(uppers: &[u32], twins: &[u32]) -> Vec<u32> {
+fn asked(uppers: &[u32], duplicates: &[u32]) -> Vec<u32> {
     let mut others: HashSet<u32> = uppers.iter().copied().collect();
     // Of equal rows only the first is a node.
-    others.extend(twins.iter().filter(|&&next| next != NONE));
-    let nodes = (0..twins.len() as u32).filter(|row| !others.contains(row));
+    others.extend(duplicates.iter().filter(|&&next| next != NONE));
+    let nodes = (0..duplicates.len() as u32).filter(|row| !others.contains(row));
     let nodes: Vec<u32> = nodes.collect();
     let step = (nodes.len() / ASKED).max(1);
     nodes.into_iter().step_by(step).take(ASKED).collect()

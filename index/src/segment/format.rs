@@ -5,7 +5,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{GRAPHS, MOST_ROWS};
+use super::{GRAPHS, MAX_ROWS};
 use crate::error::{Error, Result};
 
 /// The newest format of a segment, which is what is written. Format 1 has no fused graph.
@@ -21,7 +21,7 @@ pub(super) const HEADER: usize = 512;
 pub(super) const ALIGNMENT: usize = 64;
 
 /// The most upper levels that a header has room for.
-pub(super) const MOST_LEVELS: usize = 16;
+pub(super) const MAX_LEVELS: usize = 16;
 
 /// The sections, in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum Section {
     /// int8 × `byte_stride` a row; empty where bytes are too coarse.
     Bytes,
     /// uint32 a row: the next row of an equal point.
-    Twins,
+    Duplicates,
     /// uint32 a row, and one more.
     Offsets,
     /// uint32 a link.
@@ -48,7 +48,7 @@ pub(crate) enum Section {
     /// as are all sections that follow.
     FusedRows,
     /// uint32 a row: the next row of an equal fused row.
-    FusedTwins,
+    FusedDuplicates,
     /// As `Offsets`, of the fused graph.
     FusedOffsets,
     /// As `Links`.
@@ -65,13 +65,13 @@ pub(crate) const SECTIONS: [(Section, &str); 15] = [
     (Section::Codes, "codes"),
     (Section::Hashes, "hashes"),
     (Section::Bytes, "bytes"),
-    (Section::Twins, "twins"),
+    (Section::Duplicates, "duplicates"),
     (Section::Offsets, "offsets"),
     (Section::Links, "links"),
     (Section::Uppers, "uppers"),
     (Section::UpperLinks, "upper links"),
     (Section::FusedRows, "fused rows"),
-    (Section::FusedTwins, "fused twins"),
+    (Section::FusedDuplicates, "fused duplicates"),
     (Section::FusedOffsets, "fused offsets"),
     (Section::FusedLinks, "fused links"),
     (Section::FusedUppers, "fused uppers"),
@@ -116,7 +116,7 @@ pub(crate) struct Header {
 }
 
 /// The longest fingerprint that a header has room for.
-pub(crate) const MOST_FINGERPRINT: usize = 64;
+pub(crate) const MAX_FINGERPRINT: usize = 64;
 
 struct Put<'a>(&'a mut [u8], usize);
 
@@ -195,10 +195,10 @@ impl Header {
         put.u32(self.linked_in as usize);
         put.u32(self.counts.len());
         put.u32(self.fingerprint.len());
-        for level in 0..MOST_LEVELS {
+        for level in 0..MAX_LEVELS {
             put.u32(self.counts.get(level).copied().unwrap_or(0) as usize);
         }
-        let mut fingerprint = [0; MOST_FINGERPRINT];
+        let mut fingerprint = [0; MAX_FINGERPRINT];
         fingerprint[..self.fingerprint.len()].copy_from_slice(self.fingerprint.as_bytes());
         put.bytes(&fingerprint);
         let table: Vec<_> = self.lengths.iter().zip(&self.checksums).collect();
@@ -210,7 +210,7 @@ impl Header {
         put.u32(self.fused_stride);
         put.bytes(&self.fused_bit.to_le_bytes());
         put.u32(self.fused_counts.len());
-        for level in 0..MOST_LEVELS {
+        for level in 0..MAX_LEVELS {
             put.u32(self.fused_counts.get(level).copied().unwrap_or(0) as usize);
         }
         for (length, checksum) in rest {
@@ -261,8 +261,8 @@ impl Header {
         let scale = f32::from_le_bytes(take.bytes());
         let (byte_stride, width, linked_in) = (take.u32(), take.u32(), take.u32() as u32);
         let (levels, fingerprint_length) = (take.u32(), take.u32());
-        let counts: Vec<u32> = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
-        let fingerprint: [u8; MOST_FINGERPRINT] = take.bytes();
+        let counts: Vec<u32> = (0..MAX_LEVELS).map(|_| take.u32() as u32).collect();
+        let fingerprint: [u8; MAX_FINGERPRINT] = take.bytes();
         let mut lengths = [0; SECTIONS.len()];
         // What a format before does not have is empty.
         let mut checksums = [checksum(&[]); SECTIONS.len()];
@@ -280,7 +280,7 @@ impl Header {
             fused_stride = take.u32();
             fused_bit = f32::from_le_bytes(take.bytes());
             fused_levels = take.u32();
-            fused_counts = (0..MOST_LEVELS).map(|_| take.u32() as u32).collect();
+            fused_counts = (0..MAX_LEVELS).map(|_| take.u32() as u32).collect();
             fused_counts.truncate(fused_levels);
             table(&mut take, FIRST_SECTIONS..SECTIONS.len());
             candidates = [(); GRAPHS].map(|()| u16::from_le_bytes(take.bytes()));
@@ -336,8 +336,8 @@ impl Header {
             || (self.byte_stride > 0
                 && self.fused_stride.is_multiple_of(8)
                 && self.fused_stride >= self.byte_stride + self.hash_words * 8);
-        levels <= MOST_LEVELS
-            && self.rows <= MOST_ROWS
+        levels <= MAX_LEVELS
+            && self.rows <= MAX_ROWS
             && nested(&self.counts)
             && nested(&self.fused_counts)
             && fused
@@ -383,7 +383,7 @@ impl Header {
 const TABLE: usize = 184;
 
 /// Where the table of the sections that follow begins.
-const FUSED_TABLE: usize = TABLE + 16 * FIRST_SECTIONS + 12 + 4 * MOST_LEVELS;
+const FUSED_TABLE: usize = TABLE + 16 * FIRST_SECTIONS + 12 + 4 * MAX_LEVELS;
 
 /// Makes a file's checksums right whatever it holds: the header's, and those of the sections that
 /// lie in the file where `sections` says so. What is damaged is then found by what it says.

@@ -18,21 +18,21 @@ use crate::store::types::EncoderRecord;
 
 /// What a search of a graph needs, to be used again.
 #[derive(Debug, Default)]
-pub(crate) struct GraphDesk {
-    scratch: Scratch,
+pub(crate) struct SearchScratch {
+    beam: Scratch,
     bytes: Vec<i8>,
     fused: Vec<u8>,
 }
 
-impl GraphDesk {
+impl SearchScratch {
     /// Leaves a node out of searches, as if it were not there; no graph may have it on an upper level.
     pub fn leave_out(&mut self, node: Option<u32>) {
-        self.scratch.leave_out(node);
+        self.beam.leave_out(node);
     }
 
     /// How many distances the last search computed.
     pub fn visited(&self) -> usize {
-        self.scratch.visited()
+        self.beam.visited()
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) struct FusedGraph {
     pub stride: usize,
     /// What a differing bit adds to the squared distance of two codes.
     pub bit: f32,
-    pub twins: Vec<u32>,
+    pub duplicates: Vec<u32>,
     pub flat: Flat,
     /// Distinct rows: the nodes.
     pub nodes: usize,
@@ -115,7 +115,7 @@ pub(super) fn by_both(
     for (row, code) in bytes.rows.chunks_exact(bytes.stride).enumerate() {
         fuse(code, rows.hash(row), &mut all);
     }
-    let (nodes, twins) = distinct(&all, stride, u8::cmp);
+    let (nodes, duplicates) = distinct(&all, stride, u8::cmp);
     let apart = gathered(&all, stride, &nodes);
     let space = FusedSpace {
         rows: &apart,
@@ -132,14 +132,20 @@ pub(super) fn by_both(
         nodes: nodes.len(),
         linked_in: u32::try_from(built.linked_in).unwrap_or(u32::MAX),
         rows: all,
-        twins,
+        duplicates,
     })
 }
 
 impl Segment {
     /// The rows that a search of the graph of the codes with `ef` candidates meets nearest to
     /// `code`, which is padded: those of a node together.
-    pub fn candidates(&self, code: &[f32], ef: usize, desk: &mut GraphDesk, out: &mut Vec<u32>) {
+    pub fn candidates(
+        &self,
+        code: &[f32],
+        ef: usize,
+        scratch: &mut SearchScratch,
+        out: &mut Vec<u32>,
+    ) {
         out.clear();
         if self.len() == 0 {
             return;
@@ -154,21 +160,21 @@ impl Segment {
             upper_links: self.section(Section::UpperLinks),
         };
         if self.header.byte_stride > 0 {
-            desk.bytes.clear();
-            quantise(code, self.header.scale, &mut desk.bytes);
+            scratch.bytes.clear();
+            quantise(code, self.header.scale, &mut scratch.bytes);
             let space = ByteSpace {
                 rows: self.section(Section::Bytes),
                 stride: self.header.byte_stride,
             };
-            graph.search(&space, &desk.bytes, ef, &mut desk.scratch);
+            graph.search(&space, &scratch.bytes, ef, &mut scratch.beam);
         } else {
             let space = Floats {
                 rows: self.section(Section::Codes),
                 stride: self.header.stride,
             };
-            graph.search(&space, code, ef, &mut desk.scratch);
+            graph.search(&space, code, ef, &mut scratch.beam);
         }
-        unfold(&desk.scratch, self.section(Section::Twins), out);
+        unfold(&scratch.beam, self.section(Section::Duplicates), out);
     }
 
     /// Whether there is a graph over codes and hashes together.
@@ -182,19 +188,19 @@ impl Segment {
         &self,
         (code, hash): (&[f32], &[u64]),
         ef: usize,
-        desk: &mut GraphDesk,
+        scratch: &mut SearchScratch,
         out: &mut Vec<u32>,
     ) {
         out.clear();
         if !self.has_fused_graph() || self.len() == 0 {
             return;
         }
-        desk.bytes.clear();
-        quantise(code, self.header.scale, &mut desk.bytes);
-        desk.fused.clear();
-        fuse(&desk.bytes, hash, &mut desk.fused);
-        if desk.bytes.len() != self.header.byte_stride
-            || desk.fused.len() != self.header.fused_stride
+        scratch.bytes.clear();
+        quantise(code, self.header.scale, &mut scratch.bytes);
+        scratch.fused.clear();
+        fuse(&scratch.bytes, hash, &mut scratch.fused);
+        if scratch.bytes.len() != self.header.byte_stride
+            || scratch.fused.len() != self.header.fused_stride
         {
             return;
         }
@@ -214,21 +220,21 @@ impl Segment {
             bit: self.header.fused_bit,
         };
         let ef = ef.clamp(1, self.len());
-        graph.search(&space, &desk.fused, ef, &mut desk.scratch);
-        unfold(&desk.scratch, self.section(Section::FusedTwins), out);
+        graph.search(&space, &scratch.fused, ef, &mut scratch.beam);
+        unfold(&scratch.beam, self.section(Section::FusedDuplicates), out);
     }
 }
 
 /// The rows of the nodes that were found.
-fn unfold(scratch: &Scratch, twins: &[u32], out: &mut Vec<u32>) {
+fn unfold(scratch: &Scratch, duplicates: &[u32], out: &mut Vec<u32>) {
     for (node, _) in scratch.found() {
         let mut row = node;
-        // Twins stand in ascending order and each is one node's, so this ends whatever the file
+        // Duplicates stand in ascending order and each is one node's, so this ends whatever the file
         // holds, and soon.
-        while out.len() < twins.len() {
+        while out.len() < duplicates.len() {
             out.push(row);
-            let next = twins[row as usize];
-            if next == NONE || next <= row || next as usize >= twins.len() {
+            let next = duplicates[row as usize];
+            if next == NONE || next <= row || next as usize >= duplicates.len() {
                 break;
             }
             row = next;

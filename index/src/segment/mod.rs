@@ -29,18 +29,18 @@ use crate::store::mark::Mark;
 use crate::store::rows::Rows;
 use crate::store::segments::StoredSegment;
 use crate::store::types::EncoderRecord;
-use format::{Header, MOST_FINGERPRINT, MOST_LEVELS, SECTIONS, Section, checksum};
+use format::{Header, MAX_FINGERPRINT, MAX_LEVELS, SECTIONS, Section, checksum};
 
 pub use format::SEGMENT_FORMAT;
 pub(crate) use format::seal;
 use graphs::FusedGraph;
-pub(crate) use graphs::GraphDesk;
+pub(crate) use graphs::SearchScratch;
 
 /// Graphs of a segment: each row is linked into so many.
 pub(crate) const GRAPHS: usize = 2;
 
 /// The most rows of a segment, so that the memory for building one is bounded.
-pub const MOST_ROWS: usize = 1_000_000;
+pub const MAX_ROWS: usize = 1_000_000;
 
 /// Candidates for ranking by code and hash together, in a segment of which it was not measured: a point
 /// has more neighbours that are nearly as near, for the hash adds directions to those of the code.
@@ -75,7 +75,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] where the options are out of range or there are more rows than a
+    /// [`Error::InvalidInput`] where the options are out of range or there are more rows than a
     /// segment takes.
     pub fn build(
         content: &Content<'_>,
@@ -84,7 +84,7 @@ impl Segment {
     ) -> Result<Self> {
         match Self::build_while(content, options, done, &|| true)? {
             Some(segment) => Ok(segment),
-            None => Err(Error::BadInput("it was interrupted".to_owned())),
+            None => Err(Error::InvalidInput("it was interrupted".to_owned())),
         }
     }
 
@@ -103,9 +103,9 @@ impl Segment {
         options.check()?;
         let Content { encoder, rows } = content;
         let n = rows.len();
-        if n > MOST_ROWS {
-            return Err(Error::BadInput(format!(
-                "{n} rows are more than the {MOST_ROWS} of a segment"
+        if n > MAX_ROWS {
+            return Err(Error::InvalidInput(format!(
+                "{n} rows are more than the {MAX_ROWS} of a segment"
             )));
         }
         let points = Points::of(rows.codes, rows.stride);
@@ -142,9 +142,9 @@ impl Segment {
             lengths: [0; SECTIONS.len()],
             checksums: [0; SECTIONS.len()],
         };
-        if header.counts.len() > MOST_LEVELS {
-            return Err(Error::BadInput(format!(
-                "a graph of {} upper levels is more than the {MOST_LEVELS} of a segment",
+        if header.counts.len() > MAX_LEVELS {
+            return Err(Error::InvalidInput(format!(
+                "a graph of {} upper levels is more than the {MAX_LEVELS} of a segment",
                 header.counts.len()
             )));
         }
@@ -157,13 +157,13 @@ impl Segment {
             bytemuck::cast_slice(rows.codes),
             bytemuck::cast_slice(rows.hashes),
             bytemuck::cast_slice(in_bytes),
-            bytemuck::cast_slice(&points.twins),
+            bytemuck::cast_slice(&points.duplicates),
             bytemuck::cast_slice(&flat.offsets),
             bytemuck::cast_slice(&flat.links),
             bytemuck::cast_slice(&flat.uppers),
             bytemuck::cast_slice(&flat.upper_links),
             of_fused(&|fused| &fused.rows),
-            of_fused(&|fused| bytemuck::cast_slice(&fused.twins)),
+            of_fused(&|fused| bytemuck::cast_slice(&fused.duplicates)),
             of_fused(&|fused| bytemuck::cast_slice(&fused.flat.offsets)),
             of_fused(&|fused| bytemuck::cast_slice(&fused.flat.links)),
             of_fused(&|fused| bytemuck::cast_slice(&fused.flat.uppers)),
@@ -194,7 +194,7 @@ impl Segment {
     }
 
     /// The name under which a file is written.
-    pub fn aside(path: &Path) -> PathBuf {
+    pub fn temporary(path: &Path) -> PathBuf {
         path.with_extension("new")
     }
 
@@ -204,7 +204,7 @@ impl Segment {
     ///
     /// [`Error::Io`]; nothing is left then.
     pub fn write(&self, path: &Path) -> Result<Mark> {
-        let aside = Self::aside(path);
+        let aside = Self::temporary(path);
         // Nothing that lies there is written to or through: not a link, nor somebody else's file.
         let mut file =
             File::create_new(&aside).map_err(|source| Error::io("write", &aside, source))?;
@@ -279,7 +279,7 @@ impl Segment {
         let spawned = std::thread::Builder::new()
             .name("imgsearch-verify".to_owned())
             .spawn(move || {
-                segment.look();
+                segment.verdict();
             });
         if let Err(error) = spawned {
             tracing::debug!(%error, "no thread to check a segment in");
@@ -292,7 +292,7 @@ impl Segment {
     ///
     /// [`Error::DamagedSegment`].
     pub fn verify(&self) -> Result<()> {
-        match self.look() {
+        match self.verdict() {
             None => Ok(()),
             Some(what) => Err(Error::DamagedSegment {
                 path: self.path.clone(),
@@ -301,7 +301,7 @@ impl Segment {
         }
     }
 
-    fn look(&self) -> Option<&String> {
+    fn verdict(&self) -> Option<&String> {
         let look = || {
             let bytes = self.bytes.as_slice();
             let wrong = |section: Section| {
@@ -402,9 +402,9 @@ impl Segment {
 
     /// Rows that share a node with a row before them.
     #[cfg(test)]
-    pub fn twins(&self) -> usize {
-        let twins: &[u32] = self.section(Section::Twins);
-        twins.iter().filter(|&&next| next != NONE).count()
+    pub fn duplicates(&self) -> usize {
+        let duplicates: &[u32] = self.section(Section::Duplicates);
+        duplicates.iter().filter(|&&next| next != NONE).count()
     }
 
     fn section<T: AnyBitPattern + NoUninit>(&self, section: Section) -> &[T] {
@@ -415,7 +415,7 @@ impl Segment {
 
 /// As much of a fingerprint as a header has room for.
 fn shortened(fingerprint: &str) -> &str {
-    &fingerprint[..fingerprint.floor_char_boundary(MOST_FINGERPRINT)]
+    &fingerprint[..fingerprint.floor_char_boundary(MAX_FINGERPRINT)]
 }
 
 /// Has the name of a new file on disk, too.

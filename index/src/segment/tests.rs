@@ -84,7 +84,7 @@ fn padded(code: &[f32]) -> Vec<f32> {
 fn found(segment: &Segment, code: &[f32], k: usize, ef: usize) -> Vec<(f32, u32)> {
     let mut rows = Vec::new();
     let code = padded(code);
-    segment.candidates(&code, ef, &mut GraphDesk::default(), &mut rows);
+    segment.candidates(&code, ef, &mut SearchScratch::default(), &mut rows);
     let mut found: Vec<(f32, u32)> = rows
         .into_iter()
         .map(|row| (l2_squared(&code, segment.rows().code(row as usize)), row))
@@ -155,7 +155,7 @@ fn thousands_of_copies_cut_nothing_off() {
     }
     for &builder in BuilderKind::ALL {
         let segment = built(&codes, 8, &options(builder));
-        assert!(segment.twins() >= 3000);
+        assert!(segment.duplicates() >= 3000);
         for (row, code) in (0u32..).zip(codes.chunks_exact(8)).take(1000).skip(1) {
             assert_eq!(found(&segment, code, 1, 64)[0].1, row, "{builder:?}");
         }
@@ -216,7 +216,7 @@ fn few_rows_and_none() {
             },
             &AtomicUsize::new(0),
         );
-        assert!(matches!(refused.unwrap_err(), Error::BadInput(_)));
+        assert!(matches!(refused.unwrap_err(), Error::InvalidInput(_)));
     }
 }
 
@@ -307,7 +307,7 @@ fn a_damaged_graph_is_walked_without_harm() {
         Section::UpperLinks,
         Section::Uppers,
         Section::Offsets,
-        Section::Twins,
+        Section::Duplicates,
         Section::Bytes,
     ] {
         let range = segment.header.range(section);
@@ -343,7 +343,7 @@ fn a_header_of_impossible_numbers_is_refused() {
         refused(&|header| header.lengths[links] = length);
     }
     refused(&|header| header.lengths[links] -= 1);
-    refused(&|header| header.rows = MOST_ROWS + 1);
+    refused(&|header| header.rows = MAX_ROWS + 1);
     refused(&|header| header.counts[0] = 0);
     refused(&|header| header.counts.swap(0, 1));
     refused(&|header| header.counts.push(0));
@@ -366,12 +366,12 @@ fn sealing_changes_nothing_of_a_sound_file() {
 fn twins_of_a_damaged_file_are_no_more_than_its_rows() {
     let codes = clustered(300, 6, 7, 23);
     let mut segment = built(&codes, 6, &GraphOptions::default());
-    let range = segment.header.range(Section::Twins);
+    let range = segment.header.range(Section::Duplicates);
     let chained: Vec<u32> = (1..=300).collect();
     segment.bytes.as_mut_slice()[range].copy_from_slice(bytemuck::cast_slice(&chained));
     let mut rows = Vec::new();
     let query = padded(&codes[..6]);
-    segment.candidates(&query, 300, &mut GraphDesk::default(), &mut rows);
+    segment.candidates(&query, 300, &mut SearchScratch::default(), &mut rows);
     assert_eq!(rows.len(), 300);
 }
 
@@ -403,7 +403,7 @@ fn every_frozen_segment_is_read_for_good() {
             let mut rows = Vec::new();
             let hash = [u64::from(row) + 1];
             let asked = (&*padded(code), &hash[..]);
-            segment.fused_candidates(asked, 16, &mut GraphDesk::default(), &mut rows);
+            segment.fused_candidates(asked, 16, &mut SearchScratch::default(), &mut rows);
             assert_eq!(rows.first(), (format > 1).then_some(&row));
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn check_content(
     path: &Path,
     content: &NewContent,
 ) -> Result<()> {
-    let bad = |what: String| Err(Error::BadInput(format!("{}: {what}", path.display())));
+    let bad = |what: String| Err(Error::InvalidInput(format!("{}: {what}", path.display())));
     if content.code.len() != encoder.code_len {
         return bad(format!(
             "a code of {} numbers, and the index holds codes of {}",
@@ -55,7 +55,7 @@ pub(super) fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Resul
                 .prepare_cached("SELECT id FROM contents WHERE digest = ?1")?
                 .query_row([digest], |row| row.get(0))
                 .map_err(|error| match error {
-                    rusqlite::Error::QueryReturnedNoRows => Refused::Input(Error::BadInput(
+                    rusqlite::Error::QueryReturnedNoRows => Refused::Input(Error::InvalidInput(
                         format!("{}: its content is not stored", path.display()),
                     )),
                     error => error.into(),
@@ -152,7 +152,7 @@ fn found(rows: usize, what: impl FnOnce() -> String) -> Result<(), Refused> {
     if rows == 1 {
         Ok(())
     } else {
-        Err(Refused::Input(Error::BadInput(what())))
+        Err(Refused::Input(Error::InvalidInput(what())))
     }
 }
 
@@ -177,7 +177,7 @@ fn insert_content(
     match stored {
         Some((id, true, stored)) if is_same_code(&stored, &content.code) => return Ok(id),
         Some((_, true, _)) => {
-            return Err(Refused::Input(Error::BadInput(format!(
+            return Err(Refused::Input(Error::InvalidInput(format!(
                 "{}: its content is stored with another code, and equal files have equal codes",
                 path.display()
             ))));

@@ -106,7 +106,7 @@ fn statement(filter: &Filter) -> Result<(String, Vec<Value>)> {
 fn matcher(glob: &str) -> Result<GlobMatcher> {
     match Glob::new(glob) {
         Ok(glob) => Ok(glob.compile_matcher()),
-        Err(error) => Err(Error::BadInput(format!(
+        Err(error) => Err(Error::InvalidInput(format!(
             "the pattern {glob:?} is not a valid glob: {}",
             error.kind()
         ))),

@@ -31,7 +31,7 @@ pub(crate) fn to_bytes(path: &Path) -> Result<&[u8]> {
 pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
     String::from_utf8(bytes)
         .map(PathBuf::from)
-        .map_err(|error| Error::BadInput(format!("a stored path is not UTF-8: {error}")))
+        .map_err(|error| Error::InvalidInput(format!("a stored path is not UTF-8: {error}")))
 }
 
 /// The smallest and the first too large byte string of the paths below a folder: those that

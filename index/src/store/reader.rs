@@ -31,7 +31,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::NoIndex`] where there is none, [`Error::NewerFormat`], and what the database says.
+    /// [`Error::IndexNotFound`] where there is none, [`Error::NewerFormat`], and what the database says.
     pub fn open(dir: &Path) -> Result<Self> {
         Ok(Self {
             open: schema::open_readable(dir)?,
@@ -91,11 +91,11 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::NoIndex`] where whoever made the database got no further than that.
+    /// [`Error::IndexNotFound`] where whoever made the database got no further than that.
     pub fn encoder(&self) -> Result<EncoderRecord> {
         encoder_of(self.connection())
             .map_err(|source| self.fail(source))?
-            .ok_or_else(|| Error::NoIndex {
+            .ok_or_else(|| Error::IndexNotFound {
                 dir: self.dir.clone(),
             })
     }

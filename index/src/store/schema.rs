@@ -273,7 +273,7 @@ fn log_of(path: &Path) -> PathBuf {
 pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
     let path = database_path(dir);
     if !path.exists() {
-        return Err(Error::NoIndex {
+        return Err(Error::IndexNotFound {
             dir: dir.to_owned(),
         });
     }
@@ -297,7 +297,7 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
     check_format(dir, &connection, format)?;
     if format == 0 {
         // Whoever made the file got no further.
-        return Err(Error::NoIndex {
+        return Err(Error::IndexNotFound {
             dir: dir.to_owned(),
         });
     }

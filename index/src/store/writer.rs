@@ -64,7 +64,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoIndex`] where there is none, [`Error::Locked`] where another process writes.
+    /// [`Error::IndexNotFound`] where there is none, [`Error::Locked`] where another process writes.
     pub fn open_existing(dir: &Path) -> Result<Self> {
         // Before anything is made: a folder without an index gets no lock.
         Reader::open(dir)?.encoder()?;
@@ -124,7 +124,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] for a code or hash that is not the encoder's, a path or number that is
+    /// [`Error::InvalidInput`] for a code or hash that is not the encoder's, a path or number that is
     /// not stored where the change needs it; what the database says (a full disk, say). Nothing
     /// is changed then.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {

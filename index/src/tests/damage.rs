@@ -1,4 +1,4 @@
-//! What rots, in the database and in segments: found, told, mended, and never copied.
+//! What rots, in the database and in segments: found, told, repaired, and never copied.
 
 use super::store::frozen;
 use super::*;
@@ -44,8 +44,8 @@ fn a_rotten_code_comes_back_from_a_sound_segment() {
         (checked.rotten, checked.rotten_images),
         (1, vec![ImageId(78)])
     );
-    let mended = writer.mend().unwrap();
-    assert_eq!((mended.restored, mended.to_read.len()), (1, 0));
+    let repaired = writer.repair().unwrap();
+    assert_eq!((repaired.restored, repaired.to_read.len()), (1, 0));
     assert!(check(dir.path()).is_sound());
     assert_eq!(
         segment_files(dir.path()),
@@ -66,7 +66,7 @@ fn a_rotten_code_comes_back_from_a_sound_segment() {
         ..all()
     };
     let folded = fold(&mut writer, &options);
-    assert_eq!((folded.mended.restored, folded.images), (1, 5000));
+    assert_eq!((folded.repaired.restored, folded.images), (1, 5000));
     assert!(check(dir.path()).is_sound());
 }
 
@@ -84,7 +84,7 @@ fn a_rotten_code_without_a_copy_is_left_out_told_and_read_again() {
         "{:?}",
         view.notes()
     );
-    assert_eq!(fold(&mut writer, &all()).mended.to_read, [ImageId(8)]);
+    assert_eq!(fold(&mut writer, &all()).repaired.to_read, [ImageId(8)]);
     let checked = check(dir.path());
     assert_eq!(
         (checked.rotten, checked.waiting, checked.images),

@@ -18,15 +18,21 @@ fn filters_are_met_and_k_is_reached_where_it_can_be() {
             "{filter:?}"
         );
         for k in [10, 7000] {
-            for way in [Way::Auto, Way::Exact, Way::Graph] {
-                let params = SearchParams::new(k).way(way).filter(filter.clone());
+            for strategy in [
+                SearchStrategy::Auto,
+                SearchStrategy::Exact,
+                SearchStrategy::Graph,
+            ] {
+                let params = SearchParams::new(k)
+                    .strategy(strategy)
+                    .filter(filter.clone());
                 let code = code_of(9_999_999);
                 let query = Query {
                     code: &code,
                     hash: None,
                 };
                 let found = index.search(&query, &params).unwrap();
-                assert_eq!(found.len(), wanted.len().min(k), "{filter:?} {way:?}");
+                assert_eq!(found.len(), wanted.len().min(k), "{filter:?} {strategy:?}");
                 assert!(found.iter().all(|found| expected(found.id.0 as u64 - 1)));
             }
         }

@@ -170,10 +170,10 @@ pub(super) fn recall(index: &Index, params: &SearchParams) -> f64 {
             hash: None,
         };
         let exact = index
-            .search(&query, &params.clone().way(Way::Exact))
+            .search(&query, &params.clone().strategy(SearchStrategy::Exact))
             .unwrap();
         let found = index
-            .search(&query, &params.clone().way(Way::Graph))
+            .search(&query, &params.clone().strategy(SearchStrategy::Graph))
             .unwrap();
         assert_eq!(found.len(), exact.len());
         of += exact.len();

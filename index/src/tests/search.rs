@@ -153,15 +153,19 @@ fn the_cheaper_way_is_taken_and_told() {
         SearchParams::new(10).filter(few),
         SearchParams::new(15_000),
         SearchParams::new(10).by(RankBy::Hash),
-        SearchParams::new(10).way(Way::Exact),
+        SearchParams::new(10).strategy(SearchStrategy::Exact),
     ] {
         let (_, told) = explain(params);
         assert!(told.parts.iter().all(|part| part.ef.is_none()), "{told:?}");
     }
     let (both, _) = explain(SearchParams::new(10).by(RankBy::Both));
-    let (exact, _) = explain(SearchParams::new(10).by(RankBy::Both).way(Way::Exact));
+    let (exact, _) = explain(
+        SearchParams::new(10)
+            .by(RankBy::Both)
+            .strategy(SearchStrategy::Exact),
+    );
     assert_eq!(both[0], exact[0]);
-    let (short, _) = explain(SearchParams::new(1).way(Way::Shortlist(10)));
+    let (short, _) = explain(SearchParams::new(1).strategy(SearchStrategy::Shortlist(10)));
     assert_eq!(ids(&short), [2]);
     let (near, _) = explain(SearchParams::new(100).radius(0.5));
     assert!(!near.is_empty() && near.len() < 100 && near.iter().all(|found| found.distance <= 0.5));

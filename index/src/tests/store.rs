@@ -9,11 +9,11 @@ fn what_cannot_be_asked_or_stored_is_refused_and_nothing_changes() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(
         Index::open(dir.path()),
-        Err(Error::NoIndex { .. })
+        Err(Error::IndexNotFound { .. })
     ));
     assert!(matches!(
         Writer::open_existing(dir.path()),
-        Err(Error::NoIndex { .. })
+        Err(Error::IndexNotFound { .. })
     ));
     filled(dir.path(), 3, 4, 16);
     let index = Index::open(dir.path()).unwrap();
@@ -24,7 +24,7 @@ fn what_cannot_be_asked_or_stored_is_refused_and_nothing_changes() {
         (&[f32::INFINITY; 4], 5),
     ] {
         assert!(
-            matches!(index.nearest(code, k), Err(Error::BadInput(_))),
+            matches!(index.nearest(code, k), Err(Error::InvalidInput(_))),
             "{code:?} {k}"
         );
     }
@@ -376,7 +376,7 @@ fn a_database_that_was_only_begun_is_no_index() {
             Index::open(dir).unwrap_err(),
             Writer::open_existing(dir).unwrap_err(),
         ] {
-            assert!(matches!(error, Error::NoIndex { .. }), "{error}");
+            assert!(matches!(error, Error::IndexNotFound { .. }), "{error}");
         }
     };
     no_index(dir.path());
@@ -521,8 +521,8 @@ proptest! {
                 .map(|(path, (content, id))| (name(*path).into(), u64::from(*content), *id))
                 .collect();
             prop_assert_eq!(stored, expected);
-            for way in [Way::Auto, Way::Exact, Way::Graph] {
-                let params = SearchParams::new(100).way(way);
+            for strategy in [SearchStrategy::Auto, SearchStrategy::Exact, SearchStrategy::Graph] {
+                let params = SearchParams::new(100).strategy(strategy);
                 let found = index.search(&Query { code: &[0.0, 0.0], hash: None }, &params).unwrap();
                 let found: Vec<(f32, i64)> = found.iter().map(|found| (found.distance, found.id.0)).collect();
                 let mut expected: Vec<(f32, i64)> = model

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::graph::GraphOptions;
 use crate::kernels::distance::{LANES, hamming_words, l2_squared};
 use crate::segment::mapped::Bytes;
-use crate::segment::{Content, GraphDesk, Segment, seal};
+use crate::segment::{Content, SearchScratch, Segment, seal};
 use crate::store::rows::Loaded;
 use crate::store::types::EncoderRecord;
 
@@ -78,16 +78,16 @@ pub fn search(bytes: &[u8]) -> Result<usize> {
     let mut met = 0;
     if segment.fits(&encoder()) {
         let rows = segment.rows();
-        let mut desk = GraphDesk::default();
+        let mut scratch = SearchScratch::default();
         let mut found = Vec::new();
         for (ef, number) in [(1, 0.0), (16, 0.5), (usize::MAX, -1e30), (64, f32::NAN)] {
             let mut code = vec![number; CODE_LEN];
             code.resize(CODE_LEN.next_multiple_of(LANES), 0.0);
             for fused in [false, true] {
                 if fused {
-                    segment.fused_candidates((&code, &[ef as u64]), ef, &mut desk, &mut found);
+                    segment.fused_candidates((&code, &[ef as u64]), ef, &mut scratch, &mut found);
                 } else {
-                    segment.candidates(&code, ef, &mut desk, &mut found);
+                    segment.candidates(&code, ef, &mut scratch, &mut found);
                 }
                 assert!(found.len() <= segment.len(), "more rows than there are");
                 for &row in &found {

@@ -20,7 +20,7 @@ use crate::store::writer::Writer;
 /// What became of stored codes that did not match their checksums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Mended {
+pub struct Repaired {
     /// Images whose codes came back from a segment.
     pub restored: usize,
     /// Images whose codes are lost. They are left out of answers until their files are indexed
@@ -28,7 +28,7 @@ pub struct Mended {
     pub to_read: Vec<ImageId>,
 }
 
-impl Mended {
+impl Repaired {
     pub(crate) fn add(&mut self, other: Self) {
         self.restored += other.restored;
         self.to_read.extend(other.to_read);
@@ -43,30 +43,30 @@ impl Writer {
     /// # Errors
     ///
     /// What the database says.
-    pub fn mend(&mut self) -> Result<Mended> {
+    pub fn repair(&mut self) -> Result<Repaired> {
         let reader = self.reader()?;
         let rotten = reader.rotten()?;
-        let mut mended = self.mend_contents(&rotten.contents)?;
+        let mut repaired = self.repair_contents(&rotten.contents)?;
         for content in rotten.waiting {
             let images = reader.images_of(content)?;
-            mended.to_read.extend(images.into_iter().map(ImageId));
+            repaired.to_read.extend(images.into_iter().map(ImageId));
         }
-        Ok(mended)
+        Ok(repaired)
     }
 
-    /// Does what [`Writer::mend`] does, for the contents of some images.
-    pub(crate) fn mend_images(&mut self, images: &[i64]) -> Result<Mended> {
+    /// Does what [`Writer::repair`] does, for the contents of some images.
+    pub(crate) fn repair_images(&mut self, images: &[i64]) -> Result<Repaired> {
         let contents = self.contents_of(images)?;
-        self.mend_contents(&contents)
+        self.repair_contents(&contents)
     }
 
-    fn mend_contents(&mut self, contents: &[i64]) -> Result<Mended> {
+    fn repair_contents(&mut self, contents: &[i64]) -> Result<Repaired> {
         if contents.is_empty() {
-            return Ok(Mended::default());
+            return Ok(Repaired::default());
         }
         let mut copies = Copies::of(self)?;
         let outcome = self.replace_codes(contents, |image| copies.of_image(image))?;
-        Ok(Mended {
+        Ok(Repaired {
             restored: outcome.restored,
             to_read: outcome.lost,
         })
