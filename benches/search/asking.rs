@@ -8,7 +8,7 @@ use crate::synthetic::Images;
 
 /// Nearest images that are asked for.
 pub const K: usize = 10;
-/// All queries on all threads take a few milliseconds, so they are asked so many times.
+/// All queries on all threads take a few milliseconds, so they are asked this number of times.
 const REPEATS: usize = 5;
 
 /// What is found for each query.

@@ -1,4 +1,4 @@
-//! What is stored and what is asked: drawn, or the codes and hashes of an index of real pictures, as
+//! What is stored and what is asked: drawn, or the codes and hashes of an index of real images, as
 //! they are or grown to any number.
 
 use std::path::Path;

@@ -4,12 +4,12 @@
 //!
 //! Images are drawn from a seed: codes in clusters, 30 numbers of length one each, and 256 bits that are
 //! as loosely tied to them as real ones. With `--codes INDEX` they are the codes and hashes of an index
-//! of real pictures, of which every fifth asks; with `--images` besides, as many copies of them, moved a
+//! of real images, of which every fifth asks; with `--images` as well, as many copies of them, moved a
 //! little, as it takes to come to that number. No photograph is decoded. Recall is always that of the
 //! ranking's own exact answers. `benches/peers.py` measures other libraries on the same codes, in turns
 //! with this program.
 //!
-//! `--ef N,N,…` asks with so many candidates. `--only-graph` leaves out everything that is not along the
+//! `--ef N,N,…` asks with these numbers of candidates. `--only-graph` leaves out everything that is not along the
 //! graph, `--json` is for programs (with `--by both` for the default ranking instead of the code's),
 //! `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate `hnsw_rs` as
 //! it comes (with the feature `hnsw-rs`).

@@ -1,4 +1,4 @@
-//! The tables beside that of the graph: the default, scans, filters, newer and removed images.
+//! The tables in addition to that of the graph: the default, scans, filters, newer and removed images.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::asking::{Answers, K, RANKINGS, ask, recall, strategy, truth};
 use crate::data::Data;
 use crate::synthetic::{self, CODE, Images};
 
-/// Nearest images where many are asked for.
+/// Nearest images if many are asked for.
 const MANY: usize = 100;
 
-/// Queries where each takes long.
+/// Queries if each takes long.
 const FEW: usize = 1000;
 
 /// What a person gets who asks for nothing in particular.

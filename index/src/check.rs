@@ -15,13 +15,13 @@ use crate::segment::{SearchScratch, Segment};
 use crate::store::reader::Reader;
 use crate::store::types::ImageId;
 
-/// Images that are asked for both ways, along the graph and past every row.
+/// Images that are asked for both ways, along the graph and by an exhaustive scan.
 const SAMPLE: usize = 200;
 
 /// How many neighbours of each are compared.
 const SAMPLE_K: usize = 10;
 
-/// The most lines that are told of what is wrong with the database.
+/// The most lines about what is wrong with the database.
 const MAX_LINES: usize = 20;
 
 /// The most lost images, and the most of any other kind, that are named.
@@ -56,7 +56,7 @@ pub struct Checked {
     pub lost: usize,
     /// Some of them.
     pub lost_images: Vec<ImageId>,
-    /// Images that were asked for along the graphs and past every row.
+    /// Images that were asked for along the graphs and by an exhaustive scan.
     pub sampled: usize,
     /// What of the exact answers each ranking found that goes along a graph.
     pub rankings: Vec<RankingChecked>,
@@ -71,7 +71,7 @@ pub struct Checked {
 pub struct RankingChecked {
     /// The ranking.
     pub by: RankBy,
-    /// The share of the ten nearest by a scan that the graphs found, without a scan where they found
+    /// The share of the ten nearest by a scan that the graphs found, without a scan if they found
     /// too few.
     pub recall: f64,
     /// The same of what a person gets who asks for images of the other side of the codes: what is
@@ -79,19 +79,19 @@ pub struct RankingChecked {
     pub recall_other_side: f64,
 }
 
-/// What [`RankingChecked::recall`] has to be. A sound graph reaches 0.99 on real pictures and more on
+/// What [`RankingChecked::recall`] has to be. A sound graph reaches 0.99 on real images and more on
 /// most; 2,000 neighbours tell 0.95 from that.
 pub const RECALL_FLOOR: f64 = 0.95;
 
 impl RankingChecked {
-    /// Whether it finds what it has to.
+    /// Returns whether it finds what it has to.
     pub fn is_sound(&self) -> bool {
         self.recall >= RECALL_FLOOR && self.recall_other_side >= RECALL_FLOOR
     }
 }
 
 impl Checked {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
         !self.interrupted
             && self.database.is_empty()
@@ -100,7 +100,7 @@ impl Checked {
             && self.segments_are_sound()
     }
 
-    /// Whether nothing is wrong with the segments.
+    /// Returns whether nothing is wrong with the segments.
     pub fn segments_are_sound(&self) -> bool {
         self.damaged.is_empty()
             && self.lost == 0
@@ -217,8 +217,8 @@ impl Index {
         Ok(())
     }
 
-    /// Asks for images spread evenly over the index both ways, by each ranking that goes along a
-    /// graph.
+    /// Returns asks for images spread evenly over the index both ways, by each ranking that goes along
+    /// a graph.
     fn sample(&self, checked: &mut Checked, report: &mut Report<'_>) -> Result<()> {
         let searcher = self.searcher()?;
         let asked = searcher.some_rows(SAMPLE);

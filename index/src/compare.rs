@@ -9,9 +9,9 @@ use crate::store::types::EncoderRecord;
 /// Rows that are compared at a time.
 const BLOCK: usize = 16 * 1024;
 
-/// How many rows of a segment are not what the database holds, or the other way round. Images that
-/// were `removed` need not be in it any more, and those whose stored codes do not match their
-/// checksums say nothing about it.
+/// Returns the number of rows of a segment that are not what the database holds, or the other way
+/// round. Images that were `removed` need not be in it any more, and those whose stored codes do not
+/// match their checksums say nothing about it.
 pub(crate) fn differing(
     reader: &Reader,
     encoder: &EncoderRecord,

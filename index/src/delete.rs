@@ -17,13 +17,13 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER: usize = 100;
 
 impl Index {
-    /// Whether a database lies in `dir`, however far whoever made it got.
+    /// Returns whether a database lies in `dir`, however far whoever made it got.
     pub fn lies_in(dir: impl AsRef<Path>) -> bool {
         schema::database_path(dir.as_ref()).is_file()
     }
 
     /// Deletes the index in `dir` and the folder, unless something lies in it that no index made:
-    /// what that is. Nothing happens where the folder does not exist.
+    /// what that is. Nothing happens if the folder does not exist.
     ///
     /// # Errors
     ///
@@ -57,8 +57,8 @@ impl Index {
     }
 }
 
-/// Whether a file is evidently no database of ours. One that is cut off or blank, as a crash leaves
-/// it, may be.
+/// Returns whether a file is evidently no database of ours. One that is cut off or blank, as a crash
+/// leaves it, may be.
 fn is_of_another_program(database: &Path) -> Result<bool> {
     let mut header = Vec::new();
     File::open(database)

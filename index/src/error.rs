@@ -72,7 +72,7 @@ pub enum Error {
     },
 
     /// The files of an index that is read without locks, in a folder that is read-only, changed while
-    /// they were read. What was read of them may be of two states, so it is not told.
+    /// they were read. What was read of them may be of two states, so it is not returned.
     #[error("the index in {} changed while it was read, in a folder that is read-only", dir.display())]
     Changed {
         /// The index.
@@ -80,7 +80,7 @@ pub enum Error {
     },
 
     /// A segment cannot be what was written. Its images are read from the database instead, and
-    /// the next folding makes it anew.
+    /// the next fold rebuilds it.
     #[error("the segment {} is damaged: {what}", path.display())]
     DamagedSegment {
         /// The segment.

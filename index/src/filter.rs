@@ -21,14 +21,14 @@ pub struct Filter {
     pub under: Vec<PathBuf>,
     /// The whole path matches one of these globs; `*` does not stop at a `/`.
     pub globs: Vec<String>,
-    /// Taken at this moment or later; the file's date counts where the image does not say when it
+    /// Taken at this moment or later; the file's date counts if the image does not say when it
     /// was taken.
     pub after: Option<Moment>,
     /// Taken before this moment.
     pub before: Option<Moment>,
-    /// The file is of so many bytes or more.
+    /// The file has at least this number of bytes.
     pub min_size: Option<u64>,
-    /// The file is of so many bytes or fewer.
+    /// The file has at most this number of bytes.
     pub max_size: Option<u64>,
     /// Of one of these formats, in lower case.
     pub formats: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// A moment whose wall clock shows UTC, in seconds since 1970.
+    /// Returns a moment whose wall clock shows UTC, in seconds since 1970.
     pub fn utc(seconds: i64) -> Self {
         Self {
             wall: seconds,
@@ -60,33 +60,33 @@ impl Moment {
 }
 
 impl Filter {
-    /// Only images at or below this path, or another that was named so.
+    /// Accepts only images at or below this path, or another that was given so.
     #[must_use]
     pub fn under(mut self, path: impl Into<PathBuf>) -> Self {
         self.under.push(path.into());
         self
     }
 
-    /// Only images of these formats, such as `jpeg`.
+    /// Accepts only images of these formats, such as `jpeg`.
     #[must_use]
     pub fn formats<S: Into<String>>(mut self, formats: impl IntoIterator<Item = S>) -> Self {
         self.formats.extend(formats.into_iter().map(Into::into));
         self
     }
 
-    /// Only these images.
+    /// Accepts only these images.
     #[must_use]
     pub fn ids(mut self, ids: impl IntoIterator<Item = ImageId>) -> Self {
         self.ids = Some(ids.into_iter().collect());
         self
     }
 
-    /// Whether every image meets it.
+    /// Returns whether every image meets it.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether only the numbers count.
+    /// Returns whether only the numbers count.
     pub(crate) fn is_of_ids_only(&self) -> bool {
         Self {
             ids: None,

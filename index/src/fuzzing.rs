@@ -1,4 +1,4 @@
-//! Where tests and fuzzers put in a segment's bytes that nobody may have written. No part of the
+//! Entry points for tests and fuzzers: a segment's bytes that nobody may have written. No part of the
 //! crate's interface.
 
 use std::path::Path;
@@ -26,7 +26,7 @@ fn encoder() -> EncoderRecord {
     }
 }
 
-/// The bytes of a sound segment of so many rows.
+/// Returns the bytes of a sound segment with this number of rows.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ pub fn segment(rows: usize) -> Result<Vec<u8>> {
     Ok(built.as_bytes().to_vec())
 }
 
-/// Makes the header's checksum right for whatever it holds, and those of the sections where
+/// Makes the header's checksum right for whatever it holds, and those of the sections if
 /// `sections` says so and they lie in the file.
 pub fn reseal(bytes: &mut [u8], sections: bool) {
     seal(bytes, sections);
@@ -72,7 +72,7 @@ pub fn reseal(bytes: &mut [u8], sections: bool) {
 ///
 /// # Panics
 ///
-/// Where a search gives what it must not.
+/// If a search gives what it must not.
 pub fn search(bytes: &[u8]) -> Result<usize> {
     let segment = Segment::unverified(Bytes::copied(bytes), Path::new("segment"))?;
     let mut met = 0;

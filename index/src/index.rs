@@ -11,7 +11,7 @@ use crate::store::types::{EncoderRecord, Image, ImageId};
 use crate::store::writer::check_encoder;
 
 /// An index, opened to be searched. Each search sees what was committed before it; a
-/// [`Searcher`] is a view of one instant. Where the folder's files are replaced, or a read-only
+/// [`Searcher`] is a view of one instant. If the folder's files are replaced, or a read-only
 /// folder is written to after all, the next search sees that, too.
 ///
 /// It may be shared between threads.
@@ -34,7 +34,7 @@ struct NewestView {
     renewed: usize,
 }
 
-/// So many times is a view opened anew where segments were folded away as it was being opened.
+/// Attempts to open a view, if segments are folded away while it is opened.
 const ATTEMPTS: usize = 4;
 
 impl Index {
@@ -42,9 +42,9 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::IndexNotFound`](crate::Error::IndexNotFound) where there is none,
-    /// [`Error::NewerFormat`](crate::Error::NewerFormat) where a newer version wrote it,
-    /// [`Error::Corrupt`](crate::Error::Corrupt) where it is no database.
+    /// [`Error::IndexNotFound`](crate::Error::IndexNotFound) if there is none,
+    /// [`Error::NewerFormat`](crate::Error::NewerFormat) if a newer version wrote it,
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if it is no database.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let reader = Reader::open(dir)?;
@@ -57,12 +57,12 @@ impl Index {
         })
     }
 
-    /// The folder that holds the index.
+    /// Returns the folder that holds the index.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The encoder that made the codes.
+    /// Returns the encoder that made the codes.
     pub fn encoder(&self) -> &EncoderRecord {
         &self.encoder
     }
@@ -76,12 +76,12 @@ impl Index {
         check_encoder(&self.dir, &self.encoder, given)
     }
 
-    /// A view of what is committed now.
+    /// Returns a view of what is committed now.
     ///
     /// # Errors
     ///
-    /// What the database says; [`Error::NewerSegment`](crate::Error::NewerSegment);
-    /// [`Error::EncoderMismatch`](crate::Error::EncoderMismatch) where the codes were replaced by
+    /// If the database fails; [`Error::NewerSegment`](crate::Error::NewerSegment);
+    /// [`Error::EncoderMismatch`](crate::Error::EncoderMismatch) if the codes were replaced by
     /// another encoder's since it was opened: [`Index::refresh`] takes to those.
     pub fn searcher(&self) -> Result<Arc<Searcher>> {
         for _ in 1..ATTEMPTS {
@@ -93,7 +93,7 @@ impl Index {
         self.newest()
     }
 
-    /// See [`Index::searcher`]; [`Error::Changed`] where files that no lock guards changed meanwhile.
+    /// See [`Index::searcher`]; [`Error::Changed`] if files that no lock guards changed meanwhile.
     fn newest(&self) -> Result<Arc<Searcher>> {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let (version, generation, renewed) = {
@@ -147,7 +147,7 @@ impl Index {
         Ok(searcher)
     }
 
-    /// How many images there are.
+    /// Returns the number of images.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl Index {
         Ok(self.searcher()?.len())
     }
 
-    /// Whether there is no image.
+    /// Returns whether there is no image.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl Index {
         Ok(self.searcher()?.is_empty())
     }
 
-    /// The `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer where
+    /// Returns the `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer if
     /// there are fewer.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Index {
         self.searcher()?.nearest(code, k)
     }
 
-    /// The nearest images by code, by hash or by both.
+    /// Returns the nearest images by code, by hash or by both.
     ///
     /// # Errors
     ///
@@ -184,8 +184,8 @@ impl Index {
         self.searcher()?.search(query, params)
     }
 
-    /// All images whose hashes differ from `hash` in at most `radius` bits, nearest first, ties
-    /// by id.
+    /// Returns all images whose hashes differ from `hash` in at most `radius` bits, nearest first,
+    /// ties by id.
     ///
     /// # Errors
     ///
@@ -194,39 +194,39 @@ impl Index {
         self.searcher()?.within_hamming(hash, radius)
     }
 
-    /// What is known of an image; none where it was removed meanwhile.
+    /// Returns an image, or `None` if it was removed meanwhile.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn image(&self, id: ImageId) -> Result<Option<Image>> {
         self.reader()?.image(id)
     }
 
-    /// What is known of several images, in their order.
+    /// Returns several images, in the order of their ids as given.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn images(&self, ids: &[ImageId]) -> Result<Vec<Option<Image>>> {
         let reader = self.reader()?;
         ids.iter().map(|&id| reader.image(id)).collect()
     }
 
-    /// A reader of everything else that is stored.
+    /// Returns a reader of everything else that is stored.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn to_reader(&self) -> Result<Reader> {
         self.reader()?.try_clone()
     }
 
-    /// Takes to the codes of another encoder, where those before were replaced.
+    /// Switches to the codes of another encoder, if those before were replaced.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn refresh(&mut self) -> Result<()> {
         let encoder = self.reader()?.encoder()?;
         self.encoder = encoder;
@@ -234,7 +234,7 @@ impl Index {
         Ok(())
     }
 
-    /// The reader, of the database that lies there now.
+    /// Returns the reader, of the database that lies there now.
     fn reader(&self) -> Result<MutexGuard<'_, Reader>> {
         let mut reader = self.lock();
         if reader.renew()? {
@@ -243,7 +243,7 @@ impl Index {
         Ok(reader)
     }
 
-    /// The reader as it was opened last.
+    /// Returns the reader as it was opened last.
     fn lock(&self) -> MutexGuard<'_, Reader> {
         // A panic in another thread leaves a reader as it was.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,7 +1,7 @@
 //! Codes, semantic hashes and what is known of the images they belong to: stored in SQLite,
 //! searched in mapped files and, what is newer, in memory.
 //!
-//! This crate knows nothing of pictures. It takes a *code* (30 numbers by default) and a
+//! This crate knows nothing of image files. It takes a *code* (30 numbers by default) and a
 //! *hash* (256 bits by default) for each image, as an encoder made them, and finds the nearest.
 //! SQLite is the only truth; whatever else an index holds can be made from it.
 //!
@@ -30,13 +30,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`Index`] is searched; any number may be open, beside a writer too. A [`Searcher`] is its view
+//! - [`Index`] is searched; any number may be open, next to a writer too. A [`Searcher`] is its view
 //!   of one instant.
 //! - [`Writer`] changes what is stored, a batch a transaction; one at a time holds the lock.
 //! - [`Reader`] looks up images by path, content and number.
 //! - [`l2_squared`], [`hamming`] and [`pack_bits`] are the distances and the order of bits.
 //!
-//! What lies on disk is described in `FORMAT.md` beside this crate's manifest.
+//! `FORMAT.md`, next to this crate's manifest, describes the files on disk.
 
 // What a file or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]

@@ -1,7 +1,7 @@
 //! Mending: what rotted in the database comes back from the segments, or waits to be read again.
 //!
-//! A segment is a copy of the database with checksums of its own. Where a stored code does not
-//! match its checksum and the segment's does, the segment is right. Where neither does, nobody
+//! A segment is a copy of the database with checksums of its own. If a stored code does not
+//! match its checksum and the segment's does, the segment is right. If neither does, nobody
 //! knows the code any more: the image stays, is left out of answers, and the next run of indexing
 //! takes its file for a changed one.
 
@@ -42,7 +42,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn repair(&mut self) -> Result<Repaired> {
         let reader = self.reader()?;
         let rotten = reader.rotten()?;
@@ -77,7 +77,7 @@ impl Writer {
 struct Copies {
     stored: Vec<(StoredSegment, std::path::PathBuf)>,
     encoder: EncoderRecord,
-    /// By number, once they were needed; none where one is of no use.
+    /// By number, once they were needed; none if one is of no use.
     open: HashMap<i64, Option<Arc<Segment>>>,
 }
 
@@ -96,7 +96,7 @@ impl Copies {
         })
     }
 
-    /// An image's code and hash, as the database would store them.
+    /// Returns an image's code and hash, as the database would store them.
     fn of_image(&mut self, image: i64) -> Option<StoredCode> {
         let Self {
             stored,

@@ -232,7 +232,7 @@ fn a_part_that_finds_too_little_does_not_hide_behind_another() {
     let index = Index::open(dir.path()).unwrap();
     let filter = Filter::default().ids(far.iter().copied());
     check(&index.searcher().unwrap(), &filter);
-    // The same without a filter, where those that are near were removed.
+    // The same without a filter, if those that are near were removed.
     let near: Vec<Change> = (0..EACH)
         .map(|i| Change::Remove {
             id: ImageId(i as i64 + 1),

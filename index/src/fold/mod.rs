@@ -1,7 +1,7 @@
 //! Folding: what is newer than the segments goes into one, small segments into larger ones, and
 //! what was removed out of them.
 //!
-//! A segment is written aside, synced and renamed before the database names it, in one transaction
+//! A segment is written under a temporary name, synced and renamed before the database names it, in one transaction
 //! with the removal of those that it replaces, whose files are unlinked last. A crash anywhere
 //! leaves the segments that served before, and at worst a file that the next folding removes.
 
@@ -28,21 +28,21 @@ use crate::store::rows::Loaded;
 use crate::store::segments::StoredSegment;
 use crate::store::writer::Writer;
 
-/// What is newer than the segments is folded in when it is so many images: reading them at the
+/// What is newer than the segments is folded in when it is this number of images: reading them at the
 /// opening of an index takes about 5 ms, and scanning them 25 µs of a query.
 pub const FOLD_AT: usize = 4096;
 
-/// While more is coming, what is newer than the segments is folded in when it is so many images and
+/// While more is coming, what is newer than the segments is folded in when it is this number of images and
 /// an eighth of those in segments, …
 const GROWING_AT: usize = 4 * FOLD_AT;
 
-/// … or at the latest when it is so many: reading them takes 80 ms, and linking them a few seconds.
+/// … or at the latest when it is this number: reading them takes 80 ms, and linking them a few seconds.
 const MAX_GROWING: usize = 16 * FOLD_AT;
 
-/// A segment is made anew when more than one of so many of its images was removed.
+/// A segment is rebuilt when more than one in this number of its images was removed.
 const REMOVED_SHARE: usize = 5;
 
-/// A segment is merged into one that is being made unless it is more than so many times as large.
+/// A segment is merged into one that is being made unless it is more than this many times as large.
 const MERGE_RATIO: usize = 2;
 
 /// How segments are folded.
@@ -52,10 +52,10 @@ pub struct FoldOptions {
     /// Make as few segments as there can be of whatever is not in a full one, however little is
     /// new, and check every segment first.
     pub all: bool,
-    /// Make every segment anew.
+    /// Rebuild every segment.
     pub rebuild: bool,
     /// More is coming: leave the segments as they are, and fold what is newer into one of its own
-    /// where it has become much. A folding without this merges those small ones.
+    /// if it has become much. A folding without this merges those small ones.
     pub growing: bool,
     /// How graphs are built.
     pub graph: GraphOptions,
@@ -73,7 +73,7 @@ pub struct Folded {
     pub images: usize,
     /// Nodes of their graphs that no search found, and that were linked in.
     pub linked_in: u64,
-    /// What was wrong with segments that were made anew.
+    /// What was wrong with segments that were rebuilt.
     pub damaged: Vec<String>,
     /// What became of stored codes that did not match their checksums.
     #[serde(rename = "mended")]
@@ -88,15 +88,15 @@ pub struct Folded {
 
 /// A sound segment.
 struct Inspected {
-    /// Whether it is of the newest format: one of an older is made anew.
+    /// Whether it is of the newest format: an older one is rebuilt.
     current: bool,
-    /// How its file is, where it was verified just now.
+    /// How its file is, if it was verified just now.
     mark: Option<Mark>,
 }
 
 impl Writer {
-    /// Folds what is newer than the segments into one where it has become much, and makes segments
-    /// anew that are small, damaged or lost many of their images.
+    /// Folds what is newer than the segments into one if it has become much, and rebuilds segments
+    /// that are small, damaged or lost many of their images.
     ///
     /// `progress` is called on this thread a few times a second with the number of images that are
     /// linked into their new segments. If it breaks, folding ends before the next graph is built (a
@@ -107,7 +107,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says, and [`Error::Io`] where a segment cannot be written (a full disk,
+    /// If the database fails, and [`Error::Io`] if a segment cannot be written (a full disk,
     /// say): the segments that were there before go on serving then.
     pub fn fold(
         &mut self,
@@ -141,7 +141,7 @@ impl Writer {
         Ok(folded)
     }
 
-    /// What is newer than the segments, where it is enough for a segment though more is coming.
+    /// Returns the images above the segments, if they are enough for a segment though more is coming.
     fn tail_that_grows(&self, stored: &[StoredSegment]) -> Result<Option<Range>> {
         let after = stored.last().map_or(0, |segment| segment.last);
         let in_segments: usize = stored.iter().map(|segment| segment.images).sum();
@@ -154,7 +154,7 @@ impl Writer {
         }))
     }
 
-    /// What is to be made into segments.
+    /// Decides what is to be made into segments.
     fn plan(
         &mut self,
         stored: &[StoredSegment],
@@ -164,7 +164,7 @@ impl Writer {
         let reader = self.reader()?;
         let removed = reader.removed()?;
         let mut verified = Vec::new();
-        // Each segment's images as they are now, and whether it has to be made anew.
+        // Each segment's images as they are now, and whether it has to be rebuilt.
         let mut pieces: Vec<(Range, bool)> = Vec::new();
         let mut after = 0;
         for segment in stored {
@@ -211,12 +211,12 @@ impl Writer {
         Ok(merged(pieces, due.then_some(tail), ratio))
     }
 
-    /// Sees whether a segment is sound: its header, and all of it where its file is not the one
+    /// Sees whether a segment is sound: its header, and all of it if its file is not the one
     /// that was last found to be, whose mark is then to be kept.
     ///
     /// # Errors
     ///
-    /// What is wrong with it; what the database says.
+    /// If something is wrong with it, and if the database fails.
     fn inspect(
         &self,
         reader: &Reader,
@@ -321,7 +321,7 @@ impl Writer {
         self.reader()?.load(self.encoder(), range, MAX_ROWS)
     }
 
-    /// The number of the next segment: one whose file would not be in the way of somebody else's.
+    /// Returns the number of the next segment: one whose file name is free.
     fn free_number(&self) -> Result<i64> {
         let mut number = self.reader()?.next_segment()?;
         let folder = StoredSegment::folder(self.dir());

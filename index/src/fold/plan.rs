@@ -31,7 +31,7 @@ pub(super) fn flag_neighbours(pieces: &mut [(Range, bool)], ratio: usize) {
     }
 }
 
-/// Which ranges to make: what has to be, with the segments before and after it that are not much
+/// Returns the ranges to make: what has to be, with the segments before and after it that are not much
 /// larger than `ratio` times, up to a full segment.
 pub(super) fn merged(pieces: Vec<(Range, bool)>, tail: Option<Range>, ratio: usize) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();

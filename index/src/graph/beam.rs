@@ -4,10 +4,10 @@ use super::{Graph, NONE, Space, row_width};
 
 /// A graph that can be walked: in memory, mapped from a file, or growing.
 pub(super) trait Walk {
-    /// How many levels there are; the lowest is 0.
+    /// Returns the number of levels; the lowest is 0.
     fn levels(&self) -> usize;
 
-    /// The point that a node of a level is.
+    /// Returns the point that a node of a level is.
     fn point(&self, level: usize, node: u32) -> u32;
 
     /// Calls `visit` with each link of a node of a level.
@@ -46,7 +46,7 @@ impl Walk for Graph {
     }
 }
 
-/// A node in view: the key of its distance above its number, and a mark once its links were
+/// A candidate: the key of its distance above its number, and a mark once its links were
 /// followed. Entries order by (distance, node).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry(u64);
@@ -112,7 +112,7 @@ impl Scratch {
         self.left_out = node;
     }
 
-    /// Whether the node is met for the first time.
+    /// Returns whether the node is met for the first time.
     #[inline(always)]
     fn visit(&mut self, node: u32) -> bool {
         let (word, bit) = (node as usize / 64, 1u64 << (node % 64));
@@ -124,19 +124,19 @@ impl Scratch {
         first
     }
 
-    /// What the last search found: nodes and keys, nearest first.
+    /// Returns what the last search found: nodes and keys, nearest first.
     pub fn found(&self) -> impl ExactSizeIterator<Item = (u32, u32)> + '_ {
         self.pool.iter().map(|entry| (entry.node(), entry.key()))
     }
 
-    /// How many distances the last search computed on the lowest level it searched.
+    /// Returns the number of distances that the last search computed on the lowest level it searched.
     pub fn visited(&self) -> usize {
         self.touched.len()
     }
 }
 
 /// Walks down from node 0 on the top to `level`, always to the nearest; the node of `level` or of
-/// the lowest level above it where it ends, and node 0 where there is none.
+/// the lowest level above it where it ends, and node 0 if there is none.
 #[inline(always)]
 pub(super) fn descend<S: Space, W: Walk>(
     space: &S,

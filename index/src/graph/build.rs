@@ -88,8 +88,8 @@ fn levels(points: usize, options: &GraphOptions) -> (Vec<u32>, Vec<u32>) {
     (order, counts)
 }
 
-/// The level of a point, given a number from 0 up to, but not including, 1: one in `width` of those of a
-/// level reaches the next.
+/// Returns the level of a point, given a number from 0 up to, but not including, 1: one in `width` of
+/// those of a level reaches the next.
 fn level_of(unit: f64, scale: f64) -> usize {
     ((-(1.0 - unit).ln() * scale) as usize).min(MAX_UPPER)
 }
@@ -226,7 +226,7 @@ impl Growing {
             {
                 let _locked = self.lock(node);
                 let row = self.row(level, node);
-                // Others may have linked themselves here meanwhile: they stay where there is room.
+                // Others may have linked themselves here meanwhile: they stay if there is room.
                 let mut chosen = scratch.chosen.clone();
                 self.links(level, node, |link| {
                     if chosen.len() < row.len() && !chosen.contains(&link) {
@@ -242,7 +242,7 @@ impl Growing {
         }
     }
 
-    /// Links `node` from `from`, whose links are chosen anew where the row is full.
+    /// Links `node` from `from`, whose links are chosen again if the row is full.
     #[inline(always)]
     fn link_back<S: Space>(
         &self,

@@ -5,9 +5,9 @@ use super::space::Space;
 use super::{Built, NONE, row_width};
 use crate::kernels::simd;
 
-/// Searches with so many candidates or more enter the lowest level in several places, …
+/// Searches with at least this number of candidates enter the lowest level in several places, …
 const WIDE: usize = 192;
-/// … a quarter as many: where a view that large is needed, points lie in clusters, of which the nearest
+/// … a quarter as many: if a view that large is needed, points lie in clusters, of which the nearest
 /// node of the level above shows only one.
 const ENTRIES: usize = 4;
 
@@ -25,13 +25,13 @@ pub(crate) struct Flat {
     pub counts: Vec<u32>,
     /// Links of a node on an upper level.
     pub width: usize,
-    /// Links on the upper levels, level 1 first: places in `uppers`, [`NONE`] where there are
+    /// Links on the upper levels, level 1 first: places in `uppers`, [`NONE`] if there are
     /// fewer than `width`.
     pub upper_links: Vec<u32>,
 }
 
 impl Flat {
-    /// The graph of `built`, whose point `i` is the row `nodes[i]` of `rows` rows.
+    /// Returns the graph of `built`, whose point `i` is the row `nodes[i]` of `rows` rows.
     pub fn new(built: &Built, nodes: &[u32], rows: usize) -> Self {
         let row_of = |node: u32| nodes[built.order[node as usize] as usize];
         let graph = &built.graph;
@@ -98,14 +98,14 @@ impl FlatView<'_> {
         self.offsets.len() - 1
     }
 
-    /// The row that a node of the upper levels is; the first where what stands there is none.
+    /// Returns the row that a node of the upper levels is; the first row if what stands there is none.
     #[inline(always)]
     fn upper(&self, place: u32) -> u32 {
         let row = self.uppers[place as usize];
         if (row as usize) < self.rows() { row } else { 0 }
     }
 
-    /// A row's links.
+    /// Returns a row's links.
     #[inline(always)]
     pub fn row(&self, row: u32) -> &[u32] {
         let (start, end) = (self.offsets[row as usize], self.offsets[row as usize + 1]);

@@ -4,7 +4,7 @@
 //! it ends the process on files that it does not understand and panics on numbers that are not.
 //!
 //! Its points are the numbers of ours, so that codes are not copied and the distance is our own.
-//! What its graphs lack beside [`FlatBuilder`](super::build::FlatBuilder)'s: where a node's links
+//! What its graphs lack compared to [`FlatBuilder`](super::build::FlatBuilder)'s: if a node's links
 //! are full it drops the farthest and not the one that others stand for, which leaves clusters
 //! badly joined; and points that are inserted at the same time may miss each other.
 

@@ -2,7 +2,7 @@
 //!
 //! While it is built, nodes are numbered so that those of higher levels come first: level `l`
 //! holds the nodes `0..counts[l]`, and a search enters at node 0. The links of a node are a row of
-//! fixed width, ended by [`NONE`] where there are fewer. What is kept ([`flat`]) has no such gaps,
+//! fixed width, ended by [`NONE`] if there are fewer. What is kept ([`flat`]) has no such gaps,
 //! and its nodes are the rows of a segment. A graph knows no distances: a [`Space`] has them.
 //!
 //! Builders make graphs, behind one trait and under the same tests: our own, and with the feature
@@ -53,7 +53,7 @@ pub struct GraphOptions {
     /// Links of a node on the upper levels, at least 2; up to twice as many on the lowest. More
     /// make a larger graph that finds more. Default: 16.
     pub width: usize,
-    /// Nodes kept in view while a node's links are sought. More take longer to build and find
+    /// Candidates while a node's links are chosen. More take longer to build and find
     /// more. Default: 100.
     pub ef_construction: usize,
     /// What the levels are drawn with. Default: 0.
@@ -145,7 +145,7 @@ struct Graph {
     links: Vec<Vec<u32>>,
 }
 
-/// Width of a row of links of a level.
+/// Returns width of a row of links of a level.
 #[inline(always)]
 fn row_width(width: usize, level: usize) -> usize {
     if level == 0 { width * 2 } else { width }

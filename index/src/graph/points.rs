@@ -1,4 +1,4 @@
-//! The points that a graph links: codes, in bytes where that is fine enough, each distinct one
+//! The points that a graph links: codes, in bytes if that is fine enough, each distinct one
 //! once.
 
 use std::cmp::Ordering;
@@ -6,14 +6,14 @@ use std::cmp::Ordering;
 use super::NONE;
 use super::space::quantise;
 
-/// Where a byte's step is more than this share of the numbers' spread, bytes are too coarse to
+/// If a byte's step is more than this share of the numbers' spread, bytes are too coarse to
 /// find a way by.
 const COARSEST_STEP: f32 = 0.125;
 
 /// Which rows are linked, and as what.
 #[derive(Debug)]
 pub(crate) struct Points {
-    /// The rows in bytes, where bytes are fine enough.
+    /// The rows in bytes, if bytes are fine enough.
     pub bytes: Option<InBytes>,
     /// The first row of each set of equal points, in order: a node each.
     pub nodes: Vec<u32>,
@@ -31,7 +31,7 @@ pub(crate) struct InBytes {
 }
 
 impl Points {
-    /// The points of `codes`, `stride` numbers each.
+    /// Returns the points of `codes`, `stride` numbers each.
     pub fn of(codes: &[f32], stride: usize) -> Self {
         let bytes = in_bytes(codes, stride);
         let (nodes, duplicates) = match &bytes {
@@ -46,7 +46,7 @@ impl Points {
     }
 }
 
-/// Codes in bytes; none where a few large numbers would leave the others too coarse.
+/// Returns codes in bytes; none if a few large numbers would leave the others too coarse.
 fn in_bytes(codes: &[f32], stride: usize) -> Option<InBytes> {
     let largest = codes
         .iter()
@@ -73,7 +73,7 @@ fn in_bytes(codes: &[f32], stride: usize) -> Option<InBytes> {
     })
 }
 
-/// The first row of each set of equal rows, and for each row the next of its set.
+/// Returns the first row of each set of equal rows, and for each row the next of its set.
 pub(crate) fn distinct<T>(
     points: &[T],
     stride: usize,

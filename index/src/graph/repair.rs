@@ -11,10 +11,10 @@ use super::beam::{Scratch, beam, descend};
 use super::{Graph, NONE, Space, row_width};
 use crate::kernels::simd;
 
-/// Nodes kept in view by a search for a node.
+/// Candidates of a search for a node.
 const SOUGHT: usize = 16;
 
-/// Nodes kept in view to find where a lost one is linked in.
+/// Candidates of a search for the place at which a lost node is linked in.
 const VIEW: usize = 64;
 
 /// Links in all nodes that cannot be reached from node 0 on the lowest level; how many there
@@ -93,7 +93,7 @@ struct Sought<'a, S> {
 }
 
 impl<S: Space> simd::Work for Sought<'_, S> {
-    /// The node and those found instead, where it was not found.
+    /// The node and those found instead, if it was not found.
     type Output = Option<(u32, Vec<u32>)>;
 
     #[inline(always)]
@@ -127,7 +127,7 @@ fn link_in(graph: &mut Graph, near: &[u32], node: u32) -> [Option<u32>; 2] {
         }
     }
     // All are full: the nearest gives up its last link, which leads through the node from now on.
-    // What the node gives up for it can only have been reached through the node where something
+    // What the node gives up for it can only have been reached through the node if something
     // led there: in `connect` nothing did, and `find_all` looks for it again.
     let from = near.first().copied().unwrap_or(0);
     let last = row(from).end - 1;

@@ -8,20 +8,20 @@ pub(crate) trait Space: Sync {
     /// A point as it is compared.
     type Point: ?Sized;
 
-    /// How many points there are.
+    /// Returns the number of points.
     fn len(&self) -> usize;
 
-    /// A point.
+    /// Returns a point.
     fn point(&self, node: u32) -> &Self::Point;
 
-    /// The key of the distance between two points.
+    /// Returns the key of the distance between two points.
     fn key(&self, a: &Self::Point, b: &Self::Point) -> u32;
 
-    /// What a key stands for, as a number that grows with the distance.
+    /// Returns what a key stands for, as a number that grows with the distance.
     fn distance(&self, key: u32) -> f32;
 
-    /// A point is linked to another although a third is nearer to that, unless its distance to it is
-    /// smaller even after it was multiplied by this.
+    /// Returns the slack of links: a point is linked to another although a third is nearer to that,
+    /// unless its distance to it is smaller even after it was multiplied by this.
     fn slack(&self) -> f32;
 
     /// Has a point brought near, for it will be needed soon.
@@ -34,7 +34,7 @@ pub(crate) trait Space: Sync {
 const CODE_SLACK: f32 = 1.2;
 
 /// The slack of distances by code and hash. With that of the codes, the rows of links are full of what
-/// is near, and CIFAR-10's pictures need more candidates, not fewer.
+/// is near, and CIFAR-10's images need more candidates, not fewer.
 const FUSED_SLACK: f32 = 1.1;
 
 /// Codes as they are: float32, padded with zeros to whole lanes.
@@ -124,7 +124,7 @@ impl Space for Bytes<'_> {
     }
 }
 
-/// The squared distance of two codes in bytes.
+/// Returns the squared distance of two codes in bytes.
 #[inline(always)]
 fn squared(a: &[i8], b: &[i8]) -> u32 {
     let (a, _) = a.as_chunks::<BYTE_LANES>();
@@ -140,7 +140,7 @@ fn squared(a: &[i8], b: &[i8]) -> u32 {
 }
 
 /// Codes in bytes with their hashes behind them, ranked as [`RankBy::Both`](crate::RankBy::Both) ranks:
-/// the squared distance of the codes and so much for each differing bit. A row is one cache line for
+/// the squared distance of the codes and a constant for each differing bit. A row is one cache line for
 /// codes of 30 numbers and hashes of 256 bits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fused<'a> {
@@ -206,7 +206,7 @@ pub(crate) fn fuse(code: &[i8], hash: &[u64], out: &mut Vec<u8>) {
     out.resize(start + fused_stride(code.len(), hash.len()), 0);
 }
 
-/// Bytes of a fused row.
+/// Returns bytes of a fused row.
 pub(crate) fn fused_stride(code_bytes: usize, hash_words: usize) -> usize {
     (code_bytes + hash_words * 8).next_multiple_of(64)
 }

@@ -46,12 +46,12 @@ impl Bits {
         self.words[row / 64] & (1 << (row % 64)) != 0
     }
 
-    /// How many rows are in the set.
+    /// Returns the number of rows in the set.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether every row is in the set.
+    /// Returns whether every row is in the set.
     pub fn is_all(&self) -> bool {
         self.count == self.rows
     }

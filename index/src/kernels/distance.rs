@@ -9,11 +9,11 @@ use crate::kernels::simd::Simd;
 /// Lanes of the code kernel; rows are padded to a multiple of it.
 pub(crate) const LANES: usize = 16;
 
-/// The squared Euclidean distance of two codes.
+/// Returns the squared Euclidean distance of two codes.
 ///
 /// # Panics
 ///
-/// Where the lengths differ.
+/// If the lengths differ.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ pub fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     sum
 }
 
-/// The squared Euclidean distance of two codes that are padded to whole lanes, with the
+/// Returns the squared Euclidean distance of two codes that are padded to whole lanes, with the
 /// instructions of `simd`: left to itself, the compiler sums in pairs of numbers, and a scan takes
 /// three times as long.
 #[inline(always)]
@@ -53,8 +53,8 @@ pub(crate) fn l2<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     simd.reduce_sum_f32s(sum)
 }
 
-/// The squared Euclidean distance of two codes that are padded to whole lanes, to be compiled into
-/// whatever calls it.
+/// Returns the squared Euclidean distance of two codes that are padded to whole lanes, to be compiled
+/// into whatever calls it.
 #[inline(always)]
 pub(crate) fn l2_lanes(a: &[f32], b: &[f32]) -> f32 {
     let (a, _) = a.as_chunks::<LANES>();
@@ -69,7 +69,7 @@ pub(crate) fn l2_lanes(a: &[f32], b: &[f32]) -> f32 {
     total(sums)
 }
 
-/// The sum of the lanes, in pairs: one after the other, each addition would wait for the last, and
+/// Adds the lanes up, in pairs: one after the other, each addition would wait for the last, and
 /// a scan would take twice as long.
 #[inline(always)]
 fn total(sums: [f32; LANES]) -> f32 {
@@ -78,11 +78,11 @@ fn total(sums: [f32; LANES]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// The number of bits in which two packed hashes differ.
+/// Returns the number of bits in which two packed hashes differ.
 ///
 /// # Panics
 ///
-/// Where the lengths differ.
+/// If the lengths differ.
 ///
 /// # Examples
 ///
@@ -106,13 +106,13 @@ pub fn hamming(a: &[u8], b: &[u8]) -> u32 {
     words + rest
 }
 
-/// The bits that differ between two hashes in words of 64 bits.
+/// Returns the bits that differ between two hashes in words of 64 bits.
 #[inline(always)]
 pub(crate) fn hamming_words(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
-/// A packed hash as words of 64 bits, the last one filled with zeros.
+/// Returns a packed hash as words of 64 bits, the last one filled with zeros.
 pub(crate) fn words(hash: &[u8]) -> impl Iterator<Item = u64> + '_ {
     hash.chunks(8).map(|chunk| {
         let mut bytes = [0; 8];

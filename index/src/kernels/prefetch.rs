@@ -5,7 +5,7 @@
 /// Bytes of a cache line on the processors that matter here.
 const LINE: usize = 64;
 
-/// Asks for `rows[start..start + length]` to be brought into the cache. Nothing happens where the
+/// Returns asks for `rows[start..start + length]` to be brought into the cache. Nothing happens if the
 /// range is not within `rows`, and on processors without such an instruction.
 #[inline(always)]
 pub(crate) fn prefetch<T>(rows: &[T], start: usize, length: usize) {

@@ -11,7 +11,7 @@ pub(crate) trait Work {
     /// What comes of it.
     type Output;
 
-    /// Does it, with the instructions of `simd`.
+    /// Does the work with the instructions of `simd`.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 

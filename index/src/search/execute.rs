@@ -18,33 +18,33 @@ use crate::kernels::distance::{finite, hamming_words, words};
 use crate::kernels::simd;
 use crate::store::types::{EncoderRecord, ImageId};
 
-/// Rows that one task of a parallel scan looks at: enough that starting it costs nothing beside
+/// Rows that one task of a parallel scan looks at: enough that starting it costs nothing compared to
 /// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
 pub(super) const ROWS_A_TASK: usize = 16 * 1024;
 
 impl Searcher {
-    /// The `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer where
+    /// Returns the `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer if
     /// there are fewer.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where `k` is 0 or `code` is not
+    /// [`Error::InvalidInput`] if `k` is 0 or `code` is not
     /// [`code_len`](EncoderRecord::code_len) finite numbers.
     pub fn nearest(&self, code: &[f32], k: usize) -> Result<Vec<Neighbour>> {
         self.search(&Query { code, hash: None }, &SearchParams::new(k))
     }
 
-    /// The nearest images by code, by hash or by both.
+    /// Returns the nearest images by code, by hash or by both.
     ///
     /// # Errors
     ///
-    /// As [`Searcher::nearest`]; where a hash is needed and missing or of another length, where
-    /// the filter cannot be understood, and what the database says to it.
+    /// As [`Searcher::nearest`], and if a hash is needed and missing or of another length, if
+    /// the filter cannot be understood, and if the database fails.
     pub fn search(&self, query: &Query<'_>, params: &SearchParams) -> Result<Vec<Neighbour>> {
         self.explain(query, params).map(|(found, _)| found)
     }
 
-    /// As [`Searcher::search`], and how it was answered.
+    /// Does what [`Searcher::search`] does, and returns how it was answered as well.
     ///
     /// # Errors
     ///
@@ -61,12 +61,12 @@ impl Searcher {
         self.search_in(query, params, Some(&selection))
     }
 
-    /// As [`Searcher::explain`], among the images of a selection of this view; the filter of
-    /// `params` is not looked at.
+    /// Does what [`Searcher::explain`] does, among the images of a selection of this view; the filter
+    /// of `params` is not looked at.
     ///
     /// # Errors
     ///
-    /// As [`Searcher::search`]; [`Error::InvalidInput`] where the selection is another view's.
+    /// As [`Searcher::search`]; [`Error::InvalidInput`] if the selection is another view's.
     pub fn search_in(
         &self,
         query: &Query<'_>,
@@ -76,7 +76,7 @@ impl Searcher {
         self.search_parts(query, params, selection, true)
     }
 
-    /// As [`Searcher::search_in`]; a part whose graph found too few is scanned only where
+    /// Does what [`Searcher::search_in`] does; a part whose graph found too few is scanned only if
     /// `fall_back` says so.
     pub(crate) fn search_parts(
         &self,
@@ -201,7 +201,7 @@ impl Searcher {
         neighbours.filter(|found| found.distance <= limit).collect()
     }
 
-    /// Several queries on all cores, in their order.
+    /// Answers several queries on all cores, in their order.
     ///
     /// # Errors
     ///
@@ -223,12 +223,12 @@ impl Searcher {
             .collect()
     }
 
-    /// All images whose hashes differ from `hash` in at most `radius` bits, nearest first, ties
-    /// by id.
+    /// Returns all images whose hashes differ from `hash` in at most `radius` bits, nearest first,
+    /// ties by id.
     ///
     /// # Errors
     ///
-    /// Where the hash is not of the index's length.
+    /// If the hash is not of the index's length.
     pub fn within_hamming(&self, hash: &[u8], radius: u32) -> Result<Vec<Neighbour>> {
         let hash = checked_hash(&self.encoder, hash)?;
         let mut found: Vec<(u32, u32, u32)> = self
@@ -398,7 +398,7 @@ impl Searcher {
         ranked.collect()
     }
 
-    /// The ranges of rows that a scan of some parts is done in.
+    /// Returns the ranges of rows that a scan of some parts is done in.
     fn tasks(&self, of: impl Fn(usize) -> bool) -> Vec<(usize, std::ops::Range<usize>)> {
         let chosen = (0..self.parts.len()).filter(|&part| of(part));
         chosen
@@ -407,7 +407,7 @@ impl Searcher {
     }
 }
 
-/// The rows of a part in tasks.
+/// Returns the rows of a part in tasks.
 fn split(part: usize, rows: usize) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
     (0..rows)
         .step_by(ROWS_A_TASK)

@@ -1,8 +1,8 @@
-//! Search: a view of the index at one instant, and the ways to answer from it.
+//! Search: a view of the index at one instant, and the strategies to answer from it.
 //!
 //! The rows of a view lie in parts: mapped segments, and in memory what is newer than they are.
-//! Each part of a query takes the cheaper way: along the graph, or past every row that may be
-//! found. What the parts found is merged, best first, ties by id.
+//! Each part of a query is answered the cheaper way: along the graph, or by an exhaustive scan of the
+//! rows that may be found. What the parts found is merged, best first, ties by id.
 
 mod execute;
 mod interface;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::filter::Filter;
 
-/// How many nodes a search of a graph keeps in view at least, where nothing else is asked for. Each
+/// The fewest candidates of a search of a graph, unless the caller asks for another number. Each
 /// segment is measured when it is made, and one that needs more to find 0.99 of what a scan finds is
 /// searched with more.
 pub const DEFAULT_EF: usize = 64;
@@ -14,7 +14,7 @@ pub const DEFAULT_EF: usize = 64;
 pub struct Query<'a> {
     /// A code of the index's length.
     pub code: &'a [f32],
-    /// A packed hash of the index's length, where the hash is to count.
+    /// A packed hash of the index's length, if the hash is to count.
     pub hash: Option<&'a [u8]>,
 }
 
@@ -33,7 +33,7 @@ pub enum RankBy {
     Both,
 }
 
-/// Which way a search takes.
+/// How a search finds its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -41,11 +41,11 @@ pub enum SearchStrategy {
     /// The cheaper one for each part.
     #[default]
     Auto,
-    /// Past every row: nothing is missed.
+    /// By an exhaustive scan: nothing is missed.
     Exact,
-    /// Along the graph where there is one.
+    /// Along the graph if there is one.
     Graph,
-    /// Past every hash, and then by code among so many of the best times k.
+    /// By a scan of the hashes, and then by code among the best: this number times k.
     Shortlist(usize),
 }
 
@@ -57,11 +57,11 @@ pub struct SearchParams {
     pub k: usize,
     /// What they are ranked by. Default: the code.
     pub by: RankBy,
-    /// Nodes that a search along a graph keeps in view, at least `k` of them: more take longer
+    /// Candidates of a search along a graph, at least `k` of them: more take longer
     /// and miss fewer. Default: as many as the segment was measured to need, at least
     /// [`DEFAULT_EF`].
     pub ef: Option<usize>,
-    /// Which way it takes. Default: the cheaper.
+    /// How the answer is found. Default: the cheaper way.
     pub strategy: SearchStrategy,
     /// Which images may be found. Default: all.
     pub filter: Filter,
@@ -70,7 +70,7 @@ pub struct SearchParams {
 }
 
 impl SearchParams {
-    /// The `k` nearest by code.
+    /// Asks for the `k` nearest by code.
     pub fn new(k: usize) -> Self {
         Self {
             k,
@@ -96,7 +96,7 @@ impl SearchParams {
         self
     }
 
-    /// Keeps so many nodes in view.
+    /// Sets the number of candidates of a search along a graph.
     #[must_use]
     pub fn ef(mut self, ef: usize) -> Self {
         self.ef = Some(ef);

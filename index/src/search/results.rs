@@ -12,7 +12,7 @@ pub struct Neighbour {
     pub id: ImageId,
     /// What it was ranked by, smallest first: see [`RankBy`](crate::RankBy).
     pub distance: f32,
-    /// Bits that differ between the hashes, where the query has one.
+    /// Bits that differ between the hashes, if the query has one.
     pub hamming: Option<u32>,
 }
 
@@ -44,8 +44,7 @@ pub struct SegmentStats {
     pub rows: usize,
     /// Those that could be found.
     pub allowed: usize,
-    /// How many nodes were kept in view, where the way was along the graph; else it was past the
-    /// rows.
+    /// Candidates of the search along the graph; none if the rows were scanned.
     pub ef: Option<usize>,
     /// Whether the graph led to fewer than were asked for, so that the rows were scanned after all.
     pub fell_back: bool,

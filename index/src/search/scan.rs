@@ -65,13 +65,13 @@ impl Scorer<'_> {
         }
     }
 
-    /// The distance by both, given what the hashes add.
+    /// Returns the distance by both, given what the hashes add.
     #[inline(always)]
     fn both<S: Simd>(&self, simd: S, rows: &Rows<'_>, row: usize, bits: f32) -> f32 {
         l2(simd, self.code, rows.code(row)) + bits
     }
 
-    /// Whether the graph over codes and hashes is the one that leads to what is near.
+    /// Returns whether the graph over codes and hashes is the one that leads to what is near.
     pub fn is_fused(&self) -> bool {
         self.by == RankBy::Both && self.bit > 0.0
     }
@@ -81,7 +81,8 @@ thread_local! {
     static SCRATCH: RefCell<(SearchScratch, Vec<u32>)> = RefCell::default();
 }
 
-/// The nearest rows that a search of a segment's graph finds, and how many distances that took.
+/// Returns the nearest rows that a search of a segment's graph finds, and the number of distances that
+/// it computed.
 pub(crate) fn along_graph(
     segment: &Segment,
     part: u32,
@@ -167,8 +168,8 @@ struct Best {
 }
 
 impl Best {
-    /// Whether a row at this distance, or a larger one, is no answer: rows ascend, so one at the
-    /// distance of the worst comes behind it.
+    /// Returns whether a row at this distance, or a larger one, is no answer: rows ascend, so one at
+    /// the distance of the worst comes behind it.
     #[inline(always)]
     fn refuses(&self, distance: f32) -> bool {
         distance >= self.worst || distance > self.beyond
@@ -287,7 +288,7 @@ fn each_apart(
     }
 }
 
-/// The differing bits of `n` hashes of so many words.
+/// Calls `visit` with the differing bits of `n` hashes of `WORDS` words.
 #[inline(always)]
 fn apart<const WORDS: usize>(
     asked: &[u64],

@@ -19,28 +19,28 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Which instant of the index the filter was looked up in: that of the view where this is
+    /// Returns which instant of the index the filter was looked up in: that of the view if this is
     /// [`Searcher::generation`], else a later one. See [`Searcher::select`].
     pub fn generation(&self) -> i64 {
         self.generation
     }
 
-    /// How many images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.parts.iter().map(Bits::count).sum()
     }
 
-    /// Whether no image may be found.
+    /// Returns whether no image may be found.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl Searcher {
-    /// The images that meet a filter, for several searches.
+    /// Returns the images that meet a filter, for several searches.
     ///
     /// A view holds fast which images there are, and their codes. Paths, sizes and dates are those
-    /// that the index holds when this is called, as those are that [`Index::image`] tells: where
+    /// that the index holds when this is called, like those that [`Index::image`] returns: if
     /// the index was changed since, an image that was moved is selected by its new path, and one
     /// that was removed is not selected. A view that held them fast, too, would keep the database's
     /// log from ending for as long as it is held. [`Selection::generation`] says which it was.
@@ -49,7 +49,7 @@ impl Searcher {
     ///
     /// # Errors
     ///
-    /// Where the filter cannot be understood, and what the database says.
+    /// If the filter cannot be understood, and if the database fails.
     pub fn select(&self, filter: &Filter) -> Result<Selection> {
         let started = Instant::now();
         let (ids, generation) = {
@@ -86,7 +86,7 @@ impl Searcher {
         })
     }
 
-    /// The images whose codes meet a condition.
+    /// Returns the images whose codes meet a condition.
     pub(crate) fn select_codes(&self, chosen: impl Fn(&[f32]) -> bool) -> Selection {
         let started = Instant::now();
         let parts = self.parts.iter().map(|part| {

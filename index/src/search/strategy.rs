@@ -1,4 +1,4 @@
-//! Choosing the cheaper way for each part of a view: along its graph, or past its rows.
+//! Choosing the cheaper strategy for each part of a view: along its graph, or a scan of its rows.
 
 use super::execute::ROWS_A_TASK;
 use super::params::{RankBy, SearchParams, SearchStrategy};

@@ -111,7 +111,7 @@ impl Searcher {
         })
     }
 
-    /// What is in memory of the images behind all segments, where that is all of them.
+    /// Returns the images above all segments that are in memory, if those are all of them.
     fn tail(&self, covered: i64) -> Option<Loaded> {
         match &self.parts.last()?.source {
             Source::Loaded(tail) if tail.rotten.is_empty() => {
@@ -129,7 +129,7 @@ impl Searcher {
     }
 
     /// Has large segments checked while they are searched, unless a writer found them to be sound as
-    /// they are. What is damaged is then told by [`Searcher::damage`].
+    /// they are. [`Searcher::damage`] then returns what is damaged.
     pub fn verify_meanwhile(&self) {
         for part in &self.parts {
             if let Source::Segment(segment, _) = &part.source {
@@ -138,8 +138,8 @@ impl Searcher {
         }
     }
 
-    /// A segment that was found to be damaged since this view was opened, and what is wrong with
-    /// it. A new view does without it.
+    /// Returns a segment that was found to be damaged since this view was opened, and what is wrong
+    /// with it. A new view does without it.
     pub fn damage(&self) -> Option<(PathBuf, String)> {
         self.parts.iter().find_map(|part| match &part.source {
             Source::Segment(segment, name) => {
@@ -149,7 +149,7 @@ impl Searcher {
         })
     }
 
-    /// The encoder that made the codes.
+    /// Returns the encoder that made the codes.
     pub fn encoder(&self) -> &EncoderRecord {
         &self.encoder
     }
@@ -159,22 +159,22 @@ impl Searcher {
         &self.notes
     }
 
-    /// Counted up by each change of the index: which instant this is a view of.
+    /// Returns which instant this is a view of: a number that each change of the index counts up.
     pub fn generation(&self) -> i64 {
         self.generation
     }
 
-    /// How many images it shows.
+    /// Returns the number of images that it shows.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.live.count()).sum()
     }
 
-    /// Whether it shows no image.
+    /// Returns whether it shows no image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The codes of all images, in the order of their numbers.
+    /// Returns the codes of all images, in the order of their numbers.
     pub fn codes(&self) -> Vec<Vec<f32>> {
         self.some_rows(self.len())
             .into_iter()
@@ -182,7 +182,7 @@ impl Searcher {
             .collect()
     }
 
-    /// The packed hashes of all images, in the order of their numbers.
+    /// Returns the packed hashes of all images, in the order of their numbers.
     pub fn hashes(&self) -> Vec<Vec<u8>> {
         self.some_rows(self.len())
             .into_iter()
@@ -190,7 +190,7 @@ impl Searcher {
             .collect()
     }
 
-    /// The codes and packed hashes of at most `n` images, spread evenly.
+    /// Returns the codes and packed hashes of at most `n` images, spread evenly.
     pub(crate) fn some_rows(&self, n: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
         let all = self.len();
         let step = all.div_ceil(n.max(1)).max(1);
@@ -311,7 +311,7 @@ fn live_rows(segment: &Segment, stored: &StoredSegment, removed: &[i64]) -> Bits
     live
 }
 
-/// Adds the images that came since to those in memory; loads all of them again if an image was
+/// Returns adds the images that came since to those in memory; loads all of them again if an image was
 /// removed.
 fn with_newer(mut known: Loaded, reader: &Reader, encoder: &EncoderRecord) -> Result<Loaded> {
     let before = known.ids.first().map_or(0, |first| first - 1);

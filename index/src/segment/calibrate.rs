@@ -4,7 +4,7 @@
 //! and nine tenths in another. So when a segment is made, its graphs are asked questions of two kinds,
 //! and with more and more candidates, until the answers are those of a scan. One kind is a row of the
 //! segment, searched for as if it were not there. The other is a row that was moved as two others
-//! differ, for a picture that somebody asks with is less like the stored ones than they are like each
+//! differ, for an image that somebody asks with is less like the stored ones than they are like each
 //! other. What that takes is kept in the header, and a search that says nothing else uses it.
 
 use std::collections::HashSet;
@@ -22,19 +22,19 @@ use crate::kernels::simd;
 use crate::search::RankBy;
 use crate::search::{Rank, Scan, Scorer};
 
-/// Rows that are asked for, each twice. Where points lie in clusters a search finds all of an answer or
+/// Rows that are asked for, each twice. If points lie in clusters a search finds all of an answer or
 /// nothing, and then a share of 0.995 is known to within 0.003.
 const ASKED: usize = 512;
 
 /// How many neighbours of each are compared.
 const NEIGHBOURS: usize = 10;
 
-/// The share of them that has to be found. What is promised is 0.99 of the neighbours of a picture
+/// The share of them that has to be found. What is promised is 0.99 of the neighbours of an image
 /// that is not in the index.
 const ENOUGH: f64 = 0.995;
 
-/// How far a row is moved, of the way between two others. With this, what is measured is enough for
-/// pictures that are not in the index: for CIFAR-10's, and for photographs whose copies fill an index
+/// How far a row is moved, as a share of the difference between two others. With this, what is measured is enough for
+/// images that are not in the index: for CIFAR-10's, and for photographs whose copies fill an index
 /// of a million (`cargo bench -p imgsearch-index --bench search -- --codes INDEX`, "as asked by
 /// default").
 const MOVED: f32 = 0.3;
@@ -50,7 +50,8 @@ pub(super) const MIN_ROWS: usize = 4096;
 /// What stands in a header of a graph that does not lead to enough with any number that is tried.
 pub(super) const NEVER: u16 = u16::MAX;
 
-/// How many candidates finds enough along the graph of a ranking: 0 where it was not measured.
+/// Returns the number of candidates that finds enough along the graph of a ranking: 0 if it was not
+/// measured.
 pub(super) fn candidates(segment: &Segment, by: RankBy) -> u16 {
     let is_fused = by == RankBy::Both;
     if segment.len() < MIN_ROWS || (is_fused && !segment.has_fused_graph()) {
@@ -70,7 +71,7 @@ pub(super) fn candidates(segment: &Segment, by: RankBy) -> u16 {
     needed
 }
 
-/// What of the right answers a search along the graph finds.
+/// Returns the share of the right answers that a search along the graph finds.
 fn share(segment: &Segment, by: RankBy, asked: &[Question], ef: u16) -> f64 {
     let found: usize = asked
         .par_iter()
@@ -104,7 +105,7 @@ impl Question {
         }
     }
 
-    /// Looks the answer up past all rows that are allowed.
+    /// Finds the answer by a scan of all allowed rows.
     fn answered(mut self, segment: &Segment, by: RankBy, allowed: &Bits) -> Self {
         let mut found = simd::widest(Scan {
             rows: segment.rows(),
@@ -121,7 +122,7 @@ impl Question {
         self
     }
 
-    /// How many of the neighbours a search along the graph finds.
+    /// Returns the number of neighbours that a search along the graph finds.
     fn ask(
         &self,
         segment: &Segment,
@@ -192,7 +193,7 @@ fn questions(segment: &Segment, by: RankBy) -> Vec<(Question, Question)> {
         .collect()
 }
 
-/// 64 bits, of which each is set with a probability.
+/// Returns 64 bits, of which each is set with a probability.
 fn bits_with(probability: f32, random: &mut Pcg64Mcg) -> u64 {
     (0..64).fold(0, |bits, place| {
         let unit = (random.next_u64() >> 40) as f32 / (1u64 << 24) as f32;
@@ -200,8 +201,8 @@ fn bits_with(probability: f32, random: &mut Pcg64Mcg) -> u64 {
     })
 }
 
-/// Rows spread evenly that are nodes of the lowest level only: what every search passes cannot be left
-/// out of one.
+/// Returns rows spread evenly that are nodes of the lowest level only: what every search passes cannot
+/// be left out of one.
 fn asked(uppers: &[u32], duplicates: &[u32]) -> Vec<u32> {
     let mut others: HashSet<u32> = uppers.iter().copied().collect();
     // Of equal rows only the first is a node.

@@ -32,7 +32,7 @@ pub(crate) enum Section {
     Codes,
     /// uint64 × `hash_words` a row.
     Hashes,
-    /// int8 × `byte_stride` a row; empty where bytes are too coarse.
+    /// int8 × `byte_stride` a row; empty if bytes are too coarse.
     Bytes,
     /// uint32 a row: the next row of an equal point.
     Duplicates,
@@ -91,7 +91,7 @@ pub(crate) struct Header {
     pub stride: usize,
     pub bits: usize,
     pub hash_words: usize,
-    /// A code's number is its byte times this; 0 where there are no bytes.
+    /// A code's number is its byte times this; 0 if there are no bytes.
     pub scale: f32,
     pub byte_stride: usize,
     pub width: usize,
@@ -99,13 +99,13 @@ pub(crate) struct Header {
     pub counts: Vec<u32>,
     /// Nodes that were linked in after building, in both graphs.
     pub linked_in: u32,
-    /// Bytes of a fused row; 0 where there is no fused graph.
+    /// Bytes of a fused row; 0 if there is no fused graph.
     pub fused_stride: usize,
     /// What a differing bit adds to the squared distance of two codes in the fused graph.
     pub fused_bit: f32,
     /// Nodes of the upper levels of the fused graph, level 1 first.
     pub fused_counts: Vec<u32>,
-    /// Candidates that finding enough takes, by code and by both: 0 where it was not measured.
+    /// Candidates that finding enough takes, by code and by both: 0 if it was not measured.
     pub candidates: [u16; GRAPHS],
     /// BLAKE3-like name of the encoder, as the index has it.
     pub fingerprint: String,
@@ -156,7 +156,7 @@ impl Take<'_> {
 }
 
 impl Header {
-    /// Where a section lies, without what fills it up.
+    /// Returns where a section lies, without its padding.
     pub fn range(&self, section: Section) -> Range<usize> {
         let place = section as usize;
         let before: usize = self.lengths[..place]
@@ -167,13 +167,13 @@ impl Header {
         start..start + self.lengths[place]
     }
 
-    /// Where a section lies, with what fills it up.
+    /// Returns where a section lies, with its padding.
     pub fn whole(&self, section: Section) -> Range<usize> {
         let range = self.range(section);
         range.start..range.end.next_multiple_of(ALIGNMENT)
     }
 
-    /// Bytes of the file.
+    /// Returns bytes of the file.
     pub fn file_length(&self) -> usize {
         self.whole(Section::FusedUpperLinks).end
     }
@@ -231,31 +231,8 @@ impl Header {
     ///
     /// [`Error::DamagedSegment`], [`Error::NewerSegment`].
     pub fn read(bytes: &[u8], path: &Path) -> Result<Self> {
-        let damaged = |what: &str| Error::DamagedSegment {
-            path: path.to_owned(),
-            what: what.to_owned(),
-        };
-        if bytes.len() < HEADER {
-            return Err(damaged("it is shorter than its header"));
-        }
-        let mut take = Take(bytes, 0);
-        if take.bytes() != MAGIC {
-            return Err(damaged("it does not begin as a segment does"));
-        }
-        let end = HEADER - 8;
-        let own = Take(bytes, end).u64();
-        let sound = xxh3_64(&bytes[..end]) == own;
-        let format = take.u32() as u32;
-        if format > SEGMENT_FORMAT && sound {
-            return Err(Error::NewerSegment {
-                path: path.to_owned(),
-                found: format,
-                known: SEGMENT_FORMAT,
-            });
-        }
-        if !sound || !(1..=SEGMENT_FORMAT).contains(&format) {
-            return Err(damaged("its header does not match its checksum"));
-        }
+        let damaged = |what| damaged(path, what);
+        let (format, mut take) = begin(bytes, path)?;
         let (rows, code_len, stride) = (take.u32(), take.u32(), take.u32());
         let (bits, hash_words) = (take.u32(), take.u32());
         let scale = f32::from_le_bytes(take.bytes());
@@ -319,8 +296,8 @@ impl Header {
         Ok(header)
     }
 
-    /// Whether its numbers go together, and what they promise lies within a file of `length`: all
-    /// that a search takes for granted.
+    /// Returns whether its numbers go together, and what they promise lies within a file of `length`:
+    /// all that a search takes for granted.
     fn is_possible(&self, levels: usize, length: usize) -> bool {
         let links = [Section::Links, Section::FusedLinks].map(|links| self.lengths[links as usize]);
         // A level is a part of the one below it, and the lowest of them of the rows.
@@ -346,7 +323,7 @@ impl Header {
             && self.expected_lengths(links) == Some(self.lengths)
     }
 
-    /// The lengths that follow from the numbers, given those of the links of both graphs.
+    /// Returns the lengths that follow from the numbers, given those of the links of both graphs.
     pub fn expected_lengths(&self, links: [usize; 2]) -> Option<[usize; SECTIONS.len()]> {
         let rows = self.rows;
         let uppers = |counts: &[u32]| match counts.first() {
@@ -386,7 +363,7 @@ const TABLE: usize = 184;
 const FUSED_TABLE: usize = TABLE + 16 * FIRST_SECTIONS + 12 + 4 * MAX_LEVELS;
 
 /// Makes a file's checksums right whatever it holds: the header's, and those of the sections that
-/// lie in the file where `sections` says so. What is damaged is then found by what it says.
+/// lie in the file if `sections` says so. What is damaged is then found by what it says.
 pub(crate) fn seal(bytes: &mut [u8], sections: bool) {
     if bytes.len() < HEADER {
         return;
@@ -409,7 +386,40 @@ pub(crate) fn seal(bytes: &mut [u8], sections: bool) {
     bytes[end..HEADER].copy_from_slice(&own.to_le_bytes());
 }
 
-/// The checksum of a section.
+/// Checks magic, checksum and format of a header. Returns the format and what follows it.
+fn begin<'a>(bytes: &'a [u8], path: &Path) -> Result<(u32, Take<'a>)> {
+    if bytes.len() < HEADER {
+        return Err(damaged(path, "it is shorter than its header"));
+    }
+    let mut take = Take(bytes, 0);
+    if take.bytes() != MAGIC {
+        return Err(damaged(path, "it does not begin as a segment does"));
+    }
+    let end = HEADER - 8;
+    let own = Take(bytes, end).u64();
+    let sound = xxh3_64(&bytes[..end]) == own;
+    let format = take.u32() as u32;
+    if format > SEGMENT_FORMAT && sound {
+        return Err(Error::NewerSegment {
+            path: path.to_owned(),
+            found: format,
+            known: SEGMENT_FORMAT,
+        });
+    }
+    if !sound || !(1..=SEGMENT_FORMAT).contains(&format) {
+        return Err(damaged(path, "its header does not match its checksum"));
+    }
+    Ok((format, take))
+}
+
+fn damaged(path: &Path, what: &str) -> Error {
+    Error::DamagedSegment {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+/// Returns the checksum of a section.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }

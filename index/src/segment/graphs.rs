@@ -1,7 +1,7 @@
 //! The two graphs of a segment: one over the codes, one over codes and hashes together.
 //!
 //! Ranking by both is ranking by another distance, and along a graph of the codes alone its nearest
-//! are not met: on CIFAR-10's 60,000 pictures a quarter of the ten nearest by both is not among the
+//! are not met: on CIFAR-10's 60,000 images a quarter of the ten nearest by both is not among the
 //! 256 nearest by code. So it has a graph of its own, over rows that hold a code in bytes and the
 //! hash behind it.
 
@@ -30,7 +30,7 @@ impl SearchScratch {
         self.beam.leave_out(node);
     }
 
-    /// How many distances the last search computed.
+    /// Returns the number of distances that the last search computed.
     pub fn visited(&self) -> usize {
         self.beam.visited()
     }
@@ -49,7 +49,7 @@ pub(super) struct FusedGraph {
     pub linked_in: u32,
 }
 
-/// The graph of the codes, and how many of its nodes had to be linked in.
+/// Returns the graph of the codes, and how many of its nodes had to be linked in.
 pub(super) fn by_code(
     points: &Points,
     rows: &Rows<'_>,
@@ -96,7 +96,7 @@ pub(super) fn by_code(
     )
 }
 
-/// The graph of codes and hashes; none where the hash does not count, and where the codes are not
+/// Returns the graph of codes and hashes; none if the hash does not count, and if the codes are not
 /// in bytes: ranking by both then reads every row.
 pub(super) fn by_both(
     points: &Points,
@@ -137,7 +137,7 @@ pub(super) fn by_both(
 }
 
 impl Segment {
-    /// The rows that a search of the graph of the codes with `ef` candidates meets nearest to
+    /// Returns the rows that a search of the graph of the codes with `ef` candidates meets nearest to
     /// `code`, which is padded: those of a node together.
     pub fn candidates(
         &self,
@@ -177,13 +177,13 @@ impl Segment {
         unfold(&scratch.beam, self.section(Section::Duplicates), out);
     }
 
-    /// Whether there is a graph over codes and hashes together.
+    /// Returns whether there is a graph over codes and hashes together.
     pub fn has_fused_graph(&self) -> bool {
         self.header.fused_stride > 0
     }
 
-    /// As [`Segment::candidates`] along the graph over codes and hashes together; nothing where
-    /// there is none.
+    /// Does what [`Segment::candidates`] does along the graph over codes and hashes together; finds
+    /// nothing if there is none.
     pub fn fused_candidates(
         &self,
         (code, hash): (&[f32], &[u64]),
@@ -225,7 +225,7 @@ impl Segment {
     }
 }
 
-/// The rows of the nodes that were found.
+/// Adds the rows of the nodes that were found to `out`.
 fn unfold(scratch: &Scratch, duplicates: &[u32], out: &mut Vec<u32>) {
     for (node, _) in scratch.found() {
         let mut row = node;

@@ -31,8 +31,8 @@ impl Bytes {
         if file.metadata()?.len() == 0 {
             return Ok(Self::zeroed(0));
         }
-        // SAFETY: the mapping is undefined behaviour where the file changes beneath it. Segments
-        // are written aside, synced and renamed, and never changed once they have their name; a
+        // SAFETY: the mapping is undefined behaviour if the file changes beneath it. Segments
+        // are written under a temporary name, synced and renamed, and never changed once they have their name; a
         // segment that is folded is unlinked, which leaves the mapping whole. A program that
         // truncates files in the index folder ends this process (SIGBUS) and reads no wrong memory.
         #[allow(unsafe_code)]
@@ -40,12 +40,12 @@ impl Bytes {
         Ok(Self::Mapped(map))
     }
 
-    /// So many bytes in memory, all zero.
+    /// Returns `length` bytes in memory, all zero.
     pub fn zeroed(length: usize) -> Self {
         Self::Owned(vec![Block([0; 64]); length.div_ceil(64)], length)
     }
 
-    /// A copy of bytes, in memory.
+    /// Returns a copy of bytes, in memory.
     pub fn copied(bytes: &[u8]) -> Self {
         let mut copy = Self::zeroed(bytes.len());
         copy.as_mut_slice().copy_from_slice(bytes);
@@ -53,7 +53,7 @@ impl Bytes {
     }
 
     /// Says that a range will be read from its beginning to its end, so that the system may read
-    /// ahead. Only a hint: where the system refuses it, reading is slower and no less right.
+    /// ahead. Only a hint: if the system refuses it, reading is slower and no less right.
     pub fn will_scan(&self, range: std::ops::Range<usize>) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self
@@ -65,7 +65,7 @@ impl Bytes {
         let _ = range;
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
@@ -73,7 +73,7 @@ impl Bytes {
         }
     }
 
-    /// The bytes, to be filled in; none of a mapped file.
+    /// Returns the bytes, to be filled in; none of a mapped file.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         match self {
             Self::Mapped(_) => &mut [],

@@ -21,7 +21,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use crate::error::{Error, Result};
 #[cfg(test)]
 use crate::graph::NONE;
-use crate::graph::{GraphOptions, Points};
+use crate::graph::{Flat, GraphOptions, Points};
 use crate::kernels::distance::LANES;
 use crate::search::{DEFAULT_EF, RankBy};
 use crate::segment::mapped::Bytes;
@@ -36,7 +36,7 @@ pub(crate) use format::seal;
 use graphs::FusedGraph;
 pub(crate) use graphs::SearchScratch;
 
-/// Graphs of a segment: each row is linked into so many.
+/// Graphs of a segment: each row is linked into this number of them.
 pub(crate) const GRAPHS: usize = 2;
 
 /// The most rows of a segment, so that the memory for building one is bounded.
@@ -75,7 +75,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the options are out of range or there are more rows than a
+    /// [`Error::InvalidInput`] if the options are out of range or there are more rows than a
     /// segment takes.
     pub fn build(
         content: &Content<'_>,
@@ -88,8 +88,8 @@ impl Segment {
         }
     }
 
-    /// As [`Segment::build`]; none if `goes_on` says so before a graph is begun or its candidates are
-    /// measured. A graph that is begun is completed.
+    /// Does what [`Segment::build`] does; returns `None` if `goes_on` says so before a graph is
+    /// started or its candidates are measured. A graph that is started is completed.
     ///
     /// # Errors
     ///
@@ -120,28 +120,8 @@ impl Segment {
         let fused = graphs::by_both(&points, rows, encoder, options, done);
         let linked = fused.as_ref().map_or(0, |fused| fused.nodes);
         done.fetch_add(n - linked, Ordering::Relaxed);
-        let mut header = Header {
-            format: SEGMENT_FORMAT,
-            rows: n,
-            code_len: encoder.code_len,
-            stride: rows.stride,
-            bits: encoder.bits,
-            hash_words: rows.hash_words,
-            scale: points.bytes.as_ref().map_or(0.0, |bytes| bytes.scale),
-            byte_stride: points.bytes.as_ref().map_or(0, |bytes| bytes.stride),
-            width: flat.width,
-            counts: flat.counts.clone(),
-            linked_in: linked_in + fused.as_ref().map_or(0, |fused| fused.linked_in),
-            fused_stride: fused.as_ref().map_or(0, |fused| fused.stride),
-            fused_bit: fused.as_ref().map_or(0.0, |fused| fused.bit),
-            fused_counts: fused
-                .as_ref()
-                .map_or(Vec::new(), |fused| fused.flat.counts.clone()),
-            candidates: [0; GRAPHS],
-            fingerprint: shortened(&encoder.fingerprint).to_owned(),
-            lengths: [0; SECTIONS.len()],
-            checksums: [0; SECTIONS.len()],
-        };
+        let mut header = header(content, &points, &flat, fused.as_ref());
+        header.linked_in += linked_in;
         if header.counts.len() > MAX_LEVELS {
             return Err(Error::InvalidInput(format!(
                 "a graph of {} upper levels is more than the {MAX_LEVELS} of a segment",
@@ -193,12 +173,12 @@ impl Segment {
         Ok(Some(segment))
     }
 
-    /// The name under which a file is written.
+    /// Returns the name under which a file is written.
     pub fn temporary(path: &Path) -> PathBuf {
         path.with_extension("new")
     }
 
-    /// Writes the segment to `path`: aside, synced, renamed. How the file is then.
+    /// Writes the segment to `path`: under a temporary name, synced, renamed. Returns the file's mark.
     ///
     /// # Errors
     ///
@@ -216,7 +196,7 @@ impl Segment {
             Mark::of(&file)
         };
         write().map_err(|source| {
-            // What could not be written whole is of no use; the first error is the one to tell.
+            // What could not be written whole is of no use; the first error is the one to return.
             if let Err(error) = std::fs::remove_file(&aside) {
                 tracing::debug!(%error, "an unfinished segment could not be removed");
             }
@@ -224,7 +204,7 @@ impl Segment {
         })
     }
 
-    /// Opens a segment. Where its file is not as it was when it was `verified`, a small one is
+    /// Opens a segment. If its file is not as it was when it was `verified`, a small one is
     /// checked whole, a large one by [`Segment::verify_meanwhile`] later.
     ///
     /// # Errors
@@ -242,7 +222,7 @@ impl Segment {
         Ok(Arc::new(segment))
     }
 
-    /// A segment of whose bytes the header alone was looked at, as a large one's are at first.
+    /// Returns a segment of whose bytes the header alone was looked at, as a large one's are at first.
     ///
     /// # Errors
     ///
@@ -259,18 +239,18 @@ impl Segment {
         })
     }
 
-    /// How its file was when it was opened.
+    /// Returns the file's mark when it was opened.
     pub fn mark(&self) -> Mark {
         self.mark
     }
 
-    /// Whether its file is as it was when it was last found to be sound.
+    /// Returns whether its file is as it was when it was last found to be sound.
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }
 
     /// Checks the whole segment in a thread of its own, unless it is trusted; what it finds is then
-    /// told by [`Segment::damage`].
+    /// returned by [`Segment::damage`].
     pub fn verify_meanwhile(self: &Arc<Self>) {
         if self.trusted || self.verdict.get().is_some() {
             return;
@@ -314,13 +294,13 @@ impl Segment {
         self.verdict.get_or_init(look).as_ref()
     }
 
-    /// What is known to be wrong with it.
+    /// Returns what is known to be wrong with it.
     pub fn damage(&self) -> Option<&str> {
         self.verdict.get()?.as_deref()
     }
 
-    /// How many candidates a search along its graph takes to find what a ranking's scan finds; none
-    /// where no number that was tried is enough.
+    /// Returns the number of candidates that a search along its graph takes to find what a ranking's
+    /// scan finds; none if no number that was tried is enough.
     pub fn candidates_needed(&self, by: RankBy) -> Option<usize> {
         match self.header.candidates[usize::from(by == RankBy::Both)] {
             calibrate::NEVER => None,
@@ -330,28 +310,28 @@ impl Segment {
         }
     }
 
-    /// The file's bytes.
+    /// Returns the file's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.as_slice()
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.header.rows
     }
 
-    /// Nodes of the graph that were linked in after building.
+    /// Returns the number of nodes of the graph that were linked in after building.
     pub fn linked_in(&self) -> u32 {
         self.header.linked_in
     }
 
-    /// Whether it is of the newest format: one of an older is read, and made anew when segments are
+    /// Returns whether it is of the newest format: an older one is read, and rebuilt when segments are
     /// folded.
     pub fn is_current(&self) -> bool {
         self.header.format == SEGMENT_FORMAT
     }
 
-    /// Whether it holds rows of this encoder in the shape that this version gives them.
+    /// Returns whether it holds rows of this encoder in the shape that this version gives them.
     pub fn fits(&self, encoder: &EncoderRecord) -> bool {
         let header = &self.header;
         shortened(&encoder.fingerprint) == header.fingerprint
@@ -379,7 +359,7 @@ impl Segment {
         })
     }
 
-    /// The rows.
+    /// Returns the rows.
     pub fn rows(&self) -> Rows<'_> {
         Rows {
             ids: self.section(Section::Ids),
@@ -400,7 +380,7 @@ impl Segment {
         }
     }
 
-    /// Rows that share a node with a row before them.
+    /// Returns the number of rows that share a node with a row before them.
     #[cfg(test)]
     pub fn duplicates(&self) -> usize {
         let duplicates: &[u32] = self.section(Section::Duplicates);
@@ -413,7 +393,38 @@ impl Segment {
     }
 }
 
-/// As much of a fingerprint as a header has room for.
+/// Returns the header of a new segment, without lengths, checksums and numbers of candidates.
+fn header(
+    content: &Content<'_>,
+    points: &Points,
+    flat: &Flat,
+    fused: Option<&FusedGraph>,
+) -> Header {
+    let Content { encoder, rows } = content;
+    let bytes = points.bytes.as_ref();
+    Header {
+        format: SEGMENT_FORMAT,
+        rows: rows.len(),
+        code_len: encoder.code_len,
+        stride: rows.stride,
+        bits: encoder.bits,
+        hash_words: rows.hash_words,
+        scale: bytes.map_or(0.0, |bytes| bytes.scale),
+        byte_stride: bytes.map_or(0, |bytes| bytes.stride),
+        width: flat.width,
+        counts: flat.counts.clone(),
+        linked_in: fused.map_or(0, |fused| fused.linked_in),
+        fused_stride: fused.map_or(0, |fused| fused.stride),
+        fused_bit: fused.map_or(0.0, |fused| fused.bit),
+        fused_counts: fused.map_or(Vec::new(), |fused| fused.flat.counts.clone()),
+        candidates: [0; GRAPHS],
+        fingerprint: shortened(&encoder.fingerprint).to_owned(),
+        lengths: [0; SECTIONS.len()],
+        checksums: [0; SECTIONS.len()],
+    }
+}
+
+/// Returns as much of a fingerprint as a header has room for.
 fn shortened(fingerprint: &str) -> &str {
     &fingerprint[..fingerprint.floor_char_boundary(MAX_FINGERPRINT)]
 }

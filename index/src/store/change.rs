@@ -10,7 +10,7 @@ use super::failures::forget_failure;
 use super::path;
 use super::refused::Refused;
 use super::trash;
-use super::types::{Change, Digest, EncoderRecord, FileStat, NewContent};
+use super::types::{Change, Digest, EncoderRecord, FailureKind, FileStat, ImageId, NewContent};
 use crate::error::{Error, Result};
 use crate::kernels::distance::{finite, l2_squared};
 
@@ -62,44 +62,8 @@ pub(super) fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Resul
                 })?;
             insert_image(transaction, path, stat, id)
         }
-        Change::Touch { path, stat } => {
-            let touched = transaction
-                .prepare_cached(
-                    "UPDATE images SET size = ?2, mtime_ns = ?3, inode = ?4, ctime_ns = ?5, away_since = 0
-                     WHERE path = ?1",
-                )?
-                .execute(params![
-                    path::to_bytes(path)?,
-                    stat.size.cast_signed(),
-                    stat.mtime_ns,
-                    stat.inode.cast_signed(),
-                    stat.ctime_ns
-                ])?;
-            forget_failure(transaction, path)?;
-            found(touched, || {
-                format!("no image is stored under {}", path.display())
-            })
-        }
-        Change::Rename { id, path, stat } => {
-            remove_at(transaction, path)?;
-            let renamed = transaction
-                .prepare_cached(
-                    "UPDATE images SET path = ?2, size = ?3, mtime_ns = ?4, inode = ?5, ctime_ns = ?6,
-                                       away_since = 0
-                     WHERE id = ?1",
-                )?
-                .execute(params![
-                    id.0,
-                    path::to_bytes(path)?,
-                    stat.size.cast_signed(),
-                    stat.mtime_ns,
-                    stat.inode.cast_signed(),
-                    stat.ctime_ns
-                ])?;
-            forget_failure(transaction, path)?;
-            trash::is_back(transaction, path)?;
-            found(renamed, || format!("there is no image {id}"))
-        }
+        Change::Touch { path, stat } => touch(transaction, path, stat),
+        Change::Rename { id, path, stat } => rename(transaction, *id, path, stat),
         Change::Remove { id } => {
             let removed = transaction
                 .prepare_cached("DELETE FROM images WHERE id = ?1")?
@@ -128,24 +92,80 @@ pub(super) fn apply_one(transaction: &Transaction<'_>, change: &Change) -> Resul
             if digest.is_some() {
                 remove_at(transaction, path)?;
             }
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO failures (path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    path::to_bytes(path)?,
-                    stat.size.cast_signed(),
-                    stat.mtime_ns,
-                    kind.name(),
-                    reason,
-                    stat.inode.cast_signed(),
-                    stat.ctime_ns,
-                    kind.limit_ms().map(u64::cast_signed)
-                ])?;
-            Ok(())
+            insert_failure(transaction, path, stat, *kind, reason)
         }
     }
+}
+
+fn touch(transaction: &Transaction<'_>, path: &Path, stat: &FileStat) -> Result<(), Refused> {
+    let touched = transaction
+        .prepare_cached(
+            "UPDATE images SET size = ?2, mtime_ns = ?3, inode = ?4, ctime_ns = ?5, away_since = 0
+             WHERE path = ?1",
+        )?
+        .execute(params![
+            path::to_bytes(path)?,
+            stat.size.cast_signed(),
+            stat.mtime_ns,
+            stat.inode.cast_signed(),
+            stat.ctime_ns
+        ])?;
+    forget_failure(transaction, path)?;
+    found(touched, || {
+        format!("no image is stored under {}", path.display())
+    })
+}
+
+fn rename(
+    transaction: &Transaction<'_>,
+    id: ImageId,
+    path: &Path,
+    stat: &FileStat,
+) -> Result<(), Refused> {
+    remove_at(transaction, path)?;
+    let renamed = transaction
+        .prepare_cached(
+            "UPDATE images SET path = ?2, size = ?3, mtime_ns = ?4, inode = ?5, ctime_ns = ?6,
+                               away_since = 0
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            id.0,
+            path::to_bytes(path)?,
+            stat.size.cast_signed(),
+            stat.mtime_ns,
+            stat.inode.cast_signed(),
+            stat.ctime_ns
+        ])?;
+    forget_failure(transaction, path)?;
+    trash::is_back(transaction, path)?;
+    found(renamed, || format!("there is no image {id}"))
+}
+
+fn insert_failure(
+    transaction: &Transaction<'_>,
+    path: &Path,
+    stat: &FileStat,
+    kind: FailureKind,
+    reason: &str,
+) -> Result<(), Refused> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO failures
+                 (path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            path::to_bytes(path)?,
+            stat.size.cast_signed(),
+            stat.mtime_ns,
+            kind.name(),
+            reason,
+            stat.inode.cast_signed(),
+            stat.ctime_ns,
+            kind.limit_ms().map(u64::cast_signed)
+        ])?;
+    Ok(())
 }
 
 fn found(rows: usize, what: impl FnOnce() -> String) -> Result<(), Refused> {
@@ -160,7 +180,7 @@ fn found(rows: usize, what: impl FnOnce() -> String) -> Result<(), Refused> {
 ///
 /// Equal files have equal codes but for the noise of another machine, so the code that is stored
 /// stays. Another one would be another image's, and is refused. A stored one that does not match its
-/// checksum is set aside for the new one.
+/// checksum gives way to the new one.
 fn insert_content(
     transaction: &Transaction<'_>,
     path: &Path,

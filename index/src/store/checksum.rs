@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// Contents whose checksums are filled in at a time.
 const BLOCK: i64 = 4096;
 
-/// The checksum of a content.
+/// Returns the checksum of a content.
 pub(crate) fn of(digest: &[u8], code: &[u8], hash: &[u8]) -> i64 {
     let mut sum = Xxh3::new();
     for part in [digest, code, hash] {
@@ -19,7 +19,7 @@ pub(crate) fn of(digest: &[u8], code: &[u8], hash: &[u8]) -> i64 {
     sum.digest().cast_signed()
 }
 
-/// Whether a row's columns from `first` on (digest, code, hash and checksum) go together.
+/// Returns whether a row's columns from `first` on (digest, code, hash and checksum) go together.
 pub(crate) fn holds(row: &Row<'_>, first: usize) -> rusqlite::Result<bool> {
     let (digest, code, hash) = (
         row.get_ref(first)?,

@@ -13,7 +13,7 @@ pub(super) const IMAGE_COLUMNS: &str = "i.id, i.path, i.size, i.mtime_ns, c.dige
 pub(super) const FAILURE_COLUMNS: &str =
     "path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms FROM failures";
 
-/// The encoder that an index names; none in an index that is just being made.
+/// Returns the encoder that an index names; none in an index that is just being made.
 pub(crate) fn encoder_of(connection: &Connection) -> rusqlite::Result<Option<EncoderRecord>> {
     connection
         .query_row(
@@ -43,7 +43,7 @@ pub(crate) fn path_of(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf>
     })
 }
 
-/// The stat in columns of a row: size, date, inode number and change time.
+/// Returns the stat in columns of a row: size, date, inode number and change time.
 pub(crate) fn stat_of(row: &Row<'_>, columns: [usize; 4]) -> rusqlite::Result<FileStat> {
     let [size, mtime, inode, ctime] = columns;
     Ok(FileStat {

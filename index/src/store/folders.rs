@@ -1,6 +1,6 @@
 //! Which folder stood at a path when its images were last met.
 //!
-//! A folder's path alone does not tell that a disk is there: where it is not, an empty folder stands
+//! A folder's path alone does not show that a disk is there: if it is not, an empty folder stands
 //! in its place, or another disk.
 
 use std::collections::HashMap;
@@ -16,11 +16,12 @@ use crate::store::types::FolderId;
 use crate::store::writer::Writer;
 
 impl Reader {
-    /// The folders that held images, and those above them, as they were when these were last met.
+    /// Returns the folders that held images, and those above them, as they were when these were last
+    /// met.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn folders(&self) -> Result<HashMap<PathBuf, FolderId>> {
         let rows = self.many(
             "SELECT path, device, inode, born_ns FROM folders",
@@ -43,7 +44,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn set_folders<'a>(
         &mut self,
         met: impl IntoIterator<Item = (&'a Path, FolderId)>,

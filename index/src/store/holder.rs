@@ -10,7 +10,7 @@ use super::clock::now;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Holder {
-    /// Process number; 0 where it is not known.
+    /// Process number; 0 if it is not known.
     pub pid: u32,
     /// The command, as it was typed.
     pub command: String,

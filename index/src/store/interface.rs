@@ -55,7 +55,7 @@ pub trait ReadStore {
 ///
 /// Every method fails if the store cannot be written. Nothing is changed then.
 pub trait WriteStore {
-    /// Applies changes together: all of them are stored when it returns, or none.
+    /// Returns applies changes together: all of them are stored when it returns, or none.
     fn apply(&mut self, changes: &[Change]) -> Result<()>;
 
     /// Forgets the failures whose paths `chosen` accepts. Returns their number.

@@ -1,4 +1,4 @@
-//! The writer's lock: one process writes, and a second is told who.
+//! The writer's lock: one process writes, and a second learns who.
 //!
 //! Owns the file `writer.lock`. The lock is the kernel's, so it ends with its holder however
 //! that ends; the text in the file only says who it was. A link of that name is refused: what it leads
@@ -81,7 +81,7 @@ fn refuse_what_is_no_file(path: &Path) -> Result<()> {
     }
 }
 
-/// What the file says of its holder; nobody in particular where it cannot be read, as on
+/// Returns what the file says of its holder; nobody in particular if it cannot be read, as on
 /// platforms whose locks forbid reading.
 fn read_holder(file: &mut File) -> Holder {
     let mut text = String::new();

@@ -1,21 +1,21 @@
-//! Marks of files: what tells, without reading one, that it is still the same.
+//! Marks of files: what shows, without reading one, that it is still the same.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
-/// Size and times of a file. All zero where nothing is known of it, which no file is taken for.
+/// Size and times of a file. All zero if nothing is known of it, which no file is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
     pub size: i64,
     /// When its content was changed, in nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// When anything about it was changed, which no program can set; 0 where the system has none.
+    /// When anything about it was changed, which no program can set; 0 if the system has none.
     pub ctime_ns: i64,
 }
 
 impl Mark {
-    /// The mark of a file that is open.
+    /// Returns the mark of a file that is open.
     ///
     /// # Errors
     ///
@@ -24,12 +24,12 @@ impl Mark {
         Ok(Self::from(&file.metadata()?))
     }
 
-    /// The mark of a file; none where there is none or the system does not say.
+    /// Returns the mark of a file; none if there is none or the system does not say.
     pub fn at(path: &Path) -> Option<Self> {
         Some(Self::from(&std::fs::metadata(path).ok()?))
     }
 
-    /// Whether a file of this mark is the one that was `verified`.
+    /// Returns whether a file of this mark is the one that was `verified`.
     pub fn is(&self, verified: &Self) -> bool {
         *verified != Self::default() && self == verified
     }
@@ -80,7 +80,7 @@ fn ctime_ns(_: &Metadata) -> i64 {
     0
 }
 
-/// Which file lies under a path: another one where it was replaced. None where there is none, or
+/// Returns which file lies under a path: another one if it was replaced. None if there is none, or
 /// the system does not number files.
 #[cfg(unix)]
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {

@@ -34,7 +34,7 @@ pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
         .map_err(|error| Error::InvalidInput(format!("a stored path is not UTF-8: {error}")))
 }
 
-/// The smallest and the first too large byte string of the paths below a folder: those that
+/// Returns the smallest and the first too large byte string of the paths below a folder: those that
 /// begin with it and a separator.
 pub(crate) fn below(folder: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut low = to_bytes(folder)?.to_vec();

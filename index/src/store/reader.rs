@@ -18,7 +18,7 @@ use crate::store::types::{Digest, EncoderRecord, Failure, Image, ImageId, KnownP
 /// another for another thread.
 ///
 /// An index in a folder that is read-only, such as a copy on a disk that is mounted so, is read without
-/// locks where it has to be. If somebody changes its files all the same, a reader that was opened
+/// locks if it has to be. If somebody changes its files all the same, a reader that was opened
 /// before says [`Error::Changed`], and one that is opened after shows what lies there then.
 #[derive(Debug)]
 pub struct Reader {
@@ -31,7 +31,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::IndexNotFound`] where there is none, [`Error::NewerFormat`], and what the database says.
+    /// [`Error::IndexNotFound`] if there is none, [`Error::NewerFormat`], and if the database fails.
     pub fn open(dir: &Path) -> Result<Self> {
         Ok(Self {
             open: schema::open_readable(dir)?,
@@ -43,7 +43,7 @@ impl Reader {
         &self.open.connection
     }
 
-    /// Opens the database again where it no longer is the one that was opened: it was replaced,
+    /// Opens the database again if it no longer is the one that was opened: it was replaced,
     /// or lies in a read-only folder that was written to after all. Whether it was.
     pub(crate) fn renew(&mut self) -> Result<bool> {
         let stale = self.open.is_stale();
@@ -73,12 +73,12 @@ impl Reader {
         self.open.is_unlocked()
     }
 
-    /// The folder that holds the index.
+    /// Returns the folder that holds the index.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A reader of the same index for another thread.
+    /// Returns a reader of the same index for another thread.
     ///
     /// # Errors
     ///
@@ -87,11 +87,11 @@ impl Reader {
         Self::open(&self.dir)
     }
 
-    /// The encoder that made the codes.
+    /// Returns the encoder that made the codes.
     ///
     /// # Errors
     ///
-    /// [`Error::IndexNotFound`] where whoever made the database got no further than that.
+    /// [`Error::IndexNotFound`] if whoever made the database got no further than that.
     pub fn encoder(&self) -> Result<EncoderRecord> {
         encoder_of(self.connection())
             .map_err(|source| self.fail(source))?
@@ -100,11 +100,11 @@ impl Reader {
             })
     }
 
-    /// What is stored under a path.
+    /// Returns what is stored under a path.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn by_path(&self, path: &Path) -> Result<Option<KnownPath>> {
         let bytes = path::to_bytes(path)?;
         let image = self.one(
@@ -123,11 +123,11 @@ impl Reader {
         Ok(failure.map(KnownPath::Failed))
     }
 
-    /// Whether a content is stored, with a code that is as it was stored.
+    /// Returns whether a content is stored, with a code that is as it was stored.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn has_content(&self, digest: &Digest) -> Result<bool> {
         let holds = self.one(
             "SELECT digest, code, hash, checksum FROM contents WHERE digest = ?1",
@@ -137,11 +137,11 @@ impl Reader {
         Ok(holds == Some(true))
     }
 
-    /// At most `limit` images of a content.
+    /// Returns at most `limit` images of a content.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn images_with(&self, digest: &Digest, limit: usize) -> Result<Vec<Image>> {
         self.many(
             &format!("SELECT {IMAGE_COLUMNS} WHERE c.digest = ?1 ORDER BY i.id LIMIT ?2"),
@@ -150,11 +150,11 @@ impl Reader {
         )
     }
 
-    /// The image of a number.
+    /// Returns the image of an id.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn image(&self, id: ImageId) -> Result<Option<Image>> {
         self.one(
             &format!("SELECT {IMAGE_COLUMNS} WHERE i.id = ?1"),
@@ -163,11 +163,11 @@ impl Reader {
         )
     }
 
-    /// The images at and below a path, sorted by path.
+    /// Returns the images at and below a path, sorted by path.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn under(&self, path: &Path) -> Result<Vec<Image>> {
         let (low, high) = path::below(path)?;
         self.many(
@@ -179,11 +179,11 @@ impl Reader {
         )
     }
 
-    /// Whether an image or a failure is stored at or below a path.
+    /// Returns whether an image or a failure is stored at or below a path.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn knows_under(&self, path: &Path) -> Result<bool> {
         let (low, high) = path::below(path)?;
         let found = self.one(
@@ -196,22 +196,22 @@ impl Reader {
         Ok(found.is_some())
     }
 
-    /// The paths of all images, sorted.
+    /// Returns the paths of all images, sorted.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn paths(&self) -> Result<Vec<PathBuf>> {
         self.many("SELECT path FROM images ORDER BY path", (), |row| {
             path_of(row, 0)
         })
     }
 
-    /// How many images are stored.
+    /// Returns the number of stored images.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn count(&self) -> Result<usize> {
         let count = self.one("SELECT count(*) FROM images", (), |row| {
             row.get::<_, i64>(0)
@@ -219,11 +219,11 @@ impl Reader {
         Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
     }
 
-    /// All images, sorted by path.
+    /// Returns all images, sorted by path.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn all(&self) -> Result<Vec<Image>> {
         self.many(
             &format!("SELECT {IMAGE_COLUMNS} ORDER BY i.path"),
@@ -232,21 +232,21 @@ impl Reader {
         )
     }
 
-    /// Whether an image is stored.
+    /// Returns whether an image is stored.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn holds_images(&self) -> Result<bool> {
         let found = self.one("SELECT 1 FROM images LIMIT 1", (), |_| Ok(()))?;
         Ok(found.is_some())
     }
 
-    /// Every path that a run went over, sorted.
+    /// Returns every path that a run went over, sorted.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn roots(&self) -> Result<Vec<PathBuf>> {
         self.many(
             "SELECT DISTINCT path FROM run_roots ORDER BY path",
@@ -255,11 +255,11 @@ impl Reader {
         )
     }
 
-    /// Images of which a part is missing, sorted by path.
+    /// Returns images of which a part is missing, sorted by path.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn damaged(&self) -> Result<Vec<Image>> {
         self.many(
             &format!("SELECT {IMAGE_COLUMNS} WHERE c.damage IS NOT NULL ORDER BY i.path"),
@@ -268,11 +268,11 @@ impl Reader {
         )
     }
 
-    /// Files that could not be read or decoded, sorted by path.
+    /// Returns files that could not be read or decoded, sorted by path.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn failures(&self) -> Result<Vec<Failure>> {
         self.many(
             &format!("SELECT {FAILURE_COLUMNS} ORDER BY path"),
@@ -281,11 +281,12 @@ impl Reader {
         )
     }
 
-    /// Files that could not be indexed, as [`Reader::failures`]: that of a path and those below it.
+    /// Returns files that could not be indexed, as [`Reader::failures`]: that of a path and those
+    /// below it.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn failures_under(&self, path: &Path) -> Result<Vec<Failure>> {
         let (low, high) = path::below(path)?;
         self.many(
@@ -297,11 +298,11 @@ impl Reader {
         )
     }
 
-    /// The newest run.
+    /// Returns the newest run.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn last_run(&self) -> Result<Option<Run>> {
         let run = self.one(
             "SELECT id, started, ended, completed, counts FROM runs ORDER BY id DESC LIMIT 1",
@@ -328,11 +329,11 @@ impl Reader {
         .transpose()
     }
 
-    /// The size of the index.
+    /// Returns the size of the index.
     ///
     /// # Errors
     ///
-    /// What the database says, and where the folder cannot be listed.
+    /// If the database fails, and if the folder cannot be listed.
     pub fn stats(&self) -> Result<Stats> {
         let count = |sql: &str| -> Result<u64> {
             let count = self.one(sql, (), |row| row.get::<_, i64>(0))?;
@@ -369,11 +370,11 @@ impl Reader {
         })
     }
 
-    /// How often the index was changed.
+    /// Returns how often the index was changed.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn generation(&self) -> Result<i64> {
         self.one("SELECT number FROM generation", (), |row| row.get(0))?
             .ok_or_else(|| self.corrupt("its generation is missing"))

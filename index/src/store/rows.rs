@@ -51,7 +51,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// No rows, in the shape of an encoder's.
+    /// Returns no rows, in the shape of an encoder's.
     pub fn empty(encoder: &EncoderRecord) -> Self {
         Self {
             stride: encoder.code_len.next_multiple_of(LANES),
@@ -60,12 +60,12 @@ impl Loaded {
         }
     }
 
-    /// How many images were looked at.
+    /// Returns the number of images that were looked at.
     pub fn seen(&self) -> usize {
         self.ids.len() + self.rotten.len()
     }
 
-    /// The last number that was looked at.
+    /// Returns the last number that was looked at.
     pub fn last(&self) -> Option<i64> {
         self.ids.last().max(self.rotten.last()).copied()
     }

@@ -216,20 +216,20 @@ pub(crate) fn open_writable(dir: &Path) -> Result<Connection> {
 /// How a database's file and its log are, and which files they are.
 type Unlocked = [(Option<Mark>, Option<(u64, u64)>); 2];
 
-/// A database that is open for reading, and what tells that the connection no longer shows it.
+/// A database that is open for reading, and what shows that the connection is out of date.
 #[derive(Debug)]
 pub(crate) struct Readable {
     pub connection: Connection,
     path: PathBuf,
-    /// Which file it is, where the system says so.
+    /// Which file it is, if the system says so.
     file: Option<(u64, u64)>,
-    /// How the files were when it was opened, where it is read without taking part in its locks:
+    /// How the files were when it was opened, if it is read without taking part in its locks:
     /// a change of them is not seen then.
     unlocked: Option<Unlocked>,
 }
 
 impl Readable {
-    /// Whether the file was replaced or, where no lock tells it, changed since it was opened.
+    /// Returns whether the file was replaced or, if no lock shows it, changed since it was opened.
     pub fn is_stale(&self) -> bool {
         let now = identity(&self.path);
         // One that is gone altogether is read as long as it is open.
@@ -237,24 +237,24 @@ impl Readable {
         replaced || self.changed_beneath()
     }
 
-    /// Whether the files changed since it was opened and no lock kept them from that: what was read
-    /// since may be of two states.
+    /// Returns whether the files changed since it was opened and no lock kept them from that: what was
+    /// read since may be of two states.
     pub fn changed_beneath(&self) -> bool {
         self.unlocked
             .is_some_and(|before| before != marks_of(&self.path))
     }
 
-    /// Whether it is read without taking part in the locks of those who write.
+    /// Returns whether it is read without taking part in the locks of those who write.
     #[cfg(test)]
     pub fn is_unlocked(&self) -> bool {
         self.unlocked.is_some()
     }
 }
 
-/// How the database's file and its log are.
+/// Returns the marks of the database's file and its log.
 fn marks_of(path: &Path) -> Unlocked {
     let log = log_of(path);
-    // By each opening of a log SQLite sets its owner where it may, which changes the time of its change.
+    // By each opening of a log SQLite sets its owner if it may, which changes the time of its change.
     let log_mark = Mark::at(&log).map(|mark| Mark {
         ctime_ns: 0,
         ..mark
@@ -262,7 +262,7 @@ fn marks_of(path: &Path) -> Unlocked {
     [(Mark::at(path), identity(path)), (log_mark, identity(&log))]
 }
 
-/// The write-ahead log's path.
+/// Returns the write-ahead log's path.
 fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -316,7 +316,7 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
     })
 }
 
-/// Opens a database in a folder that is read-only, where the shared-memory file that reading a
+/// Opens a database in a folder that is read-only, if the shared-memory file that reading a
 /// write-ahead log needs cannot be made, and nobody can be expected to write.
 ///
 /// Without a log the main file is all there is. A log that was copied with it is read, too: a
@@ -366,7 +366,7 @@ fn cannot_open(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
-/// A database's path as a URI, with what would end the path in it escaped.
+/// Returns a database's path as a URI, with what would end the path in it escaped.
 pub(crate) fn uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_encoded_bytes() {

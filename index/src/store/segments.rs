@@ -26,7 +26,7 @@ pub(crate) struct StoredSegment {
 }
 
 impl StoredSegment {
-    /// The folder of segments in an index.
+    /// Returns the folder of segments in an index.
     pub fn folder(dir: &Path) -> PathBuf {
         dir.join("segments")
     }
@@ -35,7 +35,8 @@ impl StoredSegment {
         format!("{number:06}.segment")
     }
 
-    /// Whether a file of this name is one that we make: a segment, or one that is being written.
+    /// Returns whether a file of this name is one that we make: a segment, or one that is being
+    /// written.
     pub fn is_name(name: &str) -> bool {
         let number = name
             .strip_suffix(".segment")
@@ -51,7 +52,7 @@ impl StoredSegment {
 }
 
 impl Reader {
-    /// The segments, in the order of their images.
+    /// Returns the segments, in the order of their images.
     pub(crate) fn segments(&self) -> Result<Vec<StoredSegment>> {
         self.many(
             "SELECT id, first_image, last_image, images,
@@ -76,14 +77,14 @@ impl Reader {
         )
     }
 
-    /// Images that were removed since their segment was made, ascending.
+    /// Returns images that were removed since their segment was made, ascending.
     pub(crate) fn removed(&self) -> Result<Vec<i64>> {
         self.many("SELECT image FROM removed ORDER BY image", (), |row| {
             row.get(0)
         })
     }
 
-    /// How many images have numbers above `after` up to `last`.
+    /// Returns the number of images with ids above `after` up to `last`.
     pub(crate) fn count_between(&self, after: i64, last: i64) -> Result<usize> {
         let count = self.one(
             "SELECT count(*) FROM images WHERE id > ?1 AND id <= ?2",
@@ -93,7 +94,7 @@ impl Reader {
         Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
     }
 
-    /// The number of the next segment.
+    /// Returns the number of the next segment.
     pub(crate) fn next_segment(&self) -> Result<i64> {
         let newest = self.one(
             "SELECT seq FROM sqlite_sequence WHERE name = 'segments'",
@@ -178,7 +179,7 @@ impl Writer {
     }
 }
 
-/// The files in a folder, with their sizes.
+/// Returns the files in a folder, with their sizes.
 pub(super) fn file_sizes(dir: &Path) -> Result<Vec<(std::ffi::OsString, u64)>> {
     let fail = |source| Error::io("list", dir, source);
     let mut sizes = Vec::new();

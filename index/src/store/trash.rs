@@ -47,11 +47,12 @@ pub struct Restored {
 }
 
 impl Reader {
-    /// The removed images that can be restored, sorted by path; of one path, the last removed comes first.
+    /// Returns the removed images that can be restored, sorted by path; of one path, the last removed
+    /// comes first.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn trash(&self) -> Result<Vec<Trashed>> {
         self.many(
             "SELECT path, size, mtime_ns, inode, ctime_ns, removed, id FROM trash
@@ -75,7 +76,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn discard_under(&mut self, path: &Path) -> Result<usize> {
         let images = self.reader()?.under(path)?;
         let changes: Vec<Change> = images
@@ -92,12 +93,12 @@ impl Writer {
     }
 
     /// Forgets the images and failures at and below a path at once and for good, those in the trash
-    /// too; how many images. The database's file is written anew, so that nothing of them is left in
+    /// too; how many images. The database's file is rewritten, so that nothing of them is left in
     /// it. Segments hold their codes until the next [`Writer::fold`] of `all`.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn remove_under(&mut self, path: &Path) -> Result<usize> {
         let dir = self.dir().to_owned();
         let fail = |source| Error::database(&dir, source);
@@ -135,7 +136,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn restore(&mut self, path: Option<&Path>) -> Result<Restored> {
         let mut chosen = self.reader()?.trash()?;
         chosen.retain(|trashed| path.is_none_or(|path| trashed.path.starts_with(path)));
@@ -236,7 +237,7 @@ mod tests {
 
     const CAT: &str = "/p/cat.jpg";
 
-    /// An index of a cat and a dog, of which the cat is removed.
+    /// Returns an index of a cat and a dog, of which the cat is removed.
     fn without_the_cat(dir: &Path) -> Writer {
         let mut writer = Writer::open(dir, &encoder(2, 8)).unwrap();
         let images = [(CAT, 1u8), ("/p/dog.jpg", 2)].map(|(path, number)| {
@@ -256,7 +257,7 @@ mod tests {
         content(number, vec![], vec![]).digest
     }
 
-    /// Makes what is in the trash so many days older.
+    /// Makes what is in the trash `days` older.
     fn age(writer: &Writer, days: i64) {
         writer
             .connection
@@ -381,7 +382,7 @@ mod tests {
             .unwrap();
         assert_eq!(found.len(), 3);
 
-        // Where no image is stored, another encoder begins anew.
+        // If no image is stored, another encoder starts afresh.
         writer.discard_under(Path::new("/p")).unwrap();
         drop(writer);
         let writer = Writer::open(dir.path(), &encoder(2, 16)).unwrap();

@@ -18,26 +18,26 @@ impl fmt::Display for ImageId {
     }
 }
 
-/// What tells, without reading a file, that it has not changed.
+/// What shows, without reading a file, that it has not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileStat {
     /// Size in bytes.
     pub size: u64,
     /// Modification time in nanoseconds since 1970, negative before.
     pub mtime_ns: i64,
-    /// Number of the file on its disk; 0 where it is not known.
+    /// Number of the file on its disk; 0 if it is not known.
     pub inode: u64,
     /// When the file or its name last changed, in nanoseconds since 1970, as the system has it; 0
-    /// where it is not known.
+    /// if it is not known.
     pub ctime_ns: i64,
 }
 
 impl FileStat {
-    /// Whether nothing speaks for a change from `self` to `now`: size, date, and what is known on
-    /// both sides of inode number and change time are the same.
+    /// Returns whether nothing speaks for a change from `self` to `now`: size, date, and what is known
+    /// on both sides of inode number and change time are the same.
     ///
     /// FAT keeps neither of the last two. Linux makes up the number at each mount there, and
-    /// gives the date as change time; where it does, the number counts for nothing, or a memory card
+    /// gives the date as change time; if it does, the number counts for nothing, or a memory card
     /// would be read whole each time that it is put in.
     pub fn is_unchanged(&self, now: &Self) -> bool {
         if !self.same_size_and_date(now) {
@@ -51,12 +51,13 @@ impl FileStat {
         made_up || self.inode == 0 || now.inode == 0 || self.inode == now.inode
     }
 
-    /// Whether size and date are the same, whatever else changed.
+    /// Returns whether size and date are the same, whatever else changed.
     pub fn same_size_and_date(&self, now: &Self) -> bool {
         (self.size, self.mtime_ns) == (now.size, now.mtime_ns)
     }
 
-    /// Whether `now` knows something that would help to see a later change, and `self` does not.
+    /// Returns whether `now` knows something that would help to see a later change, and `self` does
+    /// not.
     pub fn lacks(&self, now: &Self) -> bool {
         (self.inode == 0 && now.inode != 0) || (self.ctime_ns == 0 && now.ctime_ns != 0)
     }
@@ -65,12 +66,12 @@ impl FileStat {
 /// Which folder stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FolderId {
-    /// Number of the disk. It may be another after the system was started anew, and belong to
+    /// Number of the disk. It may be another after the system was restarted, and belong to
     /// another disk then.
     pub device: u64,
     /// Number of the folder on the disk.
     pub inode: u64,
-    /// When the folder was made, in nanoseconds since 1970; 0 where the system does not tell it.
+    /// When the folder was made, in nanoseconds since 1970; 0 if the system does not report it.
     pub born_ns: i64,
 }
 
@@ -88,7 +89,7 @@ pub struct EncoderRecord {
     pub code_len: usize,
     /// Bits in a hash.
     pub bits: usize,
-    /// How much the hash counts beside the code where both rank: see
+    /// How much the hash counts in addition to the code if both rank: see
     /// [`RankBy::Both`](crate::RankBy::Both).
     pub hash_weight: f32,
     /// Anything else, as JSON.
@@ -96,12 +97,12 @@ pub struct EncoderRecord {
 }
 
 impl EncoderRecord {
-    /// Bytes in a packed hash.
+    /// Returns bytes in a packed hash.
     pub fn hash_bytes(&self) -> usize {
         self.bits.div_ceil(8)
     }
 
-    /// What a differing bit adds to the squared distance of two codes where both rank.
+    /// Returns what a differing bit adds to the squared distance of two codes if both rank.
     pub(crate) fn bit_distance(&self) -> f32 {
         self.hash_weight / self.bits as f32
     }
@@ -125,12 +126,12 @@ pub struct Image {
     pub height: u32,
     /// The file format, in lower case.
     pub format: String,
-    /// When it was taken, in seconds since 1970 of the camera's clock, where the file says so.
+    /// When it was taken, in seconds since 1970 of the camera's clock, if the file says so.
     pub taken: Option<i64>,
-    /// What is wrong with the file, where only a part of the picture could be used.
+    /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
     /// Since when the file has been missing together with the disk or folder that it was on, in
-    /// seconds since 1970; none where that is not so.
+    /// seconds since 1970; none if that is not so.
     pub away_since: Option<i64>,
 }
 
@@ -269,7 +270,7 @@ pub enum Change {
         /// The content's digest.
         digest: Digest,
     },
-    /// The same content with another date, or found again where it was away.
+    /// The same content with another date, or found again if it was away.
     Touch {
         /// The stored path.
         path: PathBuf,
@@ -302,8 +303,8 @@ pub enum Change {
         /// The image.
         id: ImageId,
     },
-    /// The file cannot be read or decoded. Where it cannot be decoded, an image stored under its
-    /// path is forgotten, for its content is gone; where it cannot be read, the image stays.
+    /// The file cannot be read or decoded. If it cannot be decoded, an image stored under its
+    /// path is forgotten, for its content is gone; if it cannot be read, the image stays.
     Failure {
         /// The file.
         path: PathBuf,
@@ -313,7 +314,7 @@ pub enum Change {
         kind: FailureKind,
         /// Why, for people.
         reason: String,
-        /// The content's digest, where it could be read.
+        /// The content's digest, if it could be read.
         digest: Option<Digest>,
     },
 }

@@ -33,13 +33,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens the index in `dir` for writing with the codes of an encoder; makes it where there is
+    /// Opens the index in `dir` for writing with the codes of an encoder; makes it if there is
     /// none. One that holds no image takes any encoder.
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] where another process writes, [`Error::EncoderMismatch`] where another
-    /// encoder made the index, and where the folder cannot be written.
+    /// [`Error::Locked`] if another process writes, [`Error::EncoderMismatch`] if another
+    /// encoder made the index, and if the folder cannot be written.
     pub fn open(dir: &Path, encoder: &EncoderRecord) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|source| Error::io("make the folder", dir, source))?;
         let lock = Lock::take(dir)?;
@@ -52,7 +52,7 @@ impl Writer {
         {
             check_encoder(dir, made_by, encoder)?;
         } else if made_by.as_ref() != Some(encoder) {
-            // Nothing depends on the encoder where no image is stored yet.
+            // Nothing depends on the encoder if no image is stored yet.
             dropped = begin_with(&mut connection, encoder).map_err(fail)?;
         }
         let mut writer = Self::assemble(dir, connection, lock)?;
@@ -64,7 +64,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::IndexNotFound`] where there is none, [`Error::Locked`] where another process writes.
+    /// [`Error::IndexNotFound`] if there is none, [`Error::Locked`] if another process writes.
     pub fn open_existing(dir: &Path) -> Result<Self> {
         // Before anything is made: a folder without an index gets no lock.
         Reader::open(dir)?.encoder()?;
@@ -86,46 +86,46 @@ impl Writer {
         })
     }
 
-    /// The folder that holds the index.
+    /// Returns the folder that holds the index.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The encoder whose codes are stored.
+    /// Returns the encoder whose codes are stored.
     pub fn encoder(&self) -> &EncoderRecord {
         &self.encoder
     }
 
-    /// How many removed images went from the trash for good when another encoder took over: those
-    /// of which it has no code.
+    /// Returns the number of removed images that went from the trash for good when another encoder
+    /// took over: those of which it has no code.
     pub fn dropped_from_trash(&self) -> usize {
         self.dropped_from_trash
     }
 
-    /// A reader of the same index.
+    /// Returns a reader of the same index.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn reader(&self) -> Result<Reader> {
         self.reader.try_clone()
     }
 
-    /// At most `limit` stored images of a content.
+    /// Returns at most `limit` stored images of a content.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn images_with(&self, digest: &Digest, limit: usize) -> Result<Vec<Image>> {
         self.reader.images_with(digest, limit)
     }
 
-    /// Applies changes in one transaction: all of them are on disk when it returns, or none.
+    /// Returns applies changes in one transaction: all of them are on disk when it returns, or none.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] for a code or hash that is not the encoder's, a path or number that is
-    /// not stored where the change needs it; what the database says (a full disk, say). Nothing
+    /// not stored if the change needs it; if the database fails (a full disk, say). Nothing
     /// is changed then.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
         for change in changes {
@@ -152,7 +152,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn forget_failures(&mut self, chosen: impl Fn(&Path) -> bool) -> Result<usize> {
         let dir = self.dir.clone();
         let fail = |source| Error::database(&dir, source);
@@ -179,7 +179,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn begin_run(&mut self, roots: &[PathBuf]) -> Result<()> {
         let dir = self.dir.clone();
         let fail = |source| Error::database(&dir, source);
@@ -208,7 +208,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database fails.
     pub fn finish_run(&mut self, counts: &serde_json::Value, completed: bool) -> Result<()> {
         self.expire_trash()?;
         self.sweep()?;
@@ -243,7 +243,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What the database says; this index is kept as it was then.
+    /// If the database fails; this index is kept as it was then.
     pub fn replace_with(&mut self, other: Self) -> Result<()> {
         let from = schema::database_path(&other.dir);
         drop(other);

@@ -1,6 +1,6 @@
-//! What rots, in the database and in segments: found, told, repaired, and never copied.
+//! What rots, in the database and in segments: found, reported, repaired, and never copied.
 
-use super::store::frozen;
+use super::formats::frozen;
 use super::*;
 
 fn database(dir: &Path) -> rusqlite::Connection {
@@ -192,7 +192,7 @@ fn what_was_verified_is_not_verified_again_until_its_file_changes() {
     std::fs::copy(&path, dir.path().join("copy")).unwrap();
     std::fs::rename(dir.path().join("copy"), &path).unwrap();
     assert!(!trusted(&stored()));
-    // The next run of indexing looks at it, keeps the mark and makes nothing anew.
+    // The next run of indexing looks at it, keeps the mark and rebuilds nothing.
     assert_eq!(fold(&mut writer, &FoldOptions::default()).made, 0);
     let stored = writer.reader().unwrap().segments().unwrap().remove(0);
     assert!(trusted(&stored));

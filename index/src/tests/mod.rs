@@ -11,6 +11,7 @@ use crate::*;
 
 mod damage;
 mod filter;
+mod formats;
 mod interface;
 mod search;
 mod segments;

@@ -147,7 +147,7 @@ fn the_cheaper_way_is_taken_and_told() {
     );
     assert_eq!((told.parts[1].ef, told.parts[1].distances), (None, 50));
     assert_eq!(found[0].id, ImageId(2));
-    // A few images are looked at one by one, and so are all where k is large or only bits count.
+    // A few images are looked at one by one, and so are all if k is large or only bits count.
     let few = Filter::default().ids((1..200).map(ImageId));
     for params in [
         SearchParams::new(10).filter(few),

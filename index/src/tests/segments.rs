@@ -61,7 +61,7 @@ fn what_a_crash_leaves_of_a_folding_is_no_harm_and_goes() {
     let mut writer = many(dir.path(), 5000);
     fold(&mut writer, &FoldOptions::default());
     let whole = segment_files(dir.path());
-    // A file aside, and one that was renamed and never named in the database.
+    // A temporary file, and one that was renamed and never named in the database.
     std::fs::write(dir.path().join("segments/000009.new"), "half").unwrap();
     std::fs::copy(&whole[0], dir.path().join("segments/000008.segment")).unwrap();
     let index = Index::open(dir.path()).unwrap();
@@ -80,7 +80,7 @@ fn what_a_crash_leaves_of_a_folding_is_no_harm_and_goes() {
     std::fs::rename(&away, &folder).unwrap();
     assert_eq!(segment_files(dir.path()), whole);
     assert_eq!(index.len().unwrap(), 6000);
-    // One that was told to stop begins nothing.
+    // One that is cancelled begins nothing.
     let stopped = writer
         .fold(&all(), &mut |_| ControlFlow::Break(()))
         .unwrap();
