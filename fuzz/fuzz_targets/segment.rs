@@ -1,7 +1,7 @@
 //! Opens, searches and verifies what is no segment, or almost one.
 #![no_main]
 
-use imgsearch::index::fuzzing;
+use imgsearch_index::fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
