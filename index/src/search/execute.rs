@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::Searcher;
 use super::params::{Query, RankBy, SearchParams, SearchStrategy};
 use super::results::{Neighbour, SearchStats, SegmentStats};
-use super::scan::{Candidate, Rank, Scan, Scorer, along_graph};
+use super::scan::{Candidate, ROWS_A_TASK, Rank, Scan, Scorer, along_graph};
 use super::select::Selection;
 use super::strategy;
 use super::view::Source;
@@ -17,10 +17,6 @@ use crate::kernels::bits::Bits;
 use crate::kernels::distance::{finite, hamming_words, words};
 use crate::kernels::simd;
 use crate::store::types::{EncoderRecord, ImageId};
-
-/// Rows that one task of a parallel scan looks at: enough that starting it costs nothing compared to
-/// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
-pub(super) const ROWS_A_TASK: usize = 16 * 1024;
 
 impl Searcher {
     /// Returns the `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer if

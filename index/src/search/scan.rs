@@ -13,6 +13,10 @@ use crate::search::RankBy;
 use crate::segment::{SearchScratch, Segment};
 use crate::store::rows::Rows;
 
+/// Rows that one task of a parallel scan looks at: enough that starting it costs nothing compared to
+/// it, few enough that all cores have some at a hundred thousand rows. A multiple of 64.
+pub(super) const ROWS_A_TASK: usize = 16 * 1024;
+
 /// How many rows ahead a scan asks for codes: the processor by itself stops at the end of a page.
 const AHEAD: usize = 16;
 

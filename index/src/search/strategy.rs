@@ -1,8 +1,7 @@
 //! Choosing the cheaper strategy for each part of a view: along its graph, or a scan of its rows.
 
-use super::execute::ROWS_A_TASK;
 use super::params::{RankBy, SearchParams, SearchStrategy};
-use super::scan::Scorer;
+use super::scan::{ROWS_A_TASK, Scorer};
 use super::view::{Part, Source};
 use crate::kernels::bits::Bits;
 

@@ -22,6 +22,7 @@ pub(crate) mod rotten;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod segments;
+mod stats;
 mod takeover;
 pub(crate) mod trash;
 pub(crate) mod types;

@@ -287,9 +287,17 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
         Ok(opened) => opened,
         Err(error) if cannot_open(&error) => {
             unlocked = Some(marks_of(&path));
-            let opened = open_unlocked(&path, plain).map_err(fail)?;
-            check_log(dir, &opened.0, plain)?;
-            opened
+            match open_unlocked(&path, plain) {
+                Ok(opened) => {
+                    check_log(dir, &opened.0, plain)?;
+                    opened
+                }
+                // The database has more pages than its log says, and can be read without it.
+                Err(error) if is_corrupt(&error) && generation_alone(&path, plain) > 0 => {
+                    return Err(log_is_older(dir));
+                }
+                Err(error) => return Err(fail(error)),
+            }
         }
         Err(error) => return Err(fail(error)),
     };
@@ -338,27 +346,40 @@ fn open_unlocked(path: &Path, plain: OpenFlags) -> rusqlite::Result<(Connection,
     Ok((connection, format))
 }
 
-/// Refuses a log that is older than its database, as a copy may have it of which the parts were taken at
-/// different times: SQLite would lay the log's older pages over the newer ones.
+/// Refuses a log that is older than its database, as in a copy whose files were copied at different
+/// times: SQLite would put the log's older pages over the newer ones.
 fn check_log(dir: &Path, with_log: &Connection, plain: OpenFlags) -> Result<()> {
-    let path = database_path(dir);
-    let generation = |connection: &Connection| -> rusqlite::Result<i64> {
-        connection.query_row("SELECT number FROM generation", (), |row| row.get(0))
-    };
-    let uri = format!("{}?immutable=1", uri(&path));
     // A database whose first pages are in the log says nothing by itself.
-    let without = Connection::open_with_flags(uri, plain | OpenFlags::SQLITE_OPEN_URI)
-        .and_then(|connection| generation(&connection))
-        .unwrap_or(0);
-    if generation(with_log).is_ok_and(|with| with >= without) || without == 0 {
+    let alone = generation_alone(&database_path(dir), plain);
+    if generation_of(with_log).is_ok_and(|with| with >= alone) || alone == 0 {
         return Ok(());
     }
-    Err(Error::Corrupt {
+    Err(log_is_older(dir))
+}
+
+fn generation_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT number FROM generation", (), |row| row.get(0))
+}
+
+/// Returns the generation of a database without its log; 0 if it cannot be read alone.
+fn generation_alone(path: &Path, plain: OpenFlags) -> i64 {
+    let uri = format!("{}?immutable=1", uri(path));
+    Connection::open_with_flags(uri, plain | OpenFlags::SQLITE_OPEN_URI)
+        .and_then(|connection| generation_of(&connection))
+        .unwrap_or(0)
+}
+
+fn log_is_older(dir: &Path) -> Error {
+    Error::Corrupt {
         dir: dir.to_owned(),
         what: format!(
             "its log, {DATABASE_FILE}-wal, is older than {DATABASE_FILE}; copy both again while nothing writes to them"
         ),
-    })
+    }
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
 }
 
 fn cannot_open(error: &rusqlite::Error) -> bool {

@@ -214,7 +214,7 @@ mod read_only {
         for answer in answers {
             let error = answer.unwrap_err();
             assert!(matches!(error, Error::Changed { .. }), "{error}");
-            assert!(error.to_string().contains("ask again"), "{error}");
+            assert!(error.to_string().contains("changed while"), "{error}");
         }
     }
 
