@@ -9,10 +9,10 @@
 //! ranking's own exact answers. `benches/peers.py` measures other libraries on the same codes, in turns
 //! with this program.
 //!
-//! `--ef N,N,…` asks with these numbers of candidates. `--only-graph` leaves out everything that is not along the
-//! graph, `--json` is for programs (with `--by both` for the default ranking instead of the code's),
-//! `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate `hnsw_rs` as
-//! it comes (with the feature `hnsw-rs`).
+//! `--ef N,N,…` asks with these numbers of candidates. `--only-graph` leaves out everything that is not
+//! along the graph, `--json` is for programs (with `--by both` for the default ranking instead of the
+//! code's), `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate
+//! `hnsw_rs` as it comes (with the feature `hnsw-rs`).
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

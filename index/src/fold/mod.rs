@@ -1,9 +1,9 @@
 //! Folding: what is newer than the segments goes into one, small segments into larger ones, and
 //! what was removed out of them.
 //!
-//! A segment is written under a temporary name, synced and renamed before the database names it, in one transaction
-//! with the removal of those that it replaces, whose files are unlinked last. A crash anywhere
-//! leaves the segments that served before, and at worst a file that the next folding removes.
+//! A segment is written under a temporary name, synced and renamed before the database names it, in one
+//! transaction with the removal of those that it replaces, whose files are unlinked last. A crash
+//! anywhere leaves the segments that served before, and at worst a file that the next folding removes.
 
 mod plan;
 

@@ -33,10 +33,10 @@ const NEIGHBOURS: usize = 10;
 /// that is not in the index.
 const ENOUGH: f64 = 0.995;
 
-/// How far a row is moved, as a share of the difference between two others. With this, what is measured is enough for
-/// images that are not in the index: for CIFAR-10's, and for photographs whose copies fill an index
-/// of a million (`cargo bench -p imgsearch-index --bench search -- --codes INDEX`, "as asked by
-/// default").
+/// How far a row is moved, as a share of the difference between two others. With this, what is measured
+/// is enough for images that are not in the index: for CIFAR-10's, and for photographs whose copies
+/// fill an index of a million (`cargo bench -p imgsearch-index --bench search -- --codes INDEX`, "as
+/// asked by default").
 const MOVED: f32 = 0.3;
 
 /// The numbers of candidates that are tried.

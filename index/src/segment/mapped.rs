@@ -31,9 +31,9 @@ impl Bytes {
         if file.metadata()?.len() == 0 {
             return Ok(Self::zeroed(0));
         }
-        // SAFETY: the mapping is undefined behaviour if the file changes beneath it. Segments
-        // are written under a temporary name, synced and renamed, and never changed once they have their name; a
-        // segment that is folded is unlinked, which leaves the mapping whole. A program that
+        // SAFETY: the mapping is undefined behaviour if the file changes beneath it. Segments are
+        // written under a temporary name, synced and renamed, and never changed once they have their
+        // name; a segment that is folded is unlinked, which leaves the mapping whole. A program that
         // truncates files in the index folder ends this process (SIGBUS) and reads no wrong memory.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(file)? };
