@@ -357,13 +357,16 @@ impl Header {
 }
 
 /// Where the header's table of the first sections begins: a length and a checksum each.
+#[cfg(any(test, feature = "fuzzing"))]
 const TABLE: usize = 184;
 
 /// Where the table of the sections that follow begins.
+#[cfg(any(test, feature = "fuzzing"))]
 const FUSED_TABLE: usize = TABLE + 16 * FIRST_SECTIONS + 12 + 4 * MAX_LEVELS;
 
 /// Makes a file's checksums right whatever it holds: the header's, and those of the sections that
 /// lie in the file if `sections` says so. What is damaged is then found by what it says.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn seal(bytes: &mut [u8], sections: bool) {
     if bytes.len() < HEADER {
         return;

@@ -46,6 +46,7 @@ impl Bytes {
     }
 
     /// Returns a copy of bytes, in memory.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn copied(bytes: &[u8]) -> Self {
         let mut copy = Self::zeroed(bytes.len());
         copy.as_mut_slice().copy_from_slice(bytes);

@@ -32,6 +32,7 @@ use crate::store::types::EncoderRecord;
 use format::{Header, MAX_FINGERPRINT, MAX_LEVELS, SECTIONS, Section, checksum};
 
 pub use format::SEGMENT_FORMAT;
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use format::seal;
 use graphs::FusedGraph;
 pub(crate) use graphs::SearchScratch;
@@ -77,6 +78,7 @@ impl Segment {
     ///
     /// [`Error::InvalidInput`] if the options are out of range or there are more rows than a
     /// segment takes.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn build(
         content: &Content<'_>,
         options: &GraphOptions,
