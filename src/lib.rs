@@ -5,10 +5,10 @@
 //! query image the same way and finding the nearest codes.
 //!
 //! ```no_run
-//! use imgsearch::{IndexOptions, Library};
+//! use imgsearch::Library;
 //!
 //! let mut library = Library::open_or_create("my-index")?;
-//! library.index(&["photos".into()], &IndexOptions::default(), &())?;
+//! library.index(["photos"])?;
 //! for found in library.nearest_to("cat.jpg", 10)? {
 //!     println!("{:.3}  {}", found.distance, found.path.display());
 //! }
@@ -43,7 +43,7 @@ pub use indexing::{
     FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
-pub use library::{Library, Match, OpenOptions, default_dir};
+pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};
 pub use progress::Progress;
 
 /// The README's example compiles.

@@ -1,6 +1,7 @@
 //! How long operations report what they do, and how they are cancelled.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgsearch_onnx::autoencoder::Epoch;
 use imgsearch_onnx::train::EpochReport;
@@ -9,30 +10,27 @@ use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
 
 /// Receives the progress of a long operation, and can cancel it.
 ///
-/// Every method has a default that does nothing, and `()` is the progress that reports nothing:
-/// implement what you need. The library calls the methods on the thread that started the operation,
+/// Every method has a default that does nothing: implement what you need. `()` reports nothing, and an
+/// [`AtomicBool`] cancels once it is true. The library calls the methods on the thread that started the operation,
 /// except [`Progress::is_cancelled`], which its workers call as well.
 ///
 /// # Examples
 ///
 /// ```
-/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::time::{Duration, Instant};
 ///
 /// use imgsearch::Progress;
 ///
-/// #[derive(Default)]
-/// struct UntilStopped(AtomicBool);
+/// /// Stops at a point in time.
+/// struct Until(Instant);
 ///
-/// impl Progress for UntilStopped {
+/// impl Progress for Until {
 ///     fn is_cancelled(&self) -> bool {
-///         self.0.load(Ordering::Relaxed)
+///         Instant::now() >= self.0
 ///     }
 /// }
 ///
-/// let progress = UntilStopped::default();
-/// assert!(!progress.is_cancelled());
-/// progress.0.store(true, Ordering::Relaxed);
-/// assert!(progress.is_cancelled());
+/// assert!(!Until(Instant::now() + Duration::from_secs(3600)).is_cancelled());
 /// ```
 pub trait Progress: Sync {
     /// Returns whether the operation should stop. What is done by then is kept, as each operation
@@ -90,3 +88,9 @@ pub trait Progress: Sync {
 }
 
 impl Progress for () {}
+
+impl Progress for AtomicBool {
+    fn is_cancelled(&self) -> bool {
+        self.load(Ordering::Relaxed)
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use imgsearch::onnx::{EncoderFile, ProviderChoice};
-use imgsearch::{Engine, EngineOptions, IndexOptions, Library, OpenOptions};
+use imgsearch::{Engine, EngineOptions, Library, OpenOptions};
 
 use crate::Result;
 use crate::fidelity::cosine;
@@ -138,11 +138,7 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
     let mut library = Library::open_or_create_with(work.join("card"), opening)?;
     library.engine()?;
     let started = Instant::now();
-    let summary = library.index(
-        std::slice::from_ref(&photos.path),
-        &IndexOptions::default(),
-        &(),
-    )?;
+    let summary = library.index([&photos.path])?;
     println!(
         "  `index`, end to end       {:>8.0}",
         summary.encoded as f64 / started.elapsed().as_secs_f64()

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use cpu_time::{ProcessTime, ThreadTime};
-use imgsearch::{
-    Engine, EngineOptions, IndexOptions, Library, WalkOptions, Worker, onnx::EncoderFile, walk,
-};
+use imgsearch::{Engine, EngineOptions, Library, WalkOptions, Worker, onnx::EncoderFile, walk};
 
 use crate::Result;
 use crate::folders::Folder;
@@ -115,11 +113,7 @@ fn measure_one(engine: &Engine, folder: &Folder, index: &Path, best: &mut Best) 
     let mut library = Library::open_or_create(index)?;
     library.engine()?;
     let (started, processor, thread) = (Instant::now(), ProcessTime::now(), ThreadTime::now());
-    let summary = library.index(
-        std::slice::from_ref(&folder.path),
-        &IndexOptions::default(),
-        &(),
-    )?;
+    let summary = library.index([&folder.path])?;
     let seconds = started.elapsed().as_secs_f64();
     let (processor, thread) = (processor.elapsed(), thread.elapsed());
     if summary.encoded != n {

@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use imgsearch::Library;
@@ -68,7 +67,7 @@ pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
     let filled = started.elapsed().as_secs_f64();
     let mut fold = FoldOptions::default();
     fold.all = true;
-    let folded = Library::optimize(&index, &fold, &AtomicBool::new(false), &())?;
+    let folded = Library::open(&index)?.optimize(&fold, &())?;
     println!(
         "{images} images: {more} codes drawn and stored in {filled:.0} s, folded in {:.0} s",
         folded.seconds

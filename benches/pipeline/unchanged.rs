@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
@@ -57,7 +56,7 @@ pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
     fill(&folder, &index)?;
     let mut fold = FoldOptions::default();
     fold.all = true;
-    Library::optimize(&index, &fold, &AtomicBool::new(false), &())?;
+    Library::open(&index)?.optimize(&fold, &())?;
 
     let mut times = Vec::new();
     for _ in 0..RUNS {

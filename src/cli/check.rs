@@ -15,23 +15,23 @@ use super::streams::out;
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &CheckArgs) -> Result {
-    let dir = index_dir(global)?;
-    let index = Index::open(&dir)?;
-    let checked = look(global, &index, args.json)?;
-    let encoder = Library::check_kept_encoder(&dir)?;
+    let library = Library::open(index_dir(global)?)?;
+    let index = library.index_view()?;
+    let checked = look(global, index, args.json)?;
+    let encoder = library.check_encoder_copy()?;
     let sound = checked.is_sound() && encoder.is_none();
     let mut repaired = None;
     // Nothing is made from a database whose file is damaged.
     if !sound && args.repair && checked.database.is_empty() {
-        let mended = Library::mend(&dir)?;
+        let mended = library.repair_codes()?;
         let mut options = FoldOptions::default();
         options.all = true;
         // A checksum tells which segments to make anew; a lost image or a wrong row does not.
         options.rebuild = !checked.segments_are_sound();
-        let folded = optimize::fold(global, &dir, &options, args.json)?;
-        Library::mend_kept_encoder(&dir)?;
-        let again = look(global, &index, args.json)?;
-        repaired = Some((mended, folded, again, Library::check_kept_encoder(&dir)?));
+        let folded = optimize::fold(global, &library, &options, args.json)?;
+        library.repair_encoder_copy()?;
+        let again = look(global, index, args.json)?;
+        repaired = Some((mended, folded, again, library.check_encoder_copy()?));
     }
     if args.json {
         out!(

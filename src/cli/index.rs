@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use imgsearch::index::Index;
+use imgsearch::onnx::EncoderFile;
 use imgsearch::{
     Forgetting, IndexOptions, Kept, Library, Outcome as FileOutcome, Planned, Progress, Summary,
 };
@@ -31,12 +32,11 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     options.prune = args.prune;
     options.ignore_inode = args.ignore_inode;
     options.retry = args.retry;
-    let view = View::new(global, args.json);
+    let view = View::new(global, args.json, stop);
     let summary = if args.reencode {
-        let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
-        Library::reencode(&dir, open, &options, &view, &stop)?
+        reencode(global, args, &dir, options, &view)?
     } else {
-        update(global, args, &dir, &options, &view, &stop)?
+        update(global, args, &dir, options, &view)?
     };
     view.finish(global, args.reencode, &dir, &summary);
     Ok(if summary.interrupted {
@@ -48,36 +48,50 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     })
 }
 
+fn reencode(
+    global: &Global,
+    args: &IndexArgs,
+    dir: &Path,
+    options: IndexOptions,
+    view: &View,
+) -> Result<Summary> {
+    let mut open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+    // The index has another encoder as yet.
+    let encoder = match open.encoder.take() {
+        Some(encoder) => encoder,
+        None => EncoderFile::default_encoder()?,
+    };
+    let mut library = Library::open_with(dir, open)?;
+    Ok(library
+        .indexer()
+        .options(options)
+        .progress(view)
+        .reencode(encoder)?)
+}
+
 fn update(
     global: &Global,
     args: &IndexArgs,
     dir: &Path,
-    options: &IndexOptions,
+    options: IndexOptions,
     view: &View,
-    stop: &AtomicBool,
 ) -> Result<Summary> {
+    let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+    let mut library = Library::open_or_create_with(dir, open)?;
     let paths = if args.paths.is_empty() {
-        last_roots(dir)?
+        library.last_roots()?
     } else {
         args.paths.clone()
     };
-    let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
-    let mut library = Library::open_or_create_with(dir, open)?;
-    say_provider(global, library.engine()?);
-    Ok(library.index_until(&paths, options, view, stop)?)
-}
-
-/// The paths of the last run, for a run that names none.
-fn last_roots(dir: &Path) -> Result<Vec<PathBuf>> {
-    let roots = match Index::open(dir) {
-        Ok(index) => index.to_reader()?.last_run()?.map(|run| run.roots),
-        Err(imgsearch::index::Error::NoIndex { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
-    match roots {
-        Some(roots) if !roots.is_empty() => Ok(roots),
-        _ => Err("name the folders to index: imgsearch index FOLDER".into()),
+    if paths.is_empty() {
+        return Err("name the folders to index: imgsearch index FOLDER".into());
     }
+    say_provider(global, library.engine()?);
+    Ok(library
+        .indexer()
+        .options(options)
+        .progress(view)
+        .run(paths)?)
 }
 
 /// What a person or a program sees of a run.
@@ -87,6 +101,7 @@ pub struct View {
     bar: ProgressBar,
     /// The index, if an option names it.
     index: Option<PathBuf>,
+    stop: Arc<AtomicBool>,
     failures: Few,
     unreadable: Few,
     kept: Few,
@@ -110,7 +125,7 @@ impl Few {
 }
 
 impl View {
-    pub fn new(global: &Global, json: bool) -> Self {
+    pub fn new(global: &Global, json: bool, stop: Arc<AtomicBool>) -> Self {
         let bar = bar(global, json, 0, "images");
         bar.set_message("looking for images ");
         Self {
@@ -118,6 +133,7 @@ impl View {
             quiet: global.quiet,
             bar,
             index: global.index.clone(),
+            stop,
             failures: Few::default(),
             unreadable: Few::default(),
             kept: Few::default(),
@@ -175,6 +191,10 @@ impl View {
 }
 
 impl Progress for View {
+    fn is_cancelled(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     fn planned(&self, plan: &Planned) {
         self.tell_rest_of_unreadable();
         self.bar.set_length(plan.jobs as u64);

@@ -1,6 +1,7 @@
 //! `imgsearch optimize`.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use imgsearch::index::{FoldOptions, Folded};
 use imgsearch::{Library, Progress};
@@ -18,7 +19,12 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     let mut options = FoldOptions::default();
     options.all = true;
     options.rebuild = args.rebuild;
-    let folded = fold(global, &index_dir(global)?, &options, args.json)?;
+    let folded = fold(
+        global,
+        &Library::open(index_dir(global)?)?,
+        &options,
+        args.json,
+    )?;
     if args.json {
         out!("{}", json!({"optimized": folded}));
     } else if !global.quiet {
@@ -53,24 +59,35 @@ pub fn told(folded: &Folded) -> String {
 }
 
 /// Folds with a progress bar.
-pub fn fold(global: &Global, dir: &Path, options: &FoldOptions, json: bool) -> Result<Folded> {
+pub fn fold(
+    global: &Global,
+    library: &Library,
+    options: &FoldOptions,
+    json: bool,
+) -> Result<Folded> {
     let stop = stop_flag("stopping after the segment under way; Ctrl-C again ends at once")?;
     let view = View {
         json,
+        stop,
         bar: bar(global, json, 0, "images"),
     };
     view.bar.set_message("linking ");
-    let folded = Library::optimize(dir, options, &stop, &view);
+    let folded = library.optimize(options, &view);
     view.bar.finish_and_clear();
     Ok(folded?)
 }
 
 struct View {
     json: bool,
+    stop: Arc<AtomicBool>,
     bar: ProgressBar,
 }
 
 impl Progress for View {
+    fn is_cancelled(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     fn folding(&self, done: usize, of: usize) {
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);

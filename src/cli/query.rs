@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use imgsearch::decode::Source;
 use imgsearch::index::{Explained, RankBy, SearchParams, Way};
-use imgsearch::{Encoded, Library, Match, Timings};
+use imgsearch::{Answer, Encoded, Library, Timings};
 use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
@@ -25,6 +25,8 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     // Opening the index and reading its encoder go on beside it.
     let loading = open.engine.preload();
     let library = Library::open_with(index_dir(global)?, open)?;
+    // A missing encoder concerns every query image, so it is not reported with the first.
+    library.encoder_file()?;
     let by = match args.by {
         ByArg::Code => RankBy::Code,
         ByArg::Hash => RankBy::Hash,
@@ -57,7 +59,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if let Some(damage) = &encoded.damage {
             say!("{}: {damage}; asking with what is there", shown(image));
         }
-        let (found, explained) = library.search(&encoded, &params)?;
+        let answer = library.search(&encoded, &params)?;
         if !told {
             // Not before there was something to ask: large segments are checked from the first
             // view on, which would hold up the encoder's start.
@@ -67,11 +69,11 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             say_provider(global, library.engine()?);
             told = true;
         }
-        if found.is_empty() {
+        if answer.matches.is_empty() {
             outcome = Outcome::Lacking;
         }
         let times = (library.timings(), started);
-        print(args, image, &found, &explained, times, several);
+        print(args, image, &answer, times, several);
     }
     drop(loading);
     // The process ends here, and its memory with it: taking the encoder apart first takes time.
@@ -93,8 +95,11 @@ fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
 fn print(
     args: &QueryArgs,
     image: &Path,
-    found: &[Match],
-    explained: &Explained,
+    Answer {
+        matches: found,
+        stats: explained,
+        ..
+    }: &Answer,
     (timings, started): (Timings, Instant),
     several: bool,
 ) {

@@ -13,13 +13,13 @@ use super::streams::{out, say};
 use super::{Outcome, Result, optimize};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
-    let dir = index_dir(global)?;
+    let library = Library::open(index_dir(global)?)?;
     let removed = if args.forever {
-        let removed = Library::remove_forever(&dir, &args.paths)?;
+        let removed = library.remove_forever(&args.paths)?;
         // Segments hold the codes of what was removed until they are made anew.
         let mut options = FoldOptions::default();
         options.all = true;
-        if optimize::fold(global, &dir, &options, args.json)?.interrupted {
+        if optimize::fold(global, &library, &options, args.json)?.interrupted {
             say!(
                 "the images are forgotten; imgsearch optimize takes their codes out of the segments"
             );
@@ -27,7 +27,7 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
         }
         removed
     } else {
-        Library::remove(&dir, &args.paths)?
+        library.remove(&args.paths)?
     };
     if args.json {
         out!(

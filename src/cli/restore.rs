@@ -13,7 +13,7 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
     if args.list {
         return list(global, args);
     }
-    let restored = Library::restore(index_dir(global)?, &args.paths)?;
+    let restored = Library::open(index_dir(global)?)?.restore(&args.paths)?;
     if args.json {
         let line = json!({"restored": restored.images});
         out!(
@@ -40,7 +40,7 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
 }
 
 fn list(global: &Global, args: &RestoreArgs) -> Result {
-    let trash = Library::trash(index_dir(global)?, &args.paths)?;
+    let trash = Library::open(index_dir(global)?)?.trash(&args.paths)?;
     for one in &trash {
         if args.json {
             let line = json!({"removed": one.removed});

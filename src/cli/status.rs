@@ -1,6 +1,7 @@
 //! `imgsearch status`.
 
-use imgsearch::index::{Index, Run};
+use imgsearch::Library;
+use imgsearch::index::Run;
 use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
@@ -11,7 +12,8 @@ use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let dir = index_dir(global)?;
-    let index = Index::open(&dir)?;
+    let library = Library::open(&dir)?;
+    let index = library.index_view()?;
     let reader = index.to_reader()?;
     if args.damaged {
         let (damaged, failures) = (reader.damaged()?, reader.failures()?);
@@ -43,7 +45,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         return Ok(Outcome::Done);
     }
 
-    let begun = imgsearch::Library::reencoding_begun(&dir);
+    let begun = library.has_unfinished_reencoding();
     let (stats, run, encoder) = (reader.stats()?, reader.last_run()?, index.encoder());
     if args.json {
         let line = json!({

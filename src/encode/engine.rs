@@ -54,6 +54,14 @@ impl EngineOptions {
         runtime
     }
 
+    /// Returns how many threads work: the number that was set, or one per core.
+    pub(crate) fn worker_threads(&self) -> usize {
+        match self.threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
     /// Begins to load ONNX Runtime in a thread of its own, so that a program which has other
     /// things to do before its first [`Engine`] waits less for it. Only where it lies on this
     /// machine: nothing is fetched, and what is wrong shows when the engine is made.
@@ -208,10 +216,7 @@ impl Engine {
 
     /// How many workers keep this machine busy.
     pub fn threads(&self) -> usize {
-        match self.options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        }
+        self.options.worker_threads()
     }
 
     /// How many images a worker should encode at once.

@@ -77,37 +77,22 @@ pub struct IndexOptions {
     pub retry: bool,
 }
 
-/// Indexes what was walked, and folds what grows into segments as it goes on. See
-/// [`crate::Library::index`].
-pub(crate) fn run_folding(
-    writer: &mut Writer,
-    engine: &Engine,
-    walked: &Walked,
-    options: &IndexOptions,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-) -> Result<Summary> {
-    run_with(writer, engine, walked, options, (stop, true), progress)
+/// Whether a run folds new images into segments as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folding {
+    /// For an index that is searched during the run.
+    AsItGrows,
+    /// For an index of which only the images are used.
+    Never,
 }
 
-/// Indexes what was walked, without folding: for an index of which only the images are wanted.
+/// Indexes what was walked. See [`crate::Library::index`].
 pub(crate) fn run(
     writer: &mut Writer,
     engine: &Engine,
     walked: &Walked,
     options: &IndexOptions,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-) -> Result<Summary> {
-    run_with(writer, engine, walked, options, (stop, false), progress)
-}
-
-fn run_with(
-    writer: &mut Writer,
-    engine: &Engine,
-    walked: &Walked,
-    options: &IndexOptions,
-    (stop, folding): (&AtomicBool, bool),
+    folding: Folding,
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
@@ -134,11 +119,9 @@ fn run_with(
     // What a run stores that does not come to its end has its folders recorded.
     grounds.record(writer, std::iter::empty(), true)?;
     let encoding = Instant::now();
-    let mut write = write::Write::new(writer, &plan, options, &mut grounds, progress, &mut summary);
-    if folding {
-        write = write.folding_until(stop);
-    }
-    process(&reader, engine, &plan, stop, &mut write)?;
+    let mut write = write::Write::new(writer, &plan, options, &mut grounds, progress, &mut summary)
+        .folding(folding == Folding::AsItGrows);
+    process(&reader, engine, &plan, progress, &mut write)?;
     let wrote = write.finish()?;
     summary.storing_seconds = wrote.took.as_secs_f64();
     let seconds = encoding.elapsed().as_secs_f64();
@@ -146,7 +129,7 @@ fn run_with(
         summary.images_per_second = summary.encoded as f64 / seconds;
     }
 
-    summary.interrupted = stop.load(Ordering::Relaxed);
+    summary.interrupted = progress.is_cancelled();
     if !summary.interrupted {
         let mut prune = prune::Prune {
             writer,
@@ -168,10 +151,13 @@ fn run_with(
 pub(crate) fn fold(
     writer: &mut Writer,
     options: &FoldOptions,
-    stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<Folded> {
-    let folded = writer.fold(options, stop, &mut |done, of| progress.folding(done, of))?;
+    let stop = AtomicBool::new(progress.is_cancelled());
+    let folded = writer.fold(options, &stop, &mut |done, of| {
+        progress.folding(done, of);
+        stop.store(progress.is_cancelled(), Ordering::Relaxed);
+    })?;
     for damaged in &folded.damaged {
         progress.note(&format!("{damaged}; it was made anew from the database"));
     }
@@ -218,7 +204,7 @@ fn process(
     reader: &imgsearch_index::Reader,
     engine: &Engine,
     plan: &plan::Plan,
-    stop: &AtomicBool,
+    progress: &dyn Progress,
     write: &mut write::Write<'_, '_>,
 ) -> Result<()> {
     if plan.jobs.is_empty() {
@@ -239,7 +225,7 @@ fn process(
             chunk: engine.batch(),
             patience: PATIENCE,
         },
-        stop,
+        progress,
         || work::Desk::new(engine, dir),
         |desk, range| shift.chunk(&plan.jobs[range], desk),
         |range, made| write.receive(range.start, made),

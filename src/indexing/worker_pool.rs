@@ -1,8 +1,8 @@
-//! The crew: worker threads that share a numbered list of jobs, results in the jobs' order.
+//! The worker pool: threads that share a numbered list of jobs, with results in the order of the jobs.
 //!
-//! Owns the threads and the order. Jobs are handed out in consecutive chunks, and a chunk that
-//! was begun is finished, so an interrupted run leaves no gap between what was delivered.
-//! Where one takes very long, those behind it need not wait.
+//! Owns the threads and the order. Jobs are handed out in consecutive chunks, and a started chunk is
+//! always finished, so a cancelled run delivers results without gaps. If one chunk takes very long,
+//! those after it need not wait.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,6 +13,7 @@ use crossbeam_channel::Sender;
 
 use crate::decode::panic_text;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 
 /// How many finished chunks a worker may be ahead of a slow receiver.
 const AHEAD: usize = 4;
@@ -48,14 +49,14 @@ impl Jobs<'_> {
 ///
 /// Each thread makes its own state with `setup` and turns chunks into results with `work`;
 /// `receive` gets them on the calling thread, in the order of the jobs as far as
-/// [`Jobs::patience`] goes. Once `stop` is set no new chunk is begun.
+/// [`Jobs::patience`] goes. Once `progress` is cancelled, no new chunk starts.
 ///
 /// # Errors
 ///
 /// The first error of any of the three; [`Error::Worker`] where a worker panicked.
 pub(crate) fn run<S, T: Send>(
     jobs: Jobs<'_>,
-    stop: &AtomicBool,
+    progress: &dyn Progress,
     setup: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&mut S, Range<usize>) -> Result<T> + Sync,
     mut receive: impl FnMut(Range<usize>, T) -> Result<()>,
@@ -68,9 +69,9 @@ pub(crate) fn run<S, T: Send>(
     let abandon = AtomicBool::new(false);
     // A slow receiver holds the workers up instead of filling the memory.
     let (sender, receiver) = crossbeam_channel::bounded(AHEAD * threads);
-    let toil = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
+    let run_worker = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
         let mut state = setup()?;
-        while !stop.load(Ordering::Relaxed) && !abandon.load(Ordering::Relaxed) {
+        while !progress.is_cancelled() && !abandon.load(Ordering::Relaxed) {
             let Some(range) = take(&next, (count, &sums), chunk, threads) else {
                 break;
             };
@@ -85,10 +86,10 @@ pub(crate) fn run<S, T: Send>(
         let handles: Vec<_> = (0..threads)
             .map(|_| {
                 let abandon = &abandon;
-                let toil = &toil;
+                let run_worker = &run_worker;
                 let sender = sender.clone();
                 scope.spawn(move || {
-                    toil(sender).inspect_err(|_| abandon.store(true, Ordering::Relaxed))
+                    run_worker(sender).inspect_err(|_| abandon.store(true, Ordering::Relaxed))
                 })
             })
             .collect();

@@ -3,7 +3,6 @@
 //! It runs on the thread that asked for the run and is the only one that touches the store.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{Change, FOLD_AT, FileStat, FoldOptions, ImageId, NewContent, Writer};
@@ -35,8 +34,8 @@ pub(super) struct Write<'a, 'g> {
     /// may show.
     undecided: Vec<(usize, Digest)>,
     wrote: Wrote,
-    /// Where the images of the run are folded as they come, until this is set.
-    folding: Option<&'a AtomicBool>,
+    /// Whether new images are folded into segments as they come.
+    folding: bool,
     /// Changes that were committed since it was last seen whether there is enough to fold.
     unfolded: usize,
 }
@@ -76,15 +75,15 @@ impl<'a, 'g> Write<'a, 'g> {
             waiting: HashMap::new(),
             undecided: Vec::new(),
             wrote: Wrote::default(),
-            folding: None,
+            folding: false,
             unfolded: 0,
         }
     }
 
     /// Folds the images into segments as they come, so that a search during a long run need not
     /// read all of them from the database.
-    pub fn folding_until(mut self, stop: &'a AtomicBool) -> Self {
-        self.folding = Some(stop);
+    pub fn folding(mut self, folding: bool) -> Self {
+        self.folding = folding;
         self
     }
 
@@ -133,17 +132,16 @@ impl<'a, 'g> Write<'a, 'g> {
     /// Folds what the run added where it has become much. Workers go on meanwhile until what they
     /// made fills the queue; then all cores link.
     fn fold(&mut self) {
-        let Some(stop) = self.folding else { return };
-        if self.unfolded < FOLD_AT || stop.load(Ordering::Relaxed) {
+        if !self.folding || self.unfolded < FOLD_AT || self.progress.is_cancelled() {
             return;
         }
         self.unfolded = 0;
         let mut options = FoldOptions::default();
         options.growing = true;
-        let folded = super::fold(self.writer, &options, stop, &Unseen(self.progress));
+        let folded = super::fold(self.writer, &options, &Unseen(self.progress));
         if folded.is_err() {
             // A full disk, say: what is stored stays, and the run need not try again and again.
-            self.folding = None;
+            self.folding = false;
             super::tell_of_folding(folded, self.progress);
         }
     }
@@ -333,10 +331,14 @@ impl<'a, 'g> Write<'a, 'g> {
     }
 }
 
-/// A progress that shows nothing of folding, which goes on beside the run that is shown.
+/// Hides the progress of folding, which would replace that of the run.
 struct Unseen<'a>(&'a dyn Progress);
 
 impl Progress for Unseen<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     fn note(&self, text: &str) {
         self.0.note(text);
     }

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, Writer};
 
@@ -17,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::indexing::forget::{Fate, Grounds, is_missing};
 use crate::indexing::report::Forgetting;
 use crate::indexing::walk::{Candidate, Walked, stat_of};
-use crate::indexing::{self, IndexOptions, Summary, stage};
+use crate::indexing::{self, Folding, IndexOptions, Summary, stage};
 use crate::library::encoder_copy;
 use crate::progress::Progress;
 
@@ -35,7 +34,6 @@ pub fn run(
     engine: &Engine,
     options: &IndexOptions,
     progress: &dyn Progress,
-    stop: &AtomicBool,
 ) -> Result<Summary> {
     // Held so that nobody writes to the old index meanwhile.
     let mut old = Writer::open_existing(dir)?;
@@ -61,7 +59,14 @@ pub fn run(
     forget_all_but(&mut writer, &wanted)?;
     try_again(&mut writer)?;
     let walked = Walked::listed(stored.there, roots);
-    let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress)?;
+    let summary = indexing::run(
+        &mut writer,
+        engine,
+        &walked,
+        options,
+        Folding::Never,
+        progress,
+    )?;
     if summary.interrupted {
         return Ok(summary);
     }
@@ -74,7 +79,7 @@ pub fn run(
             old.dropped_from_trash()
         ));
     }
-    let folded = indexing::fold(&mut old, &FoldOptions::default(), stop, progress);
+    let folded = indexing::fold(&mut old, &FoldOptions::default(), progress);
     indexing::tell_of_folding(folded, progress);
     encoder_copy::forget_others(dir, &engine.info().fingerprint)?;
     delete(&aside, progress)?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use imgsearch::{IndexOptions, Library};
+use imgsearch::Library;
 
 use crate::support::{Place, ran, sample, sample_names};
 
@@ -127,8 +127,6 @@ fn an_index_that_another_process_makes_is_found() {
     // Its own runs are seen, too.
     fs::copy(sample("rocket.jpg"), place.photo("rocket.jpg")).unwrap();
     let photos = [place.photos()];
-    library
-        .index(&photos, &IndexOptions::default(), &())
-        .unwrap();
+    library.index(photos).unwrap();
     assert_eq!(library.index_view().unwrap().len().unwrap(), 3);
 }

@@ -302,7 +302,8 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
             // The strangers are drawn at random, so many are nearly as near as the nearest: enough
             // candidates that any graph of them gives the same answers.
             let params = SearchParams::new(5).by(by).way(Way::Graph).ef(256);
-            let (found, explained) = library.search(question, &params).unwrap();
+            let answer = library.search(question, &params).unwrap();
+            let explained = answer.stats;
             // It is the graph that answers: it looks at some of the rows, and finds enough.
             assert!(!explained.fell_back, "{explained:?}");
             for part in &explained.parts {
@@ -310,7 +311,7 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
                 let some = part.distances < part.rows || by == RankBy::Both;
                 assert!(some, "{explained:?}");
             }
-            let found = found.into_iter();
+            let found = answer.matches.into_iter();
             found.map(|found| (found.path, found.hamming)).collect()
         });
         ways.to_vec()
