@@ -46,9 +46,8 @@ fn encoded(engine: &Engine, pictures: &[u8], size: usize) -> Result<Encoded> {
     Ok(Encoded { codes, hashes })
 }
 
-/// Prints how nearly the card's codes and hashes are the processor's, how fast it encodes in batches
-/// of several sizes, and what decoding and `index` reach. Where there is no card to be used, says why
-/// and does nothing.
+/// Compares the card's codes and hashes with the processor's and prints how fast the card encodes, in
+/// batches of several sizes and in `index`. If there is no usable card, says why and does nothing.
 pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
     // First, for the ONNX Runtime that is loaded first serves both.
     let card = match engine(provider) {
@@ -73,9 +72,17 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
     speed::decode(&mut worker, &contents, &mut pictures)?;
     drop(contents);
 
+    compare(&processor, &card, &pictures, size)?;
+    println!("images a second; decoding reaches {decoding:.0} on all cores");
+    encode_in_batches(&card, &pictures, size)?;
+    index(photos, provider, work)
+}
+
+/// Prints how near the card's codes and hashes are to the processor's.
+fn compare(processor: &Engine, card: &Engine, pictures: &[u8], size: usize) -> Result {
     let (ours, theirs) = (
-        encoded(&processor, &pictures, size)?,
-        encoded(&card, &pictures, size)?,
+        encoded(processor, pictures, size)?,
+        encoded(card, pictures, size)?,
     );
     let mut cosines: Vec<f64> = ours
         .codes
@@ -97,16 +104,19 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
         processor.provider()
     );
     println!(
-        "cosine of codes: mean {:.5}, least {:.5} (sought: 0.999)",
+        "cosine of codes: mean {:.5}, lowest {:.5} (goal: 0.999)",
         cosines.iter().sum::<f64>() / cosines.len() as f64,
         cosines[0]
     );
     println!(
-        "bits of hashes that are the same: {:.2} % (sought: 99 %)",
+        "equal bits of hashes: {:.2} % (goal: 99 %)",
         100.0 * (1.0 - f64::from(differing) / bits as f64)
     );
+    Ok(())
+}
 
-    println!("images a second, beside decoding's {decoding:.0} on all cores");
+/// Prints how many images a second the card encodes, by the size of the batch.
+fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
     let some: Vec<u8> = pictures
         .chunks_exact(size)
         .cycle()
@@ -132,7 +142,11 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
             TIMED as f64 / best
         );
     }
+    Ok(())
+}
 
+/// Prints how many images a second `index` reaches.
+fn index(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
     let mut opening = OpenOptions::default();
     opening.engine = options(provider);
     let mut library = Library::open_or_create_with(work.join("card"), opening)?;

@@ -124,7 +124,10 @@ fn an_interrupted_run_is_gone_on_with() {
     // The old one serves.
     assert_eq!(images(&place), 600);
     let status = place.run(&["status"]).ended(0).stdout;
-    assert!(status.contains("begun and not complete"), "{status}");
+    assert!(
+        status.contains("not finished: imgsearch index --reencode"),
+        "{status}"
+    );
 
     // A photograph that was forgotten meanwhile does not come back.
     place.run(&["remove", "photos/000.png"]).ended(0);
@@ -139,7 +142,10 @@ fn an_interrupted_run_is_gone_on_with() {
     assert!(unchanged > 0 && encoded + unchanged == 599, "{rest}");
     assert_eq!(images(&place), 599);
     let status = place.run(&["status"]).ended(0).stdout;
-    assert!(!status.contains("begun and not complete"), "{status}");
+    assert!(
+        !status.contains("not finished: imgsearch index --reencode"),
+        "{status}"
+    );
 }
 
 /// Whoever put a file among ours has it still when ours are deleted.
@@ -166,7 +172,10 @@ fn what_is_not_ours_among_what_is_deleted_stays() {
     assert_eq!(fs::read_dir(&aside).unwrap().count(), 3);
     assert_eq!(images(&place), 2);
     let status = place.run(&["status"]).ended(0).stdout;
-    assert!(!status.contains("begun and not complete"), "{status}");
+    assert!(
+        !status.contains("not finished: imgsearch index --reencode"),
+        "{status}"
+    );
 
     // A database of another program, or none.
     let database = aside.join("imgsearch.sqlite");
