@@ -1,4 +1,4 @@
-//! What a graphics card makes of the same photographs, and how fast.
+//! How a graphics card encodes the same images, and how fast.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,10 +11,10 @@ use crate::fidelity::cosine;
 use crate::folders::Folder;
 use crate::speed;
 
-/// Pictures in a batch.
+/// Images in a batch.
 const BATCHES: [usize; 5] = [1, 8, 32, 64, 256];
 
-/// Pictures that a batch size is timed on, and how often; the best counts.
+/// Images and rounds for timing a batch size; the best round counts.
 const TIMED: usize = 1024;
 const ROUNDS: usize = 5;
 
@@ -28,7 +28,7 @@ fn options(provider: ProviderChoice) -> EngineOptions {
     options
 }
 
-/// Codes and hashes of decoded pictures.
+/// Codes and hashes of decoded images.
 struct Encoded {
     codes: Vec<Vec<f32>>,
     hashes: Vec<Vec<u8>>,
@@ -46,10 +46,10 @@ fn encoded(engine: &Engine, pictures: &[u8], size: usize) -> Result<Encoded> {
     Ok(Encoded { codes, hashes })
 }
 
-/// Compares the card's codes and hashes with the processor's and prints how fast the card encodes, in
-/// batches of several sizes and in `index`. If there is no usable card, says why and does nothing.
+/// Compares the card's codes and hashes with the processor's, and prints how fast the card encodes, in batches of
+/// several sizes and in `index`. If there is no usable card, prints why.
 pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
-    // First, for the ONNX Runtime that is loaded first serves both.
+    // First, because the ONNX Runtime that is loaded first is used for both.
     let card = match engine(provider) {
         Ok(card) => card,
         Err(error) => {
@@ -78,7 +78,7 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
     index(photos, provider, work)
 }
 
-/// Prints how near the card's codes and hashes are to the processor's.
+/// Prints how close the card's codes and hashes are to the processor's.
 fn compare(processor: &Engine, card: &Engine, pictures: &[u8], size: usize) -> Result {
     let (ours, theirs) = (
         encoded(processor, pictures, size)?,
@@ -115,7 +115,7 @@ fn compare(processor: &Engine, card: &Engine, pictures: &[u8], size: usize) -> R
     Ok(())
 }
 
-/// Prints how many images a second the card encodes, by the size of the batch.
+/// Prints how many images per second the card encodes, by batch size.
 fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
     let some: Vec<u8> = pictures
         .chunks_exact(size)
@@ -127,7 +127,7 @@ fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
     let mut worker = card.worker()?;
     for batch in BATCHES {
         let mut best = f64::INFINITY;
-        // The first round makes room for batches of this size.
+        // The first round allocates memory for batches of this size.
         for round in 0..=ROUNDS {
             let started = Instant::now();
             for batch in some.chunks(batch * size) {
@@ -145,7 +145,7 @@ fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
     Ok(())
 }
 
-/// Prints how many images a second `index` reaches.
+/// Prints how many images per second `index` reaches.
 fn index(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
     let mut opening = OpenOptions::default();
     opening.engine = options(provider);
