@@ -1,8 +1,8 @@
 //! Semantic image search by deep-autoencoder hashing.
 //!
-//! A deep autoencoder turns every image into a *code* of 30 numbers and a *semantic hash* of 256
-//! bits; images that show alike things get alike codes and hashes. Searching is encoding the
-//! query image the same way and finding the nearest codes.
+//! A deep autoencoder turns every image into a *code* of 30 numbers and a *semantic hash* of 256 bits. Images that
+//! show similar things get similar codes and hashes. A search encodes the query image in the same way and finds the
+//! nearest codes.
 //!
 //! ```no_run
 //! use imgsearch::Library;
@@ -15,13 +15,13 @@
 //! # Ok::<(), imgsearch::Error>(())
 //! ```
 //!
-//! - [`Library`] is the front door: images indexed and asked for, by paths or bytes.
+//! - [`Library`] is the front door: it indexes and searches images, given as paths or bytes.
 //! - [`Engine`] runs an encoder; [`train::extract`], [`train`] and [`train::eval`] build on it.
-//! - [`decode`] turns files of many formats into pixels, whatever is in them.
-//! - [`index`] holds codes and searches them, for programs that have codes of their own;
-//!   [`onnx`] reads, runs and makes encoder files.
+//! - [`decode`] turns files of many formats into pixels, even if they are damaged or hostile.
+//! - [`index`] stores and searches codes, for programs with their own codes; [`onnx`] reads, runs and creates
+//!   encoder files.
 
-// What a file or a user brings is an error, never a panic.
+// Bad files and bad input are errors, never panics.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod decode;

@@ -1,4 +1,4 @@
-//! How long operations report what they do, and how they are cancelled.
+//! How long operations report their progress, and how they are cancelled.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use imgsearch_onnx::autoencoder::Epoch;
 use imgsearch_onnx::train::EpochReport;
 
+use crate::error::Error;
 use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
 
 /// Receives the progress of a long operation, and can cancel it.
@@ -39,13 +40,13 @@ pub trait Progress: Sync {
         false
     }
 
-    /// Something that people should know and that is not a failure.
+    /// Reports something that people should know and that is not a failure.
     fn note(&self, _text: &str) {}
 
-    /// Indexing: the files are listed and compared with the index.
+    /// Indexing: the files were listed and compared with the index.
     fn planned(&self, _plan: &Planned) {}
 
-    /// Indexing: a file is processed. It is on disk only after the next [`Progress::committed`].
+    /// Indexing: a file was processed. It is on disk only after the next [`Progress::committed`].
     fn file(&self, _path: &Path, _outcome: &Outcome) {}
 
     /// Indexing: a folder or link cannot be read. Images stored below it are kept.
@@ -68,10 +69,19 @@ pub trait Progress: Sync {
         false
     }
 
+    /// Indexing: `files` files were read only because their inode number or change time differs; nothing else of
+    /// them changed. On some file systems, such as network disks, this happens in every run:
+    /// [`IndexOptions::ignore_inode`](crate::IndexOptions::ignore_inode) prevents it.
+    fn read_in_vain(&self, _files: usize) {}
+
+    /// Indexing: folding failed after the images were stored. No image is lost, but searching is slower until
+    /// folding succeeds.
+    fn folding_failed(&self, _error: &Error) {}
+
     /// Folding: `done` of `of` images are linked into the segments that make searching fast.
     fn folding(&self, _done: usize, _of: usize) {}
 
-    /// Training and evaluation: `done` of `of` images are decoded and encoded.
+    /// Training and evaluation: `done` of `of` images were decoded and encoded.
     fn encoded(&self, _done: usize, _of: usize) {}
 
     /// Training and evaluation: an image cannot be used.

@@ -43,7 +43,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let mut open = OpenOptions::default();
     open.engine = engine_options(global, Some(&args.limits));
     let mut library = Library::open_with(&dir, open)?;
-    let view = index::View::new(global, args.json, stop);
+    let view = index::IndexProgress::new(global, args.json, stop);
     let summary = library.indexer().progress(&view).reencode(file)?;
     view.finish(global, true, &dir, &summary);
     if summary.interrupted {
@@ -55,7 +55,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
         source,
     })?;
     Ok(if summary.failed > 0 {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })

@@ -29,9 +29,9 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
         out!("{}", json!({"optimized": folded}));
     } else if !global.quiet {
         if folded.made == 0 {
-            say!("nothing to do: every image is in a segment");
+            say!("nothing to do: every image is in a segment already");
         } else {
-            say!("{}", told(&folded));
+            say!("{}", summary_line(&folded));
         }
     }
     Ok(if folded.interrupted {
@@ -41,8 +41,8 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     })
 }
 
-/// What folding did, in a line.
-pub fn told(folded: &Folded) -> String {
+/// Returns what folding did, in one line.
+pub fn summary_line(folded: &Folded) -> String {
     let mut line = format!(
         "{} in {}; {}",
         counted(folded.images, "image", "images"),
@@ -51,7 +51,7 @@ pub fn told(folded: &Folded) -> String {
     );
     if folded.linked_in > 0 {
         line += &format!(
-            " ({} that the graph had cut off were linked in)",
+            " ({} that the graph did not reach were linked)",
             count(folded.linked_in)
         );
     }
@@ -65,25 +65,26 @@ pub fn fold(
     options: &FoldOptions,
     json: bool,
 ) -> Result<Folded> {
-    let stop = stop_flag("stopping after the segment under way; Ctrl-C again ends at once")?;
-    let view = View {
+    let stop = stop_flag("stopping after this segment; press Ctrl-C again to stop at once")?;
+    let progress = OptimizeProgress {
         json,
         stop,
         bar: bar(global, json, 0, "images"),
     };
-    view.bar.set_message("linking ");
-    let folded = library.optimize(options, &view);
-    view.bar.finish_and_clear();
+    progress.bar.set_message("linking ");
+    let folded = library.optimize(options, &progress);
+    progress.bar.finish_and_clear();
     Ok(folded?)
 }
 
-struct View {
+/// Shows the progress of folding.
+struct OptimizeProgress {
     json: bool,
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
 }
 
-impl Progress for View {
+impl Progress for OptimizeProgress {
     fn is_cancelled(&self) -> bool {
         self.stop.is_cancelled()
     }

@@ -1,4 +1,4 @@
-//! `imgsearch restore`: removed images are brought back.
+//! `imgsearch restore`: restores removed images.
 
 use imgsearch::Library;
 use serde_json::json;
@@ -23,17 +23,14 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
     } else if !global.quiet {
         for path in &restored.stored_again {
             say!(
-                "{}: another image is stored there by now, and stays",
+                "{}: not restored, because another image is stored there now",
                 shown(path)
             );
         }
-        say!(
-            "{} brought back",
-            counted(restored.images, "image", "images")
-        );
+        say!("{} restored", counted(restored.images, "image", "images"));
     }
     Ok(if restored.images == 0 {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })
@@ -50,10 +47,10 @@ fn list(global: &Global, args: &RestoreArgs) -> Result {
         }
     }
     if trash.is_empty() && !args.json && !global.quiet {
-        say!("nothing was removed that could be brought back");
+        say!("no removed image can be restored");
     }
     Ok(if trash.is_empty() {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })

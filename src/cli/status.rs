@@ -1,14 +1,16 @@
 //! `imgsearch status`.
 
+use std::ffi::OsStr;
+
 use imgsearch::Library;
-use imgsearch::index::{EncoderRecord, Reader, Run, Stats};
+use imgsearch::index::{EncoderRecord, Failure, Reader, Run, Stats};
 use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
-use super::output::{bytes, count, counted, moment, shown, with_path, with_paths};
+use super::output::{bytes, command, count, counted, moment, shown, with_path, with_paths};
 use super::setup::index_dir;
 use super::streams::{out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, hints};
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let dir = index_dir(global)?;
@@ -27,12 +29,12 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         out!("{}", with_path(status.to_json(), "dir", &dir));
     } else {
         out!("index     {}", shown(&dir));
-        status.print();
+        status.print(global);
     }
     Ok(Outcome::Done)
 }
 
-/// Lists the files that cannot be used, or only in part.
+/// Prints the files that cannot be used, or only in part.
 fn list_damaged(reader: &Reader, json: bool) -> Result {
     let (damaged, failures) = (reader.damaged()?, reader.failures()?);
     for image in &damaged {
@@ -52,13 +54,17 @@ fn list_damaged(reader: &Reader, json: bool) -> Result {
             out!("{}: {}", shown(&failure.path), failure.reason);
         }
     }
+    let is_over_limit = |failure: &Failure| ["limit", "untried"].contains(&&*failure.stage);
+    if !json && failures.iter().any(is_over_limit) {
+        say!("{}", hints::LIMITS);
+    }
     if damaged.is_empty() && failures.is_empty() && !json {
         say!("no damaged files: every image was decoded completely");
     }
     Ok(Outcome::Done)
 }
 
-/// What `imgsearch status` shows.
+/// The content of `imgsearch status`.
 struct Status {
     stats: Stats,
     run: Option<Run>,
@@ -79,7 +85,8 @@ impl Status {
         })
     }
 
-    fn print(&self) {
+    fn print(&self, global: &Global) {
+        let command = |words: [&str; 2]| command(global.index.as_deref(), &words.map(OsStr::new));
         let (stats, encoder) = (&self.stats, &self.encoder);
         let distinct = if stats.contents < stats.images {
             format!(" ({} distinct)", count(stats.contents))
@@ -97,24 +104,29 @@ impl Status {
         out!("on disk   {}", disk_use(stats));
         if stats.trash > 0 {
             out!(
-                "trash     {}, kept for {} days; imgsearch restore --list lists them",
+                "trash     {}, kept for {} days; to list them: {}",
                 counted(to_usize(stats.trash), "removed image", "removed images"),
-                imgsearch::index::TRASH_DAYS
+                imgsearch::index::TRASH_DAYS,
+                command(["restore", "--list"])
             );
         }
         let unusable = stats.damaged + stats.failed;
         if unusable > 0 {
             out!(
-                "damaged   {}; imgsearch status --damaged lists them",
-                counted(to_usize(unusable), "file", "files")
+                "damaged   {}; to list them: {}",
+                counted(to_usize(unusable), "file", "files"),
+                command(["status", "--damaged"])
             );
         }
         if self.reencoding {
-            out!("reencode  not finished: imgsearch index --reencode resumes it");
+            out!(
+                "reencode  not finished; to resume it: {}",
+                command(["index", "--reencode"])
+            );
         }
         if let Some(run) = &self.run {
             let state = match (run.ended, run.completed) {
-                (None, _) => "running now, or killed",
+                (None, _) => "still running, or killed",
                 (_, true) => "completed",
                 (_, false) => "interrupted",
             };
@@ -126,9 +138,9 @@ impl Status {
     }
 }
 
-/// How many bytes the index takes, and for what.
+/// Returns the bytes that the index takes, and for what.
 fn disk_use(stats: &Stats) -> String {
-    // Another process may have changed one of the numbers in between.
+    // Saturating, because another process may change the index between the two counts.
     let of_encoder = stats
         .bytes
         .saturating_sub(stats.database_bytes + stats.segment_bytes);

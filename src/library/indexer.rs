@@ -147,8 +147,8 @@ impl<'a> Indexer<'a> {
                 writer.dropped_from_trash()
             ));
         }
-        encoder_copy::keep(&library.dir, engine.file())?;
-        encoder_copy::forget_others(&library.dir, &engine.info().fingerprint)?;
+        encoder_copy::store(&library.dir, engine.file())?;
+        encoder_copy::remove_others(&library.dir, &engine.info().fingerprint)?;
         let started = Instant::now();
         let names = Names::of(&writer.reader()?)?.to_walk(&paths, &options.walk)?;
         let walked = walk::walk_named(names, &options.walk)?;
@@ -170,7 +170,7 @@ impl<'a> Indexer<'a> {
         drop(writer);
         library.index = OnceLock::from(Index::open(&library.dir)?);
         let mut summary = summary?;
-        indexing::tell_of_folding(folded, progress);
+        indexing::report_folding(folded, progress);
         summary.seconds = started.elapsed().as_secs_f64();
         Ok(summary)
     }

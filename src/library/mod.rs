@@ -181,14 +181,14 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`Error::KeptEncoder`] if the copy is missing or damaged.
+    /// [`Error::EncoderCopy`] if the copy is missing or damaged.
     pub fn encoder_file(&self) -> Result<&EncoderFile> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
         let started = Instant::now();
         let index = self.index_view()?;
-        let file = encoder_copy::kept(&self.dir, index.encoder())?;
+        let file = encoder_copy::load(&self.dir, index.encoder())?;
         file.require_codes()?;
         index.check_encoder(&record_of(file.info()))?;
         {

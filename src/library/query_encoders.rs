@@ -132,9 +132,10 @@ mod tests {
     use super::*;
 
     fn pool(threads: usize) -> QueryEncoders {
-        let mut options = EngineOptions::default();
-        options.threads = threads;
-        QueryEncoders::new(&options)
+        QueryEncoders::new(&EngineOptions {
+            threads,
+            ..EngineOptions::default()
+        })
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl Library {
 
     /// Returns whether [`Indexer::reencode`](crate::Indexer::reencode) was started and has not finished.
     pub fn has_unfinished_reencoding(&self) -> bool {
-        reencode::begun(&self.dir)
+        reencode::is_unfinished(&self.dir)
     }
 
     /// Returns what is wrong with the index's copy of its encoder, or `None` if it is intact.
@@ -31,7 +31,10 @@ impl Library {
     ///
     /// If there is no index, or it cannot be read.
     pub fn check_encoder_copy(&self) -> Result<Option<String>> {
-        Ok(encoder_copy::wrong(&self.dir, self.index_view()?.encoder()))
+        Ok(encoder_copy::problem(
+            &self.dir,
+            self.index_view()?.encoder(),
+        ))
     }
 
     /// Writes the index's copy of its encoder again if it is damaged or missing and the built-in encoder
@@ -43,7 +46,7 @@ impl Library {
     pub fn repair_encoder_copy(&self) -> Result<bool> {
         let writer = Writer::open_existing(&self.dir)?;
         let record = writer.encoder();
-        Ok(encoder_copy::wrong(&self.dir, record).is_none()
+        Ok(encoder_copy::problem(&self.dir, record).is_none()
             || encoder_copy::restore(&self.dir, record)?)
     }
 

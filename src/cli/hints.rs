@@ -1,0 +1,139 @@
+//! Hints: what to type after an error. The libraries state facts; their remedies on the command line are here.
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use imgsearch::decode::DecodeError;
+
+use super::output::command;
+
+/// Returns what to do about an error, or about one of its causes. `index` is the index that an option names;
+/// commands in the hint name it, too.
+pub fn hint(error: &(dyn Error + 'static), index: Option<&Path>) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let hint = if let Some(error) = error.downcast_ref::<imgsearch::Error>() {
+            of_library(error, index)
+        } else if let Some(error) = error.downcast_ref::<DecodeError>() {
+            of_decode(error).map(ToOwned::to_owned)
+        } else {
+            None
+        };
+        if hint.is_some() {
+            return hint;
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The hint for files that cost more than the limits allow.
+pub const LIMITS: &str = "Files that exceed a limit are indexed once you raise it with an option of imgsearch index: \
+                          --max-megapixels, --max-file-size, --max-memory or --max-seconds";
+
+fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> {
+    use imgsearch::Error as E;
+    let command = |words: &[&str]| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        command(index, &words)
+    };
+    Some(match error {
+        E::EncoderCopy { .. } => format!(
+            "If you have the file of that encoder: {}\nTo encode all images again with the built-in one: {}",
+            command(&["index", "--encoder", "FILE"]),
+            command(&["index", "--reencode"])
+        ),
+        E::OutOfReach { root, .. } => format!(
+            "If they are gone for good: {}",
+            super::output::command(index, &[OsStr::new("remove"), root.as_os_str()])
+        ),
+        E::NotOurs { .. } => "Move it elsewhere and run this again".to_owned(),
+        E::StoredUnreadable { over_limit, .. } => {
+            let limits = if *over_limit {
+                "Raise a limit with --max-megapixels, --max-file-size, --max-memory or --max-seconds. "
+            } else {
+                ""
+            };
+            format!(
+                "{limits}Correct this and run it again, or forget the images: {}",
+                command(&["remove", "PATH"])
+            )
+        }
+        E::StoredMissing { .. } => "Without --keep-missing they are left out".to_owned(),
+        E::Unconfirmed { .. } => format!(
+            "To leave them out, add --prune. To forget them first: {}",
+            command(&["index", "--prune"])
+        ),
+        E::NoDataFolder => "Name a folder with --index DIR or IMGSEARCH_INDEX".to_owned(),
+        E::NoFeatures { .. } => {
+            "Train with the built-in encoder, or with one that has this output".to_owned()
+        }
+        // The errors of the index have hints of their own.
+        E::Index(_) => return None,
+        _ => return None,
+    })
+}
+
+fn of_decode(error: &DecodeError) -> Option<&'static str> {
+    Some(match error {
+        DecodeError::TooManyBytes { .. } => "Raise the limit with --max-file-size MIB",
+        DecodeError::TooManyPixels { .. } => "Raise the limit with --max-megapixels MP",
+        DecodeError::TooMuchMemory { .. } | DecodeError::LongHeaders { .. } => {
+            "Raise the limit with --max-memory MIB"
+        }
+        DecodeError::TooSlow { .. } => "Raise the limit with --max-seconds S",
+        DecodeError::MemoryBusy { .. } => {
+            "Try it again later, without the slow images, or with more --max-memory"
+        }
+        DecodeError::Busy { .. } => {
+            "Try it again later, without the slow images, or with another --max-seconds"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_hint_is_quoted_for_a_shell_and_names_the_index() {
+        let hint_for = |path: &str, index: Option<&Path>| {
+            let error = imgsearch::Error::OutOfReach {
+                count: 3,
+                root: PathBuf::from(path),
+            };
+            let hint = hint(&error, index).unwrap();
+            hint.rsplit_once("imgsearch remove ").unwrap().1.to_owned()
+        };
+        assert_eq!(hint_for("/media/disk-1/2019", None), "/media/disk-1/2019");
+        assert_eq!(hint_for("/media/my disk", None), "'/media/my disk'");
+        assert_eq!(
+            hint_for("/media/x", Some(Path::new("/my index"))),
+            "--index '/my index' /media/x"
+        );
+        let spoken = hint_for("/it's; rm x", None);
+        assert_eq!(shlex::split(&spoken).unwrap(), ["/it's; rm x"]);
+    }
+
+    #[test]
+    fn the_cause_of_an_error_has_its_hint() {
+        let error = imgsearch::Error::Image {
+            path: PathBuf::from("large.png"),
+            source: DecodeError::TooManyPixels {
+                width: 10,
+                height: 10,
+                limit: 1,
+            },
+        };
+        assert!(hint(&error, None).unwrap().contains("--max-megapixels"));
+        let error = imgsearch::Error::Image {
+            path: PathBuf::from("empty.png"),
+            source: DecodeError::Empty,
+        };
+        assert_eq!(hint(&error, None), None);
+    }
+}
