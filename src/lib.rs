@@ -1,27 +1,27 @@
 //! Semantic image search by deep-autoencoder hashing.
 //!
-//! A deep autoencoder turns every image into a *code* of 30 numbers and a *semantic hash* of 256
-//! bits; images that show alike things get alike codes and hashes. Searching is encoding the
-//! query image the same way and finding the nearest codes.
+//! A deep autoencoder turns every image into a *code* of 30 numbers and a *semantic hash* of 256 bits. Images that
+//! show similar things get similar codes and hashes. A search encodes the query image in the same way and finds the
+//! nearest codes.
 //!
 //! ```no_run
-//! use imgsearch::{IndexOptions, Library};
+//! use imgsearch::Library;
 //!
 //! let mut library = Library::open_or_create("my-index")?;
-//! library.index(&["photos".into()], &IndexOptions::default(), &())?;
+//! library.index(["photos"])?;
 //! for found in library.nearest_to("cat.jpg", 10)? {
 //!     println!("{:.3}  {}", found.distance, found.path.display());
 //! }
 //! # Ok::<(), imgsearch::Error>(())
 //! ```
 //!
-//! - [`Library`] is the front door: images indexed and asked for, by paths or bytes.
+//! - [`Library`] is the front door: it indexes and searches images, given as paths or bytes.
 //! - [`Engine`] runs an encoder; [`train::extract`], [`train`] and [`train::eval`] build on it.
-//! - [`decode`] turns files of many formats into pixels, whatever is in them.
-//! - [`index`] holds codes and searches them, for programs that have codes of their own;
-//!   [`onnx`] reads, runs and makes encoder files.
+//! - [`decode`] turns files of many formats into pixels, even if they are damaged or hostile.
+//! - [`index`] stores and searches codes, for programs with their own codes; [`onnx`] reads, runs and creates
+//!   encoder files.
 
-// What a file or a user brings is an error, never a panic.
+// Bad files and bad input are errors, never panics.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod decode;
@@ -43,7 +43,7 @@ pub use indexing::{
     FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
-pub use library::{Library, Match, OpenOptions, default_dir};
+pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};
 pub use progress::Progress;
 
 /// The README's example compiles.

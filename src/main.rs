@@ -1,6 +1,6 @@
 //! The command line of imgsearch.
 
-// What a file or a user brings is an error, never a panic.
+// Bad files and bad input are errors, never panics.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod cli;

@@ -1,38 +1,37 @@
-//! How long operations report what they do, and how they are cancelled.
+//! How long operations report their progress, and how they are cancelled.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgsearch_onnx::autoencoder::Epoch;
 use imgsearch_onnx::train::EpochReport;
 
+use crate::error::Error;
 use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
 
 /// Receives the progress of a long operation, and can cancel it.
 ///
-/// Every method has a default that does nothing, and `()` is the progress that reports nothing:
-/// implement what you need. The library calls the methods on the thread that started the operation,
+/// Every method has a default that does nothing: implement what you need. `()` reports nothing, and an
+/// [`AtomicBool`] cancels once it is true. The library calls the methods on the thread that started the operation,
 /// except [`Progress::is_cancelled`], which its workers call as well.
 ///
 /// # Examples
 ///
 /// ```
-/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::time::{Duration, Instant};
 ///
 /// use imgsearch::Progress;
 ///
-/// #[derive(Default)]
-/// struct UntilStopped(AtomicBool);
+/// /// Stops at a point in time.
+/// struct Until(Instant);
 ///
-/// impl Progress for UntilStopped {
+/// impl Progress for Until {
 ///     fn is_cancelled(&self) -> bool {
-///         self.0.load(Ordering::Relaxed)
+///         Instant::now() >= self.0
 ///     }
 /// }
 ///
-/// let progress = UntilStopped::default();
-/// assert!(!progress.is_cancelled());
-/// progress.0.store(true, Ordering::Relaxed);
-/// assert!(progress.is_cancelled());
+/// assert!(!Until(Instant::now() + Duration::from_secs(3600)).is_cancelled());
 /// ```
 pub trait Progress: Sync {
     /// Returns whether the operation should stop. What is done by then is kept, as each operation
@@ -41,13 +40,13 @@ pub trait Progress: Sync {
         false
     }
 
-    /// Something that people should know and that is not a failure.
+    /// Reports something that people should know and that is not a failure.
     fn note(&self, _text: &str) {}
 
-    /// Indexing: the files are listed and compared with the index.
+    /// Indexing: the files were listed and compared with the index.
     fn planned(&self, _plan: &Planned) {}
 
-    /// Indexing: a file is processed. It is on disk only after the next [`Progress::committed`].
+    /// Indexing: a file was processed. It is on disk only after the next [`Progress::committed`].
     fn file(&self, _path: &Path, _outcome: &Outcome) {}
 
     /// Indexing: a folder or link cannot be read. Images stored below it are kept.
@@ -70,10 +69,19 @@ pub trait Progress: Sync {
         false
     }
 
+    /// Indexing: `files` files were read only because their inode number or change time differs; nothing else of
+    /// them changed. On some file systems, such as network disks, this happens in every run:
+    /// [`IndexOptions::ignore_inode`](crate::IndexOptions::ignore_inode) prevents it.
+    fn read_in_vain(&self, _files: usize) {}
+
+    /// Indexing: folding failed after the images were stored. No image is lost, but searching is slower until
+    /// folding succeeds.
+    fn folding_failed(&self, _error: &Error) {}
+
     /// Folding: `done` of `of` images are linked into the segments that make searching fast.
     fn folding(&self, _done: usize, _of: usize) {}
 
-    /// Training and evaluation: `done` of `of` images are decoded and encoded.
+    /// Training and evaluation: `done` of `of` images were decoded and encoded.
     fn encoded(&self, _done: usize, _of: usize) {}
 
     /// Training and evaluation: an image cannot be used.
@@ -90,3 +98,9 @@ pub trait Progress: Sync {
 }
 
 impl Progress for () {}
+
+impl Progress for AtomicBool {
+    fn is_cancelled(&self) -> bool {
+        self.load(Ordering::Relaxed)
+    }
+}

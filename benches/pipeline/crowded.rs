@@ -1,4 +1,4 @@
-//! A folder that holds very many files, none of which can be used.
+//! A folder with very many files, none of them usable.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,12 @@ use crate::Result;
 use crate::folders::Folder;
 use crate::program;
 
-/// Runs that follow the first.
+/// Runs after the first.
 const AGAIN: usize = 3;
 
-/// Prints what `imgsearch index` takes of a folder of `files` files, half of them empty and named
-/// as photographs, half of them texts without an extension, and what it takes again. Each must be
-/// opened to tell, and every empty one is reported and remembered.
+/// Prints how long `imgsearch index` takes for a folder of `files` files, half of them empty and named as images,
+/// half of them texts without an extension, and how long the next run takes. Each file must be opened, and every
+/// empty one is reported and recorded.
 pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
     let (folder, index) = (work.join("crowded"), work.join("crowded-index"));
     fs::create_dir(&folder)?;
@@ -23,7 +23,7 @@ pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
             fs::write(folder.join(format!("{i:07}")), format!("text {i}"))?;
         }
     }
-    // The one picture among them, for an index holds something.
+    // One image, because an index needs one.
     fs::copy(&photos.files[0], folder.join("picture.jpg"))?;
     println!(
         "`imgsearch index` of {files} files in one folder that are no images, and one that is"

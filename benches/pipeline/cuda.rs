@@ -1,20 +1,20 @@
-//! What a graphics card makes of the same photographs, and how fast.
+//! How a graphics card encodes the same images, and how fast.
 
 use std::path::Path;
 use std::time::Instant;
 
 use imgsearch::onnx::{EncoderFile, ProviderChoice};
-use imgsearch::{Engine, EngineOptions, IndexOptions, Library, OpenOptions};
+use imgsearch::{Engine, EngineOptions, Library, OpenOptions};
 
 use crate::Result;
 use crate::fidelity::cosine;
 use crate::folders::Folder;
 use crate::speed;
 
-/// Pictures in a batch.
+/// Images in a batch.
 const BATCHES: [usize; 5] = [1, 8, 32, 64, 256];
 
-/// Pictures that a batch size is timed on, and how often; the best counts.
+/// Images and rounds for timing a batch size; the best round counts.
 const TIMED: usize = 1024;
 const ROUNDS: usize = 5;
 
@@ -28,7 +28,7 @@ fn options(provider: ProviderChoice) -> EngineOptions {
     options
 }
 
-/// Codes and hashes of decoded pictures.
+/// Codes and hashes of decoded images.
 struct Encoded {
     codes: Vec<Vec<f32>>,
     hashes: Vec<Vec<u8>>,
@@ -46,11 +46,10 @@ fn encoded(engine: &Engine, pictures: &[u8], size: usize) -> Result<Encoded> {
     Ok(Encoded { codes, hashes })
 }
 
-/// Prints how nearly the card's codes and hashes are the processor's, how fast it encodes in batches
-/// of several sizes, and what decoding and `index` reach. Where there is no card to be used, says why
-/// and does nothing.
+/// Compares the card's codes and hashes with the processor's, and prints how fast the card encodes, in batches of
+/// several sizes and in `index`. If there is no usable card, prints why.
 pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
-    // First, for the ONNX Runtime that is loaded first serves both.
+    // First, because the ONNX Runtime that is loaded first is used for both.
     let card = match engine(provider) {
         Ok(card) => card,
         Err(error) => {
@@ -73,9 +72,17 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
     speed::decode(&mut worker, &contents, &mut pictures)?;
     drop(contents);
 
+    compare(&processor, &card, &pictures, size)?;
+    println!("images a second; decoding reaches {decoding:.0} on all cores");
+    encode_in_batches(&card, &pictures, size)?;
+    index(photos, provider, work)
+}
+
+/// Prints how close the card's codes and hashes are to the processor's.
+fn compare(processor: &Engine, card: &Engine, pictures: &[u8], size: usize) -> Result {
     let (ours, theirs) = (
-        encoded(&processor, &pictures, size)?,
-        encoded(&card, &pictures, size)?,
+        encoded(processor, pictures, size)?,
+        encoded(card, pictures, size)?,
     );
     let mut cosines: Vec<f64> = ours
         .codes
@@ -97,16 +104,19 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
         processor.provider()
     );
     println!(
-        "cosine of codes: mean {:.5}, least {:.5} (sought: 0.999)",
+        "cosine of codes: mean {:.5}, lowest {:.5} (goal: 0.999)",
         cosines.iter().sum::<f64>() / cosines.len() as f64,
         cosines[0]
     );
     println!(
-        "bits of hashes that are the same: {:.2} % (sought: 99 %)",
+        "equal bits of hashes: {:.2} % (goal: 99 %)",
         100.0 * (1.0 - f64::from(differing) / bits as f64)
     );
+    Ok(())
+}
 
-    println!("images a second, beside decoding's {decoding:.0} on all cores");
+/// Prints how many images per second the card encodes, by batch size.
+fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
     let some: Vec<u8> = pictures
         .chunks_exact(size)
         .cycle()
@@ -117,7 +127,7 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
     let mut worker = card.worker()?;
     for batch in BATCHES {
         let mut best = f64::INFINITY;
-        // The first round makes room for batches of this size.
+        // The first round allocates memory for batches of this size.
         for round in 0..=ROUNDS {
             let started = Instant::now();
             for batch in some.chunks(batch * size) {
@@ -132,17 +142,17 @@ pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result
             TIMED as f64 / best
         );
     }
+    Ok(())
+}
 
+/// Prints how many images per second `index` reaches.
+fn index(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
     let mut opening = OpenOptions::default();
     opening.engine = options(provider);
     let mut library = Library::open_or_create_with(work.join("card"), opening)?;
     library.engine()?;
     let started = Instant::now();
-    let summary = library.index(
-        std::slice::from_ref(&photos.path),
-        &IndexOptions::default(),
-        &(),
-    )?;
+    let summary = library.index([&photos.path])?;
     println!(
         "  `index`, end to end       {:>8.0}",
         summary.encoded as f64 / started.elapsed().as_secs_f64()

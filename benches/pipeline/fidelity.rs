@@ -1,4 +1,4 @@
-//! How near the encoder's features come to those of a full decode.
+//! How close the encoder's features are to those of a full decode.
 
 use std::path::Path;
 
@@ -12,15 +12,15 @@ use imgsearch::{Engine, EngineOptions, Worker};
 use crate::Result;
 use crate::folders::Folder;
 
-/// The sides of the preview that a camera puts into a file.
+/// The sides of the preview that a camera stores in a file.
 const PREVIEW: (u32, u32) = (160, 120);
-/// Its quality; the file has to be under 64 kB.
+/// Its quality; the file must be smaller than 64 kB.
 const PREVIEW_QUALITY: u8 = 85;
 
-/// Short sides that a JPEG is decoded at, at least; the product's is [`decode::MIN_SHORT_SIDE`].
+/// Short sides at which a JPEG is decoded, at least; imgsearch uses [`decode::MIN_SHORT_SIDE`].
 const SHORT_SIDES: [u32; 3] = [256, decode::MIN_SHORT_SIDE, 1024];
 
-/// A way to the pixels, and the cosines of what came of them.
+/// A way to decode, and the cosines of its results.
 struct Way {
     name: String,
     features: Vec<f64>,
@@ -37,7 +37,7 @@ impl Way {
     }
 
     fn print(mut self) {
-        let told = |cosines: &mut Vec<f64>| {
+        let summary = |cosines: &mut Vec<f64>| {
             cosines.sort_by(f64::total_cmp);
             let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
             format!("{mean:.5} {:.5}", cosines[cosines.len() / 100])
@@ -45,13 +45,13 @@ impl Way {
         println!(
             "{:<44} {:>18} {:>18}",
             self.name,
-            told(&mut self.features),
-            told(&mut self.codes)
+            summary(&mut self.features),
+            summary(&mut self.codes)
         );
     }
 }
 
-/// Prints the cosines for the photographs of a folder.
+/// Prints the cosines for the images of a folder.
 pub fn measure(folder: &Folder) -> Result {
     let engine = Engine::new(EncoderFile::default_encoder()?, EngineOptions::default())?;
     let mut worker = engine.worker()?;
@@ -107,7 +107,7 @@ fn compare(way: &mut Way, worker: &mut Worker, pixels: &[u8], truth: &Encoding) 
     Ok(())
 }
 
-/// The cosine of the angle between two vectors.
+/// Returns the cosine of the angle between two vectors.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter()
@@ -126,7 +126,7 @@ fn rgb(picture: &RgbImage) -> Rgb {
     }
 }
 
-/// What a preview of a picture shows once it is decoded.
+/// Returns the pixels of an image's preview.
 fn as_preview(whole: &RgbImage, file: &Path) -> Result<RgbImage> {
     let (width, height) = PREVIEW;
     let mut bytes = Vec::new();

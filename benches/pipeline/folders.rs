@@ -13,18 +13,18 @@ use rayon::prelude::*;
 
 use crate::Result;
 
-/// The size of photographs made large.
+/// The size of enlarged images.
 const LARGE_SIDES: (u32, u32) = (4000, 3000);
 
-/// Files of the mixed folder, but for the large ones.
+/// Files of the mixed folder, without the large ones.
 const MIXED: usize = 144;
-/// Of each format without loss, so many of 12 megapixels.
+/// Number of 12-megapixel images of each lossless format.
 const MIXED_LARGE: usize = 2;
 
-/// As a GIF encoder counts it: its fastest.
+/// The fastest speed of the GIF encoder.
 const GIF_SPEED: i32 = 30;
 
-/// A folder of photographs, and what it holds.
+/// A folder of images, and its content.
 pub struct Folder {
     pub name: &'static str,
     pub path: PathBuf,
@@ -32,7 +32,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The photographs of a folder.
+    /// Returns the images of a folder.
     pub fn of(name: &'static str, path: &Path) -> Result<Self> {
         let walked = walk(&[path.to_owned()], &WalkOptions::default())?;
         let files: Vec<PathBuf> = walked
@@ -50,23 +50,23 @@ impl Folder {
         })
     }
 
-    /// Makes a folder by `make`, or takes it where it is already.
+    /// Creates a folder with `make`, or uses an existing one.
     fn made(name: &'static str, path: &Path, make: impl FnOnce(&Path) -> Result) -> Result<Self> {
         if !path.is_dir() {
-            // Under another name until it is whole.
-            let aside = path.with_extension("new");
-            if aside.is_dir() {
-                fs::remove_dir_all(&aside)?;
+            // Under another name until it is complete.
+            let temp = path.with_extension("new");
+            if temp.is_dir() {
+                fs::remove_dir_all(&temp)?;
             }
-            fs::create_dir_all(&aside)?;
-            make(&aside)?;
-            fs::rename(&aside, path)?;
+            fs::create_dir_all(&temp)?;
+            make(&temp)?;
+            fs::rename(&temp, path)?;
         }
         Self::of(name, path)
     }
 }
 
-/// `count` photographs of 12 megapixels with the detail that a file of that size has.
+/// Makes `count` images of 12 megapixels, with as much detail as a file of that size has.
 pub fn large(photos: &Folder, count: usize, made: &Path) -> Result<Folder> {
     let name = format!("large-{count}");
     Folder::made("12 megapixel", &made.join(name), |folder| {
@@ -102,8 +102,8 @@ fn enlarged(file: &Path, number: usize) -> Result<RgbImage> {
     Ok(large)
 }
 
-/// The same photographs in six formats by turns and at half to four times their size, and some of
-/// 12 megapixels without loss.
+/// Makes the same images in six formats in turns and at half to four times their size, and some lossless ones of 12
+/// megapixels.
 pub fn mixed(photos: &Folder, large: &Folder, made: &Path) -> Result<Folder> {
     const FORMATS: [&str; 6] = ["jpg", "png", "webp", "tiff", "gif", "bmp"];
     const HALVES: [u32; 4] = [1, 2, 4, 8];
@@ -141,10 +141,10 @@ pub fn mixed(photos: &Folder, large: &Folder, made: &Path) -> Result<Folder> {
     })
 }
 
-/// Saves a picture in the format that its name says.
+/// Saves an image in the format of its name.
 fn save(image: &RgbImage, path: &Path) -> Result {
     match ImageFormat::from_path(path)? {
-        // By default it takes seconds to choose colours.
+        // By default, choosing colours takes seconds.
         ImageFormat::Gif => {
             let out = BufWriter::new(fs::File::create(path)?);
             GifEncoder::new_with_speed(out, GIF_SPEED).encode(
@@ -159,8 +159,7 @@ fn save(image: &RgbImage, path: &Path) -> Result {
     Ok(())
 }
 
-/// Copies of files with a few bytes behind the picture, so that each is a content of its own;
-/// `times` of each.
+/// Copies files `times` times with a few bytes after the image, so that each has its own content.
 pub fn copies(folder: &Folder, times: usize, to: &Path) -> Result {
     fs::create_dir_all(to)?;
     for (i, file) in folder.files.iter().enumerate() {

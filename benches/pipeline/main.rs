@@ -1,24 +1,22 @@
-//! How fast photographs become an index, and a query an answer.
+//! How fast images are indexed, and a query is answered.
 //!
 //!     cargo bench --bench pipeline -- PHOTOS [--keep FOLDER] [--rounds N] [--large N]
 //!
-//! PHOTOS is a folder of photographs. For these as they are, for 12-megapixel ones made of them
-//! (enlarged, with grain) and for a mixed folder (six formats, several sizes, some of 12
-//! megapixels without loss) walking, decoding, inference, both in turns and `index` end to end are
-//! timed on all cores. Rounds go over all folders, so that whatever else the machine does disturbs
-//! all alike; the best round of each counts, for noise only ever slows down. Then the most memory
-//! that an `imgsearch index` process takes, and the time of an `imgsearch query` in a new process.
+//! PHOTOS is a folder of photographs. They are measured as they are, enlarged to 12 megapixels (with grain), and as
+//! a mixed folder (six formats, several sizes, some lossless ones of 12 megapixels). Timed on all cores: walking,
+//! decoding, inference, decoding and inference in turns, and `index` end to end. Each round covers all folders, so
+//! that other load on the machine affects all alike. The best round counts, because noise only slows down. Then
+//! come the peak memory of an `imgsearch index` process, and the time of an `imgsearch query` in a new process.
 //!
-//! There are 240 large photographs, or as many as `--large N` says.
-//! `--keep FOLDER` keeps the folders that are made, and takes them from there where they are;
-//! `--only-folders` ends then. Instead of all that,
+//! There are 240 large photographs, or as many as `--large N` says. `--keep FOLDER` keeps the folders and reuses
+//! existing ones; `--only-folders` ends after making them. These options measure something else instead:
 //!
 //! - `--unchanged N` times a second `imgsearch index` over N small files that have not changed;
-//! - `--crowded N` times it over a folder of N files that are no images, though half are named so;
-//! - `--cuda` compares an NVIDIA card's codes with the processor's, and says how fast it is, or why
-//!   there is none;
+//! - `--crowded N` times it over a folder of N files that are not images, although half are named so;
+//! - `--cuda` compares the codes of an NVIDIA card with the processor's, and prints how fast it is, or why there is
+//!   none;
 //! - `--stored N` times an `imgsearch query` of an index of N images;
-//! - `--fidelity` says how near the encoder's features come to those of a full decode.
+//! - `--fidelity` prints how close the encoder's features are to those of a full decode.
 
 mod crowded;
 mod cuda;
@@ -37,15 +35,15 @@ use std::path::PathBuf;
 
 use imgsearch::onnx::ProviderChoice;
 
-/// What a part of the bench ends in.
+/// The result of a part of the bench.
 type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Photographs made large, to be indexed.
+/// Number of enlarged photographs to index.
 const LARGE: usize = 240;
-/// … and to be compared with full decodes of them.
+/// Number of enlarged photographs to compare with full decodes.
 const FIDELITY_LARGE: usize = 60;
 
-/// What was typed.
+/// The arguments.
 #[derive(Default)]
 struct Options {
     photos: Option<PathBuf>,
@@ -73,7 +71,7 @@ fn options() -> Result<Options> {
             })?))
         };
         match text.as_str() {
-            // What cargo says to every bench.
+            // Options that cargo passes to every bench.
             "--bench" => {}
             "--keep" => options.keep = Some(words.next().ok_or("--keep needs a folder")?.into()),
             "--only-folders" => options.only_folders = true,
@@ -98,7 +96,7 @@ fn options() -> Result<Options> {
 fn main() -> Result {
     let options = options()?;
     let Some(photos) = options.photos else {
-        // `cargo test --benches` runs this without a folder: there is nothing to time then.
+        // `cargo test --benches` runs this without a folder, so there is nothing to time.
         eprintln!("name a folder of photographs: cargo bench --bench pipeline -- PHOTOS");
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! The program as a process of its own.
+//! The program in a process of its own.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::folders::{self, Folder};
 
-/// How many times as many files are indexed to see whether memory grows with them.
+/// How many times more files are indexed to see whether memory grows with them.
 const TIMES: usize = 4;
 
-/// How often a process is asked how much memory it has taken.
+/// How often the memory of a process is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
 
 /// The program, with an index.
@@ -21,7 +21,7 @@ pub fn program(index: &Path, arguments: &[&OsStr]) -> Command {
     command
 }
 
-/// Runs the program: milliseconds from its start to its end, and what it printed.
+/// Runs the program; returns the milliseconds from start to end, and what it printed.
 pub fn run(index: &Path, arguments: &[&OsStr]) -> Result<(f64, String)> {
     let started = Instant::now();
     let output = program(index, arguments).output()?;
@@ -39,7 +39,7 @@ pub fn index(path: &Path, index: &Path) -> Result {
     Ok(())
 }
 
-/// Prints the most memory that indexing each folder takes, and several times as many files.
+/// Prints the peak memory of indexing each folder, and of several times as many files.
 pub fn memory(folders: &[Folder], work: &Path) -> Result {
     println!();
     if !cfg!(target_os = "linux") {
@@ -64,15 +64,15 @@ pub fn memory(folders: &[Folder], work: &Path) -> Result {
     Ok(())
 }
 
-/// What a run of `imgsearch index` took.
+/// The costs of a run of `imgsearch index`.
 pub struct Watched {
-    /// From the start of the process to its end.
+    /// Time from the start of the process to its end.
     pub seconds: f64,
-    /// The most memory that was resident, in MB; 0 where the system is not Linux.
+    /// Peak resident memory in MB; 0 on systems other than Linux.
     pub peak_mb: f64,
 }
 
-/// Indexes files and watches it.
+/// Indexes files and measures the process.
 pub fn watch(paths: &[&Path], index: &Path) -> Result<Watched> {
     let mut arguments: Vec<&OsStr> = vec!["--quiet".as_ref(), "index".as_ref()];
     arguments.extend(paths.iter().map(|path| path.as_os_str()));
@@ -84,7 +84,7 @@ pub fn watch(paths: &[&Path], index: &Path) -> Result<Watched> {
     let status = format!("/proc/{}/status", child.id());
     let mut peak_mb = 0.0f64;
     let ended = loop {
-        // The kernel keeps the peak; when the process ends, it is gone.
+        // The kernel keeps the peak, but only while the process lives.
         if let Some(kb) = std::fs::read_to_string(&status).ok().and_then(|status| {
             let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
             line.split_whitespace().nth(1)?.parse::<f64>().ok()

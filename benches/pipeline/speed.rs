@@ -1,4 +1,4 @@
-//! What each step does alone, and what `index` does end to end.
+//! How fast each step is alone, and `index` end to end.
 
 use std::ops::Range;
 use std::path::Path;
@@ -6,21 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use cpu_time::{ProcessTime, ThreadTime};
-use imgsearch::{
-    Engine, EngineOptions, IndexOptions, Library, WalkOptions, Worker, onnx::EncoderFile, walk,
-};
+use imgsearch::{Engine, EngineOptions, Library, WalkOptions, Worker, onnx::EncoderFile, walk};
 
 use crate::Result;
 use crate::folders::Folder;
 
-/// Pictures that inference alone is timed on.
+/// Number of images on which inference alone is timed.
 const ENCODED: usize = 512;
 
-/// A folder is walked so many times.
+/// Number of times that a folder is walked.
 const WALKS: usize = 20;
 
-/// What the best round gave: rates a second of all cores together, processor time in seconds an
-/// image.
+/// The best round: images per second of all cores together, and processor time in seconds per image.
 struct Best {
     walk: f64,
     decode: f64,
@@ -89,7 +86,7 @@ fn measure_one(engine: &Engine, folder: &Folder, index: &Path, best: &mut Best) 
     best.decode = best.decode.max(rate);
     best.decode_processor = best.decode_processor.min(processor);
 
-    // Real pictures, as many as a batch holds.
+    // Real images, as many as a batch has.
     let mut worker = engine.worker()?;
     let mut some = vec![0; worker.image_bytes() * batch];
     let few = n.min(batch);
@@ -115,11 +112,7 @@ fn measure_one(engine: &Engine, folder: &Folder, index: &Path, best: &mut Best) 
     let mut library = Library::open_or_create(index)?;
     library.engine()?;
     let (started, processor, thread) = (Instant::now(), ProcessTime::now(), ThreadTime::now());
-    let summary = library.index(
-        std::slice::from_ref(&folder.path),
-        &IndexOptions::default(),
-        &(),
-    )?;
+    let summary = library.index([&folder.path])?;
     let seconds = started.elapsed().as_secs_f64();
     let (processor, thread) = (processor.elapsed(), thread.elapsed());
     if summary.encoded != n {
@@ -187,12 +180,12 @@ fn print(folders: &[Folder], best: &[Best], cores: f64, rounds: usize) {
         &|_, b| share(b.storing_thread),
     );
     row(
-        "of the time of `index`, storing (beside the workers)",
+        "of the time of `index`, storing (in parallel with the workers)",
         &|_, b| share(b.storing),
     );
 }
 
-/// Decodes files one behind the other.
+/// Decodes files one after the other.
 pub fn decode(worker: &mut Worker, contents: &[Vec<u8>], pixels: &mut [u8]) -> Result<(), String> {
     let size = worker.image_bytes();
     for (bytes, out) in contents.iter().zip(pixels.chunks_exact_mut(size)) {
@@ -211,8 +204,8 @@ fn encode(worker: &mut Worker, pixels: &[u8], n: usize) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Does `work` on all cores, `step` images at a time: images a second, and seconds of processor time
-/// an image. Each worker has room for a batch of pictures.
+/// Runs `work` on all cores, `step` images at a time. Returns images per second, and seconds of processor time per
+/// image. Each worker has room for a batch of images.
 pub fn toil(
     engine: &Engine,
     images: usize,

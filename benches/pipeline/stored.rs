@@ -1,9 +1,8 @@
-//! A first `imgsearch query`: a new process, from its start to its end. Its files are in the page
-//! cache, as they are a moment after the last query, or on the disk alone, as after a night.
+//! A first `imgsearch query`: a new process, from start to end. The files are in the page cache, as shortly after
+//! the last query, or only on the disk, as after a night.
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use imgsearch::Library;
@@ -19,7 +18,7 @@ use crate::synthetic;
 /// Queries in new processes, of which the median is printed.
 const QUERIES: usize = 11;
 
-/// Of an index of the photographs alone, and how large that is.
+/// Prints the time for an index of only the photographs, and its size.
 pub fn small(photos: &Folder, work: &Path) -> Result {
     let index = work.join("query-index");
     program::index(&photos.path, &index)?;
@@ -34,7 +33,7 @@ pub fn small(photos: &Folder, work: &Path) -> Result {
     ask(photos, &index)
 }
 
-/// Bytes of the files below a folder.
+/// Returns the bytes of the files below a folder.
 fn size(folder: &Path) -> std::io::Result<u64> {
     std::fs::read_dir(folder)?
         .map(|entry| {
@@ -48,7 +47,7 @@ fn size(folder: &Path) -> std::io::Result<u64> {
         .sum()
 }
 
-/// Of an index of `images`: the photographs, and codes drawn from a seed.
+/// Prints the time for an index of `images`: the photographs, and codes drawn from a seed.
 pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
     let index = work.join("stored-index");
     program::index(&photos.path, &index)?;
@@ -68,7 +67,7 @@ pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
     let filled = started.elapsed().as_secs_f64();
     let mut fold = FoldOptions::default();
     fold.all = true;
-    let folded = Library::optimize(&index, &fold, &AtomicBool::new(false), &())?;
+    let folded = Library::open(&index)?.optimize(&fold, &())?;
     println!(
         "{images} images: {more} codes drawn and stored in {filled:.0} s, folded in {:.0} s",
         folded.seconds
@@ -76,7 +75,7 @@ pub fn measure(photos: &Folder, images: usize, work: &Path) -> Result {
     ask(photos, &index)
 }
 
-/// Asks with photographs in turn, and prints where the time went.
+/// Queries photographs in turns, and prints where the time went.
 fn ask(photos: &Folder, index: &Path) -> Result {
     let images = Index::open(index)?.len()?;
     let query = |i: usize, more: &[&OsStr]| {
@@ -118,10 +117,10 @@ fn ask(photos: &Folder, index: &Path) -> Result {
         let timings = said["timings"].as_object().ok_or("it gave no timings")?;
         let total = timings["total_ms"].as_f64().unwrap_or(0.0);
         let outside = ("outside of main".to_owned(), ms - total);
-        let told = timings
+        let newest = timings
             .iter()
             .map(|(step, ms)| (step.clone(), ms.as_f64().unwrap_or(0.0)));
-        for (step, ms) in told.chain([outside]) {
+        for (step, ms) in newest.chain([outside]) {
             match steps.iter_mut().find(|(name, _)| *name == step) {
                 Some((_, times)) => times.push(ms),
                 None => steps.push((step, vec![ms])),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
@@ -21,15 +20,14 @@ const A_FOLDER: usize = 500;
 /// Runs, of which the median is printed.
 const RUNS: usize = 5;
 
-/// Side of the pictures.
+/// Side of the images.
 const SIDE: u32 = 32;
 
 /// Images stored in one transaction.
 const BLOCK: usize = 20_000;
 
-/// Times runs over `files` small pictures. They are distinct files; the index knows them as one that
-/// had encoded them would, but for their codes, which are drawn from a seed: a second run looks at
-/// none, and encoding all would take minutes.
+/// Times runs over `files` small distinct images. The index holds them as if it had encoded them, but their codes
+/// are drawn from a seed: a second run reads none of them, and encoding all would take minutes.
 pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
     let (folder, index) = (work.join("unchanged"), work.join("unchanged-index"));
     let picture = resize(
@@ -44,12 +42,12 @@ pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
         let below = folder.join(format!("{:04}", first / A_FOLDER));
         fs::create_dir_all(&below)?;
         for i in first..files.min(first + A_FOLDER) {
-            // A number behind the picture makes each a content of its own.
+            // A number after the image gives each its own content.
             let distinct = [&bytes[..], &i.to_le_bytes()].concat();
             fs::write(below.join(format!("{i:06}.jpg")), distinct)?;
         }
     }
-    // One real picture makes the index, with its encoder.
+    // One real image creates the index, with its encoder.
     let one = work.join("one");
     fs::create_dir(&one)?;
     fs::write(one.join("one.jpg"), &bytes)?;
@@ -57,7 +55,7 @@ pub fn measure(photos: &Folder, files: usize, work: &Path) -> Result {
     fill(&folder, &index)?;
     let mut fold = FoldOptions::default();
     fold.all = true;
-    Library::optimize(&index, &fold, &AtomicBool::new(false), &())?;
+    Library::open(&index)?.optimize(&fold, &())?;
 
     let mut times = Vec::new();
     for _ in 0..RUNS {

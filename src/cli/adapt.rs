@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use imgsearch::index::Index;
 use imgsearch::onnx::EncoderFile;
 use imgsearch::onnx::train::copies::COPIES;
 use imgsearch::train::{TrainOptions, Trained, train};
-use imgsearch::{Engine, IndexOptions, Library, OpenOptions};
+use imgsearch::{Engine, Library, OpenOptions};
 use serde_json::json;
 
 use super::args::{AdaptArgs, Global};
@@ -42,10 +41,10 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     };
     let aside = aside_of(&dir, &file);
     let mut open = OpenOptions::default();
-    open.encoder = Some(file);
     open.engine = engine_options(global, Some(&args.limits));
-    let view = index::View::new(global, args.json);
-    let summary = Library::reencode(&dir, open, &IndexOptions::default(), &view, &stop)?;
+    let mut library = Library::open_with(&dir, open)?;
+    let view = index::IndexProgress::new(global, args.json, stop);
+    let summary = library.indexer().progress(&view).reencode(file)?;
     view.finish(global, true, &dir, &summary);
     if summary.interrupted {
         return Ok(Outcome::Interrupted);
@@ -56,7 +55,7 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
         source,
     })?;
     Ok(if summary.failed > 0 {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })
@@ -69,7 +68,7 @@ fn aside_of(dir: &Path, file: &EncoderFile) -> PathBuf {
 
 /// The encoder that an interrupted run was moving the index to.
 fn unfinished(dir: &Path) -> Result<Option<EncoderFile>> {
-    if !Library::reencoding_begun(dir) {
+    if !Library::open(dir)?.has_unfinished_reencoding() {
         return Ok(None);
     }
     let (start, end) = ASIDE;
@@ -96,14 +95,14 @@ fn learn(
     dir: &Path,
     stop: &AtomicBool,
 ) -> Result<Option<EncoderFile>> {
-    let mut photographs: Vec<PathBuf> = Index::open(dir)?.to_reader()?.paths()?;
+    let library = Library::open_with(dir, open_options(global, None, Some(&args.limits))?)?;
+    let mut photographs: Vec<PathBuf> = library.index_view()?.to_reader()?.paths()?;
     let all = photographs.len();
     if args.limit < all {
         photographs = (0..args.limit)
             .map(|i| photographs[i * all / args.limit].clone())
             .collect();
     }
-    let library = Library::open_with(dir, open_options(global, None, Some(&args.limits))?)?;
     let engine: &Engine = library.engine()?;
     say_provider(global, engine);
     if engine.info().kind == COPIES {

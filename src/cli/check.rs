@@ -1,6 +1,8 @@
 //! `imgsearch check`.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use imgsearch::Library;
 use imgsearch::index::{Checked, FoldOptions, Index, RECALL_FLOOR, RankBy};
@@ -8,29 +10,29 @@ use serde_json::json;
 
 use super::args::{CheckArgs, Global};
 use super::optimize;
-use super::output::{bar, count, counted};
+use super::output::{bar, command, count, counted};
 use super::setup::index_dir;
 use super::streams::out;
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &CheckArgs) -> Result {
-    let dir = index_dir(global)?;
-    let index = Index::open(&dir)?;
-    let checked = look(global, &index, args.json)?;
-    let encoder = Library::check_kept_encoder(&dir)?;
+    let library = Library::open(index_dir(global)?)?;
+    let index = library.index_view()?;
+    let checked = check(global, index, args.json)?;
+    let encoder = library.check_encoder_copy()?;
     let sound = checked.is_sound() && encoder.is_none();
     let mut repaired = None;
-    // Nothing is made from a database whose file is damaged.
+    // Nothing is rebuilt from a damaged database.
     if !sound && args.repair && checked.database.is_empty() {
-        let mended = Library::mend(&dir)?;
+        let mended = library.repair_codes()?;
         let mut options = FoldOptions::default();
         options.all = true;
-        // A checksum tells which segments to make anew; a lost image or a wrong row does not.
+        // A checksum shows which segments to rebuild; a lost image or a wrong row does not.
         options.rebuild = !checked.segments_are_sound();
-        let folded = optimize::fold(global, &dir, &options, args.json)?;
-        Library::mend_kept_encoder(&dir)?;
-        let again = look(global, &index, args.json)?;
-        repaired = Some((mended, folded, again, Library::check_kept_encoder(&dir)?));
+        let folded = optimize::fold(global, &library, &options, args.json)?;
+        library.repair_encoder_copy()?;
+        let again = check(global, index, args.json)?;
+        repaired = Some((mended, folded, again, library.check_encoder_copy()?));
     }
     if args.json {
         out!(
@@ -45,27 +47,29 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
             })
         );
     } else {
-        print(&checked, encoder.as_deref());
+        let index = global.index.as_deref();
+        print(&checked, encoder.as_deref(), index);
         if let Some((mended, folded, again, encoder)) = &repaired {
             if mended.restored > 0 {
                 out!(
-                    "repaired: {} came back from a segment",
-                    counted(mended.restored, "stored code", "stored codes")
+                    "repaired: {} restored from a segment",
+                    counted(mended.restored, "stored code was", "stored codes were")
                 );
             }
             if folded.made > 0 {
-                out!("repaired: {}", optimize::told(folded));
+                out!("repaired: {}", optimize::summary_line(folded));
             }
-            print(again, encoder.as_deref());
+            print(again, encoder.as_deref(), index);
         } else if !checked.database.is_empty() {
             out!(
-                "the database's file is damaged, so nothing is repaired from it: move the index folder away, restore it \
+                "the database is damaged, so nothing can be repaired from it: move the index folder away, then restore it \
                  from a copy or index the images again"
             );
         } else if !sound {
             out!(
-                "the database holds every image, and a segment is not used once it is known to be damaged; only answers \
-                 given before that may be wrong.\nRepair it with: imgsearch check --repair"
+                "no image is lost, because the database holds all of them; searches do not use damaged segments any more, \
+                 but earlier answers may be wrong.\nTo repair the index: {}",
+                command(index, &["check", "--repair"].map(OsStr::new))
             );
         }
     }
@@ -75,14 +79,14 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
     Ok(if sound {
         Outcome::Done
     } else {
-        Outcome::Lacking
+        Outcome::Partial
     })
 }
 
-fn look(global: &Global, index: &Index, json: bool) -> Result<Checked> {
+fn check(global: &Global, index: &Index, json: bool) -> Result<Checked> {
     let of = index.to_reader()?.stats()?.images;
     let bar = bar(global, json, of, "images");
-    bar.set_message("looking for each ");
+    bar.set_message("searching for each ");
     let checked = index.check(&mut |step| {
         bar.set_position(step.done as u64);
         ControlFlow::Continue(())
@@ -91,9 +95,9 @@ fn look(global: &Global, index: &Index, json: bool) -> Result<Checked> {
     Ok(checked?)
 }
 
-fn print(checked: &Checked, encoder: Option<&str>) {
+fn print(checked: &Checked, encoder: Option<&str>, index: Option<&Path>) {
     out!(
-        "{}: {} in {}, {} newer, {} removed and not folded away yet",
+        "{}: {} in {}, {} newer, {} removed and not yet folded",
         counted(checked.images, "image", "images"),
         count(checked.in_segments as u64),
         counted(checked.segments, "segment", "segments"),
@@ -110,22 +114,30 @@ fn print(checked: &Checked, encoder: Option<&str>) {
             .map(ToString::to_string)
             .collect();
         out!(
-            "{} not as stored, by their checksums; images: {}",
-            counted(checked.rotten, "stored code is", "stored codes are"),
+            "{}; images: {}",
+            counted(
+                checked.rotten,
+                "stored code does not match its checksum",
+                "stored codes do not match their checksums"
+            ),
             some.join(", ")
         );
     }
     if checked.waiting > 0 {
         out!(
-            "{} wait to be read again, for their stored codes are lost: run imgsearch index",
-            counted(checked.waiting, "image", "images")
+            "{} to be read again, because their stored codes are lost; run: {}",
+            counted(checked.waiting, "image has", "images have"),
+            command(index, &[OsStr::new("index")])
         );
     }
     for damaged in &checked.damaged {
         out!("{damaged}");
     }
     if let Some(encoder) = encoder {
-        out!("{encoder}; put it back with: imgsearch index --encoder FILE");
+        out!(
+            "{encoder}; to restore it: {}",
+            command(index, &["index", "--encoder", "FILE"].map(OsStr::new))
+        );
     }
     if checked.lost > 0 {
         let some: Vec<String> = checked
@@ -134,8 +146,8 @@ fn print(checked: &Checked, encoder: Option<&str>) {
             .map(ToString::to_string)
             .collect();
         out!(
-            "{} not found along the graph by their own codes: {}{}",
-            counted(checked.lost, "image is", "images are"),
+            "a graph search for its own code does not find {}: {}{}",
+            counted(checked.lost, "image", "images"),
             some.join(", "),
             if checked.lost > some.len() {
                 ", …"
@@ -144,30 +156,35 @@ fn print(checked: &Checked, encoder: Option<&str>) {
             }
         );
     }
+    print_rankings(checked);
+    if checked.is_sound() && encoder.is_none() {
+        out!("no problem found");
+    }
+}
+
+/// Prints how much of the right answers graph searches find.
+fn print_rankings(checked: &Checked) {
     for ranking in &checked.rankings {
         out!(
-            "ranked by {}: of the 10 nearest of {} a search along the graph finds {:.2} %, and with a filter that leaves out \
-             what is near {:.2} %{}",
+            "ranked by {}: a graph search finds {:.2} % of the 10 nearest of {}, and {:.2} % with a filter that leaves out \
+             what is near{}",
             name(ranking.by),
-            counted(checked.sampled, "image", "images"),
             ranking.recall * 100.0,
+            counted(checked.sampled, "image", "images"),
             ranking.recall_other_side * 100.0,
             if ranking.is_sound() {
                 String::new()
             } else {
                 format!(
-                    ": too few, at least {:.0} % are expected",
+                    ": too low, at least {:.0} % are expected",
                     RECALL_FLOOR * 100.0
                 )
             }
         );
     }
-    if checked.is_sound() && encoder.is_none() {
-        out!("all is well");
-    }
 }
 
-/// A ranking as the options of `query` name it.
+/// Returns the name of a ranking as in the options of `query`.
 fn name(by: RankBy) -> &'static str {
     match by {
         RankBy::Code => "code",

@@ -1,7 +1,7 @@
-//! Dates as people type them: moments on the clocks here, or the same everywhere.
+//! Dates as people type them: local times, or moments with an offset from UTC.
 //!
-//! A camera writes what its clock shows, and the system dates files the same everywhere. So a date that is
-//! typed has both sides, and the time zone here leads from the one to the other.
+//! A camera writes what its clock shows, while the system dates files by moments. So a typed date is converted to
+//! both, with the local time zone.
 
 use imgsearch::index::Moment;
 use jiff::fmt::temporal::Pieces;
@@ -12,24 +12,28 @@ use super::Result;
 use super::args::Global;
 use super::streams::say;
 
-/// The time zone of whoever asks: that of the variable TZ, or else the system's.
+/// Returns the local time zone: the one in the variable TZ, or else the system's.
 pub fn here(global: &Global) -> TimeZone {
     TimeZone::try_system().unwrap_or_else(|error| {
         if !global.quiet {
             say!(
-                "the time zone here is not known ({error}), so dates are taken as UTC; set TZ, as in TZ=Europe/Paris"
+                "the local time zone is unknown ({error}), so dates are taken as UTC; set it in TZ, as in TZ=Europe/Paris"
             );
         }
         TimeZone::UTC
     })
 }
 
-/// A moment from `2024`, `2024-05`, `2024-05-17` or `2024-05-17T18:30`, as the clocks of `zone` show
-/// it; or, with an offset as in `2024-05-17T18:30Z` or `…+02:00`, one that is the same everywhere.
+/// Parses `2024`, `2024-05`, `2024-05-17` or `2024-05-17T18:30` as a local time in `zone`. With an offset, as in
+/// `2024-05-17T18:30Z` or `…+02:00`, it is a moment.
+///
+/// # Errors
+///
+/// If the text is not such a date.
 pub fn moment(text: &str, zone: &TimeZone) -> Result<Moment> {
     let bad = || {
         format!(
-            "{text:?} is no date: write it as 2024, 2024-05, 2024-05-17, 2024-05-17T18:30, or with an offset from UTC \
+            "{text:?} is not a date; write it as 2024, 2024-05, 2024-05-17, 2024-05-17T18:30, or with an offset from UTC \
              as 2024-05-17T18:30Z or 2024-05-17T18:30+02:00"
         )
     };
@@ -56,7 +60,7 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<Moment> {
             .to_timestamp(wall)
             .map_err(|_| bad())?
             .as_second(),
-        // No file is as old or as new as what does not fit.
+        // No file is that old or new.
         unix_ns: i64::try_from(instant.as_nanosecond()).unwrap_or(if instant.as_second() < 0 {
             i64::MIN
         } else {
@@ -65,8 +69,8 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<Moment> {
     })
 }
 
-/// When clocks first showed this or something later. Where they are put forward, that is the
-/// moment when they are; where they are put back and show it twice, the first time.
+/// Returns when clocks first showed this time or a later one. If they skip it, that is the moment when they are put
+/// forward; if they show it twice, the first time.
 fn first_shown(typed: civil::DateTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
     let offset = match zone.to_ambiguous_timestamp(typed).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset,
@@ -88,7 +92,7 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
-    /// By rules and not by name, so that no database of time zones is needed.
+    /// Returns a time zone by its rules, so that no database of time zones is needed.
     fn zone(rules: &str) -> TimeZone {
         TimeZone::posix(rules).unwrap()
     }
@@ -97,7 +101,7 @@ mod tests {
         zone("PST8PDT,M3.2.0,M11.1.0")
     }
 
-    /// What the wall shows and when that is, both in seconds since 1970.
+    /// Returns the local time and the moment, both in seconds since 1970.
     fn both(text: &str, zone: &TimeZone) -> (i64, i64) {
         let moment = moment(text, zone).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(moment.unix_ns % SECOND, 0);
@@ -120,7 +124,7 @@ mod tests {
         assert!(read("1960-01-01").0 < 0);
         let fraction = moment("1970-01-01T00:00:01.5", &TimeZone::UTC).unwrap();
         assert_eq!((fraction.wall, fraction.unix_ns), (1, 3 * SECOND / 2));
-        // Before and after what a file's date can say.
+        // Before and after every possible date of a file.
         let edges = ["1500", "9000"].map(|text| moment(text, &TimeZone::UTC).unwrap());
         assert_eq!(edges.map(|edge| edge.unix_ns), [i64::MIN, i64::MAX]);
         assert_eq!(edges[0].wall, utc("1500-01-01T00:00"));
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_offset_a_date_is_what_the_clocks_here_show() {
+    fn a_date_without_an_offset_is_what_local_clocks_show() {
         let zone = los_angeles();
         assert_eq!(
             both("2024-05-02", &zone),
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn with_an_offset_it_is_a_moment_that_clocks_here_show_otherwise() {
+    fn a_date_with_an_offset_is_a_moment_that_local_clocks_show_differently() {
         let zone = los_angeles();
         for text in [
             "2024-05-02T05:00+02:00",
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_clocks_leave_out_begins_when_they_are_put_forward() {
+    fn an_hour_that_clocks_skip_begins_when_they_are_put_forward() {
         let zone = los_angeles();
         let change = utc("2024-03-10T10:00");
         for text in ["2024-03-10T02:00", "2024-03-10T02:30", "2024-03-10T03:00"] {
@@ -178,7 +182,7 @@ mod tests {
         }
         assert_eq!(both("2024-03-10T01:59", &zone).1, change - 60);
         assert_eq!(both("2024-03-10T03:01", &zone).1, change + 60);
-        // Where that is at midnight, the day begins an hour late.
+        // If that is at midnight, the day begins an hour late.
         let brazil = TimeZone::posix("<-03>3<-02>,M10.3.0/0,M2.3.0/0").unwrap();
         assert_eq!(both("2017-10-15", &brazil).1, utc("2017-10-15T03:00"));
     }

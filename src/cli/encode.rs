@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::{EncodeArgs, Global};
 use super::output::{shown, with_path};
 use super::setup::engine;
-use super::streams::{self, out, say};
+use super::streams::{self, out};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &EncodeArgs) -> Result {
@@ -32,8 +32,8 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
         let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(error) => {
-                say!("imgsearch: {error}");
-                outcome = Outcome::Lacking;
+                super::say_error(&error, global.index.as_deref());
+                outcome = Outcome::Partial;
                 continue;
             }
         };

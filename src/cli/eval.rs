@@ -51,7 +51,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     if let Some(folder) = &args.folder {
         let made = judge(global, args, (folder, part, protocol), &engines, &stop)?;
         if made.1 > 0 {
-            outcome = Outcome::Lacking;
+            outcome = Outcome::Partial;
         }
         report = Some(made.0);
     }
@@ -65,7 +65,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             })?;
             bar.finish_and_clear();
             if !made.failed.is_empty() {
-                outcome = Outcome::Lacking;
+                outcome = Outcome::Partial;
             }
             for (path, reason) in &made.failed {
                 say!("{}: {reason}", shown(path));

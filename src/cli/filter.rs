@@ -1,4 +1,4 @@
-//! The filters of a query: what was typed, turned into what the index understands.
+//! The filters of a query: from arguments to the filter of the index.
 
 use imgsearch::Library;
 use imgsearch::decode::Format;
@@ -8,7 +8,11 @@ use super::Result;
 use super::args::{FilterArgs, Global};
 use super::dates::{here, moment};
 
-/// The filter of a library's images that was asked for; none of its parts stands for all images.
+/// Returns the filter that the arguments describe. Without any, it matches all images.
+///
+/// # Errors
+///
+/// If an argument is invalid, or the index cannot be read.
 pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<Filter> {
     let mut filter = Filter::default();
     for path in &args.under {
@@ -26,16 +30,20 @@ pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<F
     for name in &args.formats {
         let Some(format) = Format::named(name) else {
             let known: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
-            return Err(format!("--type {name} is none of {}", known.join(", ")).into());
+            return Err(format!(
+                "--type {name} is unknown; choose one of {}",
+                known.join(", ")
+            )
+            .into());
         };
         filter.formats.push(format.name().to_owned());
     }
     Ok(filter)
 }
 
-/// A size in bytes, from `300`, `200k`, `1.5M` or `2 GiB`: units of 1024.
+/// Parses a size in bytes, such as `300`, `200k`, `1.5M` or `2 GiB`, in units of 1024.
 fn size(text: &str) -> Result<u64> {
-    let bad = || format!("{text:?} is no size: write it as 300, 200k, 1.5M or 2G");
+    let bad = || format!("{text:?} is not a size; write it as 300, 200k, 1.5M or 2G");
     let trimmed = text.trim();
     let end = trimmed
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))

@@ -1,54 +1,109 @@
-//! Hints: what a person can do about an error. The libraries state facts; commands and options are
-//! known here.
+//! Hints: what to type after an error. The libraries state facts; their remedies on the command line are here.
 
 use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
 
+use imgsearch::decode::DecodeError;
 use imgsearch::index::{self, Note};
 
-/// Returns the text of an error, and below it what to do about it.
-pub fn with_hint(error: &(dyn Error + 'static)) -> String {
-    match hint(error) {
-        Some(hint) => format!("{error}\n{hint}"),
-        None => error.to_string(),
-    }
-}
+use super::output::command;
 
-/// Returns what a person can do about an error, or about the first of its sources that has a hint.
-pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+/// Returns what to do about an error, or about one of its causes. `index` is the index that an option names;
+/// commands in the hint name it, too.
+pub fn hint(error: &(dyn Error + 'static), index: Option<&Path>) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(hint) = hint_of(error) {
-            return Some(hint.to_owned());
+        let hint = if let Some(error) = error.downcast_ref::<imgsearch::Error>() {
+            of_library(error, index)
+        } else if let Some(error) = error.downcast_ref::<index::Error>() {
+            of_index(error, index)
+        } else if let Some(error) = error.downcast_ref::<DecodeError>() {
+            of_decode(error).map(ToOwned::to_owned)
+        } else {
+            None
+        };
+        if hint.is_some() {
+            return hint;
         }
         next = error.source();
     }
     None
 }
 
-fn hint_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    // This one shows its source as itself, so the source is not met on the way.
-    if let Some(imgsearch::Error::Index(error)) = error.downcast_ref() {
-        return of_index(error);
-    }
-    of_index(error.downcast_ref()?)
+/// The hint for files that cost more than the limits allow.
+pub const LIMITS: &str = "Files that exceed a limit are indexed once you raise it with an option of imgsearch index: \
+                          --max-megapixels, --max-file-size, --max-memory or --max-seconds";
+
+fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> {
+    use imgsearch::Error as E;
+    let command = |words: &[&str]| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        command(index, &words)
+    };
+    Some(match error {
+        E::EncoderCopy { .. } => format!(
+            "If you have the file of that encoder: {}\nTo encode all images again with the built-in one: {}",
+            command(&["index", "--encoder", "FILE"]),
+            command(&["index", "--reencode"])
+        ),
+        E::OutOfReach { root, .. } => format!(
+            "If they are gone for good: {}",
+            super::output::command(index, &[OsStr::new("remove"), root.as_os_str()])
+        ),
+        E::NotOurs { .. } => "Move it elsewhere and run this again".to_owned(),
+        E::StoredUnreadable { over_limit, .. } => {
+            let limits = if *over_limit {
+                "Raise a limit with --max-megapixels, --max-file-size, --max-memory or --max-seconds. "
+            } else {
+                ""
+            };
+            format!(
+                "{limits}Correct this and run it again, or forget the images: {}",
+                command(&["remove", "PATH"])
+            )
+        }
+        E::StoredMissing { .. } => "Without --keep-missing they are left out".to_owned(),
+        E::Unconfirmed { .. } => format!(
+            "To leave them out, add --prune. To forget them first: {}",
+            command(&["index", "--prune"])
+        ),
+        E::NoDataFolder => "Name a folder with --index DIR or IMGSEARCH_INDEX".to_owned(),
+        E::NoFeatures { .. } => {
+            "Train with the built-in encoder, or with one that has this output".to_owned()
+        }
+        // It shows its source as itself, so the source is not in the chain.
+        E::Index(error) => return of_index(error, index),
+        _ => return None,
+    })
 }
 
-fn of_index(error: &index::Error) -> Option<&'static str> {
+fn of_index(error: &index::Error, index: Option<&Path>) -> Option<String> {
+    use imgsearch::index::Error as E;
+    let command = |words: &[&str]| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        command(index, &words)
+    };
     Some(match error {
-        index::Error::IndexNotFound { .. } => {
-            "Make one with: imgsearch index FOLDER   (or name another with --index DIR)"
-        }
-        index::Error::EncoderMismatch { .. } => {
-            "Encode it again with: imgsearch index --reencode [--encoder FILE]   (or choose another index with --index \
-             DIR)"
-        }
-        index::Error::NewerFormat { .. } => "Use a newer imgsearch.",
-        index::Error::NewerSegment { .. } => {
-            "Use a newer imgsearch, or delete the folder that the segment lies in: imgsearch optimize rebuilds it."
-        }
-        index::Error::Corrupt { .. } => "Rebuild it: move the folder away and run imgsearch index.",
-        index::Error::Locked { .. } => "Wait until it is done, then try again.",
-        index::Error::Changed { .. } => "Try again.",
+        E::IndexNotFound { .. } => format!(
+            "Make one with: {}   (or name another with --index DIR)",
+            command(&["index", "FOLDER"])
+        ),
+        E::EncoderMismatch { .. } => format!(
+            "To encode all images again: {} [--encoder FILE]   (or choose another index with --index DIR)",
+            command(&["index", "--reencode"])
+        ),
+        E::NewerFormat { .. } => "Use a newer imgsearch".to_owned(),
+        E::NewerSegment { .. } => format!(
+            "Use a newer imgsearch, or delete the folder of the segment and rebuild it: {}",
+            command(&["optimize"])
+        ),
+        E::Corrupt { .. } => format!(
+            "Move the folder away and index the images again: {}",
+            command(&["index", "FOLDER"])
+        ),
+        E::Locked { .. } => "Wait until it is done, then try again".to_owned(),
+        E::Changed { .. } => "Try again".to_owned(),
         _ => return None,
     })
 }
@@ -65,9 +120,67 @@ pub fn note(note: &Note) -> String {
     format!("{note}; {hint}")
 }
 
+fn of_decode(error: &DecodeError) -> Option<&'static str> {
+    Some(match error {
+        DecodeError::TooManyBytes { .. } => "Raise the limit with --max-file-size MIB",
+        DecodeError::TooManyPixels { .. } => "Raise the limit with --max-megapixels MP",
+        DecodeError::TooMuchMemory { .. } | DecodeError::LongHeaders { .. } => {
+            "Raise the limit with --max-memory MIB"
+        }
+        DecodeError::TooSlow { .. } => "Raise the limit with --max-seconds S",
+        DecodeError::MemoryBusy { .. } => {
+            "Try it again later, without the slow images, or with more --max-memory"
+        }
+        DecodeError::Busy { .. } => {
+            "Try it again later, without the slow images, or with another --max-seconds"
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+
+    #[test]
+    fn a_hint_is_quoted_for_a_shell_and_names_the_index() {
+        let hint_for = |path: &str, index: Option<&Path>| {
+            let error = imgsearch::Error::OutOfReach {
+                count: 3,
+                root: PathBuf::from(path),
+            };
+            let hint = hint(&error, index).unwrap();
+            hint.rsplit_once("imgsearch remove ").unwrap().1.to_owned()
+        };
+        assert_eq!(hint_for("/media/disk-1/2019", None), "/media/disk-1/2019");
+        assert_eq!(hint_for("/media/my disk", None), "'/media/my disk'");
+        assert_eq!(
+            hint_for("/media/x", Some(Path::new("/my index"))),
+            "--index '/my index' /media/x"
+        );
+        let spoken = hint_for("/it's; rm x", None);
+        assert_eq!(shlex::split(&spoken).unwrap(), ["/it's; rm x"]);
+    }
+
+    #[test]
+    fn the_cause_of_an_error_has_its_hint() {
+        let error = imgsearch::Error::Image {
+            path: PathBuf::from("large.png"),
+            source: DecodeError::TooManyPixels {
+                width: 10,
+                height: 10,
+                limit: 1,
+            },
+        };
+        assert!(hint(&error, None).unwrap().contains("--max-megapixels"));
+        let error = imgsearch::Error::Image {
+            path: PathBuf::from("empty.png"),
+            source: DecodeError::Empty,
+        };
+        assert_eq!(hint(&error, None), None);
+    }
 
     fn no_index() -> index::Error {
         index::Error::IndexNotFound {
@@ -77,13 +190,12 @@ mod tests {
 
     #[test]
     fn an_error_of_the_index_has_a_hint_wherever_it_is_in_the_chain() {
-        let direct = hint(&no_index()).unwrap();
+        let direct = hint(&no_index(), None).unwrap();
         assert!(direct.contains("imgsearch index FOLDER") && direct.contains("--index DIR"));
-        assert_eq!(hint(&imgsearch::Error::Index(no_index())), Some(direct));
-        let text = with_hint(&imgsearch::Error::Index(no_index()));
-        assert_eq!(text.lines().count(), 2, "{text}");
-        let other = imgsearch::Error::NoDataFolder;
-        assert_eq!(with_hint(&other), other.to_string());
+        assert_eq!(
+            hint(&imgsearch::Error::Index(no_index()), None),
+            Some(direct)
+        );
     }
 
     #[test]
@@ -105,7 +217,10 @@ mod tests {
                 !text.contains("--") && !text.contains("imgsearch "),
                 "{text}"
             );
-            assert!(hint(&error).unwrap().contains("imgsearch index"), "{text}");
+            assert!(
+                hint(&error, None).unwrap().contains("imgsearch index"),
+                "{text}"
+            );
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use imgsearch::index::Index;
+use imgsearch::onnx::EncoderFile;
 use imgsearch::{
     Forgetting, IndexOptions, Kept, Library, Outcome as FileOutcome, Planned, Progress, Summary,
 };
@@ -16,101 +17,120 @@ use super::output::{bar, command, count, counted, duration, shown, typed, with_p
 use super::setup::{index_dir, open_options, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result, forgetting};
+use super::{Outcome, Result, forgetting, hints};
 
-/// Of each kind of trouble that a folder of photographs may have thousands of, so many are told as they
-/// are met; the others are counted.
-const NAMED: usize = 10;
+/// Number of problems of each kind that are printed when they occur; the others are counted.
+const MAX_NAMED: usize = 10;
 
 pub fn run(global: &Global, args: &IndexArgs) -> Result {
     let dir = index_dir(global)?;
-    let stop = stop_flag("stopping after what is under way; Ctrl-C again ends at once")?;
+    let stop = stop_flag(
+        "stopping after the images that are being processed; press Ctrl-C again to stop at once",
+    )?;
     let mut options = IndexOptions::default();
     options.walk = walk_options(&args.walk);
     options.keep_missing = args.keep_missing;
     options.prune = args.prune;
     options.ignore_inode = args.ignore_inode;
     options.retry = args.retry;
-    let view = View::new(global, args.json);
+    let view = IndexProgress::new(global, args.json, stop);
     let summary = if args.reencode {
-        let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
-        Library::reencode(&dir, open, &options, &view, &stop)?
+        reencode(global, args, &dir, options, &view)?
     } else {
-        update(global, args, &dir, &options, &view, &stop)?
+        update(global, args, &dir, options, &view)?
     };
     view.finish(global, args.reencode, &dir, &summary);
     Ok(if summary.interrupted {
         Outcome::Interrupted
     } else if summary.failed > 0 || summary.unreadable_folders > 0 || summary.kept_unconfirmed > 0 {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })
+}
+
+fn reencode(
+    global: &Global,
+    args: &IndexArgs,
+    dir: &Path,
+    options: IndexOptions,
+    view: &IndexProgress,
+) -> Result<Summary> {
+    let mut open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+    // Taken out, because the index still has another encoder.
+    let encoder = match open.encoder.take() {
+        Some(encoder) => encoder,
+        None => EncoderFile::default_encoder()?,
+    };
+    let mut library = Library::open_with(dir, open)?;
+    Ok(library
+        .indexer()
+        .options(options)
+        .progress(view)
+        .reencode(encoder)?)
 }
 
 fn update(
     global: &Global,
     args: &IndexArgs,
     dir: &Path,
-    options: &IndexOptions,
-    view: &View,
-    stop: &AtomicBool,
+    options: IndexOptions,
+    view: &IndexProgress,
 ) -> Result<Summary> {
+    let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
+    let mut library = Library::open_or_create_with(dir, open)?;
     let paths = if args.paths.is_empty() {
-        last_roots(dir)?
+        library.last_roots()?
     } else {
         args.paths.clone()
     };
-    let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
-    let mut library = Library::open_or_create_with(dir, open)?;
-    say_provider(global, library.engine()?);
-    Ok(library.index_until(&paths, options, view, stop)?)
-}
-
-/// The paths of the last run, for a run that names none.
-fn last_roots(dir: &Path) -> Result<Vec<PathBuf>> {
-    let roots = match Index::open(dir) {
-        Ok(index) => index.to_reader()?.last_run()?.map(|run| run.roots),
-        Err(imgsearch::index::Error::IndexNotFound { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
-    match roots {
-        Some(roots) if !roots.is_empty() => Ok(roots),
-        _ => Err("name the folders to index: imgsearch index FOLDER".into()),
+    if paths.is_empty() {
+        let index = command(
+            global.index.as_deref(),
+            &["index", "FOLDER"].map(OsStr::new),
+        );
+        return Err(format!("nothing is indexed yet; name the folders to index: {index}").into());
     }
+    say_provider(global, library.engine()?);
+    Ok(library
+        .indexer()
+        .options(options)
+        .progress(view)
+        .run(paths)?)
 }
 
-/// What a person or a program sees of a run.
-pub struct View {
+/// Shows the progress of an indexing run to a person or a program.
+pub struct IndexProgress {
     json: bool,
     quiet: bool,
     bar: ProgressBar,
     /// The index, if an option names it.
     index: Option<PathBuf>,
-    failures: Few,
-    unreadable: Few,
-    kept: Few,
+    stop: Arc<AtomicBool>,
+    failures: Capped,
+    unreadable: Capped,
+    kept: Capped,
 }
 
-/// What is told up to [`NAMED`] times.
+/// Counts problems of one kind, of which up to [`MAX_NAMED`] are printed.
 #[derive(Debug, Default)]
-struct Few(AtomicUsize);
+struct Capped(AtomicUsize);
 
-impl Few {
-    /// Whether one more is told.
+impl Capped {
+    /// Counts one more, and returns whether to print it.
     fn admits(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) < NAMED
+        self.0.fetch_add(1, Ordering::Relaxed) < MAX_NAMED
     }
 
-    /// Begins anew; how many were not told, where there are any.
+    /// Returns the number of problems that were not printed, if there are any, and starts again.
     fn rest(&self) -> Option<usize> {
         let met = self.0.swap(0, Ordering::Relaxed);
-        met.checked_sub(NAMED).filter(|&rest| rest > 0)
+        met.checked_sub(MAX_NAMED).filter(|&rest| rest > 0)
     }
 }
 
-impl View {
-    pub fn new(global: &Global, json: bool) -> Self {
+impl IndexProgress {
+    pub fn new(global: &Global, json: bool, stop: Arc<AtomicBool>) -> Self {
         let bar = bar(global, json, 0, "images");
         bar.set_message("looking for images ");
         Self {
@@ -118,65 +138,79 @@ impl View {
             quiet: global.quiet,
             bar,
             index: global.index.clone(),
-            failures: Few::default(),
-            unreadable: Few::default(),
-            kept: Few::default(),
+            stop,
+            failures: Capped::default(),
+            unreadable: Capped::default(),
+            kept: Capped::default(),
         }
     }
 
-    /// Says of how many folders and links it was not said that they cannot be read.
-    fn tell_rest_of_unreadable(&self) {
+    /// Prints the number of unreadable folders and links that were not named.
+    fn report_rest_of_unreadable(&self) {
         if let Some(rest) = self.unreadable.rest() {
             let folders = counted(rest, "other folder or link", "other folders and links");
+            let list = self.list(&["index", "--json"]);
             self.bar
-                .suspend(|| say!("… and into {folders}: imgsearch index --json names each"));
+                .suspend(|| say!("… and into {folders}: {list} names each"));
         }
     }
 
-    /// Says how many of what may be many were not told.
-    fn tell_rest(&self) {
-        self.tell_rest_of_unreadable();
+    /// Prints the number of problems of each kind that were not named.
+    fn report_rest(&self) {
+        self.report_rest_of_unreadable();
         if let Some(rest) = self.kept.rest() {
             let folders = counted(rest, "other folder", "other folders");
-            say!("… and images of {folders} are kept: imgsearch index --json names each");
+            let list = self.list(&["index", "--json"]);
+            say!("… and images of {folders} are kept: {list} names each");
         }
         if let Some(rest) = self.failures.rest() {
             let files = counted(rest, "more file", "more files");
-            let list = command(
-                self.index.as_deref(),
-                &["status", "--damaged"].map(OsStr::new),
-            );
-            say!("… and {files} could not be used whole: {list} names each");
+            let list = self.list(&["status", "--damaged"]);
+            say!("… and {files} could not be used completely: {list} names each");
         }
     }
 
+    /// Returns the command that lists something of this index.
+    fn list(&self, words: &[&str]) -> String {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        command(self.index.as_deref(), &words)
+    }
+
+    /// Prints an event as a line of JSON.
     pub fn event(&self, event: &serde_json::Value) {
         out!("{event}");
     }
 
-    /// Tells how it ended; `aside` where what an interrupted run did is kept beside the index.
-    pub fn finish(&self, global: &Global, aside: bool, dir: &Path, summary: &Summary) {
+    /// Prints how the run ended. `reencoding` says that an interrupted run leaves the index as it was.
+    pub fn finish(&self, global: &Global, reencoding: bool, dir: &Path, summary: &Summary) {
         self.bar.finish_and_clear();
-        self.tell_rest();
+        self.report_rest();
+        if summary.over_limit > 0 && !self.json {
+            say!("{}", hints::LIMITS);
+        }
         if self.json {
             self.event(&json!({"event": "summary", "summary": summary}));
         } else if !self.quiet {
             print_summary(summary, dir);
         }
         if summary.interrupted && !global.quiet {
-            let what = if aside {
-                "the index is as it was, and what was encoded is kept aside"
+            let what = if reencoding {
+                "the index is unchanged, and the images encoded so far are kept for the next run"
             } else {
-                "what was done is kept"
+                "the images indexed so far are kept"
             };
-            say!("Interrupted: {what}. To go on: {}", command_typed());
+            say!("Interrupted: {what}. To resume: {}", command_typed());
         }
     }
 }
 
-impl Progress for View {
+impl Progress for IndexProgress {
+    fn is_cancelled(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     fn planned(&self, plan: &Planned) {
-        self.tell_rest_of_unreadable();
+        self.report_rest_of_unreadable();
         self.bar.set_length(plan.jobs as u64);
         self.bar.set_message("");
         self.bar.reset_eta();
@@ -228,7 +262,7 @@ impl Progress for View {
             let folders: Vec<_> = what
                 .folders
                 .iter()
-                .take(forgetting::NAMED_FOLDERS)
+                .take(forgetting::MAX_NAMED_FOLDERS)
                 .map(|count| with_path(json!({"images": count.images}), "folder", &count.folder))
                 .collect();
             self.event(&json!({
@@ -243,7 +277,7 @@ impl Progress for View {
     fn confirm_forget(&self, what: &Forgetting) -> bool {
         let confirmed = !self.json && self.bar.suspend(|| forgetting::asked(what));
         if !confirmed {
-            self.note("They are kept; if they are gone for good, run it again with --prune");
+            self.note("They are kept. If they are gone for good, run this again with --prune");
         }
         confirmed
     }
@@ -267,6 +301,21 @@ impl Progress for View {
         }
     }
 
+    fn read_in_vain(&self, files: usize) {
+        let files = counted(files, "file was", "files were");
+        self.note(&format!(
+            "{files} read only because the inode number or change time differs; nothing else changed. If this happens in \
+             every run, as on some network disks, add --ignore-inode"
+        ));
+    }
+
+    fn folding_failed(&self, error: &imgsearch::Error) {
+        let optimize = self.list(&["optimize"]);
+        self.note(&format!(
+            "{error}\nNo image is lost, but searching is slower until this succeeds: {optimize}"
+        ));
+    }
+
     fn note(&self, text: &str) {
         if self.json {
             self.event(&json!({"event": "note", "text": text}));
@@ -276,7 +325,7 @@ impl Progress for View {
     }
 }
 
-/// The command as it was typed, to be typed again.
+/// Returns the command as it was typed, to be typed again.
 fn command_typed() -> String {
     let words = std::env::args_os().skip(1);
     words.fold("imgsearch".to_owned(), |command, word| {
@@ -294,9 +343,9 @@ fn print_summary(summary: &Summary, dir: &Path) {
     let kept = summary.kept_missing + summary.kept_unreadable;
     if looked_at + summary.removed + kept == 0 && !summary.interrupted {
         say!(
-            "No image was found ({} looked at). Hidden files and folders are skipped: see --hidden, and --ignore and \
-             {} for what else is.",
-            counted(summary.others, "other file was", "other files were"),
+            "No image was found among {}. Hidden files and folders are skipped unless you add --hidden; so is what \
+             --ignore or a file {} names.",
+            counted(summary.others, "file", "files"),
             imgsearch::IGNORE_FILE
         );
         return;
@@ -314,7 +363,7 @@ fn print_summary(summary: &Summary, dir: &Path) {
     part(summary.unchanged, "unchanged");
     part(summary.kept_missing, "missing and kept");
     part(summary.kept_unreadable, "out of reach and kept");
-    part(summary.damaged, "damaged in part");
+    part(summary.damaged, "partly damaged");
     part(summary.failed, "unusable");
     part(
         summary.failed_before,

@@ -1,8 +1,8 @@
-//! The command line: what was typed, turned into calls of the library, and their results printed.
+//! The command line: turns arguments into calls of the library, and prints the results.
 //!
-//! stdout carries results, stderr everything else (`streams.rs`). Exit statuses are decided here, but
-//! for a second Ctrl-C (`signals.rs`): 0 found, 1 nothing found or some files failed, 2 error, 130
-//! interrupted.
+//! stdout carries results, stderr everything else (`streams.rs`). Exit statuses are decided here, except for a
+//! second Ctrl-C (`signals.rs`): 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted. The
+//! library's errors state facts; `hints.rs` says what to do next.
 
 mod adapt;
 mod args;
@@ -30,6 +30,8 @@ mod status;
 mod streams;
 mod train;
 
+use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -41,16 +43,16 @@ use streams::say;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// All went well.
+    /// Everything succeeded.
     Done,
     /// Nothing was found, or some files failed.
-    Lacking,
-    /// The person stopped it.
+    Partial,
+    /// The user stopped it.
     Interrupted,
 }
 
-/// A command's result; an error is printed as it is.
-pub type Result<T = Outcome, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+/// The result of a command. An error is printed with its hint.
+pub type Result<T = Outcome, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 pub fn main() -> ExitCode {
     let started = Instant::now();
@@ -76,19 +78,19 @@ pub fn main() -> ExitCode {
     };
     let status = match result {
         Ok(Outcome::Done) => 0,
-        Ok(Outcome::Lacking) => 1,
+        Ok(Outcome::Partial) => 1,
         Ok(Outcome::Interrupted) => 130,
         Err(error) if is_interruption(&*error) => {
             say!("interrupted");
             130
         }
         Err(error) => {
-            say!("imgsearch: {}", hints::with_hint(&*error));
+            say_error(&*error, global.index.as_deref());
             2
         }
     };
     match streams::finish() {
-        // Whoever interrupts may take the terminal away, too.
+        // Whoever interrupts may also close the terminal.
         Err(error) if status != 130 => {
             say!("imgsearch: {error}");
             ExitCode::from(2)
@@ -97,7 +99,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn is_interruption(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Prints an error, and below it what to do about it. `index` is the index that an option names.
+fn say_error(error: &(dyn Error + 'static), index: Option<&Path>) {
+    say!("imgsearch: {error}");
+    if let Some(hint) = hints::hint(error, index) {
+        say!("{hint}");
+    }
+}
+
+fn is_interruption(error: &(dyn Error + 'static)) -> bool {
     matches!(
         error.downcast_ref::<imgsearch::Error>(),
         Some(imgsearch::Error::Interrupted)

@@ -1,6 +1,7 @@
 //! `imgsearch optimize`.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use imgsearch::index::{BuilderKind, FoldOptions, Folded};
 use imgsearch::{Library, Progress};
@@ -19,14 +20,19 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     options.all = true;
     options.rebuild = args.rebuild;
     options.graph.builder = builder(args.builder);
-    let folded = fold(global, &index_dir(global)?, &options, args.json)?;
+    let folded = fold(
+        global,
+        &Library::open(index_dir(global)?)?,
+        &options,
+        args.json,
+    )?;
     if args.json {
         out!("{}", json!({"optimized": folded}));
     } else if !global.quiet {
         if folded.made == 0 {
-            say!("nothing to do: every image is in a segment");
+            say!("nothing to do: every image is in a segment already");
         } else {
-            say!("{}", told(&folded));
+            say!("{}", summary_line(&folded));
         }
     }
     Ok(if folded.interrupted {
@@ -44,8 +50,8 @@ fn builder(given: BuilderArg) -> BuilderKind {
     }
 }
 
-/// What folding did, in a line.
-pub fn told(folded: &Folded) -> String {
+/// Returns what folding did, in one line.
+pub fn summary_line(folded: &Folded) -> String {
     let mut line = format!(
         "{} in {}; {}",
         counted(folded.images, "image", "images"),
@@ -54,7 +60,7 @@ pub fn told(folded: &Folded) -> String {
     );
     if folded.linked_in > 0 {
         line += &format!(
-            " ({} that the graph had cut off were linked in)",
+            " ({} that the graph did not reach were linked)",
             count(folded.linked_in)
         );
     }
@@ -62,24 +68,36 @@ pub fn told(folded: &Folded) -> String {
 }
 
 /// Folds with a progress bar.
-pub fn fold(global: &Global, dir: &Path, options: &FoldOptions, json: bool) -> Result<Folded> {
-    let stop = stop_flag("stopping after the segment under way; Ctrl-C again ends at once")?;
-    let view = View {
+pub fn fold(
+    global: &Global,
+    library: &Library,
+    options: &FoldOptions,
+    json: bool,
+) -> Result<Folded> {
+    let stop = stop_flag("stopping after this segment; press Ctrl-C again to stop at once")?;
+    let progress = OptimizeProgress {
         json,
+        stop,
         bar: bar(global, json, 0, "images"),
     };
-    view.bar.set_message("linking ");
-    let folded = Library::optimize(dir, options, &stop, &view);
-    view.bar.finish_and_clear();
+    progress.bar.set_message("linking ");
+    let folded = library.optimize(options, &progress);
+    progress.bar.finish_and_clear();
     Ok(folded?)
 }
 
-struct View {
+/// Shows the progress of folding.
+struct OptimizeProgress {
     json: bool,
+    stop: Arc<AtomicBool>,
     bar: ProgressBar,
 }
 
-impl Progress for View {
+impl Progress for OptimizeProgress {
+    fn is_cancelled(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     fn folding(&self, done: usize, of: usize) {
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);

@@ -1,4 +1,4 @@
-//! How things look: paths, numbers, durations, progress bars.
+//! Formatting: paths, numbers, durations, progress bars.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::args::Global;
 use super::streams;
 
-/// A path as a person would write it from where they stand: relative where it lies below.
+/// Returns a path relative to the current folder if it lies below, else unchanged.
 pub fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(std::fs::canonicalize);
     match here {
@@ -23,7 +23,7 @@ pub fn relative(path: &Path) -> PathBuf {
     }
 }
 
-/// A path for a terminal: control characters, which could move its cursor, are escaped.
+/// Returns a path for a terminal. Control characters, which could move its cursor, are escaped.
 pub fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.chars().any(char::is_control) {
@@ -41,12 +41,12 @@ pub fn shown(path: &Path) -> String {
     }
 }
 
-/// A word as a shell takes it back: quoted where it has to be, and what is no text or would move a
-/// terminal's cursor by its numbers.
+/// Returns a word as a shell reads it: quoted if needed. Bytes that are not text, and control characters, are
+/// escaped.
 pub fn typed(word: &OsStr) -> String {
     match word.to_str() {
         Some(text) if !text.chars().any(char::is_control) => shlex::try_quote(text)
-            // Only a zero byte cannot be quoted, and no word holds one.
+            // Only a zero byte cannot be quoted, and no argument contains one.
             .map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned()),
         _ => {
             let bytes = word.as_encoded_bytes().iter();
@@ -54,7 +54,7 @@ pub fn typed(word: &OsStr) -> String {
                 .map(|&byte| match byte {
                     b'\'' | b'\\' => format!("\\{}", char::from(byte)),
                     b' '..=b'~' => char::from(byte).to_string(),
-                    // Three digits of base 8 end by themselves; of base 16 a shell may take more.
+                    // Octal escapes end after three digits; hexadecimal ones may take more.
                     _ => format!("\\{byte:03o}"),
                 })
                 .collect();
@@ -63,7 +63,7 @@ pub fn typed(word: &OsStr) -> String {
     }
 }
 
-/// A command of this program on the same index, for a person to type.
+/// Returns a command of this program for a person to type. `index` is the index that an option names.
 pub fn command(index: Option<&Path>, words: &[&OsStr]) -> String {
     let by_environment = std::env::var_os("IMGSEARCH_INDEX").map(PathBuf::from);
     let mut command = String::from("imgsearch");
@@ -82,8 +82,8 @@ pub fn command(index: Option<&Path>, words: &[&OsStr]) -> String {
     command
 }
 
-/// Puts a path into a JSON object under `key`. JSON holds text: exactly where the path is none, what
-/// it is as text is not the path, and its bytes stand beside it in Base64, under `key_bytes`.
+/// Puts a path into a JSON object under `key`. JSON contains text: if the path is not valid Unicode, its bytes are
+/// added in Base64 under `key_bytes`.
 pub fn with_path(mut object: Value, key: &str, path: &Path) -> Value {
     object[key] = json!(path.to_string_lossy());
     if let Some(bytes) = bytes_of(path) {
@@ -92,7 +92,8 @@ pub fn with_path(mut object: Value, key: &str, path: &Path) -> Value {
     object
 }
 
-/// As [`with_path`], several paths: `key_bytes` has as many entries, null for those that are text.
+/// Puts several paths into a JSON object, as [`with_path`]: `key_bytes` has an entry for each, null for valid
+/// Unicode.
 pub fn with_paths(mut object: Value, key: &str, paths: &[PathBuf]) -> Value {
     let texts: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
     object[key] = json!(texts);
@@ -110,7 +111,7 @@ fn bytes_of(path: &Path) -> Option<String> {
     }
 }
 
-/// `12 345 678` with thin groups, as `12,345,678`.
+/// Returns a number with groups of digits, such as `12,345,678`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -123,7 +124,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// `1 image`, `2 images`.
+/// Returns a number with its noun, such as `1 image` or `2 images`.
 pub fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(n as u64), if n == 1 { one } else { many })
 }
@@ -155,16 +156,17 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A moment, in UTC: `2026-11-23 16:20`.
+/// Returns a moment in UTC, such as `2026-11-23 16:20`.
 pub fn moment(seconds: i64) -> String {
     match jiff::Timestamp::from_second(seconds) {
         Ok(moment) => moment.strftime("%Y-%m-%d %H:%M").to_string(),
-        // No clock shows that.
+        // Outside of the calendar.
         Err(_) => format!("{seconds} s since 1970"),
     }
 }
 
-/// A bar on stderr, where that is a terminal and nobody asked for quiet.
+/// Returns a progress bar on stderr, which is hidden if stderr is not a terminal or if `--quiet` or `--json` is
+/// given.
 pub fn bar(global: &Global, json: bool, length: u64, unit: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     if global.quiet || json || !streams::is_watched() {
@@ -176,7 +178,7 @@ pub fn bar(global: &Global, json: bool, length: u64, unit: &str) -> ProgressBar 
         bar.set_style(style.progress_chars("━╸ ").with_key(
             "per_sec",
             |state: &indicatif::ProgressState, w: &mut dyn std::fmt::Write| {
-                // A bar that cannot be drawn is no reason to stop.
+                // A bar that cannot be drawn does not stop the work.
                 let _ = write!(w, "{:.0}/s", state.per_sec());
             },
         ));
@@ -213,27 +215,27 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_path_that_is_no_text_stands_in_json_as_bytes_too() {
+    fn a_path_that_is_not_unicode_has_its_bytes_in_json() {
         use std::os::unix::ffi::OsStrExt;
         let odd = Path::new(OsStr::from_bytes(b"/caf\xe9.jpg"));
-        let told = with_path(json!({"id": 1}), "path", odd);
-        assert_eq!(told["path"], "/caf\u{fffd}.jpg");
-        let bytes = STANDARD.decode(told["path_bytes"].as_str().unwrap());
+        let object = with_path(json!({"id": 1}), "path", odd);
+        assert_eq!(object["path"], "/caf\u{fffd}.jpg");
+        let bytes = STANDARD.decode(object["path_bytes"].as_str().unwrap());
         assert_eq!(bytes.unwrap(), b"/caf\xe9.jpg");
-        let told = with_path(json!({}), "path", Path::new("/café.jpg"));
-        assert_eq!(told, json!({"path": "/café.jpg"}));
+        let object = with_path(json!({}), "path", Path::new("/café.jpg"));
+        assert_eq!(object, json!({"path": "/café.jpg"}));
         let roots = [PathBuf::from("/a"), odd.to_owned()];
-        let told = with_paths(json!({}), "roots", &roots);
-        assert_eq!(told["roots"][0], "/a");
-        assert_eq!(told["roots_bytes"][0], Value::Null);
-        assert_eq!(told["roots_bytes"][1], "L2NhZukuanBn");
-        let told = with_paths(json!({}), "roots", &roots[..1]);
-        assert_eq!(told, json!({"roots": ["/a"]}));
+        let object = with_paths(json!({}), "roots", &roots);
+        assert_eq!(object["roots"][0], "/a");
+        assert_eq!(object["roots_bytes"][0], Value::Null);
+        assert_eq!(object["roots_bytes"][1], "L2NhZukuanBn");
+        let object = with_paths(json!({}), "roots", &roots[..1]);
+        assert_eq!(object, json!({"roots": ["/a"]}));
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_shell_takes_words_back_as_they_were() {
+    fn a_shell_reads_quoted_words_unchanged() {
         use std::os::unix::ffi::{OsStrExt, OsStringExt};
         assert_eq!(typed(OsStr::new("plain.jpg")), "plain.jpg");
         assert_eq!(typed(OsStr::new("a b")), "'a b'");
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_names_its_index_and_quotes_what_a_shell_would_take_apart() {
+    fn a_command_names_its_index_and_quotes_special_characters() {
         let words = [OsStr::new("remove"), OsStr::new("/my photos/$HOME")];
         let named = Path::new("/an index");
         assert_eq!(command(None, &words), "imgsearch remove '/my photos/$HOME'");

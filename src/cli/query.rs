@@ -1,30 +1,33 @@
 //! `imgsearch query`.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use imgsearch::decode::Source;
 use imgsearch::index::{RankBy, SearchParams, SearchStats, SearchStrategy};
-use imgsearch::{Encoded, Library, Match, Timings};
+use imgsearch::{Answer, Encoded, Library, Timings};
 use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
 use super::filter::filter;
-use super::output::{count, counted, relative, shown, with_path};
+use super::output::{command, count, counted, relative, shown, with_path};
 use super::setup::{index_dir, open_options, say_provider};
 use super::streams::{self, out, say};
-use super::{Outcome, Result, hints};
+use super::{Outcome, Result, hints, say_error};
 
-/// `started` is when the program began.
+/// Runs the command; `started` is when the program started.
 pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     if args.k == 0 {
-        return Err("-k 0 asks for nothing: ask for at least one image".into());
+        return Err("-k 0 returns nothing: choose at least 1".into());
     }
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
-    // Opening the index and reading its encoder go on beside it.
+    // In parallel, the index is opened and its encoder is read.
     let loading = open.engine.preload();
     let library = Library::open_with(index_dir(global)?, open)?;
+    // A missing encoder concerns every query image, so it is not reported with the first.
+    library.encoder_file()?;
     let by = match args.by {
         ByArg::Code => RankBy::Code,
         ByArg::Hash => RankBy::Hash,
@@ -37,7 +40,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     }
     params.filter = filter(global, &library, &args.filter)?;
     params.radius = args.radius;
-    let mut told = false;
+    let mut noted = false;
     let mut outcome = Outcome::Done;
     let several = args.images.len() > 1;
     for image in &args.images {
@@ -46,35 +49,35 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         }
         let encoded = match encode(&library, image) {
             Ok(encoded) => encoded,
-            // One bad image of several does not keep the others from their answers.
+            // One bad image does not prevent the answers for the others.
             Err(error) if several => {
-                say!("imgsearch: {}", hints::with_hint(&error));
-                outcome = Outcome::Lacking;
+                say_error(&error, global.index.as_deref());
+                outcome = Outcome::Partial;
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
         if let Some(damage) = &encoded.damage {
-            say!("{}: {damage}; asking with what is there", shown(image));
+            say!("{}: {damage}; searching with what is there", shown(image));
         }
-        let (found, explained) = library.search(&encoded, &params)?;
-        if !told {
-            // Not before there was something to ask: large segments are checked from the first
-            // view on, which would hold up the encoder's start.
+        let answer = library.search(&encoded, &params)?;
+        if !noted {
+            // Not before the first search: opening a view starts the check of large segments, which would delay the
+            // start of the encoder.
             for note in library.index_view()?.searcher()?.notes() {
                 say!("{}", hints::note(note));
             }
             say_provider(global, library.engine()?);
-            told = true;
+            noted = true;
         }
-        if found.is_empty() {
-            outcome = Outcome::Lacking;
+        if answer.matches.is_empty() {
+            outcome = Outcome::Partial;
         }
         let times = (library.timings(), started);
-        print(args, image, &found, &explained, times, several);
+        print(global, args, image, &answer, times, several);
     }
     drop(loading);
-    // The process ends here, and its memory with it: taking the encoder apart first takes time.
+    // The process ends here and frees its memory: dropping the encoder first would take time.
     std::mem::forget(library);
     Ok(outcome)
 }
@@ -91,10 +94,14 @@ fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
 }
 
 fn print(
+    global: &Global,
     args: &QueryArgs,
     image: &Path,
-    found: &[Match],
-    explained: &SearchStats,
+    Answer {
+        matches: found,
+        stats: explained,
+        ..
+    }: &Answer,
     (timings, started): (Timings, Instant),
     several: bool,
 ) {
@@ -132,14 +139,18 @@ fn print(
             out!("{}", shown(image));
         }
         if explained.images == 0 {
-            say!("the index is empty: add images with imgsearch index FOLDER");
+            let index = command(
+                global.index.as_deref(),
+                &["index", "FOLDER"].map(OsStr::new),
+            );
+            say!("the index is empty; add images with: {index}");
         } else if explained.allowed == 0 {
             say!(
-                "none of the {} meets the filters",
+                "none of the {} matches the filters",
                 counted(explained.images, "image", "images")
             );
         } else if found.is_empty() {
-            say!("no image is within the radius");
+            say!("no image is within the radius; choose a larger --radius");
         }
         let rank_width = found.len().to_string().len();
         for (i, found) in found.iter().enumerate() {
@@ -160,21 +171,21 @@ fn print(
     }
 }
 
-/// Says where the time went.
+/// Prints where the time went.
 fn explain_times(timings: &Timings, total_ms: f64) {
-    say!("{total_ms:.1} ms since the program began, in milliseconds:");
+    say!("{total_ms:.1} ms since the program started, in milliseconds:");
     let steps = [
         ("opening the index", timings.index_ms),
         ("reading the encoder's file", timings.encoder_ms),
         (
-            "loading ONNX Runtime, beside the two before",
+            "loading ONNX Runtime, in parallel with the two steps above",
             timings.runtime_ms,
         ),
         ("waiting for it", timings.runtime_waited_ms),
         ("starting the session", timings.session_ms),
         ("reading the image", timings.read_ms),
         (
-            "decoding it, the first beside the session's start",
+            "decoding it, for the first image while the session starts",
             timings.decode_ms,
         ),
         ("encoding it", timings.encode_ms),
@@ -188,26 +199,26 @@ fn explain_times(timings: &Timings, total_ms: f64) {
     }
 }
 
-/// Says how a search was answered.
+/// Prints how a search was answered.
 fn explain(explained: &SearchStats) {
     say!(
-        "{} of {} could be found; filtering took {:.0} µs, searching {:.0} µs",
+        "{} of {} match the filters; filtering took {:.0} µs, searching {:.0} µs",
         count(explained.allowed as u64),
         counted(explained.images, "image", "images"),
         explained.filter_us,
         explained.search_us
     );
     if explained.fell_back {
-        say!("  the graph found too few, so every row was looked at");
+        say!("  the graph found too few, so every row was scanned");
     }
     for part in &explained.parts {
         let place = part.segment.as_deref().unwrap_or("newer images");
-        let strategy = match part.ef {
-            Some(ef) => format!("along the graph with {} in view", count(ef as u64)),
-            None => "past every row".to_owned(),
+        let way = match part.ef {
+            Some(ef) => format!("graph search with {} candidates", count(ef as u64)),
+            None => "exhaustive scan".to_owned(),
         };
         say!(
-            "  {place}: {strategy}, {} of {}",
+            "  {place}: {way}, {} of {}",
             counted(part.distances, "distance", "distances"),
             counted(part.rows, "row", "rows")
         );

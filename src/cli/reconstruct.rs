@@ -72,12 +72,12 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
             }
             Err(reason) => {
                 say!("imgsearch: {}: {reason}", shown_path(path));
-                outcome = Outcome::Lacking;
+                outcome = Outcome::Partial;
             }
         }
     }
     if used.is_empty() {
-        return Ok(Outcome::Lacking);
+        return Ok(Outcome::Partial);
     }
     let n = used.len();
     let (width, height) = (engine.info().width, engine.info().height);

@@ -13,21 +13,22 @@ use super::streams::{out, say};
 use super::{Outcome, Result, optimize};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
-    let dir = index_dir(global)?;
+    let library = Library::open(index_dir(global)?)?;
     let removed = if args.forever {
-        let removed = Library::remove_forever(&dir, &args.paths)?;
-        // Segments hold the codes of what was removed until they are made anew.
+        let removed = library.remove_forever(&args.paths)?;
+        // Segments hold the codes of removed images until they are rebuilt.
         let mut options = FoldOptions::default();
         options.all = true;
-        if optimize::fold(global, &dir, &options, args.json)?.interrupted {
+        if optimize::fold(global, &library, &options, args.json)?.interrupted {
             say!(
-                "the images are forgotten; imgsearch optimize takes their codes out of the segments"
+                "the images are forgotten; to take their codes out of the segments, too: {}",
+                command(global.index.as_deref(), &[OsStr::new("optimize")])
             );
             return Ok(Outcome::Interrupted);
         }
         removed
     } else {
-        Library::remove(&dir, &args.paths)?
+        library.remove(&args.paths)?
     };
     if args.json {
         out!(
@@ -37,22 +38,22 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
     } else if !global.quiet {
         let images = counted(removed, "image", "images");
         match (removed, args.forever) {
-            (0, _) => say!("{images} forgotten; the files are untouched"),
+            (0, _) => say!("no image of the index lies under these paths"),
             (_, true) => say!("{images} forgotten for good; the files are untouched"),
             _ => say!(
-                "{images} forgotten; the files are untouched. To bring them back within {TRASH_DAYS} days: {}",
+                "{images} forgotten; the files are untouched. To restore them within {TRASH_DAYS} days: {}",
                 how_to_restore(global, args)
             ),
         }
     }
     Ok(if removed == 0 {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })
 }
 
-/// The command that brings back what was removed.
+/// Returns the command that restores what was removed.
 fn how_to_restore(global: &Global, args: &RemoveArgs) -> String {
     let mut words = vec![OsStr::new("restore")];
     words.extend(args.paths.iter().map(|path| path.as_os_str()));

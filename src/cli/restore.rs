@@ -1,4 +1,4 @@
-//! `imgsearch restore`: removed images are brought back.
+//! `imgsearch restore`: restores removed images.
 
 use imgsearch::Library;
 use serde_json::json;
@@ -13,7 +13,7 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
     if args.list {
         return list(global, args);
     }
-    let restored = Library::restore(index_dir(global)?, &args.paths)?;
+    let restored = Library::open(index_dir(global)?)?.restore(&args.paths)?;
     if args.json {
         let line = json!({"restored": restored.images});
         out!(
@@ -23,24 +23,21 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
     } else if !global.quiet {
         for path in &restored.stored_again {
             say!(
-                "{}: another image is stored there by now, and stays",
+                "{}: not restored, because another image is stored there now",
                 shown(path)
             );
         }
-        say!(
-            "{} brought back",
-            counted(restored.images, "image", "images")
-        );
+        say!("{} restored", counted(restored.images, "image", "images"));
     }
     Ok(if restored.images == 0 {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })
 }
 
 fn list(global: &Global, args: &RestoreArgs) -> Result {
-    let trash = Library::trash(index_dir(global)?, &args.paths)?;
+    let trash = Library::open(index_dir(global)?)?.trash(&args.paths)?;
     for one in &trash {
         if args.json {
             let line = json!({"removed": one.removed});
@@ -50,10 +47,10 @@ fn list(global: &Global, args: &RestoreArgs) -> Result {
         }
     }
     if trash.is_empty() && !args.json && !global.quiet {
-        say!("nothing was removed that could be brought back");
+        say!("no removed image can be restored");
     }
     Ok(if trash.is_empty() {
-        Outcome::Lacking
+        Outcome::Partial
     } else {
         Outcome::Done
     })

@@ -12,7 +12,7 @@ use super::{Outcome, Result};
 pub fn run(global: &Global, args: &RuntimeArgs) -> Result {
     if let Some(RuntimeCommand::Install { cuda }) = args.command {
         if global.offline {
-            return Err("installing needs the network; leave --offline out".into());
+            return Err("installing needs the network; run it without --offline".into());
         }
         let library = install(&InstallOptions::new(cuda, Some(|text| say!("{text}"))))?;
         if args.json {
@@ -24,12 +24,12 @@ pub fn run(global: &Global, args: &RuntimeArgs) -> Result {
     }
     let runtime = Runtime::load(&engine_options(global, None).runtime())?;
     if args.json {
-        let told = json!({
+        let found = json!({
             "version": runtime.version(),
             "found": runtime.found(),
             "providers": runtime.providers(),
         });
-        out!("{}", with_path(told, "library", runtime.library()));
+        out!("{}", with_path(found, "library", runtime.library()));
     } else {
         out!("library    {}", runtime.library().display());
         out!("version    {}", runtime.version());
@@ -42,12 +42,12 @@ pub fn run(global: &Global, args: &RuntimeArgs) -> Result {
 fn found(runtime: &Runtime) -> &'static str {
     use imgsearch::onnx::FoundBy;
     match runtime.found() {
-        FoundBy::Named => "as it was named",
-        FoundBy::BesideExecutable => "beside the executable",
+        FoundBy::Named => "named by an option or variable",
+        FoundBy::BesideExecutable => "next to the executable",
         FoundBy::Cache => "in the cache folder",
-        FoundBy::System => "by the system's loader",
+        FoundBy::System => "by the loader of the system",
         FoundBy::PythonPackage => "in the Python package onnxruntime",
-        FoundBy::Fetched => "fetched just now",
+        FoundBy::Fetched => "downloaded now",
         _ => "elsewhere",
     }
 }

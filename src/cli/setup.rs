@@ -1,4 +1,4 @@
-//! From what was typed to the library's options.
+//! Setup: from arguments to the library's options.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use super::Result;
 use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
 use super::streams::say;
 
-/// The folder that holds the index.
+/// Returns the folder of the index.
 pub fn index_dir(global: &Global) -> Result<PathBuf> {
-    // An empty variable is as good as none, and no mistake as an empty option is.
+    // An empty variable counts as unset; an empty option is a mistake.
     let variable = std::env::var_os("IMGSEARCH_INDEX").filter(|dir| !dir.is_empty());
     let dir = match global.index.clone().or(variable.map(PathBuf::from)) {
         Some(dir) => dir,
@@ -20,7 +20,7 @@ pub fn index_dir(global: &Global) -> Result<PathBuf> {
     };
     if dir.exists() && !dir.is_dir() {
         return Err(format!(
-            "{} is a file and no folder: an index is a folder, named with --index or IMGSEARCH_INDEX",
+            "{} is a file, but an index is a folder; name another with --index DIR or IMGSEARCH_INDEX",
             dir.display()
         )
         .into());
@@ -65,7 +65,7 @@ pub fn open_options(
     Ok(options)
 }
 
-/// The encoder that was named, or the built-in one, running.
+/// Starts the named encoder, or the built-in one.
 pub fn engine(
     global: &Global,
     encoder: Option<&Path>,
@@ -80,7 +80,7 @@ pub fn engine(
     Ok(engine)
 }
 
-/// Says which provider `auto` took.
+/// Prints which provider `auto` chose.
 pub fn say_provider(global: &Global, engine: &Engine) {
     if global.provider != ProviderArg::Auto || global.quiet {
         return;

@@ -1,137 +1,67 @@
 //! `imgsearch status`.
 
-use imgsearch::index::{FailureKind, Index, Run};
+use std::ffi::OsStr;
+
+use imgsearch::Library;
+use imgsearch::index::{EncoderRecord, FailureKind, Reader, Run, Stats};
 use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
-use super::output::{bytes, count, counted, moment, shown, with_path, with_paths};
+use super::output::{bytes, command, count, counted, moment, shown, with_path, with_paths};
 use super::setup::index_dir;
 use super::streams::{out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, hints};
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let dir = index_dir(global)?;
-    let index = Index::open(&dir)?;
-    let reader = index.to_reader()?;
+    let library = Library::open(&dir)?;
+    let reader = library.index_view()?.to_reader()?;
     if args.damaged {
-        let (damaged, failures) = (reader.damaged()?, reader.failures()?);
-        if args.json {
-            for image in &damaged {
-                let line = json!({"indexed": true, "reason": image.damage});
-                out!("{}", with_path(line, "path", &image.path));
-            }
-            for failure in &failures {
-                let line = json!({
-                    "indexed": false, "kind": failure.kind.name(), "stage": stage(failure.kind),
-                    "reason": failure.reason,
-                });
-                out!("{}", with_path(line, "path", &failure.path));
-            }
-            return Ok(Outcome::Done);
+        return list_damaged(&reader, args.json);
+    }
+    let status = Status {
+        stats: reader.stats()?,
+        run: reader.last_run()?,
+        encoder: reader.encoder()?,
+        reencoding: library.has_unfinished_reencoding(),
+    };
+    if args.json {
+        out!("{}", with_path(status.to_json(), "dir", &dir));
+    } else {
+        out!("index     {}", shown(&dir));
+        status.print(global);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Prints the files that cannot be used, or only in part.
+fn list_damaged(reader: &Reader, json: bool) -> Result {
+    let (damaged, failures) = (reader.damaged()?, reader.failures()?);
+    for image in &damaged {
+        let damage = image.damage.as_deref().unwrap_or("");
+        if json {
+            let line = json!({"indexed": true, "reason": image.damage});
+            out!("{}", with_path(line, "path", &image.path));
+        } else {
+            out!("{}: {damage} (indexed in part)", shown(&image.path));
         }
-        for image in &damaged {
-            let damage = image.damage.as_deref().unwrap_or("");
-            out!(
-                "{}: {damage} (indexed as far as it goes)",
-                shown(&image.path)
-            );
-        }
-        for failure in &failures {
+    }
+    for failure in &failures {
+        if json {
+            let line = json!({
+                "indexed": false, "kind": failure.kind.name(), "stage": stage(failure.kind),
+                "reason": failure.reason,
+            });
+            out!("{}", with_path(line, "path", &failure.path));
+        } else {
             out!("{}: {}", shown(&failure.path), failure.reason);
         }
-        if damaged.is_empty() && failures.is_empty() {
-            say!("every file could be read and decoded whole");
-        }
-        return Ok(Outcome::Done);
     }
-
-    let begun = imgsearch::Library::reencoding_begun(&dir);
-    let (stats, run, encoder) = (reader.stats()?, reader.last_run()?, index.encoder());
-    if args.json {
-        let line = json!({
-            "stats": stats,
-            "encoder": {
-                "name": encoder.name, "fingerprint": encoder.fingerprint,
-                "code_length": encoder.code_len, "bits": encoder.bits,
-            },
-            "reencoding_begun": begun,
-            "last_run": run.as_ref().map(run_json),
-        });
-        out!("{}", with_path(line, "dir", &dir));
-        return Ok(Outcome::Done);
+    if !json && failures.iter().any(|failure| failure.kind.is_over_limit()) {
+        say!("{}", hints::LIMITS);
     }
-    out!("index     {}", shown(&dir));
-    let distinct = if stats.contents < stats.images {
-        format!(" ({} distinct)", count(stats.contents))
-    } else {
-        String::new()
-    };
-    out!("images    {}{distinct}", count(stats.images));
-    out!(
-        "encoder   {} ({} numbers, {} bits, {})",
-        encoder.name,
-        encoder.code_len,
-        encoder.bits,
-        encoder.fingerprint
-    );
-    // A run beside this one may have changed one of the numbers.
-    let of_encoder = stats
-        .bytes
-        .saturating_sub(stats.database_bytes + stats.segment_bytes);
-    let in_segments = if stats.segments > 0 {
-        format!(
-            ", {} of {}",
-            bytes(stats.segment_bytes),
-            counted(
-                usize::try_from(stats.segments).unwrap_or(usize::MAX),
-                "segment",
-                "segments"
-            )
-        )
-    } else {
-        String::new()
-    };
-    out!(
-        "on disk   {}: {} of images, {} of encoder{in_segments}",
-        bytes(stats.bytes),
-        bytes(stats.database_bytes),
-        bytes(of_encoder)
-    );
-    if stats.trash > 0 {
-        out!(
-            "trash     {}, kept for {} days; imgsearch restore --list shows what can be brought back",
-            counted(
-                usize::try_from(stats.trash).unwrap_or(usize::MAX),
-                "removed image",
-                "removed images"
-            ),
-            imgsearch::index::TRASH_DAYS
-        );
-    }
-    let unusable = stats.damaged + stats.failed;
-    if unusable > 0 {
-        out!(
-            "damaged   {}; imgsearch status --damaged lists them",
-            counted(
-                usize::try_from(unusable).unwrap_or(usize::MAX),
-                "file",
-                "files"
-            )
-        );
-    }
-    if begun {
-        out!("reencode  begun and not complete: imgsearch index --reencode goes on");
-    }
-    if let Some(run) = run {
-        let state = match (run.ended, run.completed) {
-            (None, _) => "not ended: it goes on, or was killed",
-            (_, true) => "completed",
-            (_, false) => "interrupted",
-        };
-        out!("last run  {} UTC, {state}", moment(run.started));
-        for root in &run.roots {
-            out!("          {}", shown(root));
-        }
+    if damaged.is_empty() && failures.is_empty() && !json {
+        say!("no damaged files: every image was decoded completely");
     }
     Ok(Outcome::Done)
 }
@@ -146,11 +76,109 @@ fn stage(kind: FailureKind) -> &'static str {
     }
 }
 
-/// A run as JSON; its roots need not be text.
+/// The content of `imgsearch status`.
+struct Status {
+    stats: Stats,
+    run: Option<Run>,
+    encoder: EncoderRecord,
+    reencoding: bool,
+}
+
+impl Status {
+    fn to_json(&self) -> Value {
+        json!({
+            "stats": self.stats,
+            "encoder": {
+                "name": self.encoder.name, "fingerprint": self.encoder.fingerprint,
+                "code_length": self.encoder.code_len, "bits": self.encoder.bits,
+            },
+            "reencoding_begun": self.reencoding,
+            "last_run": self.run.as_ref().map(run_json),
+        })
+    }
+
+    fn print(&self, global: &Global) {
+        let command = |words: [&str; 2]| command(global.index.as_deref(), &words.map(OsStr::new));
+        let (stats, encoder) = (&self.stats, &self.encoder);
+        let distinct = if stats.contents < stats.images {
+            format!(" ({} distinct)", count(stats.contents))
+        } else {
+            String::new()
+        };
+        out!("images    {}{distinct}", count(stats.images));
+        out!(
+            "encoder   {} ({} numbers, {} bits, {})",
+            encoder.name,
+            encoder.code_len,
+            encoder.bits,
+            encoder.fingerprint
+        );
+        out!("on disk   {}", disk_use(stats));
+        if stats.trash > 0 {
+            out!(
+                "trash     {}, kept for {} days; to list them: {}",
+                counted(to_usize(stats.trash), "removed image", "removed images"),
+                imgsearch::index::TRASH_DAYS,
+                command(["restore", "--list"])
+            );
+        }
+        let unusable = stats.damaged + stats.failed;
+        if unusable > 0 {
+            out!(
+                "damaged   {}; to list them: {}",
+                counted(to_usize(unusable), "file", "files"),
+                command(["status", "--damaged"])
+            );
+        }
+        if self.reencoding {
+            out!(
+                "reencode  not finished; to resume it: {}",
+                command(["index", "--reencode"])
+            );
+        }
+        if let Some(run) = &self.run {
+            let state = match (run.ended, run.completed) {
+                (None, _) => "still running, or killed",
+                (_, true) => "completed",
+                (_, false) => "interrupted",
+            };
+            out!("last run  {} UTC, {state}", moment(run.started));
+            for root in &run.roots {
+                out!("          {}", shown(root));
+            }
+        }
+    }
+}
+
+/// Returns the bytes that the index takes, and for what.
+fn disk_use(stats: &Stats) -> String {
+    // Saturating, because another process may change the index between the two counts.
+    let of_encoder = stats
+        .bytes
+        .saturating_sub(stats.database_bytes + stats.segment_bytes);
+    let in_segments = if stats.segments > 0 {
+        let segments = counted(to_usize(stats.segments), "segment", "segments");
+        format!(", {segments} {}", bytes(stats.segment_bytes))
+    } else {
+        String::new()
+    };
+    format!(
+        "{}: images {}, encoder {}{in_segments}",
+        bytes(stats.bytes),
+        bytes(stats.database_bytes),
+        bytes(of_encoder)
+    )
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Returns a run as JSON; its roots need not be valid UTF-8.
 fn run_json(run: &Run) -> Value {
-    let told = json!({
+    let line = json!({
         "id": run.id, "started": run.started, "ended": run.ended, "completed": run.completed,
         "counts": run.counts,
     });
-    with_paths(told, "roots", &run.roots)
+    with_paths(line, "roots", &run.roots)
 }

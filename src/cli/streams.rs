@@ -1,14 +1,14 @@
-//! The two streams: every line that the program writes goes through here.
+//! The two output streams: every line that the program writes goes through here.
 //!
-//! Owns stdout and stderr; a test refuses `println!` and its like anywhere else in `src`. Results go to
-//! stdout by `out!`, everything else to stderr by `say!`, and neither ever panics or stops the work:
+//! Owns stdout and stderr; a test refuses `println!` and similar macros anywhere else in `src`. Results go to
+//! stdout with `out!`, everything else to stderr with `say!`. Neither panics or stops the work:
 //!
-//! - The first error of stdout is remembered, and what would follow on stdout is dropped. The end
-//!   of the program tells the error and makes the status 2, but for a reader that left: as with
-//!   `head`, whoever reads has seen enough, and the status is that of the work.
-//! - Errors of stderr are not told, for there is no place left to tell them.
-//! - A stream that was closed at the start stands open on `/dev/null`: the standard library sees to
-//!   that, so that no file of ours ever gets the number of a stream.
+//! - After the first error of stdout, nothing more is written to it. At its end the program reports the error and
+//!   exits with status 2, unless the reader closed the pipe: as with `head`, the reader has seen enough, and the
+//!   status is that of the work.
+//! - Errors of stderr are not reported, because there is no place left to report them.
+//! - A stream that was closed at the start leads to `/dev/null`. The standard library ensures this, so that none of
+//!   our files gets the number of a stream.
 
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write as _};
@@ -24,19 +24,19 @@ macro_rules! out {
     ($($part:tt)*) => { $crate::cli::streams::result(format_args!($($part)*)) };
 }
 
-/// Writes a line to stderr; for all that is no result.
+/// Writes a line to stderr; for everything that is not a result.
 macro_rules! say {
     ($($part:tt)*) => { $crate::cli::streams::remark(format_args!($($part)*)) };
 }
 
 pub(crate) use {out, say};
 
-/// See `out!`.
+/// Writes a line to stdout. See `out!`.
 pub fn result(line: Arguments<'_>) {
     bytes(format!("{line}\n").as_bytes());
 }
 
-/// Writes bytes to stdout as they are, such as a path whose name is no text.
+/// Writes bytes to stdout unchanged, such as a path that is not valid Unicode.
 pub fn bytes(bytes: &[u8]) {
     let mut lost = lost();
     if lost.is_none() {
@@ -44,24 +44,24 @@ pub fn bytes(bytes: &[u8]) {
     }
 }
 
-/// See `say!`.
+/// Writes a line to stderr. See `say!`.
 pub fn remark(line: Arguments<'_>) {
-    // In one piece, so that lines of several processes on one terminal do not mix. The error has
-    // nowhere to go: this is where errors are told.
+    // In one piece, so that lines of several processes on one terminal do not mix. The error is dropped: errors are
+    // reported here.
     let _ = io::stderr().write_all(harmless(format!("{line}\n")).as_bytes());
 }
 
-/// Writes a question to stderr, without a new line behind it.
+/// Writes a question to stderr, without a new line after it.
 pub fn question(text: Arguments<'_>) {
-    // As in `remark`; nobody answers what nobody reads.
+    // As in `remark`. If nobody reads the question, nobody answers it.
     let mut stderr = io::stderr();
     let _ = stderr
         .write_all(harmless(text.to_string()).as_bytes())
         .and_then(|()| stderr.flush());
 }
 
-/// A message without characters that would move a terminal's cursor or change its title: names in
-/// it are other people's.
+/// Escapes characters that would move a terminal's cursor or change its title, because messages contain names that
+/// others have chosen.
 fn harmless(text: String) -> String {
     let harms = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(harms) {
@@ -78,17 +78,21 @@ fn harmless(text: String) -> String {
     harmless
 }
 
-/// Whether nothing more gets through to stdout: what does nothing but print may end.
+/// Returns whether stdout accepts nothing more. A command that only prints may then stop.
 pub fn is_lost() -> bool {
     lost().is_some()
 }
 
-/// Whether somebody watches stderr.
+/// Returns whether stderr is a terminal.
 pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// The error of stdout that the program has to end with.
+/// Flushes stdout and returns its error, which then decides the exit status.
+///
+/// # Errors
+///
+/// If stdout could not be written, except if its reader closed the pipe.
 pub fn finish() -> Result<(), String> {
     let flushed = io::stdout().flush();
     let lost = lost().take();
@@ -100,7 +104,7 @@ pub fn finish() -> Result<(), String> {
     }
 }
 
-/// Prints what clap has to say, help or a mistake, with the colours that the terminal takes.
+/// Prints help or a usage error from clap, with the colours that the terminal supports.
 pub fn usage(said: &clap::Error) -> ExitCode {
     let printed = said.print();
     if said.use_stderr() {
@@ -119,7 +123,7 @@ pub fn usage(said: &clap::Error) -> ExitCode {
 }
 
 fn lost() -> std::sync::MutexGuard<'static, Option<io::Error>> {
-    // A panic between leaves an error or none.
+    // A panic in another thread leaves an error or none.
     LOST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

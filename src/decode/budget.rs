@@ -1,16 +1,15 @@
 //! One budget of memory for all decoders of a process.
 //!
-//! Whoever decodes a picture reserves what that takes before it takes it. Up to [`SMALL`] bytes are
-//! free: each decoder may have them at any time, so ordinary photographs take no lock and never wait.
+//! A decoder reserves memory before it takes it. Up to [`SMALL`] bytes are free for each decoder at any time, so
+//! ordinary images take no lock and never wait.
 //!
-//! Two rules keep decoders from waiting for each other in a circle: nobody waits while it holds
-//! anything, and whoever is alone gets as much as the limit allows. A decoder that finds out in the
-//! middle of its work that it needs more therefore asks without waiting. If that fails it drops all
-//! that it has, waits for the whole of it at once, and begins again. Those that wait are served in
-//! their order, so small pictures do not overtake a large one for ever.
+//! Two rules keep decoders from waiting for each other in a circle: no decoder waits while it holds memory, and a
+//! decoder that is alone gets as much as the limit allows. So a decoder that needs more in the middle of its work
+//! asks without waiting. If it gets nothing, it drops everything, waits for the whole amount, and starts again.
+//! Waiting decoders are served in order, so small images do not overtake a large one forever.
 //!
-//! A decoder that was given up (see `timed.rs`) keeps its reservation until it ends. So that nobody
-//! waits for such a one without end, a wait in which nothing at all is given back ends in an error.
+//! An abandoned decoder (see `timed.rs`) keeps its reservation until it ends. So that no decoder waits for it
+//! forever, a wait ends in an error if no memory is returned for a long time.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,38 +18,37 @@ use std::time::{Duration, Instant};
 use super::error::DecodeError;
 use super::{Limits, SMALL};
 
-/// Nobody waits longer than this without anything being given back, whatever the limit on time is.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// Maximum time to wait while no memory is returned, whatever the limit on time is.
+const MAX_WAIT: Duration = Duration::from_hours(24);
 
-/// And this long at least: short limits on time are about decoding, not about waiting.
-const SHORTEST_WAIT: Duration = Duration::from_secs(10);
+/// Minimum of that time: short limits are about decoding, not about waiting.
+const MIN_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a decoder waits without anything being given back: longer than those that hold something
-/// may decode.
+/// Returns how long a decoder waits while no memory is returned: longer than others may decode.
 pub(super) fn patience(limits: &Limits) -> Duration {
     let twice = limits.max_time.saturating_mul(2);
-    twice.clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    twice.clamp(MIN_WAIT, MAX_WAIT)
 }
 
 struct State {
     /// Bytes that are reserved.
     held: u64,
-    /// Those that wait, by number, the first in front.
+    /// Tickets of the waiting decoders, the first in front.
     queue: VecDeque<u64>,
     next: u64,
-    /// How often something was given back.
+    /// Number of times that memory was returned.
     returns: u64,
-    /// Whether somebody waited in vain since then: nobody else does until something comes back.
+    /// Whether a decoder waited in vain since then. No other waits until memory is returned.
     hopeless: bool,
 }
 
-/// Bytes that may be taken, counted.
+/// A number of bytes that decoders share.
 pub(super) struct Budget {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// That of this process.
+/// The budget of this process.
 pub(super) static BUDGET: Budget = Budget::new();
 
 impl Budget {
@@ -71,7 +69,7 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reservation of nothing, to grow.
+    /// Returns an empty reservation, which can grow.
     pub const fn nothing(&'static self) -> Reserved {
         Reserved {
             budget: self,
@@ -79,12 +77,12 @@ impl Budget {
         }
     }
 
-    /// Waits until so many bytes are free, and reserves them. The caller holds nothing, and asks for no
-    /// more than the limit.
+    /// Waits until `bytes` are free, and reserves them. The caller must hold nothing, and ask for no more than the
+    /// limit.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::MemoryBusy`] where nothing was given back for so long.
+    /// [`DecodeError::MemoryBusy`] if no memory is returned for `patience`.
     pub fn reserve(
         &'static self,
         bytes: u64,
@@ -122,7 +120,7 @@ impl Budget {
         }
         state.queue.pop_front();
         state.held += bytes;
-        // The next in the queue may fit as well.
+        // The next in the queue may fit, too.
         self.changed.notify_all();
         Ok(Reserved {
             budget: self,
@@ -133,25 +131,25 @@ impl Budget {
 
 impl State {
     fn fits(&self, more: u64, limits: &Limits) -> bool {
-        // Where decoders of different limits work side by side, each counts by its own.
+        // If decoders have different limits, each compares with its own.
         self.held == 0 || self.held.saturating_add(more) <= limits.max_memory
     }
 }
 
-/// Bytes that somebody may take, until this is dropped.
+/// Bytes that the owner may take until this is dropped.
 pub(super) struct Reserved {
     budget: &'static Budget,
-    /// What is counted: nothing where no more is taken than is free.
+    /// The bytes that count: 0 up to the free amount.
     bytes: u64,
 }
 
 impl Reserved {
-    /// What was reserved.
+    /// Returns the bytes that are reserved.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Raises the reservation to `bytes` in all if that needs no waiting; returns whether it holds now.
+    /// Raises the reservation to a total of `bytes` if that is possible without waiting. Returns whether it was.
     #[must_use]
     pub fn has(&mut self, bytes: u64, limits: &Limits) -> bool {
         if bytes <= SMALL || bytes <= self.bytes {
@@ -159,7 +157,7 @@ impl Reserved {
         }
         let more = bytes - self.bytes;
         let mut state = self.budget.lock();
-        // Not past those that wait.
+        // Those that wait come first.
         let granted = state.queue.is_empty() && state.fits(more, limits);
         if granted {
             state.held += more;
@@ -168,7 +166,7 @@ impl Reserved {
         granted
     }
 
-    /// Gives back what is more than `bytes`.
+    /// Returns to the budget what is more than `bytes`.
     pub fn shrink(&mut self, bytes: u64) {
         let kept = if bytes <= SMALL { 0 } else { bytes };
         let Some(back) = self.bytes.checked_sub(kept).filter(|back| *back > 0) else {
@@ -196,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// What is tested is above what is free.
+    /// The tests use amounts above the free one.
     const MIB: u64 = 1 << 20;
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -212,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_reserved_than_the_limit_and_everybody_is_served() {
+    fn decoders_reserve_at_most_the_limit_and_all_are_served() {
         let budget = budget();
         let limits = within(100);
         let (now, peak) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -221,7 +219,8 @@ mod tests {
                 let (now, peak) = (&now, &peak);
                 scope.spawn(move || {
                     for turn in 0..200u64 {
-                        // Some need nearly all, one in ten all of it, and some more than they asked for.
+                        // Some need nearly everything, one in ten needs everything, and some need more than they
+                        // first asked for.
                         let mib = match (thread + turn) % 10 {
                             0 => 100,
                             n => n * 11,
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_is_not_overtaken_by_those_that_come_later() {
+    fn a_large_reservation_is_not_overtaken_by_later_ones() {
         let budget = budget();
         let limits = within(100);
         let first = budget.reserve(60 * MIB, &limits, HOUR).unwrap();
@@ -254,9 +253,9 @@ mod tests {
         while budget.lock().queue.is_empty() {
             std::thread::yield_now();
         }
-        // There would be room for it, but not without passing the one that waits.
+        // There is room, but another decoder is waiting.
         assert!(!budget.nothing().has(10 * MIB, &limits));
-        // What is small needs no room.
+        // A small amount needs no room.
         assert!(budget.nothing().has(SMALL, &limits));
         assert!(budget.reserve(SMALL, &limits, Duration::ZERO).is_ok());
         drop(first);
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_early_serves_those_that_wait() {
+    fn memory_that_is_returned_early_serves_waiting_decoders() {
         let budget = budget();
         let limits = within(100);
         let mut first = budget.reserve(90 * MIB, &limits, HOUR).unwrap();
@@ -280,17 +279,17 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_without_end_for_what_is_not_given_back() {
+    fn decoders_do_not_wait_forever_for_memory_that_is_not_returned() {
         let budget = budget();
         let limits = within(100);
         let kept = budget.reserve(60 * MIB, &limits, HOUR);
         let refused = budget.reserve(50 * MIB, &limits, Duration::from_millis(1));
         let refused = refused.err().unwrap();
         assert!(refused.is_untried(), "{refused:?}");
-        assert!(refused.to_string().contains("--max-memory"), "{refused}");
-        // One has waited in vain: the next does not, or this test would take an hour.
+        assert!(refused.to_string().contains("100 MiB"), "{refused}");
+        // One has waited in vain, so the next does not wait. Otherwise this test would take an hour.
         assert!(budget.reserve(50 * MIB, &limits, HOUR).is_err());
-        // What still fits is served.
+        // An amount that still fits is granted.
         assert!(budget.reserve(40 * MIB, &limits, HOUR).is_ok());
         drop(kept);
         assert!(budget.reserve(100 * MIB, &limits, HOUR).is_ok());

@@ -1,5 +1,5 @@
-//! Decoding on the thread that calls it, however long it takes: which decoder, how much memory, and
-//! what is done with the picture.
+//! Decoding on the calling thread, however long it takes: chooses the decoder, reserves memory and processes the
+//! image.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use super::jpeg;
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
 use super::timed::Pauses;
-use super::{Decoded, Geometry, Limits, Made, Rgb, SMALL, Task, frame, other, resample};
+use super::{Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, frame, other, resample};
 
-/// How often a picture is begun again because it takes more memory than it was said to: its file may
-/// change meanwhile.
-const MOST_TRIES: usize = 8;
+/// Number of times that an image is started, because it takes more memory than declared. Its file may change
+/// meanwhile.
+const MAX_TRIES: usize = 8;
 
-/// A picture as it is stored, and what is known of it.
+/// An image as it is stored, and its properties.
 struct Stored {
     rgb: Rgb,
     orientation: Orientation,
     decoded: Decoded,
 }
 
-/// Decodes on the thread that calls it.
+/// Decodes on the calling thread.
 pub(super) struct Core {
     limits: Limits,
     resizer: Resizer,
     #[cfg(feature = "turbojpeg")]
     jpeg: Option<turbojpeg::Decompressor>,
-    /// When it does nothing but wait for memory.
+    /// The times in which it only waits for memory.
     pauses: Arc<Pauses>,
 }
 
@@ -55,22 +55,26 @@ impl Core {
         &self.limits
     }
 
-    /// Decodes a file, within the memory of the process; where a decoder panics, the state it may have
-    /// left broken is dropped.
-    pub fn make(&mut self, data: Data<'_>, task: Task) -> Result<Made, DecodeError> {
-        let made = self.made_in_turn(data, task);
+    /// Decodes a file within the memory of the process. If a decoder panics, its state is dropped, because it may
+    /// be broken.
+    ///
+    /// # Errors
+    ///
+    /// If the image cannot be decoded or read, or costs more than the limits allow.
+    pub fn make(&mut self, data: Data<'_>, task: Task) -> Result<Output, DecodeError> {
+        let made = self.make_within_budget(data, task);
         match data.trouble() {
-            // A decoder takes what cannot be read for the end of the file, or for damage.
+            // A decoder mistakes a read error for the end of the file, or for damage.
             Some(trouble) if made.is_err() => Err(DecodeError::Unreadable(trouble)),
             _ => made,
         }
     }
 
-    fn made_in_turn(&mut self, data: Data<'_>, task: Task) -> Result<Made, DecodeError> {
+    fn make_within_budget(&mut self, data: Data<'_>, task: Task) -> Result<Output, DecodeError> {
         let mut held = BUDGET.nothing();
         let mut needed = 0;
-        for _ in 0..MOST_TRIES {
-            let tried = catch_unwind(AssertUnwindSafe(|| self.made(data, task, &mut held)));
+        for _ in 0..MAX_TRIES {
+            let tried = catch_unwind(AssertUnwindSafe(|| self.attempt(data, task, &mut held)));
             let tried = tried.unwrap_or_else(|panic| {
                 *self = Self::new(self.limits, Arc::clone(&self.pauses));
                 Err(DecodeError::Panicked(panic_text(&*panic)).into())
@@ -78,12 +82,12 @@ impl Core {
             match tried {
                 Ok((rgb, decoded)) => {
                     held.shrink(rgb.pixels.len() as u64);
-                    return Ok(Made { rgb, decoded, held });
+                    return Ok(Output { rgb, decoded, held });
                 }
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::Wait(bytes)) => {
                     needed = bytes;
-                    // Nobody waits while it holds anything.
+                    // No decoder waits while it holds memory.
                     held.shrink(0);
                     let limits = self.limits;
                     held = self
@@ -98,7 +102,7 @@ impl Core {
         })
     }
 
-    fn made(
+    fn attempt(
         &mut self,
         data: Data<'_>,
         task: Task,
@@ -135,13 +139,13 @@ impl Core {
         let loaded;
         let data = match data {
             Data::Disk(disk) if format == Format::Jpeg => {
-                self.judge(disk.head(), &mut claim, data.length())?;
+                self.check_headers(disk.head(), &mut claim, data.length())?;
                 loaded = disk.load().map_err(unreadable)?;
                 claim.file = data.length();
                 Data::Memory(&loaded)
             }
             Data::Disk(_) => {
-                // Before anything else of a large file is read.
+                // Checks the headers before anything else of a large file is read.
                 other::open(data, reader, &claim)?;
                 data
             }
@@ -175,7 +179,7 @@ impl Core {
             if let Some(jpeg) = self.turbo(bytes, &mut claim)? {
                 return Ok(assemble(jpeg.rgb, jpeg.width, jpeg.height, jpeg.damage));
             }
-            // `image` reads a truncated JPEG without a word.
+            // `image` reads a truncated JPEG without an error.
             damage = (!has_end_of_image(bytes))
                 .then(|| "truncated: the end of the file is missing".to_owned());
         }
@@ -184,9 +188,9 @@ impl Core {
         Ok(assemble(rgb, width, height, damage))
     }
 
-    /// Judges a JPEG by its headers, where they are in `head`, and makes sure of the memory for its
-    /// file and its picture before the file is loaded.
-    fn judge(&mut self, head: &[u8], claim: &mut Claim<'_>, file: u64) -> Result<(), Stop> {
+    /// Checks a JPEG by the headers in `head`, and reserves the memory for its file and image before the file is
+    /// loaded.
+    fn check_headers(&mut self, head: &[u8], claim: &mut Claim<'_>, file: u64) -> Result<(), Stop> {
         claim.file = file;
         #[cfg(feature = "turbojpeg")]
         if let Some(mut decompressor) = self.decompressor() {
@@ -197,7 +201,7 @@ impl Core {
                 claim.limits,
             )?;
             if let Some(plan) = plan {
-                // A header that was read leaves nothing behind, one that was not may.
+                // It can be used again, because it could read the header.
                 self.jpeg = Some(decompressor);
                 return claim.jpeg(&plan);
             }
@@ -209,7 +213,7 @@ impl Core {
 
     #[cfg(feature = "turbojpeg")]
     fn decompressor(&mut self) -> Option<turbojpeg::Decompressor> {
-        // Out of memory for it: the other decoder needs less.
+        // If there is no memory for it, the other decoder is used, which needs less.
         let new = || turbojpeg::Decompressor::new().ok();
         self.jpeg.take().or_else(new)
     }
@@ -220,16 +224,16 @@ impl Core {
             return Ok(None);
         };
         let decoded = jpeg::decode(&mut decompressor, bytes, short_side(claim.task), claim);
-        // After an error or a warning it may refuse or misread every later file, so only one that
-        // decoded a sound file is used again.
+        // After an error or a warning it may refuse or misread every later file, so it is used again only after an
+        // intact file.
         if matches!(&decoded, Ok(Some(jpeg)) if jpeg.damage.is_none()) {
             self.jpeg = Some(decompressor);
         }
         decoded
     }
 
-    /// One resampling from the crop box to the encoder's size, then upright: the crop is central,
-    /// so turning the small picture is turning the large one.
+    /// Resamples once from the crop box to the encoder's size, then turns the result upright. The crop is central,
+    /// so this is the same as turning first.
     fn resize(&mut self, stored: &Stored, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
         let Stored {
             rgb, orientation, ..
@@ -246,7 +250,7 @@ impl Core {
         };
         let pixels = resample(&mut self.resizer, rgb, &turned)?;
         if rgb.pixels.len() as u64 > SMALL {
-            // What a large picture needed is not kept.
+            // The buffers of a large image are not kept.
             self.resizer.reset_internal_buffers();
         }
         Ok(if *orientation == Orientation::UPRIGHT {
@@ -261,28 +265,28 @@ fn unreadable(error: std::io::Error) -> DecodeError {
     DecodeError::Unreadable(error.to_string())
 }
 
-/// The short side that a picture has to have for its task, in pixels.
+/// Returns the short side in pixels that a task needs.
 #[cfg(feature = "turbojpeg")]
 fn short_side(task: Task) -> u32 {
     match task {
         Task::Resized(geometry) => geometry.short_side(),
-        Task::Whole(least) => least,
+        Task::Whole(min_short_side) => min_short_side,
     }
 }
 
-/// Reads a file's EXIF data. Of a TIFF the reader takes all into memory.
+/// Reads a file's EXIF data. The reader loads a TIFF completely.
 fn read_exif(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Exif, Stop> {
     let allowed = match format {
         Format::Tiff => {
             claim.bytes((0, 0), data.length())?;
-            Allowed::most(data.length())
+            Allowed::up_to(data.length())
         }
-        _ => Allowed::most(SMALL),
+        _ => Allowed::up_to(SMALL),
     };
     Ok(exif::read(Reading::new(data, allowed, Counting::Copied)))
 }
 
-/// The picture upright.
+/// Returns the image upright.
 fn turned(rgb: Rgb, orientation: Orientation) -> Rgb {
     if orientation == Orientation::UPRIGHT {
         return rgb;
@@ -300,8 +304,8 @@ fn turned(rgb: Rgb, orientation: Orientation) -> Rgb {
     }
 }
 
-/// Whether a JPEG file has its end marker, with or without something behind it. A small picture
-/// among the headers has one too, which does not count.
+/// Returns whether a JPEG file has an end marker, even with something after it. The marker of a preview among the
+/// headers does not count.
 fn has_end_of_image(bytes: &[u8]) -> bool {
     frame::first_scan(bytes)
         .is_some_and(|scan| memchr::memmem::find(&bytes[scan..], &[0xff, 0xd9]).is_some())

@@ -2,41 +2,41 @@
 
 use std::time::Duration;
 
-/// Why an image cannot be decoded.
+/// The reason why an image cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The file holds nothing.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
 
-    /// The content is that of no image format that is known.
-    #[error("not an image: its content is that of no format that is known")]
+    /// The content has no known image format.
+    #[error("not an image: the content has no known image format")]
     NotAnImage,
 
-    /// The format is known and cannot be decoded.
+    /// The format is known, but there is no decoder for it.
     #[error("{0} images cannot be decoded; convert it to JPEG, PNG or WebP")]
     Unsupported(&'static str),
 
-    /// The content is broken.
+    /// The content is damaged.
     #[error("damaged: {0}")]
     Malformed(String),
 
-    /// The file ends so early that there is no picture to speak of.
-    #[error("truncated: it ends before enough of the picture is there")]
+    /// The file ends so early that it shows next to nothing.
+    #[error("truncated: the file ends before enough of the image is there")]
     Truncated,
 
-    /// The file is longer than is allowed.
-    #[error("too large: {length} bytes are more than the limit of {limit}; see --max-file-size")]
+    /// The file is longer than the limit.
+    #[error("too large: {length} bytes are more than the limit of {limit}")]
     TooManyBytes {
-        /// Bytes of the file, or those of them that were read.
+        /// Bytes of the file, or the number that was read.
         length: u64,
         /// The limit in bytes.
         limit: u64,
     },
 
-    /// The image has more pixels than is allowed.
-    #[error("too large: {width} by {height} pixels are more than the limit of {} megapixels; see --max-megapixels", limit / 1_000_000)]
+    /// The image has more pixels than the limit.
+    #[error("too large: {width} by {height} pixels are more than the limit of {} megapixels", limit / 1_000_000)]
     TooManyPixels {
         /// Width that the file declares.
         width: u32,
@@ -46,10 +46,10 @@ pub enum DecodeError {
         limit: u64,
     },
 
-    /// Decoding would take more memory than is allowed.
-    #[error("too large: decoding {} takes more memory than the limit of {} MiB; see --max-memory", what(*width, *height), limit >> 20)]
+    /// Decoding would take more memory than the limit.
+    #[error("too large: decoding {} takes more memory than the limit of {} MiB", size(*width, *height), limit >> 20)]
     TooMuchMemory {
-        /// Width that the file declares; 0 where the file by itself is too large.
+        /// Width that the file declares; 0 if the file alone is too large.
         width: u32,
         /// Height that the file declares.
         height: u32,
@@ -57,16 +57,18 @@ pub enum DecodeError {
         limit: u64,
     },
 
-    /// What stands before the pixels takes so much memory that little is left for them.
-    #[error("too large: its headers or one of its lines take more memory than a quarter of the limit of {} MiB; see --max-memory", limit >> 20)]
+    /// The data before the pixels take so much memory that little is left for the pixels.
+    #[error("too large: its headers or one of its lines take more memory than a quarter of the limit of {} MiB", limit >> 20)]
     LongHeaders {
         /// The limit in bytes.
         limit: u64,
     },
 
-    /// It was not tried: others that were too slow still hold the memory.
+    /// The image was not tried: slow images still hold the memory.
     #[error(
-        "not tried: it takes {} MiB, and images that took too long still hold the memory; try it again later, without them or with more than {} MiB of --max-memory", needed >> 20, limit >> 20
+        "not tried: it takes {} MiB, and images that took too long still hold the memory, which is limited to {} MiB",
+        needed >> 20,
+        limit >> 20
     )]
     MemoryBusy {
         /// Bytes that it takes.
@@ -75,33 +77,31 @@ pub enum DecodeError {
         limit: u64,
     },
 
-    /// The system could not read the file, or it was changed meanwhile.
+    /// The system could not read the file, or the file changed while it was read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
 
-    /// Decoding takes longer than is allowed.
-    #[error("too slow: decoding it takes longer than the limit of {} seconds; see --max-seconds", limit.as_secs_f64())]
+    /// Decoding takes longer than the limit.
+    #[error("too slow: decoding it takes longer than the limit of {} seconds", limit.as_secs_f64())]
     TooSlow {
         /// The limit.
         limit: Duration,
     },
 
-    /// It was not tried: others that were too slow are still being decoded.
-    #[error(
-        "not tried: {count} images that took too long are still being decoded; try it again later, without them or with another --max-seconds"
-    )]
+    /// The image was not tried: too many slow images are still being decoded.
+    #[error("not tried: {count} images that took too long are still being decoded")]
     Busy {
-        /// How many.
+        /// The number of slow images.
         count: usize,
     },
 
-    /// A decoder panicked; its message.
+    /// A decoder panicked with this message.
     #[error("damaged: the decoder gave up on it ({0})")]
     Panicked(String),
 }
 
-/// What would be decoded.
-fn what(width: u32, height: u32) -> String {
+/// Describes an image by the size that its file declares.
+fn size(width: u32, height: u32) -> String {
     match (width, height) {
         (0, 0) => "a file of this size".to_owned(),
         _ => format!("{width} by {height} pixels"),
@@ -109,7 +109,7 @@ fn what(width: u32, height: u32) -> String {
 }
 
 impl DecodeError {
-    /// Whether the image may be sound and only costs more than the limits allow.
+    /// Returns whether the image may be intact and only costs more than the limits allow.
     pub fn is_over_limit(&self) -> bool {
         matches!(
             self,
@@ -121,13 +121,13 @@ impl DecodeError {
         ) || self.is_untried()
     }
 
-    /// Whether it was not tried, because others that were too slow are still being decoded.
+    /// Returns whether the image was not tried, because slow images are still being decoded.
     pub fn is_untried(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::MemoryBusy { .. })
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<String>()

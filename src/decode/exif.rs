@@ -1,33 +1,32 @@
-//! What a picture's EXIF data say that matters here: which way up it is, and when it was taken.
+//! EXIF data of an image: its orientation, and when it was taken.
 
 use std::io::{BufRead, Seek};
 
 use exif::{In, Tag, Value};
 
-/// Which way up a picture is to be looked at: EXIF's values 1 to 8.
+/// The orientation of an image: EXIF's values 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Orientation(u8);
 
-/// What is used of a file's EXIF data.
+/// The EXIF data that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exif {
     pub orientation: Orientation,
-    /// Seconds since 1970 of the camera's clock, as if that showed UTC. An offset of that clock
-    /// (`OffsetTimeOriginal`) is not applied where there is one: a photograph taken at nine in
-    /// the morning is one of that morning wherever its owner lives, and so are those beside it
-    /// that say no offset.
+    /// Seconds since 1970 on the camera's clock, as if it showed UTC. An offset of the clock (`OffsetTimeOriginal`)
+    /// is not applied: an image taken at nine in the morning belongs to that morning, wherever its owner lives, and
+    /// so do images without an offset from the same day.
     pub taken: Option<i64>,
 }
 
 impl Orientation {
     pub const UPRIGHT: Self = Self(1);
 
-    /// Whether width and height change places.
+    /// Returns whether width and height are swapped.
     pub fn swaps_sides(self) -> bool {
         self.0 >= 5
     }
 
-    /// Brings a picture of RGB pixels, stored `width` by `height`, upright.
+    /// Turns RGB pixels, stored as `width` by `height`, upright.
     pub fn apply(self, pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
         let (out_width, out_height) = if self.swaps_sides() {
             (height, width)
@@ -38,7 +37,7 @@ impl Orientation {
         for y in 0..out_height {
             for x in 0..out_width {
                 let (right, bottom) = (width - 1, height - 1);
-                // Where the pixel that is seen at (x, y) is stored.
+                // The stored place of the pixel at (x, y).
                 let (sx, sy) = match self.0 {
                     2 => (right - x, y),
                     3 => (right - x, bottom - y),
@@ -57,8 +56,8 @@ impl Orientation {
     }
 }
 
-/// Reads a file's EXIF data. Where there are none, or none that can be read, the picture is
-/// taken to be upright, as every viewer does.
+/// Reads a file's EXIF data. If there are none, or they cannot be read, the image counts as upright, as in every
+/// viewer.
 pub(super) fn read(mut stream: impl BufRead + Seek) -> Exif {
     let mut result = Exif {
         orientation: Orientation::UPRIGHT,
@@ -86,7 +85,7 @@ pub(super) fn read(mut stream: impl BufRead + Seek) -> Exif {
     result
 }
 
-/// Seconds since 1970 of a date of the Gregorian calendar.
+/// Returns the seconds since 1970 of a date in the Gregorian calendar.
 fn seconds(time: &exif::DateTime) -> Option<i64> {
     let (year, month, day) = (
         i64::from(time.year),
@@ -107,7 +106,7 @@ fn seconds(time: &exif::DateTime) -> Option<i64> {
     if !in_range {
         return None;
     }
-    // Years that begin in March put the leap day last.
+    // If years begin in March, the leap day is their last.
     let (year, month) = if month <= 2 {
         (year - 1, month + 9)
     } else {
@@ -150,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn each_orientation_undoes_how_the_picture_was_stored() {
-        // Two pixels wide, three high; seen as A B / C D / E F.
+    fn each_orientation_undoes_how_the_image_was_stored() {
+        // Two pixels wide, three high; upright it is A B / C D / E F.
         let seen: Vec<u8> = b"ABCDEF".iter().flat_map(|&c| [c; 3]).collect();
         let stored: [(&[u8; 6], usize, usize); 8] = [
             (b"ABCDEF", 2, 3),

@@ -1,4 +1,4 @@
-//! Formats, told by content.
+//! File formats, recognised by content.
 
 use std::path::Path;
 
@@ -34,15 +34,15 @@ pub enum Format {
     Dds,
     /// Farbfeld.
     Farbfeld,
-    /// Truevision TGA of version 2, which has its mark at the end; those of version 1 have none.
+    /// Truevision TGA version 2, which has its mark at the end; version 1 has none.
     Tga,
-    /// HEIC or HEIF, which cannot be decoded here.
+    /// HEIC or HEIF, which imgsearch cannot decode.
     Heif,
-    /// AVIF, which cannot be decoded here.
+    /// AVIF, which imgsearch cannot decode.
     Avif,
-    /// JPEG XL, which cannot be decoded here.
+    /// JPEG XL, which imgsearch cannot decode.
     JpegXl,
-    /// JPEG 2000, which cannot be decoded here.
+    /// JPEG 2000, which imgsearch cannot decode.
     Jpeg2000,
 }
 
@@ -69,7 +69,7 @@ impl Format {
         Self::Jpeg2000,
     ];
 
-    /// The format of a name or a usual extension, in whatever case.
+    /// Returns the format with a name or a usual extension, in upper or lower case.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim_start_matches('.').to_ascii_lowercase();
         let name = match name.as_str() {
@@ -84,7 +84,7 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The format's name in lower case.
+    /// Returns the format's name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
@@ -108,7 +108,7 @@ impl Format {
         }
     }
 
-    /// The decoder's name for it; none for a format that cannot be decoded here.
+    /// Returns the decoder's name of the format, or `None` if it cannot be decoded.
     pub(super) fn decoder(self) -> Option<ImageFormat> {
         Some(match self {
             Self::Jpeg => ImageFormat::Jpeg,
@@ -130,8 +130,9 @@ impl Format {
     }
 }
 
-/// The format of a file by its first bytes; 64 are enough, but for TGA, whose last tell. None where
-/// it is no image that is known. Two letters that could begin any text (`BM`, `P6`) count only with what must follow.
+/// Returns the format of a file by its first bytes, or `None` if it is not a known image. 64 bytes are enough,
+/// except for TGA, whose last bytes decide. Two letters that could begin any text (`BM`, `P6`) count only with what
+/// must follow.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     let starts = |mark: &[u8]| head.starts_with(mark);
     let at =
@@ -186,10 +187,10 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     Some(format)
 }
 
-/// What a TGA of version 2 ends in.
+/// The end of a TGA of version 2.
 const TGA_FOOTER: &[u8] = b"TRUEVISION-XFILE.\0";
 
-/// `P1` to `P7`, white space, and then a number, a comment or PAM's first key.
+/// Returns whether a file is a PNM: `P1` to `P7`, white space, and then a number, a comment or PAM's first key.
 fn is_pnm(head: &[u8]) -> bool {
     let [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = head else {
         return false;
@@ -200,14 +201,14 @@ fn is_pnm(head: &[u8]) -> bool {
     })
 }
 
-/// The extensions of files that are images, or say so.
+/// The usual extensions of image files.
 const EXTENSIONS: &[&str] = &[
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ico",
     "pbm", "pgm", "ppm", "pam", "pnm", "qoi", "hdr", "exr", "dds", "ff", "tga", "heic", "heif",
     "avif", "jxl", "jp2",
 ];
 
-/// Whether a file's extension says that it is an image.
+/// Returns whether a file has the extension of an image.
 pub fn has_image_extension(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
@@ -219,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_no_images() {
+    fn texts_are_not_images() {
         for text in [
             &b"BMW is a maker of cars, and this is a text"[..],
             b"P6 is a processor of 1995",

@@ -1,22 +1,22 @@
-//! What a JPEG's headers say of the work that it makes, before any of it is done.
+//! What a JPEG's headers say about the work of decoding it, before the work starts.
 
-/// The marker that a scan begins with.
+/// The marker at the start of a scan.
 const SCAN: [u8; 2] = [0xff, 0xda];
 
-/// Sides are decoded in blocks of at most so many pixels.
+/// Maximum size of the blocks in which sides are decoded, in pixels.
 const BLOCK: u64 = 32;
 
-/// What stands before the first scan.
+/// The content of the headers before the first scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// Samples of all components, blocks at the edges whole.
+    /// Samples of all components, with whole blocks at the edges.
     pub samples: u64,
-    /// Whether the components come in several scans, each a pass over all of the picture, whose
-    /// coefficients are held whole meanwhile.
+    /// Whether the components come in several scans. Each scan goes over the whole image, whose coefficients are
+    /// held meanwhile.
     pub many_scans: bool,
 }
 
-/// Reads a file's headers. Strict: none wherever decoders might see other headers than these.
+/// Reads a file's headers. Strict: `None` wherever decoders might see other headers.
 pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
     let mut place = 2;
     let mut frame: Option<(u64, u8, bool)> = None;
@@ -25,7 +25,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
             return None;
         };
         match marker {
-            // Baseline, extended and progressive. Others are rare, and arithmetic coding slow.
+            // Baseline, extended and progressive. Others are rare, and arithmetic coding is slow.
             0xc0..=0xc2 => {
                 let [_, h1, h0, w1, w0, components, ..] = rest else {
                     return None;
@@ -54,14 +54,14 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
     }
 }
 
-/// Where the first scan begins, as lenient decoders see it: they skip what stands between segments.
+/// Returns where the first scan begins for lenient decoders, which skip what is between segments.
 pub(super) fn first_scan(bytes: &[u8]) -> Option<usize> {
     let mut place = 2;
     loop {
         place += bytes.get(place..)?.iter().position(|&byte| byte == 0xff)?;
         match *bytes.get(place + 1)? {
             0xda => return Some(place),
-            // Filling, and markers without a segment.
+            // Fill bytes, and markers without a segment.
             0xff => place += 1,
             0 | 1 | 0xd0..=0xd9 => place += 2,
             _ => {
@@ -72,26 +72,25 @@ pub(super) fn first_scan(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Components of a pixel, at most.
-const MOST_COMPONENTS: u64 = 4;
+/// Maximum components of a pixel.
+const MAX_COMPONENTS: u64 = 4;
 
 /// Bytes of a coefficient.
 const COEFFICIENT: u64 = 2;
 
-/// Bytes of coefficients that a picture of so many pixels is held in: all of them where it comes in
-/// several scans, whatever the scale. What the headers do not say for certain is taken to be the most
-/// that it can be.
+/// Returns the bytes of coefficients that are held for an image of `pixels`: all of them if it comes in several
+/// scans, whatever the scale. If the headers leave this open, it is the maximum.
 pub(super) fn coefficients(bytes: &[u8], pixels: u64) -> u64 {
     match read(bytes) {
         Some(frame) if !frame.many_scans => 0,
         Some(frame) => frame.samples * COEFFICIENT,
-        None => pixels * MOST_COMPONENTS * COEFFICIENT,
+        None => pixels * MAX_COMPONENTS * COEFFICIENT,
     }
 }
 
-/// How often at most a decoder goes over the picture: it begins a scan nowhere but at such a marker.
-/// Those of a preview among the headers are counted, too.
-pub(super) fn most_passes(bytes: &[u8]) -> u64 {
+/// Returns how often at most a decoder goes over the image: a scan begins only at such a marker. Those of a preview
+/// among the headers count, too.
+pub(super) fn max_scans(bytes: &[u8]) -> u64 {
     memchr::memmem::find_iter(bytes, &SCAN).count() as u64
 }
 
@@ -99,7 +98,7 @@ pub(super) fn most_passes(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// A file's headers: a comment, a frame of three components, and a scan of `components`.
+    /// Returns a file's headers: a comment, a frame of three components, and a scan of `components`.
     fn headers(frame: u8, components: u8) -> Vec<u8> {
         let mut bytes = b"\xff\xd8\xff\xfe\0\x04ab\xff".to_vec();
         bytes.extend([frame, 0, 17, 8, 0, 33, 0, 64, 3]);
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_say_how_much_there_is_to_do() {
+    fn headers_say_how_much_work_there_is() {
         let frame = |kind, components| read(&headers(kind, components));
         let one_pass = Frame {
             samples: 64 * 64 * 3,
@@ -127,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_scan_is_found_behind_a_preview_and_strays() {
+    fn the_first_scan_is_found_after_a_preview_and_stray_bytes() {
         let good = headers(0xc0, 3);
         assert_eq!(first_scan(&good), Some(27));
-        // A scan and an end within a segment are a preview's.
+        // A scan and an end inside a segment belong to a preview.
         let mut odd = b"\xff\xd8\xff\xe1\0\x06\xff\xda\xff\xd9stray\xff\xff".to_vec();
         let before = odd.len() - 1;
         odd.extend(&good[3..]);
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_can_be_read_in_two_ways_are_not_read() {
+    fn ambiguous_headers_are_not_read() {
         let good = headers(0xc0, 3);
         for length in 0..good.len() {
             assert_eq!(read(&good[..length]), None, "{length}");

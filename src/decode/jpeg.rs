@@ -1,5 +1,5 @@
-//! JPEG through libjpeg-turbo, which can decode at an eighth to all of the size, skipping most of
-//! the work on a large photograph.
+//! JPEG through libjpeg-turbo, which can decode at one eighth to the full size and so skips most of the work on a
+//! large image.
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
@@ -7,38 +7,40 @@ use super::claim::{Claim, Stop};
 use super::error::DecodeError;
 use super::{Limits, Rgb, frame};
 
-/// Passes over a picture that comes in several scans; more are left to the other decoder.
-const MOST_SCANS: u32 = 200;
+/// Maximum number of scans; the other decoder takes images with more.
+const MAX_SCANS: u32 = 200;
 
-/// Where this share of the rows or more is one flat colour up to the end, a truncated file has
-/// no picture to speak of.
+/// A truncated file shows next to nothing if this share of its rows or more is one flat colour up to the end.
 const EMPTY_SHARE: f64 = 0.75;
 
-/// A picture, and what is wrong with it.
+/// A decoded image, and what is wrong with it.
 pub(super) struct Jpeg {
     pub rgb: Rgb,
-    /// Its full size.
+    /// The full size.
     pub width: u32,
     pub height: u32,
     pub damage: Option<String>,
 }
 
-/// What a file's headers say of decoding it.
+/// What a file's headers say about decoding it.
 pub(super) struct Plan {
-    /// Its full size.
+    /// The full size.
     pub width: u32,
     pub height: u32,
-    /// What it is decoded at.
+    /// The size that it is decoded at.
     pub scaled: (u32, u32),
     factor: ScalingFactor,
     format: PixelFormat,
-    /// Bytes of memory that decoding takes beside the file.
+    /// Bytes of memory that decoding takes in addition to the file.
     pub memory: u64,
 }
 
-/// Reads the headers at the beginning of a file, and plans to decode it at the smallest size whose
-/// short side is at least `short`. `Ok(None)` where libjpeg-turbo cannot read them, or they are longer
-/// than `head`.
+/// Reads the headers at the start of a file, and plans to decode it at the smallest size whose short side is at
+/// least `short`. Returns `None` if libjpeg-turbo cannot read them, or they are longer than `head`.
+///
+/// # Errors
+///
+/// If the image has more pixels than the limit.
 pub(super) fn plan(
     decompressor: &mut Decompressor,
     head: &[u8],
@@ -64,7 +66,7 @@ pub(super) fn plan(
     };
     let coefficients = frame::coefficients(head, u64::from(width) * u64::from(height));
     let pixels = scaled.width as u64 * scaled.height as u64;
-    // Light is made of ink beside it.
+    // CMYK is converted to RGB in addition.
     let light = if cmyk { pixels * 3 } else { 0 };
     Ok(Some(Plan {
         width,
@@ -80,8 +82,12 @@ fn side(side: usize) -> u32 {
     u32::try_from(side).unwrap_or(u32::MAX)
 }
 
-/// Decodes at the smallest size whose short side is at least `short`. `Ok(None)` where
-/// libjpeg-turbo cannot read the file and another decoder may.
+/// Decodes at the smallest size whose short side is at least `short`. Returns `None` if libjpeg-turbo cannot read
+/// the file but another decoder may.
+///
+/// # Errors
+///
+/// If the file is damaged or costs more than the limits allow, or if its memory is not free now.
 pub(super) fn decode(
     decompressor: &mut Decompressor,
     bytes: &[u8],
@@ -104,7 +110,7 @@ pub(super) fn decode(
 
     let broken = |error: turbojpeg::Error| DecodeError::Malformed(error.to_string());
     decompressor.set_scaling_factor(factor).map_err(broken)?;
-    decompressor.set_scan_limit(MOST_SCANS).map_err(broken)?;
+    decompressor.set_scan_limit(MAX_SCANS).map_err(broken)?;
     let mut pixels = vec![0; row * scaled.1 as usize];
     let image = Image {
         pixels: pixels.as_mut_slice(),
@@ -113,7 +119,7 @@ pub(super) fn decode(
         height: scaled.1 as usize,
         format,
     };
-    // An error may be a warning, with the picture so far in the buffer.
+    // The error may be a warning, with the image so far in the buffer.
     let damage = match decompressor.decompress(bytes, image) {
         Ok(()) => None,
         Err(error) => match warning(&error.to_string()) {
@@ -139,7 +145,7 @@ pub(super) fn decode(
     }))
 }
 
-/// The smallest multiple of an eighth that leaves a short side of at least `short`.
+/// Returns the smallest multiple of an eighth that leaves a short side of at least `short`.
 fn scale_for(side: usize, short: usize) -> ScalingFactor {
     (1..=8)
         .map(|eighths| ScalingFactor::new(eighths, 8))
@@ -147,7 +153,7 @@ fn scale_for(side: usize, short: usize) -> ScalingFactor {
         .unwrap_or(ScalingFactor::ONE)
 }
 
-/// What libjpeg's warnings mean; none for what is an error.
+/// Returns the meaning of a warning of libjpeg, or `None` for an error.
 fn warning(text: &str) -> Option<String> {
     if text.contains("Premature end") {
         Some("truncated: the end of the file is missing".to_owned())
@@ -161,8 +167,8 @@ fn warning(text: &str) -> Option<String> {
     }
 }
 
-/// Whether most of the picture is what libjpeg fills missing data with: rows of one colour, the
-/// same down to the end.
+/// Returns whether most of the image is what libjpeg fills in for missing data: rows of one colour, the same up to
+/// the end.
 fn is_empty(pixels: &[u8], row: usize, pixel: usize) -> bool {
     let Some(last) = pixels.len().checked_sub(pixel) else {
         return true;
@@ -180,7 +186,7 @@ fn close(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 2)
 }
 
-/// Whether the file carries Adobe's APP14 marker: its CMYK is stored inverted then.
+/// Returns whether the file has Adobe's APP14 marker, which means that its CMYK is inverted.
 fn has_adobe_marker(bytes: &[u8]) -> bool {
     bytes
         .windows(9)
@@ -188,7 +194,7 @@ fn has_adobe_marker(bytes: &[u8]) -> bool {
         .any(|window| window.starts_with(b"\xff\xee") && window[4..].starts_with(b"Adobe"))
 }
 
-/// Ink to light, without a colour profile.
+/// Converts CMYK to RGB, without a colour profile.
 fn from_cmyk(pixels: &[u8], inverted: bool) -> Vec<u8> {
     let light = |ink: u8| u16::from(if inverted { ink } else { 255 - ink });
     pixels

@@ -1,14 +1,12 @@
 //! Decoding: from a file's bytes to the pixels that an encoder wants.
 //!
-//! Owns what is accepted and what it may cost. JPEG goes through libjpeg-turbo at a reduced size
-//! where the cargo feature `turbojpeg` is on; everything else, and what libjpeg-turbo cannot
-//! read, through the `image` crate. The picture is brought upright as its EXIF data say, shown on
-//! white where it is transparent, and resized once, from the crop box straight to the encoder's
-//! size. Colour profiles are ignored.
+//! Owns which files are accepted and what they may cost. JPEG goes through libjpeg-turbo at a reduced size if the
+//! cargo feature `turbojpeg` is enabled; everything else, and what libjpeg-turbo cannot read, goes through the
+//! `image` crate. The image is turned upright by its EXIF data, shown on white where it is transparent, and resized
+//! once, from the crop box to the encoder's size. Colour profiles are ignored.
 //!
-//! A file is hostile until shown otherwise: its format is told by its content, its dimensions and
-//! memory are checked before it is decoded, what may take long is decoded against the clock, and a
-//! decoder that panics costs one image.
+//! Every file counts as hostile: its content decides the format, its dimensions and memory are checked before it is
+//! decoded, slow decoding is limited in time, and a decoder that panics costs one image.
 
 mod budget;
 mod claim;
@@ -38,30 +36,30 @@ use budget::Reserved;
 pub use error::DecodeError;
 pub(crate) use error::panic_text;
 pub use format::{Format, has_image_extension, sniff};
-pub use source::{Content, Source, Unread};
+pub use source::{Content, ReadError, Source};
 
-/// A JPEG is decoded at the smallest size whose short side has at least so many pixels: codes of the
-/// built-in encoder then agree with those of a full decode to a cosine of 0.999, as nearly as two
-/// full decoders agree (`cargo bench --bench pipeline -- PHOTOS --fidelity`).
+/// A JPEG is decoded at the smallest size whose short side has at least this number of pixels. Codes of the
+/// built-in encoder then agree with those of a full decode to a cosine of 0.999, as closely as two full decoders
+/// agree (`cargo bench --bench pipeline -- PHOTOS --fidelity`).
 pub const MIN_SHORT_SIDE: u32 = 512;
 
-/// Bytes that each decoder may take without asking whether they are free.
+/// Bytes that each decoder may take without a reservation.
 const SMALL: u64 = 8 << 20;
 
-/// What an image may cost before it is refused.
+/// Limits of what one image may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a file. Default: 1 GiB.
+    /// Maximum bytes of a file. Default: 1 GiB.
     pub max_file_bytes: u64,
-    /// Pixels of a picture. Default: 256 million.
+    /// Maximum pixels of an image. Default: 256 million.
     pub max_pixels: u64,
-    /// Bytes of memory that all decoders of the process take together. Default: 1 GiB. A picture that
-    /// takes more by itself is refused; one that has to wait for others does. Up to 8 MiB a decoder are
-    /// not counted.
+    /// Maximum bytes of memory that all decoders of the process take together. Default: 1 GiB. An image that needs
+    /// more by itself is refused; an image that has to wait for others waits. Up to 8 MiB per decoder are not
+    /// counted.
     pub max_memory: u64,
-    /// How long decoding takes. Default: one minute. A decoder cannot be stopped: one that is too
-    /// slow is left to finish on a thread of its own, and what it makes is dropped.
+    /// Maximum time of decoding. Default: one minute. A decoder cannot be stopped: one that is too slow finishes on
+    /// its own thread, and its result is dropped.
     pub max_time: Duration,
 }
 
@@ -110,11 +108,11 @@ impl Limits {
     }
 }
 
-/// How a picture is brought to an encoder's size.
+/// How an image is brought to an encoder's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resize {
-    /// Scaled until its short side has so many pixels, then its centre is cut out.
+    /// Scaled until its short side has this number of pixels; then the centre is cut out.
     ShortSideCrop {
         /// Pixels of the short side.
         short: u32,
@@ -130,17 +128,17 @@ pub struct Geometry {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// How pictures are brought there.
+    /// How images are brought to this size.
     pub resize: Resize,
 }
 
 impl Geometry {
-    /// Bytes of a picture of that size, in RGB.
+    /// Returns the bytes of an image of this size, in RGB.
     pub fn bytes(&self) -> usize {
         self.width as usize * self.height as usize * 3
     }
 
-    /// The part of a picture that is brought to this size, in its pixels: width and height.
+    /// Returns the part of an image that is brought to this size: width and height in its pixels.
     fn crop(&self, width: u32, height: u32) -> (f64, f64) {
         let (width, height) = (f64::from(width), f64::from(height));
         match self.resize {
@@ -155,8 +153,8 @@ impl Geometry {
         }
     }
 
-    /// The short side in pixels that a picture is decoded at, to be resized from there: twice what
-    /// is wanted leaves resizing something to smooth, and never less than [`MIN_SHORT_SIDE`].
+    /// Returns the short side in pixels at which an image is decoded before it is resized: twice the target, so
+    /// that resizing has something to smooth, and at least [`MIN_SHORT_SIDE`].
     pub fn short_side(&self) -> u32 {
         let wanted = match self.resize {
             Resize::ShortSideCrop { short } => short,
@@ -166,7 +164,7 @@ impl Geometry {
     }
 }
 
-/// A decoded picture: `width * height * 3` bytes of RGB, row by row.
+/// A decoded image: `width * height * 3` bytes of RGB, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rgb {
     /// Width in pixels.
@@ -177,17 +175,17 @@ pub struct Rgb {
     pub pixels: Vec<u8>,
 }
 
-/// A picture that was decoded whole. Until it is dropped its memory counts as taken: who decodes others
-/// meanwhile may wait for it in vain.
+/// An image that was decoded at its whole size. Until it is dropped, its memory counts as taken, so a caller that
+/// decodes others meanwhile may wait in vain.
 pub struct Whole {
     rgb: Rgb,
-    /// What it takes.
-    #[expect(dead_code, reason = "held until the picture is dropped")]
+    /// The memory that it takes.
+    #[expect(dead_code, reason = "held until the image is dropped")]
     held: Reserved,
 }
 
 impl Whole {
-    /// The picture, whose memory does not count any more.
+    /// Returns the image, whose memory no longer counts.
     pub fn into_rgb(self) -> Rgb {
         self.rgb
     }
@@ -207,23 +205,23 @@ impl std::fmt::Debug for Whole {
     }
 }
 
-/// What is known of a decoded image.
+/// Properties of a decoded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded {
     /// The file's format.
     pub format: Format,
-    /// Full width in pixels, as it is looked at.
+    /// Full width in pixels of the upright image.
     pub width: u32,
-    /// Full height in pixels, as it is looked at.
+    /// Full height in pixels of the upright image.
     pub height: u32,
-    /// When it was taken: seconds since 1970 of the camera's clock.
+    /// When it was taken: seconds since 1970 on the camera's clock.
     pub taken: Option<i64>,
-    /// What is wrong with the file, where a part of the picture could still be used.
+    /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
 }
 
-/// Decodes images for one thread, keeping what can be used again.
+/// Decodes images on one thread, and reuses what it can.
 pub struct Decoder {
     core: Core,
     timed: timed::Timed,
@@ -237,12 +235,12 @@ impl std::fmt::Debug for Decoder {
     }
 }
 
-/// What is wanted of a file.
+/// The requested result.
 #[derive(Debug, Clone, Copy)]
 enum Task {
-    /// The picture at an encoder's size.
+    /// The image at an encoder's size.
     Resized(Geometry),
-    /// The picture whole and upright, at a short side of so many pixels or more.
+    /// The whole image, upright, with a short side of at least this number of pixels.
     #[cfg_attr(
         not(feature = "turbojpeg"),
         expect(dead_code, reason = "`image` decodes at full size only")
@@ -250,16 +248,16 @@ enum Task {
     Whole(u32),
 }
 
-/// What became of it.
-struct Made {
+/// The result of decoding.
+struct Output {
     rgb: Rgb,
     decoded: Decoded,
-    /// What the picture takes.
+    /// The memory that the image takes.
     held: Reserved,
 }
 
 impl Decoder {
-    /// A decoder that refuses what costs more than `limits`.
+    /// Creates a decoder that refuses images that cost more than `limits`.
     pub fn new(limits: Limits) -> Self {
         Self {
             core: Core::new(limits, std::sync::Arc::default()),
@@ -267,16 +265,15 @@ impl Decoder {
         }
     }
 
-    /// Decodes a file, or the bytes of one, into `out`: `height * width * 3` bytes of RGB as `geometry`
-    /// says.
+    /// Decodes a file, or the bytes of one, into `out`: `height * width * 3` bytes of RGB, as `geometry` says.
     ///
     /// # Errors
     ///
-    /// Why it cannot be decoded.
+    /// If the image cannot be decoded or costs more than the limits allow.
     ///
     /// # Panics
     ///
-    /// Where `out` has another length.
+    /// If `out` has another length.
     pub fn decode_into<'a>(
         &mut self,
         content: impl Into<Content<'a>>,
@@ -286,29 +283,29 @@ impl Decoder {
         assert_eq!(
             out.len(),
             geometry.bytes(),
-            "the buffer is not the geometry's"
+            "the buffer has another size than the geometry"
         );
         let made = self.make(content.into(), Task::Resized(*geometry))?;
         out.copy_from_slice(&made.rgb.pixels);
         Ok(made.decoded)
     }
 
-    /// Decodes a file, or the bytes of one, whole and upright, at a short side of `least` pixels and not
-    /// much more where the format allows it, and of its own where it is shorter.
+    /// Decodes a file, or the bytes of one, at its whole size and upright. Its short side has at least
+    /// `min_short_side` pixels, and not many more if the format allows it; a smaller image keeps its size.
     ///
     /// # Errors
     ///
-    /// Why it cannot be decoded.
+    /// If the image cannot be decoded or costs more than the limits allow.
     pub fn decode_whole<'a>(
         &mut self,
         content: impl Into<Content<'a>>,
-        least: u32,
+        min_short_side: u32,
     ) -> Result<Whole, DecodeError> {
-        let Made { rgb, held, .. } = self.make(content.into(), Task::Whole(least))?;
+        let Output { rgb, held, .. } = self.make(content.into(), Task::Whole(min_short_side))?;
         Ok(Whole { rgb, held })
     }
 
-    fn make(&mut self, content: Content<'_>, task: Task) -> Result<Made, DecodeError> {
+    fn make(&mut self, content: Content<'_>, task: Task) -> Result<Output, DecodeError> {
         let limits = *self.core.limits();
         if !timed::is_quick(content.data(), &limits)
             && let Some(made) = self.timed.make(content, task, &limits)?
@@ -319,16 +316,16 @@ impl Decoder {
     }
 }
 
-/// Brings a decoded picture to another size: `height * width * 3` bytes of RGB.
+/// Brings a decoded image to another size: `height * width * 3` bytes of RGB.
 ///
 /// # Errors
 ///
-/// Where the picture does not hold the pixels that its size promises.
-pub fn resized(picture: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
-    resample(&mut Resizer::new(), picture, geometry)
+/// If the image has another number of pixels than its size says.
+pub fn resized(image: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
+    resample(&mut Resizer::new(), image, geometry)
 }
 
-/// One resampling from the crop box to the size that is wanted.
+/// Resamples once from the crop box to the target size.
 fn resample(resizer: &mut Resizer, rgb: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
     let (source_width, source_height) = (f64::from(rgb.width), f64::from(rgb.height));
     let (crop_width, crop_height) = geometry.crop(rgb.width, rgb.height);
@@ -350,7 +347,7 @@ fn resample(resizer: &mut Resizer, rgb: &Rgb, geometry: &Geometry) -> Result<Vec
     Ok(target.into_vec())
 }
 
-/// How bright a pixel is, 0 to 255 (ITU-R BT.601).
+/// Returns the brightness of a pixel, 0 to 255 (ITU-R BT.601).
 pub fn luma([red, green, blue]: &[u8; 3]) -> f32 {
     0.299 * f32::from(*red) + 0.587 * f32::from(*green) + 0.114 * f32::from(*blue)
 }

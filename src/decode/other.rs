@@ -1,4 +1,4 @@
-//! Every format by the `image` crate: the first frame, on white, in 8-bit RGB.
+//! Every format through the `image` crate: the first frame, on white, in 8-bit RGB.
 
 use image::error::{LimitError, LimitErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
@@ -9,27 +9,27 @@ use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
 use super::{Limits, Rgb, SMALL, frame};
 
-/// A picture whose headers were read.
+/// An image whose headers were read.
 pub(super) struct Opened<D> {
     decoder: D,
     bounds: image::Limits,
-    /// What its headers may have taken beyond what is free.
+    /// Bytes that its headers may have taken in addition to the free ones.
     headers: u64,
 }
 
-/// Reads a picture's headers.
+/// Reads the headers of an image.
 ///
 /// # Errors
 ///
-/// Where they are damaged, longer than they may be, or those of a picture of too many pixels.
+/// If they are damaged, too long, or those of an image with too many pixels.
 pub(super) fn open<'a>(
     data: Data<'a>,
     format: ImageFormat,
     claim: &Claim<'_>,
 ) -> Result<Opened<impl ImageDecoder + 'a>, Stop> {
     let limits = claim.limits;
-    // Headers have to do with what each decoder has for itself. Where that is not enough they are read
-    // again with a part of all that there is.
+    // Headers get the free memory of each decoder. If that is not enough, they are read again with a part of the
+    // whole budget.
     let few = SMALL.min(limits.max_memory);
     let most = if claim.has_all() {
         few.max(limits.max_memory / 4)
@@ -44,16 +44,16 @@ pub(super) fn open<'a>(
             Stop::Wait(limits.max_memory)
         }
     };
-    // Of a JPEG all is read, and counted.
+    // A JPEG is read completely, and counted.
     let allowed = match format {
         ImageFormat::Jpeg => Allowed::default(),
-        _ => Allowed::most(most),
+        _ => Allowed::up_to(most),
     };
     let stream = Reading::new(data, allowed.clone(), Counting::All);
     let mut reader = ImageReader::with_format(stream, format);
     let mut bounds = image::Limits::default();
     bounds.max_alloc = Some(match format {
-        // The only one that is bound by it before its size is known.
+        // The only decoder that keeps this limit before the size is known.
         ImageFormat::Png => most,
         _ => limits.max_memory,
     });
@@ -78,7 +78,11 @@ pub(super) fn open<'a>(
     })
 }
 
-/// Decodes a picture whole.
+/// Decodes a whole image.
+///
+/// # Errors
+///
+/// If the file is damaged or costs more than the limits allow, or if its memory is not free now.
 pub(super) fn decode(
     data: Data<'_>,
     format: ImageFormat,
@@ -93,12 +97,12 @@ pub(super) fn decode(
     let (width, height) = decoder.dimensions();
     let total = decoder.total_bytes();
     let pixels = u64::from(width) * u64::from(height);
-    // Beside what is decoded: first what the decoder needs, then what is made of it.
-    let first = beside(format, data, (pixels, total / u64::from(height)), total);
+    // In addition to the decoded image: first what the decoder needs, then what processing needs.
+    let first = extra_bytes(format, data, (pixels, total / u64::from(height)), total);
     let then = (pixels * made_of(decoder.color_type())).max(claim.afterwards((width, height)));
     let need = total.saturating_add(first.max(then));
     claim.bytes((width, height), need.saturating_add(headers))?;
-    // What decoders find out later that they need, such as a frame that is larger than its picture.
+    // For what decoders need later, such as a frame that is larger than its image.
     let all = claim.held.bytes().max(need);
     bounds.max_alloc = Some(match format {
         ImageFormat::Gif => all - total,
@@ -139,8 +143,8 @@ fn malformed(error: ImageError, size: Option<(u32, u32)>, limits: &Limits) -> De
     }
 }
 
-/// Bytes that a decoder takes beside the `total` that it gives.
-fn beside(format: ImageFormat, data: Data<'_>, (pixels, line): (u64, u64), total: u64) -> u64 {
+/// Returns the bytes that a decoder takes in addition to the `total` of its result.
+fn extra_bytes(format: ImageFormat, data: Data<'_>, (pixels, line): (u64, u64), total: u64) -> u64 {
     match format {
         // The file, and what the headers say.
         ImageFormat::Jpeg => {
@@ -150,19 +154,19 @@ fn beside(format: ImageFormat, data: Data<'_>, (pixels, line): (u64, u64), total
             };
             coefficients + data.length()
         }
-        // The line before, the line, and the one that comes.
+        // The previous line, this line, and the next.
         ImageFormat::Png => 3 * line,
-        // Colours of another kind and transparency, each whole, and the compressed data.
+        // Colours in another form and transparency, each for the whole image, and the compressed data.
         ImageFormat::WebP => 6 * pixels + data.length(),
-        // The picture once more, and ink for light.
+        // The image once more, and RGB for CMYK.
         ImageFormat::Tiff => total + total / 3,
-        // A frame beside its picture, and the picture as it was stored.
+        // A frame in addition to its image, and the image as it was stored.
         ImageFormat::Gif | ImageFormat::OpenExr => total,
         _ => line,
     }
 }
 
-/// Bytes a pixel that [`on_white`] needs beside the picture as it was decoded.
+/// Returns the bytes per pixel that [`on_white`] needs in addition to the decoded image.
 fn made_of(kind: ColorType) -> u64 {
     match kind {
         ColorType::Rgb8 | ColorType::Rgba8 => 0,
@@ -171,13 +175,13 @@ fn made_of(kind: ColorType) -> u64 {
     }
 }
 
-/// Pixels in RGB, what is transparent shown on white.
+/// Returns the pixels in RGB, with transparent ones shown on white.
 fn on_white(image: DynamicImage) -> Vec<u8> {
     if !image.color().has_alpha() {
         return image.into_rgb8().into_raw();
     }
     let mut pixels = image.into_rgba8().into_raw();
-    // In place: a pixel is written where it or one before it was read.
+    // In place: a pixel is written to where it or an earlier one was read.
     let count = pixels.len() / 4;
     for i in 0..count {
         let alpha = u16::from(pixels[4 * i + 3]);

@@ -1,4 +1,4 @@
-//! A picture's bytes as a stream, for decoders that go through them in order or from place to place.
+//! The bytes of an image as a stream, for decoders that read in order or seek.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
@@ -9,43 +9,43 @@ use super::source::{Data, OnDisk};
 /// Bytes of a file on disk that are read at once.
 const BLOCK: usize = 64 << 10;
 
-/// How much of a picture may still be read, shared with whoever handed the stream to a decoder. So
-/// headers that have no end are not taken into memory by a decoder that collects them.
+/// Bytes that may still be read, shared with whoever handed the stream to a decoder. So a decoder that collects
+/// headers does not load endless ones into memory.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Allowed(Rc<RefCell<Allowance>>);
 
 #[derive(Debug, Default)]
 struct Allowance {
-    /// None: no bound.
+    /// `None`: no limit.
     left: Option<u64>,
     exceeded: bool,
 }
 
 impl Allowed {
-    /// No more than so many bytes.
-    pub fn most(bytes: u64) -> Self {
+    /// Allows this number of bytes.
+    pub fn up_to(bytes: u64) -> Self {
         let allowed = Self::default();
         allowed.0.borrow_mut().left = Some(bytes);
         allowed
     }
 
-    /// Lifts the bound.
+    /// Removes the limit.
     pub fn lift(&self) {
         self.0.borrow_mut().left = None;
     }
 
-    /// Whether more was asked for than was allowed.
+    /// Returns whether more bytes were requested than allowed.
     pub fn was_exceeded(&self) -> bool {
         self.0.borrow().exceeded
     }
 
-    /// How many of `wanted` bytes may be read.
+    /// Returns how many of `wanted` bytes may be read.
     fn grant(&self, wanted: usize) -> io::Result<usize> {
         let mut allowance = self.0.borrow_mut();
         match allowance.left {
             Some(0) if wanted > 0 => {
                 allowance.exceeded = true;
-                Err(io::Error::other("more is read than is allowed"))
+                Err(io::Error::other("more bytes are read than allowed"))
             }
             Some(left) => Ok(usize::try_from(left).unwrap_or(usize::MAX).min(wanted)),
             None => Ok(wanted),
@@ -59,16 +59,16 @@ impl Allowed {
     }
 }
 
-/// What counts as read.
+/// Which bytes count as read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counting {
-    /// All that is gone through.
+    /// All bytes that are read or skipped.
     All,
-    /// Not what is passed over (`fill_buf` and `consume`).
+    /// Not the bytes that are skipped (`fill_buf` and `consume`).
     Copied,
 }
 
-/// A picture's bytes as a stream.
+/// The bytes of an image as a stream.
 pub(super) struct Reading<'a> {
     from: From<'a>,
     allowed: Allowed,
@@ -81,7 +81,7 @@ enum From<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// From the beginning on, and no more than `allowed`.
+    /// Creates a stream from the start of `data`, which gives no more than `allowed`.
     pub fn new(data: Data<'a>, allowed: Allowed, counting: Counting) -> Self {
         Self {
             from: match data {
@@ -144,17 +144,17 @@ impl Seek for Reading<'_> {
     }
 }
 
-/// A block of a file on disk, and the place where reading goes on.
+/// A block of a file on disk, and the current position.
 struct Window<'a> {
     disk: &'a OnDisk,
     block: Vec<u8>,
-    /// Where the block begins in the file.
+    /// Where the block starts in the file.
     start: u64,
     place: u64,
 }
 
 impl Window<'_> {
-    /// What of the block lies behind the place.
+    /// Returns the part of the block after the position.
     fn at_hand(&self) -> &[u8] {
         let inside = self.place.checked_sub(self.start);
         let inside = inside.and_then(|inside| usize::try_from(inside).ok());
@@ -175,7 +175,7 @@ impl Window<'_> {
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        // Large pieces need not go through the block.
+        // Large reads need not go through the block.
         let read = if into.len() >= BLOCK && self.at_hand().is_empty() {
             self.disk.read_at(into, self.place)?
         } else {
@@ -202,12 +202,12 @@ impl Window<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::Limits;
-    use super::super::source::{Source, WHOLE};
+    use super::super::source::{MAX_IN_MEMORY, Source};
     use super::*;
 
-    /// A file of a known pattern that stays on disk.
+    /// Creates a file with a known pattern that stays on disk.
     fn pattern(dir: &std::path::Path) -> (Source, Vec<u8>) {
-        let bytes: Vec<u8> = (0..WHOLE as usize + 4321)
+        let bytes: Vec<u8> = (0..MAX_IN_MEMORY as usize + 4321)
             .map(|i| (i * 7 % 253) as u8)
             .collect();
         let path = dir.join("file");
@@ -259,7 +259,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (source, bytes) = pattern(dir.path());
         for data in [source.data(), Data::Memory(&bytes)] {
-            let allowed = Allowed::most(100_000);
+            let allowed = Allowed::up_to(100_000);
             let mut reading = Reading::new(data, allowed.clone(), Counting::All);
             let mut got = Vec::new();
             assert!(reading.read_to_end(&mut got).is_err());
@@ -268,9 +268,9 @@ mod tests {
             allowed.lift();
             reading.read_to_end(&mut got).unwrap();
             assert!(got == bytes);
-            // What is passed over counts, or does not.
+            // Skipped bytes count, or do not.
             let skip = |counting| {
-                let allowed = Allowed::most(10);
+                let allowed = Allowed::up_to(10);
                 let mut reading = Reading::new(data, allowed.clone(), counting);
                 while let Ok(block) = reading.fill_buf()
                     && !block.is_empty()

@@ -1,9 +1,9 @@
-//! Where a picture's bytes come from: memory, or a file that is read piece by piece.
+//! The source of an image's bytes: memory, or a file that is read in pieces.
 //!
-//! Owns how image files are opened and read. A file of up to [`WHOLE`] bytes is read at once. Of a
-//! larger one only the beginning is in memory; decoders read the rest as they need it, and those that
-//! need it whole load it after they reserved the memory. Nothing is mapped: a photograph that somebody
-//! cuts short while it is mapped would end the process.
+//! Owns how image files are opened and read. A file of up to [`MAX_IN_MEMORY`] bytes is read at once. Of a larger
+//! file, only the beginning is in memory; decoders read the rest as they need it, and those that need the whole
+//! file load it after they have reserved the memory. Files are not mapped: if somebody truncated a mapped file, the
+//! process would end.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -16,35 +16,35 @@ use super::error::DecodeError;
 use super::format::{Format, sniff};
 use super::{Limits, SMALL};
 
-/// Files of up to so many bytes are read whole, into a buffer that each worker has for that.
-pub(super) const WHOLE: u64 = SMALL;
+/// Maximum size of files that are read at once, into a buffer that each worker has.
+pub(super) const MAX_IN_MEMORY: u64 = SMALL;
 
-/// Bytes of a larger file that are read when it is opened: enough for the headers of nearly all.
-const HEAD: usize = 256 << 10;
+/// Bytes of a larger file that are read when it is opened: enough for the headers of nearly all files.
+const HEAD_BYTES: usize = 256 << 10;
 
 /// Bytes that are hashed at once.
-const HASHED: usize = 256 << 10;
+const HASH_BLOCK: usize = 256 << 10;
 
-/// Bytes at the end of a file that may say what it is.
-const TAIL: usize = 18;
+/// Bytes at the end of a file that may identify its format.
+const TAIL_BYTES: usize = 18;
 
-/// Why an image file was not read.
+/// The reason why an image file was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unread {
-    /// The system could not.
+pub enum ReadError {
+    /// The system could not read it.
     #[error(transparent)]
     Io(#[from] io::Error),
 
-    /// It is longer than is allowed.
+    /// It is longer than the limit.
     #[error(transparent)]
     OverLimit(#[from] DecodeError),
 }
 
-/// An image file that was opened.
+/// An open image file.
 ///
-/// One of up to 8 MiB is in memory. Of a larger one only the beginning is: a [`Decoder`](super::Decoder)
-/// reads the rest as it needs it.
+/// A file of up to 8 MiB is in memory. Of a larger file, only the beginning is: a [`Decoder`](super::Decoder) reads
+/// the rest as it needs it.
 #[derive(Debug, Clone)]
 pub struct Source(Inner);
 
@@ -71,19 +71,19 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// [`Unread`]: it cannot be read, or is longer than [`Limits::max_file_bytes`].
-    pub fn open(path: &Path, limits: &Limits) -> Result<Self, Unread> {
+    /// [`ReadError`] if the file cannot be read, or is longer than [`Limits::max_file_bytes`].
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, ReadError> {
         let mut source = Self::default();
         source.reopen(path, limits)?;
         Ok(source)
     }
 
-    /// Opens another image file in place of this one, whose memory is used again.
+    /// Opens another image file in place of this one, and reuses its memory.
     ///
     /// # Errors
     ///
-    /// As [`Source::open`]; this is empty then.
-    pub fn reopen(&mut self, path: &Path, limits: &Limits) -> Result<(), Unread> {
+    /// As [`Source::open`]. The source is then empty.
+    pub fn reopen(&mut self, path: &Path, limits: &Limits) -> Result<(), ReadError> {
         let mut buffer = self.take_buffer();
         let file = File::open(path)?;
         let metadata = file.metadata()?;
@@ -93,12 +93,12 @@ impl Source {
             return Ok(());
         }
         limits.check_bytes(metadata.len())?;
-        if metadata.len() <= WHOLE {
+        if metadata.len() <= MAX_IN_MEMORY {
             buffer.reserve(usize::try_from(metadata.len()).unwrap_or(0));
-            // One more, to see whether it has grown.
-            (&file).take(WHOLE + 1).read_to_end(&mut buffer)?;
+            // One byte more, to notice that it has grown.
+            (&file).take(MAX_IN_MEMORY + 1).read_to_end(&mut buffer)?;
             limits.check_bytes(buffer.len() as u64)?;
-            if buffer.len() as u64 <= WHOLE {
+            if buffer.len() as u64 <= MAX_IN_MEMORY {
                 *self = Self::from(buffer);
                 return Ok(());
             }
@@ -109,46 +109,46 @@ impl Source {
         Ok(())
     }
 
-    /// Reads all that a pipe gives, into memory.
+    /// Reads everything from a pipe into memory.
     ///
     /// # Errors
     ///
-    /// [`Unread`]: it cannot be read, or gives more than [`Limits::max_file_bytes`].
-    pub fn read(pipe: impl Read, limits: &Limits) -> Result<Self, Unread> {
+    /// [`ReadError`] if the pipe cannot be read, or gives more than [`Limits::max_file_bytes`].
+    pub fn read(pipe: impl Read, limits: &Limits) -> Result<Self, ReadError> {
         let mut buffer = Vec::new();
         read_all(pipe, limits, &mut buffer)?;
         Ok(Self::from(buffer))
     }
 
-    /// The memory of the file before, where nobody else has it any more.
+    /// Takes the memory of the previous file, if nobody else uses it.
     fn take_buffer(&mut self) -> Vec<u8> {
         let mut buffer = match std::mem::take(self).0 {
             Inner::Memory(bytes) => Arc::try_unwrap(bytes).unwrap_or_default(),
             Inner::Disk(_) => Vec::new(),
         };
         buffer.clear();
-        // A pipe's can be larger than what a worker may keep.
-        buffer.shrink_to(WHOLE as usize + 1);
+        // The buffer of a pipe can be larger than what a worker may keep.
+        buffer.shrink_to(MAX_IN_MEMORY as usize + 1);
         buffer
     }
 
-    /// Bytes of the file.
+    /// Returns the bytes of the file.
     pub fn length(&self) -> u64 {
         self.data().length()
     }
 
-    /// The BLAKE3 hash of the whole file, of which a piece at a time is in memory.
+    /// Returns the BLAKE3 hash of the whole file. Only a piece of it at a time is in memory.
     ///
     /// # Errors
     ///
-    /// Where the system cannot read it.
+    /// If the file cannot be read.
     pub fn digest(&self) -> io::Result<[u8; 32]> {
         let disk = match &self.0 {
             Inner::Memory(bytes) => return Ok(*blake3::hash(bytes).as_bytes()),
             Inner::Disk(disk) => disk,
         };
         let mut hasher = blake3::Hasher::new();
-        let mut block = vec![0; HASHED];
+        let mut block = vec![0; HASH_BLOCK];
         let mut place = 0;
         loop {
             let read = disk.read_at(&mut block, place)?;
@@ -160,11 +160,11 @@ impl Source {
         }
     }
 
-    /// Whether the file is what it was when it was opened. What is in memory is.
+    /// Returns whether the file has not changed since it was opened. A file in memory has not.
     ///
     /// # Errors
     ///
-    /// Where the system does not say.
+    /// If the system does not say.
     pub fn is_unchanged(&self) -> io::Result<bool> {
         Ok(match &self.0 {
             Inner::Memory(_) => true,
@@ -180,14 +180,14 @@ impl Source {
     }
 }
 
-/// Reads all that `pipe` gives, which says nothing of its length beforehand.
-fn read_all(pipe: impl Read, limits: &Limits, buffer: &mut Vec<u8>) -> Result<(), Unread> {
+/// Reads everything from `pipe`, whose length is unknown.
+fn read_all(pipe: impl Read, limits: &Limits, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
     pipe.take(limits.max_file_bytes.saturating_add(1))
         .read_to_end(buffer)?;
     Ok(limits.check_bytes(buffer.len() as u64)?)
 }
 
-/// What is decoded: the bytes of a file, or a [`Source`].
+/// What to decode: the bytes of a file, or a [`Source`].
 #[derive(Debug, Clone, Copy)]
 pub struct Content<'a>(Kind<'a>);
 
@@ -229,7 +229,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// For another thread: bytes that are somebody's are copied, a source is shared.
+    /// Returns a source for another thread: bytes are copied, a source is shared.
     pub(super) fn to_source(self) -> Source {
         match self.0 {
             Kind::Bytes(bytes) => Source::from(bytes.to_vec()),
@@ -238,7 +238,7 @@ impl<'a> Content<'a> {
     }
 }
 
-/// A picture's bytes, as decoders see them.
+/// The bytes of an image, as decoders see them.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Data<'a> {
     Memory(&'a [u8]),
@@ -253,23 +253,23 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// The format of the file.
+    /// Returns the format of the file.
     pub fn format(self) -> Option<Format> {
         let disk = match self {
             Self::Memory(bytes) => return sniff(bytes),
             Self::Disk(disk) => disk,
         };
-        // A TGA is told by the end of the file, not by the end of what is in memory of it.
+        // The end of the file identifies a TGA, not the end of what is in memory.
         let by_head = sniff(&disk.head).filter(|format| *format != Format::Tga);
         by_head.or_else(|| {
-            let mut tail = [0; TAIL];
-            let start = disk.length.checked_sub(TAIL as u64)?;
+            let mut tail = [0; TAIL_BYTES];
+            let start = disk.length.checked_sub(TAIL_BYTES as u64)?;
             let read = disk.read_at(&mut tail, start).ok()?;
             sniff(&tail[..read]).filter(|format| *format == Format::Tga)
         })
     }
 
-    /// Time that went into reading so far.
+    /// Returns the time that was spent on reading so far.
     pub fn reading(self) -> Duration {
         match self {
             Self::Memory(_) => Duration::ZERO,
@@ -277,7 +277,7 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Why the system could not read it, if that happened.
+    /// Returns the read error of the system, if there was one.
     pub fn trouble(self) -> Option<String> {
         match self {
             Self::Memory(_) => None,
@@ -293,9 +293,9 @@ pub(super) struct OnDisk {
     length: u64,
     head: Vec<u8>,
     stamp: Stamp,
-    /// Nanoseconds that were spent on reading, which is no decoding.
+    /// Nanoseconds that were spent on reading, which is not decoding.
     reading: AtomicU64,
-    /// Why the system could not read it, in case a decoder takes that for damage.
+    /// The read error of the system, because a decoder may mistake it for damage.
     trouble: OnceLock<String>,
     #[cfg(test)]
     bytes_read: AtomicU64,
@@ -314,25 +314,25 @@ impl OnDisk {
             #[cfg(test)]
             bytes_read: AtomicU64::new(0),
         };
-        let mut head = vec![0; HEAD];
+        let mut head = vec![0; HEAD_BYTES];
         let read = disk.read_at(&mut head, 0)?;
         head.truncate(read);
         disk.head = head;
         Ok(disk)
     }
 
-    /// The beginning of the file, which is in memory.
+    /// Returns the beginning of the file, which is in memory.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// How much of it was read so far.
+    /// Returns how many bytes were read so far.
     #[cfg(test)]
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// All of the file.
+    /// Reads the whole file.
     pub fn load(&self) -> io::Result<Vec<u8>> {
         let length = usize::try_from(self.length).map_err(io::Error::other)?;
         let mut bytes = Vec::new();
@@ -345,7 +345,7 @@ impl OnDisk {
         Ok(bytes)
     }
 
-    /// Reads as many bytes as fit, or all that there are behind `place`.
+    /// Reads as many bytes as fit, or all from `place` to the end.
     pub fn read_at(&self, into: &mut [u8], place: u64) -> io::Result<usize> {
         let started = Instant::now();
         let mut filled = 0;
@@ -365,7 +365,7 @@ impl OnDisk {
         #[cfg(test)]
         self.bytes_read.fetch_add(filled as u64, Ordering::Relaxed);
         read.inspect_err(|error| {
-            // The first one tells; later ones follow from it.
+            // Only the first error counts; later ones follow from it.
             let _ = self.trouble.set(error.to_string());
         })
     }
@@ -387,7 +387,7 @@ fn read_once(mut file: &File, into: &mut [u8], place: u64) -> io::Result<usize> 
     file.read(into)
 }
 
-/// What changes when a file is written to.
+/// Properties of a file that change when it is written to.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     length: u64,
@@ -424,17 +424,17 @@ mod tests {
     fn no_more_is_read_than_is_allowed() {
         let four = limits(4);
         assert_eq!(Source::read(&b"four"[..], &four).unwrap().length(), 4);
-        // Without an end: all of it would never be read.
+        // An endless pipe, which must not be read to its end.
         let error = Source::read(io::repeat(7), &four).unwrap_err();
-        assert!(matches!(error, Unread::OverLimit(_)));
-        assert!(error.to_string().contains("--max-file-size"), "{error}");
+        assert!(matches!(error, ReadError::OverLimit(_)));
+        assert!(error.to_string().contains("the limit of 4"), "{error}");
 
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "fives").unwrap();
         assert!(matches!(
             Source::open(&path, &four),
-            Err(Unread::OverLimit(DecodeError::TooManyBytes {
+            Err(ReadError::OverLimit(DecodeError::TooManyBytes {
                 length: 5,
                 limit: 4
             }))
@@ -443,20 +443,22 @@ mod tests {
         let source = Source::open(&path, &four).unwrap();
         assert!(matches!(source.data(), Data::Memory(b"abcd")));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(Source::open(&path, &four), Err(Unread::Io(_))));
+        assert!(matches!(Source::open(&path, &four), Err(ReadError::Io(_))));
     }
 
     #[test]
     fn a_large_file_stays_on_disk_and_a_change_of_it_shows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let bytes: Vec<u8> = (0..WHOLE as usize + 99).map(|i| (i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..MAX_IN_MEMORY as usize + 99)
+            .map(|i| (i % 251) as u8)
+            .collect();
         std::fs::write(&path, &bytes).unwrap();
         let source = Source::open(&path, &Limits::default()).unwrap();
         let Data::Disk(disk) = source.data() else {
             panic!("it is in memory");
         };
-        assert_eq!(disk.head(), &bytes[..HEAD]);
+        assert_eq!(disk.head(), &bytes[..HEAD_BYTES]);
         assert!(disk.load().unwrap() == bytes);
         assert_eq!(source.length(), bytes.len() as u64);
         assert_eq!(source.digest().unwrap(), *blake3::hash(&bytes).as_bytes());
@@ -479,7 +481,7 @@ mod tests {
         let before = place(&source);
         source.reopen(&small, &Limits::default()).unwrap();
         assert_eq!(place(&source), before);
-        // One that a helper still has is left to it.
+        // A buffer that a helper still uses is left to it.
         let shared = source.clone();
         source.reopen(&large, &Limits::default()).unwrap();
         assert!(matches!(shared.data(), Data::Memory(b"small")));

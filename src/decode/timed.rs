@@ -1,16 +1,14 @@
-//! Decoding against the clock.
+//! Decoding with a limit on time.
 //!
-//! A decoder cannot be interrupted. What may take long is therefore decoded on a helper thread,
-//! and whoever waits for it stops waiting when the time is up: the helper is left to finish by
-//! itself, what it makes is dropped, and the next picture gets a new one. So that a folder of such
-//! pictures cannot fill the machine with helpers, no new one is started while
-//! [`MOST_LEFT`] of them are still busy: what would need one is not tried then.
+//! A decoder cannot be interrupted. So slow decoding happens on a helper thread, and the caller stops waiting when
+//! the time is up: the helper is abandoned and finishes by itself, its result is dropped, and the next image gets a
+//! new helper. So that a folder of such images cannot fill the machine with helpers, no new one starts while
+//! [`MAX_ABANDONED`] of them are still busy; an image that would need one is not tried.
 //!
-//! What counts is the time of decoding: not that of waiting for memory (`budget.rs`), nor that of
-//! reading the file.
+//! Only the time of decoding counts, not that of waiting for memory (`budget.rs`) or of reading the file.
 //!
-//! The hand-over costs about as much as two switches of threads. What cannot be slow is decoded where
-//! it was asked for: a JPEG whose headers bound the work.
+//! The hand-over costs about two thread switches. What cannot be slow is decoded on the calling thread: a JPEG
+//! whose headers bound the work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -21,16 +19,16 @@ use super::core::Core;
 use super::error::DecodeError;
 use super::format::{Format, sniff};
 use super::source::{Content, Data, Source};
-use super::{Limits, Made, Task, frame};
+use super::{Limits, Output, Task, frame};
 
-/// Helpers of this process that may be busy with pictures given up.
-pub(super) const MOST_LEFT: usize = 4;
+/// Maximum number of abandoned helpers of this process that are still busy.
+pub(super) const MAX_ABANDONED: usize = 4;
 
-/// Samples of a JPEG, or bytes of its file, that any machine decodes in a second: a fiftieth of
-/// what was measured on one core of an ordinary one.
-const LEAST_A_SECOND: u64 = 10_000_000;
+/// JPEG samples, or bytes of a file, that any machine decodes in a second: a fiftieth of what was measured on one
+/// core of an ordinary machine.
+const MIN_SAMPLES_PER_SECOND: u64 = 10_000_000;
 
-/// How long a decoder did nothing but wait for memory.
+/// How long a decoder only waited for memory: finished waits, and the start of the current one.
 #[derive(Default)]
 pub(super) struct Pauses(Mutex<(Duration, Option<Instant>)>);
 
@@ -39,7 +37,7 @@ impl Pauses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how long `wait` takes.
+    /// Records how long `wait` takes.
     pub fn during<T>(&self, wait: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         self.lock().1 = Some(started);
@@ -50,24 +48,24 @@ impl Pauses {
         result
     }
 
-    /// All so far, with the one that lasts.
+    /// Returns the total so far, including the current wait.
     fn total(&self) -> Duration {
         let (ended, lasting) = *self.lock();
         ended + lasting.map_or(Duration::ZERO, |started| started.elapsed())
     }
 }
 
-/// The helpers that are busy with pictures given up.
-struct Left {
+/// The abandoned helpers that are still busy.
+struct Abandoned {
     count: usize,
-    /// Whether somebody waited for one of them in vain: nobody else does until one ends.
+    /// Whether somebody waited in vain for one of them. Nobody else waits until one ends.
     hopeless: bool,
 }
 
-/// Those of a process.
+/// The helpers of a process.
 struct Pool {
-    left: Mutex<Left>,
-    /// Word of one that has finished.
+    left: Mutex<Abandoned>,
+    /// Signals that one has finished.
     finished: Condvar,
 }
 
@@ -76,7 +74,7 @@ static POOL: Pool = Pool::new();
 impl Pool {
     const fn new() -> Self {
         Self {
-            left: Mutex::new(Left {
+            left: Mutex::new(Abandoned {
                 count: 0,
                 hopeless: false,
             }),
@@ -84,11 +82,11 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Left> {
+    fn lock(&self) -> MutexGuard<'_, Abandoned> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more has finished.
+    /// Records that one has finished.
     fn finish(&self) {
         let mut left = self.lock();
         left.count -= 1;
@@ -96,38 +94,38 @@ impl Pool {
         self.finished.notify_all();
     }
 
-    /// Waits until fewer than [`MOST_LEFT`] are busy; not longer than a picture may take, and not at
-    /// all where another has done so in vain.
+    /// Waits until fewer than [`MAX_ABANDONED`] are busy, for at most `time`, and not at all if another has waited
+    /// in vain. Returns whether that is so.
     fn has_room_within(&self, time: Duration) -> bool {
-        let full = |left: &mut Left| left.count >= MOST_LEFT && !left.hopeless;
+        let full = |left: &mut Abandoned| left.count >= MAX_ABANDONED && !left.hopeless;
         let (mut left, waited) = self
             .finished
             .wait_timeout_while(self.lock(), time, full)
             .unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() && left.count >= MOST_LEFT {
+        if waited.timed_out() && left.count >= MAX_ABANDONED {
             left.hopeless = true;
             self.finished.notify_all();
         }
-        left.count < MOST_LEFT
+        left.count < MAX_ABANDONED
     }
 }
 
-/// Whether decoding a file is certain to end within the limit on time.
+/// Returns whether decoding a file certainly ends within the limit on time.
 pub(super) fn is_quick(data: Data<'_>, limits: &Limits) -> bool {
     let Data::Memory(bytes) = data else {
         return false;
     };
     if sniff(bytes) != Some(Format::Jpeg) {
-        // Nothing is decoded of what is no image. Other formats can be small and hold much.
+        // Files that are not images are not decoded. Other formats can be small and contain much.
         return sniff(bytes).is_none_or(|format| format.decoder().is_none());
     }
     let Some(frame) = frame::read(bytes) else {
         return false;
     };
-    // A decoder may stop at fewer scans, or not: `image` reads any number of a baseline picture's.
-    let work = u128::from(frame.samples) * u128::from(frame::most_passes(bytes));
+    // A decoder may stop at fewer scans or not: `image` reads any number of scans of a baseline image.
+    let work = u128::from(frame.samples) * u128::from(frame::max_scans(bytes));
     let work = work + bytes.len() as u128;
-    work * 1_000_000_000 / u128::from(LEAST_A_SECOND) < limits.max_time.as_nanos()
+    work * 1_000_000_000 / u128::from(MIN_SAMPLES_PER_SECOND) < limits.max_time.as_nanos()
 }
 
 /// One file to decode.
@@ -136,13 +134,13 @@ struct Job {
     task: Task,
 }
 
-type Reply = Result<Made, DecodeError>;
+type Reply = Result<Output, DecodeError>;
 
-/// A thread that decodes for one other.
+/// A thread that decodes for another.
 struct Helper {
     jobs: Sender<Job>,
     done: Receiver<Reply>,
-    /// Set where nobody waits for it any more.
+    /// Set if nobody waits for it any more.
     left: Arc<AtomicBool>,
     pauses: Arc<Pauses>,
 }
@@ -157,12 +155,12 @@ impl Helper {
         let paused = Arc::clone(&pauses);
         let work = move || {
             let mut core = Core::new(limits, paused);
-            // Ends when the other end is dropped, which is also how a helper is given up.
+            // Ends when the sender is dropped, which is also how a helper is abandoned.
             while let Ok(Job { source, task }) = inbox.recv() {
                 let made = core.make(source.data(), task);
-                // Before the reply, so that whoever gets it may use the memory again.
+                // Before the reply, so that its receiver may use the memory again.
                 drop(source);
-                // Where nobody waits for it, the picture is dropped here.
+                // If nobody waits, the image is dropped here.
                 let _ = outbox.send(made);
             }
             if seen.load(Ordering::Acquire) {
@@ -180,7 +178,7 @@ impl Helper {
         })
     }
 
-    /// Decodes a file, unless that takes longer than `limit`.
+    /// Decodes a file, or returns an error if that takes longer than `limit`.
     fn make(&self, source: Source, task: Task, limit: Duration) -> Result<Reply, RecvTimeoutError> {
         let idle = {
             let pauses = Arc::clone(&self.pauses);
@@ -209,7 +207,7 @@ impl Helper {
     }
 }
 
-/// Decodes on a helper of its own.
+/// Decodes on its own helper.
 pub(super) struct Timed {
     helper: Option<Helper>,
     pool: &'static Pool,
@@ -223,18 +221,24 @@ impl Timed {
         }
     }
 
-    /// Decodes, or says that the time was up. `Ok(None)` where the system gives no more threads.
+    /// Decodes a file; returns `None` if the system has no more threads.
+    ///
+    /// # Errors
+    ///
+    /// If the image cannot be decoded, or takes longer than the limit on time.
     pub fn make(
         &mut self,
         content: Content<'_>,
         task: Task,
         limits: &Limits,
-    ) -> Result<Option<Made>, DecodeError> {
+    ) -> Result<Option<Output>, DecodeError> {
         let helper = match self.helper.take() {
-            // One at hand is used whatever became of others, so that what is sound gets on.
+            // An existing helper is used, whatever happened to others, so that intact files proceed.
             Some(helper) => helper,
             None if !self.pool.has_room_within(limits.max_time) => {
-                return Err(DecodeError::Busy { count: MOST_LEFT });
+                return Err(DecodeError::Busy {
+                    count: MAX_ABANDONED,
+                });
             }
             None => match Helper::start(*limits, self.pool) {
                 Ok(helper) => helper,
@@ -250,7 +254,7 @@ impl Timed {
                 reply.map(Some)
             }
             Err(RecvTimeoutError::Timeout) => {
-                // Counted before the helper can see that it was given up.
+                // Counted before the helper can see that it was abandoned.
                 self.pool.lock().count += 1;
                 helper.left.store(true, Ordering::Release);
                 Err(DecodeError::TooSlow {
@@ -275,10 +279,10 @@ mod tests {
         resize: Resize::Squash,
     };
 
-    /// A second is long enough for any small picture on any machine, and this for none.
+    /// Too short for any decoding; a second is long enough for any small image on any machine.
     const NO_TIME: Duration = Duration::from_millis(1);
 
-    /// A pool of a test's own.
+    /// Creates a pool for one test.
     fn pool() -> &'static Pool {
         Box::leak(Box::new(Pool::new()))
     }
@@ -314,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_takes_too_long_is_given_up_and_the_next_is_decoded() {
+    fn an_image_that_takes_too_long_is_abandoned_and_the_next_is_decoded() {
         let pool = pool();
         let slow = png(4000);
         let small = jpeg(8);
@@ -324,23 +328,20 @@ mod tests {
         assert_eq!(refused, DecodeError::TooSlow { limit: NO_TIME });
         assert!(refused.is_over_limit());
         let message = refused.to_string();
-        assert!(
-            message.contains("0.001 seconds") && message.contains("--max-seconds"),
-            "{message}"
-        );
-        assert_eq!(out, [0; 8 * 8 * 3], "nothing comes of it later either");
+        assert!(message.contains("0.001 seconds"), "{message}");
+        assert_eq!(out, [0; 8 * 8 * 3], "the result is dropped");
         decoder.decode_into(&small, &GEOMETRY, &mut out).unwrap();
         assert!(out[0].abs_diff(200) < 4);
-        // Whole pictures too.
+        // The same for whole images.
         let refused = decoder.decode_whole(&slow, 8);
         assert!(matches!(refused, Err(DecodeError::TooSlow { .. })));
-        // Within a time that is enough it is no worse than others.
+        // With enough time, the image is like any other.
         let mut patient = within(Duration::from_mins(1), pool);
         for _ in 0..2 {
             let decoded = patient.decode_into(&slow, &GEOMETRY, &mut out).unwrap();
             assert_eq!((decoded.width, decoded.height), (4000, 4000));
         }
-        // What was given up ends and is counted no more.
+        // An abandoned helper ends and no longer counts.
         let (left, waited) = pool
             .finished
             .wait_timeout_while(pool.lock(), Duration::from_mins(1), |left| left.count > 0)
@@ -349,26 +350,36 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_begun_while_too_many_are_busy() {
+    fn no_helper_starts_while_too_many_are_busy() {
         let pool = pool();
         let small = png(8);
         let mut out = [0; 8 * 8 * 3];
         let hour = Duration::from_hours(1);
-        // Who has a helper already uses it.
+        // An existing helper is still used.
         let mut ready = within(hour, pool);
         ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
-        pool.lock().count = MOST_LEFT;
+        pool.lock().count = MAX_ABANDONED;
         ready.decode_into(&small, &GEOMETRY, &mut out).unwrap();
         let refused = within(NO_TIME, pool).decode_into(&small, &GEOMETRY, &mut out);
-        assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
+        assert_eq!(
+            refused,
+            Err(DecodeError::Busy {
+                count: MAX_ABANDONED
+            })
+        );
         assert!(refused.unwrap_err().is_over_limit());
-        // One has waited in vain: the next does not wait, or this test would take an hour.
+        // One has waited in vain, so the next does not wait. Otherwise this test would take an hour.
         let refused = within(hour, pool).decode_into(&small, &GEOMETRY, &mut out);
-        assert_eq!(refused, Err(DecodeError::Busy { count: MOST_LEFT }));
+        assert_eq!(
+            refused,
+            Err(DecodeError::Busy {
+                count: MAX_ABANDONED
+            })
+        );
         // What cannot be slow needs no helper.
         let quick = within(Duration::from_secs(1), pool).decode_into(&jpeg(8), &GEOMETRY, &mut out);
         assert!(quick.is_ok());
-        // Whoever waits goes on once one has finished.
+        // A waiting caller continues once a helper has finished.
         pool.lock().hopeless = false;
         let waiting = std::thread::spawn(move || within(hour, pool).decode_whole(&small, 8));
         pool.finish();
@@ -376,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_its_headers_bound_is_quick() {
+    fn only_files_with_bounding_headers_are_quick() {
         let limits = Limits::default();
         assert!(is_quick(Data::Memory(&jpeg(500)), &limits));
         assert!(is_quick(Data::Memory(b"a text"), &limits));
@@ -386,7 +397,7 @@ mod tests {
             ..limits
         };
         assert!(!is_quick(Data::Memory(&jpeg(500)), &tight));
-        // Scans are a pass each, however short.
+        // Each scan goes over the image, however short it is.
         let mut scans = jpeg(3000);
         assert!(is_quick(Data::Memory(&scans), &limits));
         scans.extend([0xff, 0xda].repeat(30));

@@ -1,7 +1,6 @@
-//! The engine: an encoder file and the ONNX Runtime that runs it, ready to hand out workers.
+//! The engine: an encoder file and the ONNX Runtime that runs it, ready to create workers.
 //!
-//! Owns how decoding and encoding are put together: a [`Worker`] turns the bytes of one or
-//! several image files into codes and hashes.
+//! Owns how decoding and encoding are combined: a [`Worker`] turns image files into codes and hashes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,33 +17,33 @@ use crate::decode::{self, Content, Decoded, Decoder, Geometry, Limits};
 use crate::encode::timings::ms_since;
 use crate::error::{Error, Result};
 
-/// How many images a processor's session encodes at once. Larger batches were not faster on
-/// any processor tried, and hold more memory.
+/// Number of images that a session on the processor encodes at once. Larger batches were not faster on any tested
+/// processor, and take more memory.
 const CPU_BATCH: usize = 8;
 
-/// How many images a graphics card's session encodes at once.
+/// Number of images that a session on a graphics card encodes at once.
 const CUDA_BATCH: usize = 64;
 
-/// How an [`Engine`] is set up.
+/// Options of an [`Engine`].
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct EngineOptions {
     /// Where computations run. Default: the processor.
     pub provider: ProviderChoice,
-    /// The ONNX Runtime library to load. Default: it is looked for.
+    /// The ONNX Runtime library to load. Default: imgsearch looks for one.
     pub library: Option<PathBuf>,
-    /// Never fetch ONNX Runtime. Default: it is fetched once where it is missing.
+    /// Never download ONNX Runtime. Default: it is downloaded once if it is missing.
     pub offline: bool,
-    /// Worker threads. Default (0): one for each processor core.
+    /// Number of worker threads. Default (0): one for each processor core.
     pub threads: usize,
-    /// What an image may cost before it is refused.
+    /// Limits of what one image may cost.
     pub limits: Limits,
-    /// Told, in one line, that something is about to be fetched.
+    /// Called with a line of text before something is downloaded.
     pub notice: Option<fn(&str)>,
 }
 
 impl EngineOptions {
-    /// How ONNX Runtime is looked for.
+    /// Returns how to find ONNX Runtime.
     pub fn runtime(&self) -> RuntimeOptions {
         let mut runtime = RuntimeOptions::default();
         runtime.library.clone_from(&self.library);
@@ -54,11 +53,18 @@ impl EngineOptions {
         runtime
     }
 
-    /// Begins to load ONNX Runtime in a thread of its own, so that a program which has other
-    /// things to do before its first [`Engine`] waits less for it. Only where it lies on this
-    /// machine: nothing is fetched, and what is wrong shows when the engine is made.
+    /// Returns the number of worker threads: the number that was set, or one per core.
+    pub(crate) fn worker_threads(&self) -> usize {
+        match self.threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// Starts to load ONNX Runtime on another thread, so that a program with other things to do before its first
+    /// [`Engine`] waits less for it. Nothing is downloaded, and errors show when the engine is created.
     pub fn preload(&self) -> Preloading {
-        // Here, not there: see what it says of threads.
+        // On this thread: its documentation says why.
         imgsearch_onnx::disable_telemetry();
         let mut options = self.runtime();
         options.offline = true;
@@ -66,23 +72,21 @@ impl EngineOptions {
             .name("imgsearch-runtime".to_owned())
             .spawn(move || {
                 if let Err(error) = Runtime::load(&options) {
-                    tracing::debug!(%error, "ONNX Runtime was not loaded ahead");
+                    tracing::debug!(%error, "ONNX Runtime was not preloaded");
                 }
             });
         Preloading(
             spawned
-                .inspect_err(
-                    |error| tracing::debug!(%error, "no thread to load ONNX Runtime ahead in"),
-                )
+                .inspect_err(|error| tracing::debug!(%error, "no thread to preload ONNX Runtime"))
                 .ok(),
         )
     }
 }
 
-/// ONNX Runtime that is being loaded, by [`EngineOptions::preload`]. Dropping it waits for the end:
-/// a process must not exit while a library is being set up.
+/// ONNX Runtime that [`EngineOptions::preload`] is loading. Dropping this waits for the end: a process must not
+/// exit while a library is being initialised.
 #[derive(Debug)]
-#[must_use = "dropped at once, it is waited for at once"]
+#[must_use = "dropping it waits for the end of loading"]
 pub struct Preloading(Option<JoinHandle<()>>);
 
 impl Drop for Preloading {
@@ -90,12 +94,12 @@ impl Drop for Preloading {
         if let Some(thread) = self.0.take()
             && thread.join().is_err()
         {
-            tracing::debug!("loading ONNX Runtime ahead panicked");
+            tracing::debug!("preloading ONNX Runtime panicked");
         }
     }
 }
 
-/// What starting an engine took, in milliseconds.
+/// How long starting an engine took, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Started {
     /// Waiting for ONNX Runtime.
@@ -112,11 +116,11 @@ pub struct Engine {
     options: EngineOptions,
     geometry: Geometry,
     provider: Provider,
-    /// Why the provider is not what could have been hoped for, where `auto` fell back.
+    /// The reason why `auto` did not choose the graphics card, if it tried.
     provider_note: Option<String>,
     first: Mutex<Option<Encoder>>,
     started: Started,
-    /// One session that all workers share, where the computations run on a graphics card.
+    /// The session that all workers share on a graphics card.
     shared: Option<Arc<Mutex<Encoder>>>,
 }
 
@@ -128,14 +132,14 @@ impl Engine {
     /// If ONNX Runtime is not found and cannot be fetched, if the requested provider is not available,
     /// or if the file breaks the encoder contract.
     pub fn new(file: EncoderFile, options: EngineOptions) -> Result<Self> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let runtime = Runtime::load(&options.runtime())?;
-        let runtime_waited_ms = ms_since(begun);
-        let begun = Instant::now();
+        let runtime_waited_ms = ms_since(start);
+        let start = Instant::now();
         let first = Encoder::new(&file, runtime, &SessionOptions::on(options.provider))?;
         let started = Started {
             runtime_waited_ms,
-            session_ms: ms_since(begun),
+            session_ms: ms_since(start),
         };
         let provider = first.provider();
         let provider_note = first.provider_note().map(ToOwned::to_owned);
@@ -157,7 +161,7 @@ impl Engine {
         })
     }
 
-    /// Another encoder, set up as this one.
+    /// Returns another encoder with the same options.
     ///
     /// # Errors
     ///
@@ -166,55 +170,52 @@ impl Engine {
         Self::new(file, self.options.clone())
     }
 
-    /// The encoder's file.
+    /// Returns the encoder's file.
     pub fn file(&self) -> &EncoderFile {
         &self.file
     }
 
-    /// What the encoder's file declares.
+    /// Returns what the encoder's file declares.
     pub fn info(&self) -> &EncoderInfo {
         self.file.info()
     }
 
-    /// The ONNX Runtime in use.
+    /// Returns the ONNX Runtime in use.
     pub fn runtime(&self) -> &'static Runtime {
         self.runtime
     }
 
-    /// Where the computations run.
+    /// Returns where the computations run.
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// Why the computations do not run on a graphics card although `auto` tried.
+    /// Returns why the computations do not run on a graphics card, if `auto` tried.
     pub fn provider_note(&self) -> Option<&str> {
         self.provider_note.as_deref()
     }
 
-    /// How images are brought to the encoder's input size.
+    /// Returns how images are brought to the encoder's input size.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
 
-    /// What an image may cost.
+    /// Returns the limits of what one image may cost.
     pub fn limits(&self) -> &Limits {
         &self.options.limits
     }
 
-    /// What starting it took.
+    /// Returns how long starting it took.
     pub(crate) fn started(&self) -> Started {
         self.started
     }
 
-    /// How many workers keep this machine busy.
+    /// Returns the number of workers that keep this machine busy.
     pub fn threads(&self) -> usize {
-        match self.options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        }
+        self.options.worker_threads()
     }
 
-    /// How many images a worker should encode at once.
+    /// Returns the number of images that a worker should encode at once.
     pub fn batch(&self) -> usize {
         match self.provider {
             Provider::Cuda => CUDA_BATCH,
@@ -222,11 +223,11 @@ impl Engine {
         }
     }
 
-    /// A new worker. Each thread needs its own.
+    /// Returns a new worker. Each thread needs its own.
     ///
     /// # Errors
     ///
-    /// Where a session cannot be opened.
+    /// If a session cannot be opened.
     pub fn worker(&self) -> Result<Worker> {
         let session = match &self.shared {
             Some(shared) => Session::Shared(Arc::clone(shared)),
@@ -253,13 +254,13 @@ impl Engine {
         })
     }
 
-    /// What an index remembers of this encoder.
+    /// Returns what an index stores about this encoder.
     pub fn record(&self) -> EncoderRecord {
         record_of(self.file.info())
     }
 }
 
-/// How pictures are brought to the size that the encoder of `info` wants.
+/// Returns how images are brought to the size that an encoder needs.
 pub(crate) fn geometry_of(info: &EncoderInfo) -> Geometry {
     Geometry {
         width: info.width,
@@ -267,13 +268,13 @@ pub(crate) fn geometry_of(info: &EncoderInfo) -> Geometry {
         resize: match info.resize {
             Resize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
             Resize::Squash => decode::Resize::Squash,
-            // A way of resizing of a later format was refused when the file was read.
+            // Files of a later format with other ways are refused when they are read.
             _ => decode::Resize::Squash,
         },
     }
 }
 
-/// What an index remembers of the encoder that `info` describes.
+/// Returns what an index stores about an encoder.
 pub(crate) fn record_of(info: &EncoderInfo) -> EncoderRecord {
     EncoderRecord {
         fingerprint: info.fingerprint.clone(),
@@ -285,7 +286,7 @@ pub(crate) fn record_of(info: &EncoderInfo) -> EncoderRecord {
     }
 }
 
-/// A session of a worker's own, or one that all share.
+/// A worker's own session, or one that all workers share.
 enum Session {
     Own(Box<Encoder>),
     Shared(Arc<Mutex<Encoder>>),
@@ -306,7 +307,7 @@ impl std::fmt::Debug for Worker {
     }
 }
 
-/// What one image was turned into.
+/// The encoding of one image.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Encoded {
@@ -314,25 +315,25 @@ pub struct Encoded {
     pub code: Vec<f32>,
     /// The semantic hash, bit `i` in byte `i / 8` at position `i % 8`.
     pub hash: Vec<u8>,
-    /// Width in pixels, as it is looked at (orientation applied).
+    /// Width in pixels of the upright image.
     pub width: u32,
-    /// Height in pixels, as it is looked at.
+    /// Height in pixels of the upright image.
     pub height: u32,
-    /// What is wrong with the file, where a part of the picture could still be used.
+    /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
 }
 
 impl Worker {
-    /// The bytes that one decoded image takes in a batch.
+    /// Returns the bytes that one decoded image takes in a batch.
     pub fn image_bytes(&self) -> usize {
         self.geometry.bytes()
     }
 
-    /// Decodes one image into `out`, of [`Worker::image_bytes`] bytes.
+    /// Decodes one image into `out`, which has [`Worker::image_bytes`] bytes.
     ///
     /// # Errors
     ///
-    /// What is wrong with the image.
+    /// If the image cannot be decoded or costs more than the limits allow.
     pub fn decode_into<'a>(
         &mut self,
         content: impl Into<Content<'a>>,
@@ -341,16 +342,16 @@ impl Worker {
         self.decoder.decode_into(content, &self.geometry, out)
     }
 
-    /// How images are brought to the encoder's input size.
+    /// Returns how images are brought to the encoder's input size.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
 
-    /// Decodes one image whole and upright, as large as it is resized from.
+    /// Decodes one image whole and upright, at the size from which it would be resized.
     ///
     /// # Errors
     ///
-    /// What is wrong with the image.
+    /// If the image cannot be decoded or costs more than the limits allow.
     pub fn decode_whole<'a>(
         &mut self,
         content: impl Into<Content<'a>>,
@@ -359,11 +360,11 @@ impl Worker {
             .decode_whole(content, self.geometry.short_side())
     }
 
-    /// Encodes `n` images that lie decoded one behind the other in `pixels`.
+    /// Encodes `n` decoded images, which lie one after the other in `pixels`.
     ///
     /// # Errors
     ///
-    /// Where the encoder fails on them.
+    /// If the encoder fails.
     pub fn encode(&mut self, pixels: &[u8], n: usize) -> Result<Encodings> {
         Ok(match &mut self.session {
             Session::Own(encoder) => encoder.encode(pixels, n)?,
@@ -371,11 +372,11 @@ impl Worker {
         })
     }
 
-    /// Decodes and encodes one image file, or its bytes; `name` stands in error messages.
+    /// Decodes and encodes one image file, or its bytes. Error messages call it `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] where it is no image that can be decoded.
+    /// [`Error::Image`] if the image cannot be decoded, or the encoder's error.
     pub fn encode_image<'a>(
         &mut self,
         content: impl Into<Content<'a>>,

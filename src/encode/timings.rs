@@ -1,13 +1,12 @@
-//! Where the time of a question goes.
+//! Where the time of a query goes.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
-/// What getting ready and the newest question took, step by step, in milliseconds. A step that was
-/// not needed took 0.
+/// How long the start and the newest query took, step by step, in milliseconds. A step that was not needed takes 0.
 ///
-/// Some steps run beside others, so that their sum may be more than what a person waits.
+/// Some steps run in parallel, so their sum may be more than the time that a person waits.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Timings {
@@ -17,35 +16,36 @@ pub struct Timings {
     pub encoder_ms: f64,
     /// Loading ONNX Runtime, …
     pub runtime_ms: f64,
-    /// … and what of it was waited for: the rest went on beside the two steps before, where
-    /// [`EngineOptions::preload`](crate::EngineOptions::preload) began it.
+    /// … and the part of it that the query waited for. With
+    /// [`EngineOptions::preload`](crate::EngineOptions::preload) the rest runs in parallel with the two steps
+    /// above.
     pub runtime_waited_ms: f64,
     /// Starting the encoder's session.
     pub session_ms: f64,
     /// Reading the image's file.
     pub read_ms: f64,
-    /// Decoding it: for the first question, beside the two steps before.
+    /// Decoding it. For the first query, this runs while the encoder starts.
     pub decode_ms: f64,
     /// Encoding it.
     pub encode_ms: f64,
-    /// Opening a view of the index: its segments are mapped, and what is newer is loaded.
+    /// Opening a view of the index: mapping its segments, and loading what is newer.
     pub view_ms: f64,
     /// Searching, filters included.
     pub search_ms: f64,
-    /// Looking up the paths of what was found.
+    /// Looking up the paths of the results.
     pub paths_ms: f64,
-    /// How long the asking thread was at any of them.
+    /// How long the querying thread spent on these steps.
     #[serde(skip)]
     waited_ms: f64,
 }
 
 impl Timings {
-    /// How long the asking thread was at any of the steps.
+    /// Returns how long the querying thread spent on these steps.
     pub fn waited_ms(&self) -> f64 {
         self.waited_ms
     }
 
-    /// A question begins: what getting ready took stays.
+    /// Clears the steps of the last query and keeps those of the start.
     pub(crate) fn begin(&mut self) {
         self.read_ms = 0.0;
         self.decode_ms = 0.0;
@@ -55,18 +55,18 @@ impl Timings {
         self.paths_ms = 0.0;
     }
 
-    /// The asking thread was at a step for so long.
+    /// Adds to the time that the querying thread spent.
     pub(crate) fn waited(&mut self, ms: f64) {
         self.waited_ms += ms;
     }
 
-    /// The asking thread was at some steps since then.
+    /// Adds the time since `started`.
     pub(crate) fn waited_since(&mut self, started: Instant) {
         self.waited(ms_since(started));
     }
 }
 
-/// Milliseconds since an instant.
+/// Returns the milliseconds since an instant.
 pub(crate) fn ms_since(started: Instant) -> f64 {
     started.elapsed().as_secs_f64() * 1000.0
 }

@@ -1,12 +1,11 @@
 //! Forgetting: the one place that decides whether the file of a stored image is gone for good.
 //!
-//! A file that is not there was deleted, or lies on a disk that is not there. It counts as deleted
-//! only if the nearest folder above it that exists can be read and is the same as before, and if its
-//! own folder was on the same disk as that one. A folder is the same where the walk met an image in
-//! it, or below, that was stored before and has not changed; or where device, inode and birth of the
-//! folder are what was recorded when images were last met in it. Otherwise the image stays, marked as
-//! away, and is not judged again before its file has been met: by then another disk may stand there,
-//! with other images, and be the same as at the time before.
+//! A file that is not there was deleted, or lies on a disk that is not mounted. It counts as deleted only if the
+//! nearest existing folder above it can be read and is the same as before, and if its own folder was on the same
+//! disk as that one. A folder is the same if the walk found an unchanged stored image in or below it, or if its
+//! device, inode and creation time are those that were recorded when images were last found in it. Otherwise the
+//! image is kept and marked as away, and it stays so until its file is found again: meanwhile another disk may be
+//! mounted there, with other images, and look the same as before.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
@@ -19,25 +18,25 @@ use super::report::WhyKept;
 use crate::error::Result;
 use crate::indexing::walk::Walked;
 
-/// What became of a stored image that the walk did not meet.
+/// What happened to a stored image that the walk did not find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Its file is there, and was left out on request.
+    /// Its file exists, and an option left it out.
     There,
-    /// Its file is there, and is no image any more.
+    /// Its file exists, and is not an image any more.
     NoImage,
-    /// Its file is there, and an ignore file leaves it out.
+    /// Its file exists, and an ignore file leaves it out.
     Ignored,
-    /// Its file is there, and the walk met it under another name.
+    /// Its file exists, and the walk found it under another name.
     OtherName,
     /// Its file was deleted.
     Gone,
-    /// It may still exist.
+    /// Its file may still exist.
     OutOfSight(Doubt),
 }
 
 impl Fate {
-    /// Whether the image is to be forgotten.
+    /// Returns whether the image is to be forgotten.
     pub fn is_final(&self) -> bool {
         matches!(
             self,
@@ -46,34 +45,37 @@ impl Fate {
     }
 }
 
-/// Where and why it is in doubt whether a file is gone.
+/// A folder in doubt, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Doubt {
     pub folder: PathBuf,
     pub why: WhyKept,
 }
 
-/// What is known of the places where stored images were.
+/// The evidence about the folders of stored images.
 #[derive(Debug)]
-pub(crate) struct Grounds<'a> {
+pub(crate) struct Evidence<'a> {
     walked: &'a Walked,
     /// Sorted.
     roots: Vec<PathBuf>,
-    /// The folders as they were when images were last met in them.
+    /// The folders as they were when images were last found in them.
     recorded: HashMap<PathBuf, FolderId>,
-    /// Folders, and for each an image at or below it that was stored before and has not changed.
+    /// Folders, each with an unchanged stored image in or below it.
     met: HashMap<PathBuf, PathBuf>,
-    /// The doubts about files that are missing from a folder, as far as they were looked into.
+    /// Cached: the doubts about files that are missing from a folder.
     judged: HashMap<PathBuf, Option<Doubt>>,
-    /// Whether there is anything in a root, as far as it was looked into.
+    /// Cached: whether a root holds anything.
     shows: HashMap<PathBuf, bool>,
-    /// The numbers of a disk before and now, as far as they are known.
+    /// Cached: pairs of a disk's number before and now.
     disks: Option<HashSet<(u64, u64)>>,
 }
 
-impl<'a> Grounds<'a> {
-    /// What the index knows; `roots` are the sorted folders of which an empty one stands for a disk
-    /// that is not there.
+impl<'a> Evidence<'a> {
+    /// Loads what the index knows. `roots` are sorted folders; an empty one means that a disk is not mounted.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
     pub fn new(reader: &Reader, walked: &'a Walked, roots: Vec<PathBuf>) -> Result<Self> {
         Ok(Self {
             walked,
@@ -86,7 +88,7 @@ impl<'a> Grounds<'a> {
         })
     }
 
-    /// An image that was stored before, and not away, was met unchanged.
+    /// Records that the walk found a stored image unchanged, which was not away.
     pub fn met(&mut self, image: &Path) {
         for folder in image.ancestors().skip(1) {
             if self.met.contains_key(folder) {
@@ -96,18 +98,18 @@ impl<'a> Grounds<'a> {
         }
     }
 
-    /// Looks again at what it has looked at: more images were met, or time has passed.
-    pub fn look_again(&mut self) {
+    /// Clears the caches, because more images were found or time has passed.
+    pub fn forget_answers(&mut self) {
         self.judged.clear();
         self.shows.clear();
         self.disks = None;
     }
 
-    /// What became of the image stored under a path that the walk did not meet; `away` where it was
-    /// in doubt before and has not been met since.
+    /// Returns what happened to an image that the walk did not find. `away` says that it was in doubt before and
+    /// has not been found since.
     pub fn fate(&mut self, path: &Path, away: bool) -> Fate {
         match fs::symlink_metadata(path) {
-            // The file itself says more than a folder that cannot be read.
+            // The file itself is better evidence than an unreadable folder.
             Ok(metadata) if metadata.is_dir() || self.is_other(path) => return Fate::NoImage,
             Ok(_) if self.walked.is_ignored(path) => return Fate::Ignored,
             Ok(_) if self.walked.is_second_name(path) => return Fate::OtherName,
@@ -141,11 +143,10 @@ impl<'a> Grounds<'a> {
         }
     }
 
-    /// Whether a new file of the same content shows that the image at `path` was moved, whose file is
-    /// missing. What lies outside the folders that were walked was moved only if its folder is there,
-    /// and something in it.
+    /// Returns whether a new file of the same content shows that the missing image at `path` was moved. Outside the
+    /// walked folders, that is only so if its folder exists and is not empty.
     pub fn may_have_moved(&mut self, path: &Path, away: bool, keep_missing: bool) -> Moved {
-        // What the walk met has a job of its own, though its file be gone by now.
+        // A file that the walk found has its own job, even if it is gone by now.
         if self.was_met(path)
             || !matches!(fs::symlink_metadata(path), Err(error) if is_missing(&error))
         {
@@ -172,8 +173,8 @@ impl<'a> Grounds<'a> {
         })
     }
 
-    /// Whether what is missing from the folder of `path` is missing for another reason than that it
-    /// was deleted, whatever the folders to be indexed show; to be asked of missing files only.
+    /// Returns the doubt, if there is one, that a missing file was deleted from the folder of `path`, whatever the
+    /// indexed folders hold.
     pub fn doubt(&mut self, path: &Path) -> Option<Doubt> {
         let folder = path.parent().unwrap_or(path);
         if let Some(doubt) = self.judged.get(folder) {
@@ -206,7 +207,7 @@ impl<'a> Grounds<'a> {
         let now = id_of(&metadata);
         let then = self.recorded.get(nearest).copied();
         let own = self.recorded.get(folder).copied();
-        // Where a folder was never recorded, as in an index of before format 3, what is met has to do.
+        // Folders of an index before format 3 were not recorded; there, only the images that were found count.
         let is_same = self.meets(nearest)
             || match (own, then, now) {
                 (Some(_), Some(then), Some(now)) => self.is_same(then, now),
@@ -215,7 +216,7 @@ impl<'a> Grounds<'a> {
         if !is_same {
             return doubted(nearest, WhyKept::Elsewhere);
         }
-        // What lay on another disk, mounted below, may have taken its folder along.
+        // The folder may have been on another disk, mounted below.
         match (own, then.or(now)) {
             (Some(own), Some(above)) if own.device != above.device => {
                 doubted(&topmost_missing_of(folder), WhyKept::Elsewhere)
@@ -224,15 +225,14 @@ impl<'a> Grounds<'a> {
         }
     }
 
-    /// Whether an image that was met in a folder, or below, is still there.
+    /// Returns whether an image that was found in or below a folder still exists.
     fn meets(&self, folder: &Path) -> bool {
         let image = self.met.get(folder);
         image.is_some_and(|image| fs::symlink_metadata(image).is_ok())
     }
 
-    /// Whether a folder is the one that it was. Where the system does not tell when folders were
-    /// made, another disk may have taken the place and the numbers of the one before; then something
-    /// has to be met on the disk.
+    /// Returns whether a folder is the same as before. On a system without creation times, another disk may have
+    /// taken the place and the numbers of the first; then an image must have been found on the disk.
     fn is_same(&mut self, then: FolderId, now: FolderId) -> bool {
         let births_known = then.born_ns != 0 && now.born_ns != 0;
         let same_births = births_known && then.born_ns == now.born_ns;
@@ -244,7 +244,7 @@ impl<'a> Grounds<'a> {
             }
     }
 
-    /// Whether something was met on the disk that shows that it is the one that it was.
+    /// Returns whether an image was found that shows that the disk is the same.
     fn is_same_disk(&mut self, then: FolderId, now: FolderId) -> bool {
         let disks = self.disks.get_or_insert_with(|| {
             let pairs = self.met.iter().filter_map(|(folder, image)| {
@@ -258,7 +258,7 @@ impl<'a> Grounds<'a> {
         disks.contains(&(then.device, now.device))
     }
 
-    /// Whether the walk met a file.
+    /// Returns whether the walk found a file.
     pub fn was_met(&self, path: &Path) -> bool {
         let candidates = &self.walked.candidates;
         candidates
@@ -280,7 +280,7 @@ impl<'a> Grounds<'a> {
             .any(|(folder, _)| path.starts_with(folder))
     }
 
-    /// The doubt about a path at or below something that cannot be read.
+    /// Returns the doubt about a path in or below something unreadable.
     fn unreadable(&self, path: &Path, otherwise: &Path) -> Doubt {
         let mut errors = self.walked.errors.iter();
         let folder = errors.find(|(folder, _)| path.starts_with(folder));
@@ -290,7 +290,7 @@ impl<'a> Grounds<'a> {
         }
     }
 
-    /// The outermost root that a path lies at or below.
+    /// Returns the outermost root of a path.
     fn root_of(&self, path: &Path) -> Option<PathBuf> {
         self.roots
             .iter()
@@ -299,7 +299,7 @@ impl<'a> Grounds<'a> {
     }
 
     fn shows_anything(&mut self, root: &Path, path: &Path) -> bool {
-        // Of a file that was indexed by name, the folder around it speaks.
+        // For a file that was indexed by name, the folder around it counts.
         let folder = if root == path {
             root.parent().unwrap_or(root)
         } else {
@@ -313,8 +313,12 @@ impl<'a> Grounds<'a> {
         shows
     }
 
-    /// Records the folders in which images were met, for the judgements of later runs. `known` are
-    /// stored images that were not met and stay. Where `only_new`, what is recorded stays as it is.
+    /// Records the folders in which images were found, as evidence for later runs. `known` are stored images that
+    /// were not found and are kept. With `only_new`, existing records stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be written.
     pub fn record<'p>(
         &self,
         writer: &mut Writer,
@@ -331,7 +335,7 @@ impl<'a> Grounds<'a> {
                 new
             });
         }
-        // A folder that lost its images between the walk and now is not the one that held them.
+        // A folder that lost its images since the walk is not the one that held them.
         let now = shown.iter().filter_map(|(&folder, image)| {
             let recorded = self.recorded.get(folder);
             if only_new && recorded.is_some() {
@@ -348,7 +352,7 @@ impl<'a> Grounds<'a> {
             }
             return Ok(());
         }
-        // A disk that has another number now has it for the folders that have gone, too.
+        // If a disk has another number now, the folders on it that are gone have it, too.
         let renumbered: HashMap<u64, u64> = changed
             .iter()
             .filter_map(|(folder, id)| {
@@ -378,7 +382,7 @@ impl<'a> Grounds<'a> {
         Ok(())
     }
 
-    /// Goes through the folders above a path up to the root that was walked, as long as `more`.
+    /// Calls `more` for each folder above a path, up to the walked root, until it returns false.
     fn for_each_folder<'p>(&self, path: &'p Path, mut more: impl FnMut(&'p Path) -> bool) {
         for folder in path.ancestors().skip(1) {
             if !more(folder) || !self.walked.covers(folder) || self.walked.is_root(folder) {
@@ -393,9 +397,9 @@ impl<'a> Grounds<'a> {
 pub(crate) enum Moved {
     Yes,
     No,
-    /// Once more images were met it may show.
+    /// It may show when more images are found.
     Perhaps,
-    /// It lies outside the folders that were walked, and nothing shows that it did not stay there.
+    /// The image lies outside the walked folders, and nothing shows that it is gone from there.
     Outside(Doubt),
 }
 
@@ -406,7 +410,7 @@ fn doubted(folder: &Path, why: WhyKept) -> Option<Doubt> {
     })
 }
 
-/// The outermost folder above a path that is missing, or its own folder.
+/// Returns the outermost missing folder above a path, or its own folder.
 fn topmost_missing(path: &Path) -> PathBuf {
     topmost_missing_of(path.parent().unwrap_or(path))
 }
@@ -420,7 +424,7 @@ fn holds_anything(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Whether an error says that nothing is there.
+/// Returns whether an error means that nothing is there.
 pub(crate) fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -439,7 +443,7 @@ fn id_of(metadata: &Metadata) -> Option<FolderId> {
     Some(FolderId {
         device: metadata.dev(),
         inode: metadata.ino(),
-        // Some file systems do not tell.
+        // Some file systems have no creation times.
         born_ns: metadata
             .created()
             .map_or(0, crate::indexing::walk::nanoseconds),

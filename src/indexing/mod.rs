@@ -1,27 +1,26 @@
 //! Indexing: from folders to a store that mirrors them.
 //!
-//! A run has five steps, one module each. The walk lists candidate files ([`crate::indexing::walk`]);
-//! the [`plan`] compares them with what is stored, by size, dates and inode number, and leaves
-//! the jobs; [`work`]ers, one a core, read, hash, decode and encode; the one [`write`]r takes
-//! their results in the order of the jobs, so that ids do not depend on which worker was
-//! faster, and commits them in batches. What vanished is [`prune`]d last, where [`forget`] finds that
-//! it is gone for good.
+//! A run has five steps, each in a module. [`walk`] lists candidate files. [`plan`] compares them with what is
+//! [`stored`], by size, dates and inode number, and leaves the jobs. The [`work`]ers, one per core, read, hash,
+//! decode and encode. [`write`](mod@write) takes their results in the order of the jobs, so ids do not depend on
+//! which worker is faster, and commits them in batches. Last, [`prune`] removes the images whose files are gone
+//! for good, as [`forget`] decides.
 //!
-//! A crash loses what was not committed: at most [`COMMIT_EVERY`] images or
-//! [`COMMIT_SECONDS`] of work, whichever is less, beside what the workers have in hand, and up to
-//! ten seconds of it where a batch of pictures takes so long. The next run does just those again.
+//! A crash loses what was not committed: at most [`COMMIT_EVERY`] images or [`COMMIT_SECONDS`] of work, whichever
+//! is less, plus what the workers are processing, and up to ten seconds of work if a batch of images takes that
+//! long. The next run repeats only that.
 
 pub(crate) mod forget;
 mod plan;
 mod prune;
 pub(crate) mod report;
+mod stored;
 pub mod walk;
 mod work;
 pub(crate) mod worker_pool;
 mod write;
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{FoldOptions, Folded, Repaired, Writer};
@@ -33,67 +32,56 @@ use crate::progress::Progress;
 
 pub use report::{FolderCount, Forgetting, Kept, Outcome, Planned, Summary, WhyKept};
 
-/// Results are committed when this many have come together …
+/// Results are committed once there are this many …
 pub const COMMIT_EVERY: usize = 256;
 
 /// … or when this many seconds have passed since the last commit.
 pub const COMMIT_SECONDS: f64 = 1.0;
 
-/// What is finished waits so long for the pictures of a batch that comes before it. Then it is stored
-/// without: ids follow in another order, and no picture holds the others up.
+/// Time that finished results wait for an earlier batch. Then they are stored before it: ids come in another
+/// order, and no image holds the others up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an indexing run looks at and does.
+/// Options of an indexing run.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct IndexOptions {
-    /// What is walked.
+    /// Which files are walked.
     pub walk: WalkOptions,
-    /// Keep what is stored of files that vanished. Default: it is removed.
+    /// Keep images whose files are gone. Default: they are removed.
     pub keep_missing: bool,
-    /// Forget what vanished however much it is. Default: where it is much, only what
-    /// [`Progress::confirm_forget`] confirms.
+    /// Remove images whose files are gone, however many. Default: if they are many, only after
+    /// [`Progress::confirm_forget`] confirms it.
     pub prune: bool,
-    /// Take a file of the same size and date for unchanged though its inode number or change time
-    /// is another, as on network disks that make them up. Default: it is read.
+    /// Treat a file of the same size and date as unchanged even if its inode number or change time differs, which
+    /// some network disks make up. Default: such a file is read.
     pub ignore_inode: bool,
-    /// Try again the files that could not be decoded before, changed or not. Those that could not
-    /// be read, or were larger than the limits allow, are tried again anyway, and those that took
-    /// too long once the limit on time is another.
+    /// Try again all files that could not be decoded before, even if they are unchanged. Default: unchanged files
+    /// are tried again only if they could not be read, were larger than the limits, or took too long under another
+    /// limit on time.
     pub retry: bool,
 }
 
-/// Indexes what was walked, and folds what grows into segments as it goes on. See
-/// [`crate::Library::index`].
-pub(crate) fn run_folding(
-    writer: &mut Writer,
-    engine: &Engine,
-    walked: &Walked,
-    options: &IndexOptions,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-) -> Result<Summary> {
-    run_with(writer, engine, walked, options, (stop, true), progress)
+/// Whether a run folds new images into segments while it adds them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folding {
+    /// For an index that is searched during the run.
+    AsItGrows,
+    /// For an index that is not searched.
+    Never,
 }
 
-/// Indexes what was walked, without folding: for an index of which only the images are wanted.
+/// Indexes the walked files. See [`crate::Library::index`].
+///
+/// # Errors
+///
+/// If the index cannot be read or written, or the encoder fails.
 pub(crate) fn run(
     writer: &mut Writer,
     engine: &Engine,
     walked: &Walked,
     options: &IndexOptions,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-) -> Result<Summary> {
-    run_with(writer, engine, walked, options, (stop, false), progress)
-}
-
-fn run_with(
-    writer: &mut Writer,
-    engine: &Engine,
-    walked: &Walked,
-    options: &IndexOptions,
-    (stop, folding): (&AtomicBool, bool),
+    folding: Folding,
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
@@ -101,8 +89,10 @@ fn run_with(
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
-    let mut grounds = forget::Grounds::new(&reader, walked, walked.roots.clone())?;
-    let plan = plan::plan(&reader, walked, options, engine.limits(), &mut grounds)?;
+    let mut evidence = forget::Evidence::new(&reader, walked, walked.roots.clone())?;
+    let mut stored = stored::Stored::load(&reader, walked)?;
+    let plan = plan::plan(&mut stored, walked, options, engine.limits(), &mut evidence)?;
+    let missing = stored.into_missing();
     progress.planned(&Planned {
         found: walked.candidates.len(),
         unchanged: plan.unchanged,
@@ -117,14 +107,19 @@ fn run_with(
     };
 
     writer.begin_run(&walked.roots)?;
-    // What a run stores that does not come to its end has its folders recorded.
-    grounds.record(writer, std::iter::empty(), true)?;
+    // Now, so that the folders of a run that does not finish are recorded, too.
+    evidence.record(writer, std::iter::empty(), true)?;
     let encoding = Instant::now();
-    let mut write = write::Write::new(writer, &plan, options, &mut grounds, progress, &mut summary);
-    if folding {
-        write = write.folding_until(stop);
-    }
-    process(&reader, engine, &plan, stop, &mut write)?;
+    let mut write = write::Write::new(
+        writer,
+        &plan,
+        options,
+        &mut evidence,
+        progress,
+        &mut summary,
+    )
+    .folding(folding == Folding::AsItGrows);
+    process(&reader, engine, &plan, progress, &mut write)?;
     let wrote = write.finish()?;
     summary.storing_seconds = wrote.took.as_secs_f64();
     let seconds = encoding.elapsed().as_secs_f64();
@@ -132,17 +127,17 @@ fn run_with(
         summary.images_per_second = summary.encoded as f64 / seconds;
     }
 
-    summary.interrupted = stop.load(Ordering::Relaxed);
+    summary.interrupted = progress.is_cancelled();
     if !summary.interrupted {
         let mut prune = prune::Prune {
             writer,
             walked,
-            grounds: &mut grounds,
+            evidence: &mut evidence,
             options,
             progress,
             summary: &mut summary,
         };
-        prune.run(&plan, &wrote)?;
+        prune.run(&plan.touched, &missing, &wrote)?;
     }
     summary.seconds = started.elapsed().as_secs_f64();
     let counts = serde_json::to_value(&summary).unwrap_or_default();
@@ -150,75 +145,76 @@ fn run_with(
     Ok(summary)
 }
 
-/// Folds what is stored into segments.
+/// Folds stored images into segments.
+///
+/// # Errors
+///
+/// If the database cannot be read or a segment cannot be written.
 pub(crate) fn fold(
     writer: &mut Writer,
     options: &FoldOptions,
-    stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<Folded> {
     let folded = writer.fold(options, &mut |step| {
         progress.folding(step.done, step.of);
-        if stop.load(Ordering::Relaxed) {
+        if progress.is_cancelled() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     })?;
     for damaged in &folded.damaged {
-        progress.note(&format!("{damaged}; it was made anew from the database"));
+        progress.note(&format!("{damaged}; it was rebuilt from the database"));
     }
-    tell_of_mending(&folded.repaired, progress);
+    report_repaired(&folded.repaired, progress);
     if options.all {
         for foreign in &folded.foreign {
             progress.note(&format!(
-                "{foreign} is no segment of the index and is left alone"
+                "{foreign} is not a segment of the index and was left alone"
             ));
         }
     }
     Ok(folded)
 }
 
-/// Says what became of stored codes that were damaged.
-fn tell_of_mending(mended: &Repaired, progress: &dyn Progress) {
-    if mended.restored > 0 {
+/// Reports what happened to damaged stored codes.
+fn report_repaired(repaired: &Repaired, progress: &dyn Progress) {
+    if repaired.restored > 0 {
         progress.note(&format!(
-            "the stored codes of {} images were damaged and came back from a segment",
-            mended.restored
+            "the stored codes of {} images were damaged and were restored from a segment",
+            repaired.restored
         ));
     }
-    if !mended.to_read.is_empty() {
+    if !repaired.to_read.is_empty() {
         progress.note(&format!(
-            "the stored codes of {} images are damaged: they are left out of answers until the next imgsearch index \
-             reads their files again",
-            mended.to_read.len()
+            "the stored codes of {} images are damaged: these images are left out of answers until the next indexing \
+             run reads their files again",
+            repaired.to_read.len()
         ));
     }
 }
 
-/// Says where folding failed after a run. Its images are stored by then, and without segments
-/// they are found all the same.
-pub(crate) fn tell_of_folding(folded: Result<Folded>, progress: &dyn Progress) {
+/// Reports whether folding failed after a run. Its images are stored by then, and searches find them without
+/// segments, too.
+pub(crate) fn report_folding(folded: Result<Folded>, progress: &dyn Progress) {
     if let Err(error) = folded {
-        progress.note(&format!(
-            "{error}\nNo image is lost, but searching is slower until imgsearch optimize succeeds"
-        ));
+        progress.folding_failed(&error);
     }
 }
 
-/// Hands the jobs out to workers and their results to the writer.
+/// Hands out the jobs to workers, and their results to the writer.
 fn process(
     reader: &imgsearch_index::Reader,
     engine: &Engine,
     plan: &plan::Plan,
-    stop: &AtomicBool,
+    progress: &dyn Progress,
     write: &mut write::Write<'_, '_>,
 ) -> Result<()> {
     if plan.jobs.is_empty() {
         return Ok(());
     }
     let dir = reader.dir();
-    let shift = work::Shift {
+    let context = work::WorkerContext {
         batch: engine.batch(),
         claims: work::Claims::default(),
         limits: *engine.limits(),
@@ -232,9 +228,9 @@ fn process(
             chunk: engine.batch(),
             patience: PATIENCE,
         },
-        stop,
-        || work::Desk::new(engine, dir),
-        |desk, range| shift.chunk(&plan.jobs[range], desk),
+        progress,
+        || work::WorkerState::new(engine, dir),
+        |state, range| context.run_chunk(&plan.jobs[range], state),
         |range, made| write.receive(range.start, made),
     )
 }

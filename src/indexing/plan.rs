@@ -1,15 +1,12 @@
-//! The plan: which of the walked files need reading, and which stored images were not walked.
+//! The plan: which of the walked files have to be read.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::path::PathBuf;
 
-use imgsearch_index::{
-    Change, Failure, FailureKind, FileStat, Image, ImageId, KnownPath, ReadStore,
-};
+use imgsearch_index::{Change, FailureKind, FileStat};
 
 use super::IndexOptions;
-use super::forget::Grounds;
+use super::forget::Evidence;
+use super::stored::{Entry, Stored};
 use crate::decode::Limits;
 use crate::error::Result;
 use crate::indexing::walk::{Candidate, Walked};
@@ -18,25 +15,25 @@ use crate::indexing::walk::{Candidate, Walked};
 #[derive(Debug)]
 pub(super) struct Job {
     pub candidate: Candidate,
-    pub before: Option<Before>,
-    /// Why it could not be used before.
+    pub before: Option<PreviousContent>,
+    /// The reason why it could not be used before.
     pub failed_before: Option<String>,
 }
 
 impl Job {
-    /// Bytes of the file, when it was walked.
+    /// Returns the bytes of the file when it was walked.
     pub fn size(&self) -> u64 {
         self.candidate.stat.size
     }
 }
 
-/// What is stored under a path before the run.
+/// The content that is stored under a path before the run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Before {
+pub(super) struct PreviousContent {
     pub digest: [u8; 32],
-    /// Whether its file was missing together with its disk or folder.
+    /// Whether its file was missing, together with its disk or folder.
     pub away: bool,
-    /// Whether size and date of the file are what they were, and something else is not.
+    /// Whether the file has the same size and date as before, and something else differs.
     pub same_date: bool,
 }
 
@@ -45,48 +42,23 @@ pub(super) struct Plan {
     pub jobs: Vec<Job>,
     pub unchanged: usize,
     pub failed_before: usize,
-    /// What changes of what is stored of unchanged files: what was not known of them before, and that
-    /// they were away.
+    /// Changes of what is stored of unchanged files: numbers that were not known before, and that the files are
+    /// not away any more.
     pub touched: Vec<Change>,
-    /// Stored images below the roots that the walk did not meet, sorted by path.
-    pub missing: Vec<Missing>,
 }
 
-/// A stored image that the walk did not meet.
-#[derive(Debug)]
-pub(super) struct Missing {
-    pub id: ImageId,
-    pub path: PathBuf,
-    /// Whether it was missing before, together with its disk or folder.
-    pub away: bool,
-}
-
-/// What is stored of an image before the run.
-struct Stored {
-    id: ImageId,
-    stat: FileStat,
-    digest: [u8; 32],
-    away: bool,
-}
-
-impl Stored {
-    fn of(image: &Image) -> Self {
-        Self {
-            id: image.id,
-            stat: image.stat,
-            digest: image.digest,
-            away: image.away_since.is_some(),
-        }
-    }
-}
-
-/// Compares what was walked with what is stored; `grounds` are told what was met unchanged.
+/// Compares the walked files with what is stored, and takes it from `stored`. Files that are unchanged are
+/// recorded in `evidence`.
+///
+/// # Errors
+///
+/// If the database cannot be read.
 pub(super) fn plan(
-    store: &impl ReadStore,
+    stored: &mut Stored<'_>,
     walked: &Walked,
     options: &IndexOptions,
     limits: &Limits,
-    grounds: &mut Grounds<'_>,
+    evidence: &mut Evidence<'_>,
 ) -> Result<Plan> {
     let is_unchanged = |stored: &FileStat, now: &FileStat| {
         if options.ignore_inode {
@@ -95,90 +67,58 @@ pub(super) fn plan(
             stored.is_unchanged(now)
         }
     };
-    let (mut jobs, mut touched) = (Vec::new(), Vec::new());
-    let (mut unchanged, mut failed_before) = (0, 0);
-    // All at once: asking the database for each path by itself takes several times as long.
-    let mut stored: HashMap<PathBuf, Stored> = HashMap::new();
-    let mut failures: HashMap<PathBuf, Failure> = HashMap::new();
-    for root in &walked.roots {
-        stored.extend(store.under(root)?.into_iter().map(|image| {
-            let known = Stored::of(&image);
-            (image.path, known)
-        }));
-        let below = store.failures_under(root)?.into_iter();
-        failures.extend(below.map(|failure| (failure.path.clone(), failure)));
-    }
+    let mut plan = Plan {
+        jobs: Vec::new(),
+        unchanged: 0,
+        failed_before: 0,
+        touched: Vec::new(),
+    };
     for candidate in &walked.candidates {
-        let mut reason = None;
-        // What remains in the end was not walked.
-        let mut known = stored.remove(&candidate.path);
-        let mut failed = failures.remove(&candidate.path);
-        // Files that are listed by name need not lie below the roots.
-        if known.is_none() && failed.is_none() && !walked.covers(&candidate.path) {
-            match store.by_path(&candidate.path)? {
-                Some(KnownPath::Image(image)) => known = Some(Stored::of(&image)),
-                Some(KnownPath::Failed(failure)) => failed = Some(failure),
-                _ => {}
-            }
-        }
-        let before = match (known, failed) {
-            (Some(known), _) if is_unchanged(&known.stat, &candidate.stat) => {
-                unchanged += 1;
-                if !known.away {
-                    grounds.met(&candidate.path);
+        let (mut before, mut reason) = (None, None);
+        match stored.take(&candidate.path)? {
+            Some(Entry::Image(image)) if is_unchanged(&image.stat, &candidate.stat) => {
+                plan.unchanged += 1;
+                if !image.away {
+                    evidence.met(&candidate.path);
                 }
-                if known.away || known.stat.lacks(&candidate.stat) {
-                    touched.push(Change::Touch {
+                if image.away || image.stat.lacks(&candidate.stat) {
+                    plan.touched.push(Change::Touch {
                         path: candidate.path.clone(),
                         stat: candidate.stat,
                     });
                 }
                 continue;
             }
-            (Some(known), _) => Some(Before {
-                digest: known.digest,
-                away: known.away,
-                same_date: known.stat.same_size_and_date(&candidate.stat),
-            }),
-            (None, Some(failure)) => {
-                if is_unchanged(&failure.stat, &candidate.stat) && !options.retry {
-                    if lasts(failure.kind, limits) {
-                        failed_before += 1;
-                        continue;
-                    }
-                    reason = Some(failure.reason);
-                }
-                None
+            Some(Entry::Image(image)) => {
+                before = Some(PreviousContent {
+                    digest: image.digest,
+                    away: image.away,
+                    same_date: image.stat.same_size_and_date(&candidate.stat),
+                });
             }
-            (None, None) => None,
-        };
-        jobs.push(Job {
+            Some(Entry::Failed(failure))
+                if is_unchanged(&failure.stat, &candidate.stat) && !options.retry =>
+            {
+                if lasts(failure.kind, limits) {
+                    plan.failed_before += 1;
+                    continue;
+                }
+                reason = Some(failure.reason);
+            }
+            Some(Entry::Failed(_)) | None => {}
+        }
+        plan.jobs.push(Job {
             candidate: candidate.clone(),
             before,
             failed_before: reason,
         });
     }
-    large_first(&mut jobs);
-    let mut missing: Vec<Missing> = stored
-        .into_iter()
-        .map(|(path, known)| Missing {
-            id: known.id,
-            path,
-            away: known.away,
-        })
-        .collect();
-    missing.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Plan {
-        jobs,
-        unchanged,
-        failed_before,
-        touched,
-        missing,
-    })
+    large_first(&mut plan.jobs);
+    Ok(plan)
 }
 
-/// Whether a file that has not changed would fail again, at a cost. To find that one is too large
-/// costs nothing; what took too long would again.
+/// Returns whether an unchanged file would fail again, at a cost. It costs nothing to find that a file is too
+/// large; a file that took too long would take as long again.
 fn lasts(kind: FailureKind, limits: &Limits) -> bool {
     let now = FailureKind::TimedOut {
         limit: limits.max_time,
@@ -189,13 +129,12 @@ fn lasts(kind: FailureKind, limits: &Limits) -> bool {
     }
 }
 
-/// How many of the last jobs are done in the order of their size.
-const LAST: usize = 1024;
+/// Number of jobs at the end of the list that are sorted by size.
+const SORTED_BY_SIZE: usize = 1024;
 
-/// Puts the large files among the last ones first, so that no core is left with one of them when
-/// the others have nothing to do any more (Graham 1969: longest processing time first). All
-/// before keep the order of their paths.
+/// Sorts the last jobs by size, large files first, so that no core still works on a large file when the others
+/// have finished (Graham 1969: longest processing time first). All other jobs keep the order of their paths.
 fn large_first(jobs: &mut [Job]) {
-    let last = jobs.len().saturating_sub(LAST);
+    let last = jobs.len().saturating_sub(SORTED_BY_SIZE);
     jobs[last..].sort_by_key(|job| Reverse(job.size()));
 }

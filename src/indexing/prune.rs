@@ -1,53 +1,57 @@
-//! Pruning: what the walk did not meet is forgotten, or kept and said to be.
+//! Pruning: stored images that the walk did not find are forgotten, or kept and reported.
 //!
-//! Whether a file is gone is decided in [`super::forget`]. Where that is much, nothing is forgotten
-//! unless somebody confirms it.
+//! [`super::forget`] decides whether a file is gone. If many are, nothing is forgotten without confirmation.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use imgsearch_index::{Change, Writer};
 
-use super::forget::{Doubt, Fate, Grounds};
-use super::plan::{Missing, Plan};
+use super::forget::{Doubt, Evidence, Fate};
 use super::report::{Forgetting, Kept, WhyKept};
+use super::stored::Missing;
 use super::write::Wrote;
 use super::{COMMIT_EVERY, IndexOptions, Outcome, Summary};
 use crate::error::Result;
 use crate::indexing::walk::Walked;
 use crate::progress::Progress;
 
-/// So many files that were read for nothing are worth a word.
-const MANY_READ_IN_VAIN: usize = 100;
+/// From this number on, files that were read in vain are reported.
+const MIN_REPORTED_READ_IN_VAIN: usize = 100;
 
-/// What changes of what is stored is committed by so many: it is done in no time.
+/// Number of touched files in one commit; each takes next to no time.
 const TOUCH_EVERY: usize = 16_384;
 
-/// Deals with the images that were not met, after all others were.
+/// The last step of a run: decides about the images that the walk did not find.
 pub(super) struct Prune<'a, 'g> {
     pub writer: &'a mut Writer,
     pub walked: &'a Walked,
-    pub grounds: &'a mut Grounds<'g>,
+    pub evidence: &'a mut Evidence<'g>,
     pub options: &'a IndexOptions,
     pub progress: &'a dyn Progress,
     pub summary: &'a mut Summary,
 }
 
 impl Prune<'_, '_> {
-    pub fn run(&mut self, plan: &Plan, wrote: &Wrote) -> Result<()> {
-        for batch in plan.touched.chunks(TOUCH_EVERY) {
+    /// Commits what changed of unchanged files, and forgets or keeps the missing images.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be read or written.
+    pub fn run(&mut self, touched: &[Change], missing: &[Missing], wrote: &Wrote) -> Result<()> {
+        for batch in touched.chunks(TOUCH_EVERY) {
             self.writer.apply(batch)?;
         }
-        self.grounds.look_again();
+        self.evidence.forget_answers();
         let mut kept = Tally::default();
         let (mut final_, mut away, mut stay) = (Vec::new(), Vec::new(), Vec::new());
-        for missing in &plan.missing {
+        for missing in missing {
             if wrote.renamed.contains(&missing.id) {
                 continue;
             }
-            match self.grounds.fate(&missing.path, missing.away) {
+            match self.evidence.fate(&missing.path, missing.away) {
                 Fate::There => stay.push(missing),
-                // It was asked for, and its file is not missing.
+                // The user asked for it, or the image is stored under another name.
                 Fate::Ignored | Fate::OtherName => final_.push(missing),
                 Fate::Gone | Fate::NoImage if self.options.keep_missing => {
                     self.summary.kept_missing += 1;
@@ -71,7 +75,7 @@ impl Prune<'_, '_> {
         for doubt in wrote.left.values() {
             kept.add(doubt.clone());
         }
-        kept.tell(self.progress);
+        kept.report(self.progress);
         if !away.is_empty() {
             self.writer.apply(&away)?;
         }
@@ -84,24 +88,20 @@ impl Prune<'_, '_> {
         }
         self.forget_failures()?;
         let known = stay.iter().map(|missing| missing.path.as_path());
-        self.grounds.record(self.writer, known, false)?;
-        if wrote.read_in_vain >= MANY_READ_IN_VAIN {
-            self.progress.note(&format!(
-                "{} files were read because their inode number or change time is another; nothing else had changed. If \
-                 each run says so, as on some network disks: --ignore-inode",
-                wrote.read_in_vain
-            ));
+        self.evidence.record(self.writer, known, false)?;
+        if wrote.read_in_vain >= MIN_REPORTED_READ_IN_VAIN {
+            self.progress.read_in_vain(wrote.read_in_vain);
         }
         Ok(())
     }
 
-    /// Whether a missing image is to be marked as away: whatever stands in its place later.
+    /// Returns whether a missing image is to be marked as away, whatever takes its place later.
     fn lies_elsewhere(&mut self, missing: &Missing, doubt: &Doubt) -> bool {
         let elsewhere = |doubt: &Doubt| doubt.why == WhyKept::Elsewhere;
         let is_so = match doubt.why {
-            // A folder that is empty may all the same be the one that it was.
+            // An empty folder may still be the same as before.
             WhyKept::Empty => self
-                .grounds
+                .evidence
                 .doubt(&missing.path)
                 .as_ref()
                 .is_some_and(elsewhere),
@@ -110,7 +110,7 @@ impl Prune<'_, '_> {
         is_so && !missing.away
     }
 
-    /// Whether these may be forgotten: they are few, or somebody says so.
+    /// Returns whether these images may be forgotten: they are few, or somebody confirms it.
     fn is_confirmed(&self, missing: &[&Missing]) -> Result<bool> {
         if missing.is_empty() {
             return Ok(true);
@@ -125,7 +125,7 @@ impl Prune<'_, '_> {
         Ok(self.options.prune || self.progress.confirm_forget(&forgetting))
     }
 
-    /// A folder that was to be indexed, held some of these, and in which no image was met.
+    /// Returns an indexed folder that held some of these images, and in which the walk found no image.
     fn emptied(&self, missing: &[&Missing]) -> Option<PathBuf> {
         let candidates = &self.walked.candidates;
         let is_empty = |root: &Path| {
@@ -157,16 +157,16 @@ impl Prune<'_, '_> {
         Ok(())
     }
 
-    /// Forgets why files could not be used that are gone.
+    /// Forgets the failures of files that are gone.
     fn forget_failures(&mut self) -> Result<()> {
         if self.options.keep_missing {
             return Ok(());
         }
         let mut gone = HashSet::new();
         for failure in self.writer.reader()?.failures()? {
-            if !self.grounds.was_met(&failure.path)
+            if !self.evidence.was_met(&failure.path)
                 && self.walked.covers(&failure.path)
-                && self.grounds.fate(&failure.path, false).is_final()
+                && self.evidence.fate(&failure.path, false).is_final()
             {
                 gone.insert(failure.path);
             }
@@ -178,7 +178,7 @@ impl Prune<'_, '_> {
     }
 }
 
-/// How many images stay for which doubt.
+/// The number of images that stay, for each doubt.
 #[derive(Default)]
 struct Tally(BTreeMap<Doubt, usize>);
 
@@ -187,7 +187,7 @@ impl Tally {
         *self.0.entry(doubt).or_default() += 1;
     }
 
-    fn tell(self, progress: &dyn Progress) {
+    fn report(self, progress: &dyn Progress) {
         for (Doubt { folder, why }, images) in self.0 {
             progress.kept(&Kept {
                 folder,

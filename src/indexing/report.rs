@@ -1,38 +1,38 @@
-//! What a run reports: its plan, each file, what it keeps or is about to forget, and its summary.
+//! Reports of a run: its plan, each file, what it keeps or is about to forget, and its summary.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Stored images whose files were not met and that stay, because they may still exist.
+/// Stored images that the walk did not find and that are kept, because their files may still exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Kept {
     /// The folder in doubt.
     pub folder: PathBuf,
-    /// How many stored images lie at and below it.
+    /// The number of stored images in and below it.
     pub images: usize,
-    /// Why they stay.
+    /// The reason why they are kept.
     pub why: WhyKept,
 }
 
-/// Why images stay whose files were not met.
+/// The reason why images are kept although the walk did not find their files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WhyKept {
     /// The folder cannot be read.
     Unreadable,
-    /// A folder that was to be indexed is missing or empty.
+    /// An indexed folder is missing or empty.
     Empty,
-    /// The folder is not the one that held them, or it is missing and was on another disk: a disk is
-    /// not there, or another in its place.
+    /// The folder is not the one that held them, or it is missing and was on another disk. Perhaps a disk is not
+    /// mounted, or another one takes its place.
     Elsewhere,
-    /// The folder was elsewhere when they were missed first, and they have not been met since.
+    /// The folder was missing or another one when their files were first missing, and they have not been found
+    /// since.
     Unseen,
-    /// Files of the same contents are new elsewhere, but this folder is missing or empty and was not
-    /// walked.
+    /// New files have the same contents, but this folder was not walked and is missing or empty.
     NotWalked,
 }
 
@@ -40,35 +40,34 @@ pub enum WhyKept {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Forgetting {
-    /// How many.
+    /// The number of images.
     pub images: usize,
-    /// Of how many that are stored.
+    /// The number of stored images.
     pub of: usize,
-    /// The folders that they were in, those of the most images first.
+    /// The folders that they were in, the one with the most images first.
     pub folders: Vec<FolderCount>,
-    /// A folder that was to be indexed and in which no image is left.
+    /// An indexed folder in which no image is left.
     pub emptied: Option<PathBuf>,
 }
 
-/// How many of the images that are about to be forgotten were in a folder.
+/// A folder that loses images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FolderCount {
     /// The folder.
     pub folder: PathBuf,
-    /// How many were in it, not counting folders below.
+    /// The number of images that were in it, not counting folders below.
     pub images: usize,
 }
 
 impl Forgetting {
-    /// From so many images on, it is much to lose where it is more than a tenth of all …
-    const LEAST: usize = 10;
-    const SHARE: usize = 10;
-    /// … and always where it is more than so many.
-    const MOST: usize = 100;
+    /// From this number on, images are many if they are more than a tenth of all …
+    const MIN_IMAGES: usize = 10;
+    const SHARE_OF_ALL: usize = 10;
+    /// … and above this number in any case.
+    const MAX_IMAGES: usize = 100;
 
-    /// What is about to be forgotten of `of` stored images, where it is so much that somebody should
-    /// confirm it.
+    /// Returns what is about to be forgotten of `of` stored images, or `None` if it needs no confirmation.
     pub(crate) fn of<'p>(
         paths: impl Iterator<Item = &'p Path>,
         of: usize,
@@ -80,8 +79,8 @@ impl Forgetting {
             *counts.entry(path.parent().unwrap_or(path)).or_default() += 1;
             images += 1;
         }
-        let much = images > Self::MOST
-            || (images >= Self::LEAST && images * Self::SHARE > of)
+        let much = images > Self::MAX_IMAGES
+            || (images >= Self::MIN_IMAGES && images * Self::SHARE_OF_ALL > of)
             || (images > 0 && emptied.is_some());
         if !much {
             return None;
@@ -103,38 +102,38 @@ impl Forgetting {
     }
 }
 
-/// What became of one file.
+/// The result for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// A new image.
     Added,
-    /// An image whose content is another than before.
+    /// The content of the image changed.
     Changed,
-    /// An image that was stored under another path, which is gone.
+    /// The image was stored under another path, which is gone.
     Moved,
-    /// The file's date changed and its content did not.
+    /// The file's date changed, and its content did not.
     Touched,
-    /// An image that is no longer there.
+    /// The image is gone and was removed.
     Removed,
-    /// Indexed as far as it could be decoded.
+    /// The image was indexed as far as it could be decoded; with the reason.
     Damaged(String),
-    /// Not indexed; why.
+    /// The file was not indexed; with the reason.
     Failed(String),
-    /// Tried again and not indexed, for the same reason as before.
+    /// The file was tried again and failed for the same reason as before.
     FailedAgain(String),
 }
 
-/// The size of the work, known once the files are walked.
+/// The size of the work, known after the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Planned {
-    /// Candidate image files that were walked.
+    /// Candidate image files that the walk found.
     pub found: usize,
-    /// Those that are stored and have not changed.
+    /// Files that are stored and have not changed.
     pub unchanged: usize,
-    /// Those to read.
+    /// Files to read.
     pub jobs: usize,
 }
 
@@ -148,40 +147,40 @@ pub struct Summary {
     pub changed: usize,
     /// Images found again under another path.
     pub moved: usize,
-    /// Images whose files vanished and which were removed from the index.
+    /// Images that were removed because their files are gone.
     pub removed: usize,
-    /// Images whose files vanished and which were kept on request or out of caution.
+    /// Images that were kept on request or out of caution although their files were not found.
     pub kept_missing: usize,
-    /// Those of them that were kept only because they were many and nobody confirmed that they
-    /// are to be forgotten.
+    /// Of these, the images that were kept only because they were many and nobody confirmed to forget them.
     pub kept_unconfirmed: usize,
-    /// Images that were kept because they lie below a folder that cannot be read.
+    /// Images that were kept because a folder above them cannot be read.
     pub kept_unreadable: usize,
-    /// Files skipped because nothing about them had changed, or nothing but dates and numbers.
+    /// Files that were skipped because at most their dates and numbers changed.
     pub unchanged: usize,
-    /// Of the images added or changed, those whose content was stored already and which were
-    /// not encoded again.
+    /// Of the images added or changed, those whose content was stored already and which were not encoded again.
     pub identical: usize,
-    /// Images indexed of which a part is missing.
+    /// Images that were indexed although a part of them is missing.
     pub damaged: usize,
     /// Files that could not be read or decoded in this run.
     pub failed: usize,
-    /// Files that could not be read or decoded before, and have not changed since or fail again
-    /// for the same reason.
+    /// Of these, files that cost more than the limits allow.
+    #[serde(skip)]
+    pub over_limit: usize,
+    /// Files that could not be read or decoded before, and are unchanged or failed again for the same reason.
     pub failed_before: usize,
-    /// Files walked that are no images.
+    /// Walked files that are not images.
     pub others: usize,
     /// Folders and links that could not be read.
     pub unreadable_folders: usize,
     /// Images encoded.
     pub encoded: usize,
-    /// Seconds that the run took, walking included.
+    /// Duration of the run in seconds, including the walk.
     pub seconds: f64,
-    /// Seconds of those that the thread which stores results spent on it, waiting for the disk
-    /// included; reading and encoding go on meanwhile.
+    /// Seconds that the storing thread spent on storing, including waits for the disk. Reading and encoding
+    /// continue meanwhile.
     pub storing_seconds: f64,
-    /// Images encoded a second, over the time that reading and encoding took.
+    /// Encoded images per second of reading and encoding.
     pub images_per_second: f64,
-    /// Whether the run was interrupted before it was through.
+    /// Whether the run was interrupted before it was complete.
     pub interrupted: bool,
 }

@@ -1,8 +1,8 @@
 //! The workers: each reads, hashes, decodes and encodes its share of the jobs.
 //!
-//! Every core runs one worker with a session of its own, and a worker does all the steps for
-//! its chunk of files, so no core waits for another but for memory, of which each worker has a batch of
-//! small pictures and one file of up to 8 MiB; larger ones come out of [`Limits::max_memory`].
+//! Each core runs one worker with its own session, and the worker does all steps for its chunk of files. So cores
+//! wait for each other only for memory: each worker has a batch of small images and one file of up to 8 MiB, and
+//! larger ones share [`Limits::max_memory`].
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,28 +11,28 @@ use std::sync::{Mutex, PoisonError};
 use imgsearch_index::{FailureKind, Reader};
 
 use super::plan::Job;
-use crate::decode::{DecodeError, Decoded, Limits, Source, Unread};
+use crate::decode::{DecodeError, Decoded, Limits, ReadError, Source};
 use crate::encode::engine::{Engine, Worker};
 use crate::error::Result;
 
 pub(super) type Digest = [u8; 32];
 
-/// What a worker made of one job.
-pub(super) enum Made {
-    /// A picture of a content not stored before.
+/// The result of one job.
+pub(super) enum JobResult {
+    /// An image whose content was not stored before.
     Encoded {
         digest: Digest,
         decoded: Decoded,
         code: Vec<f32>,
         hash: Vec<u8>,
     },
-    /// The content is that of an image stored before this run.
+    /// The content was stored before this run.
     Stored { digest: Digest },
     /// The content is that of another file of this run.
-    Twin { digest: Digest },
-    /// The content is what it was under this path.
+    DuplicateOfPending { digest: Digest },
+    /// The content under this path is the same as before.
     Same,
-    /// It cannot be read or decoded.
+    /// The file cannot be read or decoded.
     Failed {
         kind: FailureKind,
         reason: String,
@@ -40,30 +40,29 @@ pub(super) enum Made {
     },
 }
 
-/// The contents that some worker of this run has taken on, so that identical files are
-/// encoded once.
+/// The contents that workers of this run have taken on, so that identical files are encoded once.
 #[derive(Default)]
 pub(super) struct Claims(Mutex<HashSet<Digest>>);
 
 impl Claims {
-    /// Whether the caller is the first to ask for this content.
+    /// Returns whether the caller is the first to claim this content.
     fn claim(&self, digest: Digest) -> bool {
         let mut claimed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         claimed.insert(digest)
     }
 }
 
-/// What a worker has of its own.
-pub(super) struct Desk {
+/// The state of one worker.
+pub(super) struct WorkerState {
     worker: Worker,
     reader: Reader,
-    /// A batch of decoded pictures.
+    /// A batch of decoded images.
     pixels: Vec<u8>,
-    /// The file being read.
+    /// The file that is being read.
     file: Source,
 }
 
-impl Desk {
+impl WorkerState {
     pub fn new(engine: &Engine, index: &Path) -> Result<Self> {
         let worker = engine.worker()?;
         Ok(Self {
@@ -76,30 +75,34 @@ impl Desk {
 }
 
 /// What all workers share.
-pub(super) struct Shift {
+pub(super) struct WorkerContext {
     pub batch: usize,
     pub claims: Claims,
     pub limits: Limits,
 }
 
-impl Shift {
-    /// Deals with a chunk of at most `batch` jobs.
-    pub fn chunk(&self, jobs: &[Job], desk: &mut Desk) -> Result<Vec<Made>> {
+impl WorkerContext {
+    /// Processes a chunk of at most `batch` jobs.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be read or the encoder fails.
+    pub fn run_chunk(&self, jobs: &[Job], state: &mut WorkerState) -> Result<Vec<JobResult>> {
         debug_assert!(jobs.len() <= self.batch);
-        let Desk {
+        let WorkerState {
             worker,
             reader,
             pixels,
             file,
-        } = desk;
+        } = state;
         let size = worker.image_bytes();
         let mut made = Vec::with_capacity(jobs.len());
-        // The places in `made` whose pictures lie in `pixels`, in order.
+        // The places in `made` whose images lie in `pixels`, in order.
         let mut pending = Vec::with_capacity(jobs.len());
         for job in jobs {
             let slot = pending.len() * size..(pending.len() + 1) * size;
-            let one = self.one(job, worker, reader, &mut pixels[slot], file)?;
-            if matches!(one, Made::Encoded { .. }) {
+            let one = self.process(job, worker, reader, &mut pixels[slot], file)?;
+            if matches!(one, JobResult::Encoded { .. }) {
                 pending.push(made.len());
             }
             made.push(one);
@@ -107,7 +110,7 @@ impl Shift {
         if !pending.is_empty() {
             let encodings = worker.encode(&pixels[..pending.len() * size], pending.len())?;
             for (i, &place) in pending.iter().enumerate() {
-                if let Made::Encoded { code, hash, .. } = &mut made[place] {
+                if let JobResult::Encoded { code, hash, .. } = &mut made[place] {
                     *code = encodings.code(i).to_vec();
                     *hash = encodings.hash(i);
                 }
@@ -116,17 +119,17 @@ impl Shift {
         Ok(made)
     }
 
-    /// Deals with one file, all but the encoding.
-    fn one(
+    /// Processes one file, except for the encoding.
+    fn process(
         &self,
         job: &Job,
         worker: &mut Worker,
         reader: &Reader,
         out: &mut [u8],
         file: &mut Source,
-    ) -> Result<Made> {
+    ) -> Result<JobResult> {
         let failed = |kind, reason, digest| {
-            Ok(Made::Failed {
+            Ok(JobResult::Failed {
                 kind,
                 reason,
                 digest,
@@ -134,7 +137,7 @@ impl Shift {
         };
         if let Err(error) = file.reopen(&job.candidate.path, &self.limits) {
             let kind = match error {
-                Unread::OverLimit(_) => FailureKind::Limit,
+                ReadError::OverLimit(_) => FailureKind::Limit,
                 _ => FailureKind::Read,
             };
             return failed(kind, error.to_string(), None);
@@ -143,28 +146,28 @@ impl Shift {
             Ok(digest) => digest,
             Err(error) => return failed(FailureKind::Read, error.to_string(), None),
         };
-        // A content whose code is damaged is not stored, and is encoded again.
+        // A content with a damaged code does not count as stored, so it is encoded again.
         if reader.has_content(&digest)? {
             let same = job.before.is_some_and(|before| before.digest == digest);
             return Ok(if same {
-                Made::Same
+                JobResult::Same
             } else {
-                Made::Stored { digest }
+                JobResult::Stored { digest }
             });
         }
         if !self.claims.claim(digest) {
-            return Ok(Made::Twin { digest });
+            return Ok(JobResult::DuplicateOfPending { digest });
         }
         let decoded = worker.decode_into(&*file, out);
-        // What stays on disk is read twice: the digest may be that of other bytes than were decoded.
-        // Another file of this run with that digest fails with this one, and both are read again by
-        // the next run.
+        // A file that stays on disk is read twice, so the digest may be that of other bytes than were decoded.
+        // Another file of this run with that digest fails together with this one, and the next run reads both
+        // again.
         if !file.is_unchanged().unwrap_or(false) {
-            let reason = "it was changed while it was read".to_owned();
+            let reason = "the file changed while it was read".to_owned();
             return failed(FailureKind::Read, reason, Some(digest));
         }
         match decoded {
-            Ok(decoded) => Ok(Made::Encoded {
+            Ok(decoded) => Ok(JobResult::Encoded {
                 digest,
                 decoded,
                 code: Vec::new(),

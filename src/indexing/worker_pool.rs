@@ -1,8 +1,8 @@
-//! The crew: worker threads that share a numbered list of jobs, results in the jobs' order.
+//! The worker pool: threads that share a numbered list of jobs, with results in the order of the jobs.
 //!
-//! Owns the threads and the order. Jobs are handed out in consecutive chunks, and a chunk that
-//! was begun is finished, so an interrupted run leaves no gap between what was delivered.
-//! Where one takes very long, those behind it need not wait.
+//! Owns the threads and the order. Jobs are handed out in consecutive chunks, and a started chunk is
+//! always finished, so a cancelled run delivers results without gaps. If one chunk takes very long, the chunks
+//! after it need not wait.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,26 +13,26 @@ use crossbeam_channel::Sender;
 
 use crate::decode::panic_text;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 
-/// How many finished chunks a worker may be ahead of a slow receiver.
-const AHEAD: usize = 4;
+/// Number of finished chunks per worker that may wait for a slow receiver.
+const QUEUE_PER_WORKER: usize = 4;
 
 /// How the jobs are divided.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Jobs<'a> {
     pub threads: usize,
     pub count: usize,
-    /// What each job weighs, so that heavy ones are not handed out together; all the same where there
-    /// are none.
+    /// The weight of each job, so that heavy jobs are not handed out together. If empty, all weigh the same.
     pub weights: &'a [u64],
-    /// Jobs that are handed out together, at most.
+    /// Maximum number of jobs that are handed out together.
     pub chunk: usize,
-    /// How long chunks wait for one before them. Then they are delivered as they are, out of order.
+    /// How long chunks wait for an earlier one. After that they are delivered out of order.
     pub patience: Duration,
 }
 
 impl Jobs<'_> {
-    /// Results come in the jobs' order, whatever waits for it.
+    /// Returns jobs whose results always come in order.
     pub fn in_order(threads: usize, count: usize, chunk: usize) -> Self {
         Self {
             threads,
@@ -44,18 +44,18 @@ impl Jobs<'_> {
     }
 }
 
-/// Does numbered jobs on several threads.
+/// Processes numbered jobs on several threads.
 ///
-/// Each thread makes its own state with `setup` and turns chunks into results with `work`;
-/// `receive` gets them on the calling thread, in the order of the jobs as far as
-/// [`Jobs::patience`] goes. Once `stop` is set no new chunk is begun.
+/// Each thread creates its own state with `setup` and turns chunks into results with `work`. `receive` gets the
+/// results on the calling thread, in the order of the jobs unless [`Jobs::patience`] runs out. Once `progress` is
+/// cancelled, no new chunk starts.
 ///
 /// # Errors
 ///
-/// The first error of any of the three; [`Error::Worker`] where a worker panicked.
+/// If any of the three functions fails: the first error. If a worker panics: [`Error::Worker`].
 pub(crate) fn run<S, T: Send>(
     jobs: Jobs<'_>,
-    stop: &AtomicBool,
+    progress: &dyn Progress,
     setup: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&mut S, Range<usize>) -> Result<T> + Sync,
     mut receive: impl FnMut(Range<usize>, T) -> Result<()>,
@@ -64,13 +64,13 @@ pub(crate) fn run<S, T: Send>(
     let threads = jobs.threads.min(count.div_ceil(chunk)).max(1);
     let sums = sums(jobs.weights);
     let next = AtomicUsize::new(0);
-    // Set when a part failed, so that the others do not go on for nothing.
+    // Set if one part fails, so that the others stop, too.
     let abandon = AtomicBool::new(false);
-    // A slow receiver holds the workers up instead of filling the memory.
-    let (sender, receiver) = crossbeam_channel::bounded(AHEAD * threads);
-    let toil = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
+    // Bounded, so that a slow receiver holds up the workers instead of filling the memory.
+    let (sender, receiver) = crossbeam_channel::bounded(QUEUE_PER_WORKER * threads);
+    let run_worker = |sender: Sender<(Range<usize>, T)>| -> Result<()> {
         let mut state = setup()?;
-        while !stop.load(Ordering::Relaxed) && !abandon.load(Ordering::Relaxed) {
+        while !progress.is_cancelled() && !abandon.load(Ordering::Relaxed) {
             let Some(range) = take(&next, (count, &sums), chunk, threads) else {
                 break;
             };
@@ -85,20 +85,20 @@ pub(crate) fn run<S, T: Send>(
         let handles: Vec<_> = (0..threads)
             .map(|_| {
                 let abandon = &abandon;
-                let toil = &toil;
+                let run_worker = &run_worker;
                 let sender = sender.clone();
                 scope.spawn(move || {
-                    toil(sender).inspect_err(|_| abandon.store(true, Ordering::Relaxed))
+                    run_worker(sender).inspect_err(|_| abandon.store(true, Ordering::Relaxed))
                 })
             })
             .collect();
-        // The receiver hears the end when the last worker drops its sender.
+        // The channel ends when the last worker drops its sender.
         drop(sender);
         let mut result = Ok(());
         let mut early = BTreeMap::new();
-        // Delivered out of order: where such ranges begin and end.
+        // The ranges that were delivered out of order: start and end.
         let mut ahead = BTreeMap::new();
-        // The job that the next chunk in order begins with, and since when it is waited for.
+        // The first job of the next chunk in order, and since when it is awaited.
         let (mut due, mut since) = (0, Instant::now());
         for (range, made) in receiver {
             early.insert(range.start, (range, made));
@@ -132,7 +132,7 @@ pub(crate) fn run<S, T: Send>(
     })
 }
 
-/// What all jobs before each weigh together, and in the end all; nothing where weights are not known.
+/// Returns the total weight before each job, and of all jobs at the end; empty if there are no weights.
 fn sums(weights: &[u64]) -> Vec<u64> {
     if weights.is_empty() {
         return Vec::new();
@@ -146,9 +146,9 @@ fn sums(weights: &[u64]) -> Vec<u64> {
         .collect()
 }
 
-/// The next jobs. Towards the end they are fewer, down to one, so that no thread still has a whole
-/// chunk to do when there is nothing left for the others; nor do those of a chunk weigh more than half
-/// of a thread's part of what is left, if they are more than one.
+/// Takes the next jobs. Towards the end a chunk has fewer, down to one, so that no thread still has a whole chunk
+/// when nothing is left for the others. For the same reason, several jobs of a chunk weigh at most half of one
+/// thread's share of the rest.
 fn take(
     next: &AtomicUsize,
     (jobs, sums): (usize, &[u64]),
@@ -195,7 +195,7 @@ mod tests {
         };
         let heavy = [vec![10; 4], vec![1; 12]].concat();
         assert_eq!(chunks(&heavy, 8, 2)[..4], [0..1, 1..2, 2..3, 3..4]);
-        // Of the same weight, or of none, as many as a chunk holds.
+        // If all weigh the same, or nothing, a chunk is full.
         for weight in [0, 7] {
             assert_eq!(chunks(&[weight; 100], 8, 2)[0], 0..8);
         }
@@ -203,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_does_not_hold_up_the_others_for_ever() {
+    fn a_slow_chunk_does_not_hold_up_the_others_forever() {
         let stop = AtomicBool::new(false);
-        let (told, heard) = crossbeam_channel::unbounded();
+        let (sender, receiver) = crossbeam_channel::unbounded();
         let jobs = Jobs {
             threads: 3,
             count: 300,
@@ -220,15 +220,16 @@ mod tests {
             || Ok(()),
             |(), range| {
                 if range.start == 100 {
-                    // Until most of what follows was delivered: for ever, if it waited for this.
-                    heard.recv().unwrap();
+                    // Returns when most of the later jobs were delivered, so it would block if they waited for this
+                    // one.
+                    receiver.recv().unwrap();
                 }
                 Ok(range.collect::<Vec<usize>>())
             },
             |_, chunk| {
                 got.extend(chunk);
                 if got.len() == 250 {
-                    told.send(()).unwrap();
+                    sender.send(()).unwrap();
                 }
                 Ok(())
             },
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn results_come_in_order_whatever_the_number_of_threads() {
+    fn results_come_in_order_with_any_number_of_threads() {
         let expected: Vec<_> = (0..1000).map(|i| i * i).collect();
         for threads in [1, 2, 5, 300] {
             assert_eq!(squares(threads, usize::MAX), expected);

@@ -1,58 +1,57 @@
-//! The writer: results in the order of the jobs, committed in batches.
+//! The writer: stores the results in the order of the jobs, and commits them in batches.
 //!
-//! It runs on the thread that asked for the run and is the only one that touches the store.
+//! It runs on the thread that started the run, and nothing else writes to the store.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{
     Change, FOLD_AT, FailureKind, FileStat, FoldOptions, ImageId, NewContent, Writer,
 };
 
-use super::forget::{Doubt, Grounds, Moved};
+use super::forget::{Doubt, Evidence, Moved};
 use super::plan::{Job, Plan};
-use super::work::{Digest, Made};
+use super::work::{Digest, JobResult};
 use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Summary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 
-/// Of the images that share a content, so many are looked at to see whether one of them moved.
+/// Number of images with the same content that are examined to find one that was moved.
 const MOVE_CANDIDATES: usize = 64;
 
 pub(super) struct Write<'a, 'g> {
     writer: &'a mut Writer,
     jobs: &'a [Job],
     options: &'a IndexOptions,
-    grounds: &'a mut Grounds<'g>,
+    evidence: &'a mut Evidence<'g>,
     progress: &'a dyn Progress,
     summary: &'a mut Summary,
     changes: Vec<Change>,
     last_commit: Instant,
-    /// Contents of this run: stored, or why not.
+    /// The contents of this run: stored if `None`, else the failure.
     settled: HashMap<Digest, Option<(FailureKind, String)>>,
-    /// Jobs whose content another worker has taken on and not delivered yet.
+    /// Jobs whose content another worker has claimed and not delivered yet.
     waiting: HashMap<Digest, Vec<usize>>,
-    /// Jobs whose content is that of a missing image which may have been moved, as what is met later
-    /// may show.
+    /// Jobs whose content is that of a missing image. Whether that image was moved may depend on files that come
+    /// later.
     undecided: Vec<(usize, Digest)>,
     wrote: Wrote,
-    /// Where the images of the run are folded as they come, until this is set.
-    folding: Option<&'a AtomicBool>,
-    /// Changes that were committed since it was last seen whether there is enough to fold.
+    /// Whether new images are folded into segments during the run.
+    folding: bool,
+    /// Number of committed changes since the last check whether to fold.
     unfolded: usize,
 }
 
-/// What the writer leaves to be dealt with.
+/// What the writer leaves for pruning.
 #[derive(Default)]
 pub(super) struct Wrote {
     /// Images that were moved.
     pub renamed: HashSet<ImageId>,
-    /// Missing images of the contents of new files that were not taken for moved.
+    /// Missing images with the content of a new file that do not count as moved.
     pub left: HashMap<ImageId, Doubt>,
-    /// Files that were read because inode number or change time had changed, and had not changed.
+    /// Files that were read only because their inode number or change time differs.
     pub read_in_vain: usize,
-    /// What storing took.
+    /// Time that storing took.
     pub took: Duration,
 }
 
@@ -61,7 +60,7 @@ impl<'a, 'g> Write<'a, 'g> {
         writer: &'a mut Writer,
         plan: &'a Plan,
         options: &'a IndexOptions,
-        grounds: &'a mut Grounds<'g>,
+        evidence: &'a mut Evidence<'g>,
         progress: &'a dyn Progress,
         summary: &'a mut Summary,
     ) -> Self {
@@ -69,7 +68,7 @@ impl<'a, 'g> Write<'a, 'g> {
             writer,
             jobs: &plan.jobs,
             options,
-            grounds,
+            evidence,
             progress,
             summary,
             changes: Vec::new(),
@@ -78,21 +77,24 @@ impl<'a, 'g> Write<'a, 'g> {
             waiting: HashMap::new(),
             undecided: Vec::new(),
             wrote: Wrote::default(),
-            folding: None,
+            folding: false,
             unfolded: 0,
         }
     }
 
-    /// Folds the images into segments as they come, so that a search during a long run need not
-    /// read all of them from the database.
-    pub fn folding_until(mut self, stop: &'a AtomicBool) -> Self {
-        self.folding = Some(stop);
+    /// Sets whether images are folded into segments during the run, so that a search meanwhile need not read all of
+    /// them from the database.
+    pub fn folding(mut self, folding: bool) -> Self {
+        self.folding = folding;
         self
     }
 
-    /// Takes the results of the jobs from number `start` on; commits where enough has come
-    /// together.
-    pub fn receive(&mut self, start: usize, made: Vec<Made>) -> Result<()> {
+    /// Takes the results of the jobs from number `start` on, and commits once there are enough.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be written.
+    pub fn receive(&mut self, start: usize, made: Vec<JobResult>) -> Result<()> {
         let received = Instant::now();
         for (i, made) in made.into_iter().enumerate() {
             self.settle(start + i, made)?;
@@ -106,10 +108,14 @@ impl<'a, 'g> Write<'a, 'g> {
         Ok(())
     }
 
-    /// Decides what was left undecided and commits what is left.
+    /// Decides the undecided jobs and commits the rest.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be written.
     pub fn finish(mut self) -> Result<Wrote> {
-        let begun = Instant::now();
-        self.grounds.look_again();
+        let started = Instant::now();
+        self.evidence.forget_answers();
         for (job, digest) in std::mem::take(&mut self.undecided) {
             match self.moved_from(digest)? {
                 Some((id, Moved::Yes)) => self.renamed(job, id),
@@ -117,7 +123,7 @@ impl<'a, 'g> Write<'a, 'g> {
             }
         }
         self.commit()?;
-        self.wrote.took += begun.elapsed();
+        self.wrote.took += started.elapsed();
         Ok(self.wrote)
     }
 
@@ -132,32 +138,31 @@ impl<'a, 'g> Write<'a, 'g> {
         Ok(())
     }
 
-    /// Folds what the run added where it has become much. Workers go on meanwhile until what they
-    /// made fills the queue; then all cores link.
+    /// Folds the images of the run once there are many. The workers continue meanwhile until the queue is full;
+    /// then all cores link.
     fn fold(&mut self) {
-        let Some(stop) = self.folding else { return };
-        if self.unfolded < FOLD_AT || stop.load(Ordering::Relaxed) {
+        if !self.folding || self.unfolded < FOLD_AT || self.progress.is_cancelled() {
             return;
         }
         self.unfolded = 0;
         let mut options = FoldOptions::default();
         options.growing = true;
-        let folded = super::fold(self.writer, &options, stop, &Unseen(self.progress));
+        let folded = super::fold(self.writer, &options, &Unseen(self.progress));
         if folded.is_err() {
-            // A full disk, say: what is stored stays, and the run need not try again and again.
-            self.folding = None;
-            super::tell_of_folding(folded, self.progress);
+            // For example, the disk is full. What is stored stays, and the run need not try again.
+            self.folding = false;
+            super::report_folding(folded, self.progress);
         }
     }
 
-    fn settle(&mut self, job: usize, made: Made) -> Result<()> {
+    fn settle(&mut self, job: usize, made: JobResult) -> Result<()> {
         match made {
-            Made::Same => {
+            JobResult::Same => {
                 let Job {
                     candidate, before, ..
                 } = &self.jobs[job];
                 if before.is_some_and(|before| !before.away) {
-                    self.grounds.met(&candidate.path);
+                    self.evidence.met(&candidate.path);
                 }
                 if before.is_some_and(|before| before.same_date) {
                     self.wrote.read_in_vain += 1;
@@ -169,12 +174,12 @@ impl<'a, 'g> Write<'a, 'g> {
                 self.summary.unchanged += 1;
                 self.progress.file(&candidate.path, &Outcome::Touched);
             }
-            Made::Stored { digest } => self.known(job, digest)?,
-            Made::Twin { digest } => match self.settled.get(&digest).cloned() {
-                Some(outcome) => self.twin(job, digest, outcome)?,
+            JobResult::Stored { digest } => self.known(job, digest)?,
+            JobResult::DuplicateOfPending { digest } => match self.settled.get(&digest).cloned() {
+                Some(outcome) => self.settle_duplicate(job, digest, outcome)?,
                 None => self.waiting.entry(digest).or_default().push(job),
             },
-            Made::Encoded {
+            JobResult::Encoded {
                 digest,
                 decoded,
                 code,
@@ -200,7 +205,7 @@ impl<'a, 'g> Write<'a, 'g> {
                 self.count(job, damage);
                 self.deliver(digest, None)?;
             }
-            Made::Failed {
+            JobResult::Failed {
                 kind,
                 reason,
                 digest,
@@ -214,16 +219,16 @@ impl<'a, 'g> Write<'a, 'g> {
         Ok(())
     }
 
-    /// The content of this run is settled: so are the jobs that waited for it.
+    /// Records the outcome of a content, and settles the jobs that waited for it.
     fn deliver(&mut self, digest: Digest, failure: Option<(FailureKind, String)>) -> Result<()> {
         self.settled.insert(digest, failure.clone());
         for job in self.waiting.remove(&digest).unwrap_or_default() {
-            self.twin(job, digest, failure.clone())?;
+            self.settle_duplicate(job, digest, failure.clone())?;
         }
         Ok(())
     }
 
-    fn twin(
+    fn settle_duplicate(
         &mut self,
         job: usize,
         digest: Digest,
@@ -236,7 +241,7 @@ impl<'a, 'g> Write<'a, 'g> {
         Ok(())
     }
 
-    /// A content that was stored before the run: a moved file, or one more of the same.
+    /// Settles a job whose content was stored before the run: its file was moved, or is a copy.
     fn known(&mut self, job: usize, digest: Digest) -> Result<()> {
         let moved = match self.jobs[job].before {
             None => self.moved_from(digest)?,
@@ -259,8 +264,7 @@ impl<'a, 'g> Write<'a, 'g> {
         self.summary.moved += 1;
     }
 
-    /// An image of this content that was moved, or may have been, and which no other file has
-    /// inherited.
+    /// Returns an image of this content that was moved, or may have been, and that no other file has taken over.
     fn moved_from(&mut self, digest: Digest) -> Result<Option<(ImageId, Moved)>> {
         let mut perhaps = None;
         for image in self.writer.images_with(&digest, MOVE_CANDIDATES)? {
@@ -269,7 +273,10 @@ impl<'a, 'g> Write<'a, 'g> {
             }
             let away = image.away_since.is_some();
             let keep_missing = self.options.keep_missing;
-            match self.grounds.may_have_moved(&image.path, away, keep_missing) {
+            match self
+                .evidence
+                .may_have_moved(&image.path, away, keep_missing)
+            {
                 Moved::Yes => return Ok(Some((image.id, Moved::Yes))),
                 Moved::Perhaps => perhaps = perhaps.or(Some((image.id, Moved::Perhaps))),
                 Moved::Outside(doubt) => {
@@ -318,13 +325,16 @@ impl<'a, 'g> Write<'a, 'g> {
             return;
         }
         self.summary.failed += 1;
+        if kind.is_over_limit() {
+            self.summary.over_limit += 1;
+        }
         self.progress.file(&path, &Outcome::Failed(reason.clone()));
         self.changes.push(Change::Failure {
             path,
             stat,
             kind,
             reason,
-            // A content that is known takes the place of what is stored, which goes.
+            // A failure with a digest replaces what is stored under the path.
             digest: digest.filter(|_| !matches!(kind, FailureKind::Deferred | FailureKind::Read)),
         });
     }
@@ -335,12 +345,20 @@ impl<'a, 'g> Write<'a, 'g> {
     }
 }
 
-/// A progress that shows nothing of folding, which goes on beside the run that is shown.
+/// Hides the progress of folding, which would replace the progress of the run.
 struct Unseen<'a>(&'a dyn Progress);
 
 impl Progress for Unseen<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     fn note(&self, text: &str) {
         self.0.note(text);
+    }
+
+    fn folding_failed(&self, error: &Error) {
+        self.0.folding_failed(error);
     }
 }
 
@@ -348,15 +366,15 @@ impl Progress for Unseen<'_> {
 mod tests {
     use imgsearch_index::{EncoderRecord, KnownPath};
 
-    use super::super::plan::Before;
+    use super::super::plan::PreviousContent;
     use super::*;
     use crate::indexing::walk::Candidate;
 
     const BEFORE: Digest = [1; 32];
     const AFTER: Digest = [2; 32];
 
-    /// What the index knows of a changed file that could not be used, and of another with
-    /// the same content.
+    /// Returns what the index holds of a changed file that failed in a way, and of another file with the same
+    /// content.
     fn after(kind: FailureKind) -> [Option<KnownPath>; 2] {
         let encoder = EncoderRecord {
             fingerprint: "0123456789abcdef".to_owned(),
@@ -388,7 +406,7 @@ mod tests {
             },
         };
         writer.apply(&[stored]).unwrap();
-        let before = Before {
+        let before = PreviousContent {
             digest: BEFORE,
             away: false,
             same_date: false,
@@ -407,28 +425,27 @@ mod tests {
             unchanged: 0,
             failed_before: 0,
             touched: Vec::new(),
-            missing: Vec::new(),
         };
         let mut summary = Summary::default();
         let options = IndexOptions::default();
         let walked = crate::indexing::walk::Walked::default();
-        let mut grounds = Grounds::new(&writer.reader().unwrap(), &walked, Vec::new()).unwrap();
+        let mut evidence = Evidence::new(&writer.reader().unwrap(), &walked, Vec::new()).unwrap();
         let mut write = Write::new(
             &mut writer,
             &plan,
             &options,
-            &mut grounds,
+            &mut evidence,
             &(),
             &mut summary,
         );
-        let failed = Made::Failed {
+        let failed = JobResult::Failed {
             kind,
             reason: "because".to_owned(),
             digest: Some(AFTER),
         };
-        // The twin's result comes first and waits.
+        // The result of the duplicate comes first and waits.
         write
-            .receive(1, vec![Made::Twin { digest: AFTER }])
+            .receive(1, vec![JobResult::DuplicateOfPending { digest: AFTER }])
             .unwrap();
         write.receive(0, vec![failed]).unwrap();
         write.finish().unwrap();
@@ -438,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_or_tried_loses_nothing_and_what_failed_is_gone() {
+    fn an_unread_or_untried_file_keeps_its_image_and_a_failed_one_loses_it() {
         for kind in [FailureKind::Deferred, FailureKind::Read] {
             let [changed, new] = after(kind);
             assert!(matches!(changed, Some(KnownPath::Image(image)) if image.digest == BEFORE));

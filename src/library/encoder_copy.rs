@@ -1,5 +1,5 @@
-//! The copy of its encoder that an index keeps, so that it stays usable whatever becomes of the
-//! file that was given, or of the built-in encoder in a later version.
+//! The index's copy of its encoder, so that the index does not depend on the given file, or on the encoder that a
+//! later version has built in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,27 +8,26 @@ use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::EncoderFile;
 
 use crate::error::{Error, Result};
-use crate::library::save::{ASIDE, save};
+use crate::library::save::{TEMP_SUFFIX, save};
 
-/// The file is called `encoder-FINGERPRINT.onnx`: by name, so that a crash while an index changes
-/// its encoder never leaves codes beside another encoder's file.
+/// The file is called `encoder-FINGERPRINT.onnx`, so a crash while an index changes its encoder never leaves codes
+/// next to another encoder's file.
 const NAME: (&str, &str) = ("encoder-", ".onnx");
 
-/// Hexadecimal digits of a fingerprint.
+/// Number of hexadecimal digits of a fingerprint.
 const FINGERPRINT_LENGTH: usize = 32;
 
-/// The encoder that the index in `dir` keeps; the built-in one, whatever became of the copy, where
-/// that made the index.
+/// Returns the encoder of the index in `dir`. If that is the built-in one, the copy is not read.
 ///
 /// # Errors
 ///
-/// [`Error::KeptEncoder`] where the copy is missing or damaged and another encoder made the index.
-pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
-    // Reading and checking a file that holds the same would take a question longer.
+/// [`Error::EncoderCopy`] if the copy is missing or damaged and another encoder made the index.
+pub fn load(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
+    // Reading and checking a copy of the same file would make a query slower.
     if EncoderFile::is_default(&record.fingerprint) {
         return Ok(EncoderFile::default_encoder()?);
     }
-    read(dir, record).map_err(|wrong| Error::KeptEncoder {
+    read(dir, record).map_err(|wrong| Error::EncoderCopy {
         path: path_of(dir, &record.fingerprint),
         wrong,
         name: record.name.clone(),
@@ -36,12 +35,12 @@ pub fn kept(dir: &Path, record: &EncoderRecord) -> Result<EncoderFile> {
     })
 }
 
-/// The copy in `dir` of the encoder that made the index, or what is wrong with it.
+/// Reads the copy in `dir` of the encoder that made the index; the error says what is wrong with it.
 fn read(dir: &Path, record: &EncoderRecord) -> std::result::Result<EncoderFile, String> {
     let path = path_of(dir, &record.fingerprint);
-    // The database may be somebody else's: what it says is no path until it was looked at.
+    // The database may be somebody else's, so its fingerprint is not part of a path before it was checked.
     if !is_fingerprint(&record.fingerprint) {
-        return Err("cannot be: the index names no possible encoder".to_owned());
+        return Err("cannot exist: the index names an impossible encoder".to_owned());
     }
     match EncoderFile::from_path(&path) {
         Ok(file) if file.info().fingerprint == record.fingerprint => Ok(file),
@@ -51,9 +50,9 @@ fn read(dir: &Path, record: &EncoderRecord) -> std::result::Result<EncoderFile, 
     }
 }
 
-/// What is wrong with the copy that the index in `dir` keeps, the built-in encoder's, too: a later
-/// version may have another one built in.
-pub fn wrong(dir: &Path, record: &EncoderRecord) -> Option<String> {
+/// Returns what is wrong with the copy in `dir`, or `None` if it is intact. The built-in encoder's copy counts,
+/// too, because a later version may have another one built in.
+pub fn problem(dir: &Path, record: &EncoderRecord) -> Option<String> {
     let wrong = read(dir, record).err()?;
     let path = path_of(dir, &record.fingerprint);
     Some(format!(
@@ -62,17 +61,25 @@ pub fn wrong(dir: &Path, record: &EncoderRecord) -> Option<String> {
     ))
 }
 
-/// Writes the copy again where the built-in encoder made the index; whether it did.
+/// Writes the copy again if the built-in encoder made the index, and returns whether it did.
+///
+/// # Errors
+///
+/// If the file cannot be written.
 pub fn restore(dir: &Path, record: &EncoderRecord) -> Result<bool> {
     let is_default = EncoderFile::is_default(&record.fingerprint);
     if is_default {
-        keep(dir, &EncoderFile::default_encoder()?)?;
+        store(dir, &EncoderFile::default_encoder()?)?;
     }
     Ok(is_default)
 }
 
-/// Keeps a copy of an encoder in `dir`.
-pub fn keep(dir: &Path, file: &EncoderFile) -> Result<()> {
+/// Stores a copy of an encoder in `dir`.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn store(dir: &Path, file: &EncoderFile) -> Result<()> {
     let path = path_of(dir, &file.info().fingerprint);
     if fs::read(&path).is_ok_and(|kept| kept == file.bytes()) {
         return Ok(());
@@ -80,18 +87,22 @@ pub fn keep(dir: &Path, file: &EncoderFile) -> Result<()> {
     save(&path, file.bytes())
 }
 
-/// Removes the copies in `dir` of all encoders but one, and what a crash left of copies that were
-/// being written. The folder is the user's, and so are other files in it whatever they are called:
-/// only what [`keep`] would have written under its name is taken for a copy.
-pub fn forget_others(dir: &Path, fingerprint: &str) -> Result<()> {
+/// Removes the copies in `dir` of all other encoders, and temporary files that a crash left. The folder belongs to
+/// the user, and so do other files in it, whatever their names: a file counts as a copy only if [`store`] would
+/// have written it under its name.
+///
+/// # Errors
+///
+/// If the folder cannot be listed or a file cannot be removed.
+pub fn remove_others(dir: &Path, fingerprint: &str) -> Result<()> {
     let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
     for entry in listed {
         let entry = entry.map_err(|source| Error::io("list", dir, source))?;
         let (name, path) = (entry.file_name(), entry.path());
         let Some(name) = name.to_str() else { continue };
-        let ours = match (fingerprint_in(name), name.strip_suffix(ASIDE)) {
+        let ours = match (fingerprint_in(name), name.strip_suffix(TEMP_SUFFIX)) {
             (Some(of), _) => of != fingerprint && holds(&path, of),
-            // Such a file is begun anew where it is needed again, so it is nobody else's.
+            // Such a temporary file is written from the start if it is needed again.
             (None, Some(whole)) => fingerprint_in(whole).is_some() && is_plain_file(&path),
             (None, None) => false,
         };
@@ -102,7 +113,7 @@ pub fn forget_others(dir: &Path, fingerprint: &str) -> Result<()> {
     Ok(())
 }
 
-/// The fingerprint in the name of a copy; none where it is no copy's name.
+/// Returns the fingerprint in the name of a copy, or `None` for other names.
 fn fingerprint_in(name: &str) -> Option<&str> {
     let (start, end) = NAME;
     let fingerprint = name.strip_prefix(start)?.strip_suffix(end)?;
@@ -114,13 +125,13 @@ fn is_fingerprint(text: &str) -> bool {
     text.len() == FINGERPRINT_LENGTH && text.bytes().all(is_hexadecimal)
 }
 
-/// Whether a file is the encoder of this fingerprint.
+/// Returns whether a file is the encoder with this fingerprint.
 fn holds(path: &Path, fingerprint: &str) -> bool {
     is_plain_file(path)
         && EncoderFile::from_path(path).is_ok_and(|file| file.info().fingerprint == fingerprint)
 }
 
-/// Whether it is a file and no link to one, which we never write.
+/// Returns whether it is a file and not a link, which imgsearch never writes.
 fn is_plain_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
@@ -150,9 +161,9 @@ mod tests {
                 hash_weight: 16.0,
                 metadata: "{}".to_owned(),
             };
-            let error = kept(&index, &record).unwrap_err().to_string();
-            assert!(error.contains("no possible encoder"), "{error}");
-            assert!(wrong(&index, &record).is_some());
+            let error = load(&index, &record).unwrap_err().to_string();
+            assert!(error.contains("an impossible encoder"), "{error}");
+            assert!(problem(&index, &record).is_some());
         }
     }
 
@@ -162,10 +173,10 @@ mod tests {
         let file = EncoderFile::default_encoder().unwrap();
         let fingerprint = file.info().fingerprint.clone();
         assert_eq!(fingerprint.len(), FINGERPRINT_LENGTH);
-        keep(dir.path(), &file).unwrap();
+        store(dir.path(), &file).unwrap();
         let ours = format!("encoder-{fingerprint}.onnx");
         let other = "0123456789abcdef0123456789abcdef";
-        // A user's own, the last of them a copy of an encoder under a name that is not its own.
+        // The user's own files; the last is a copy of an encoder under the name of another.
         let theirs = [
             "encoder-mine.onnx".to_owned(),
             "encoder-0123456789abcdef.onnx".to_owned(),
@@ -181,11 +192,11 @@ mod tests {
         let left = format!("encoder-{other}.onnx.new");
         fs::write(dir.path().join(&left), "half of one").unwrap();
 
-        forget_others(dir.path(), &fingerprint).unwrap();
+        remove_others(dir.path(), &fingerprint).unwrap();
         assert!(dir.path().join(&ours).exists());
         assert!(!dir.path().join(left).exists());
         // Now the index has another encoder.
-        forget_others(dir.path(), other).unwrap();
+        remove_others(dir.path(), other).unwrap();
         assert!(!dir.path().join(ours).exists());
         for name in &theirs {
             assert!(dir.path().join(name).exists(), "{name}");

@@ -1,72 +1,81 @@
 //! Encoding every stored image again, with another encoder or the same.
 //!
-//! The new index grows in a folder aside and takes the old one's place in one transaction once it
-//! holds every image, so the old one serves until then and stays where the run fails. What was
-//! encoded by an interrupted run stays aside, and the next with the same encoder goes on from it.
+//! The new index grows in a temporary folder and takes the place of the old one in one transaction once it has
+//! every image. Until then the old index answers queries, and it stays if the run fails. An interrupted run leaves
+//! the temporary folder, and the next run with the same encoder resumes from it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, Writer};
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
-use crate::indexing::forget::{Fate, Grounds, is_missing};
+use crate::indexing::forget::{Evidence, Fate, is_missing};
 use crate::indexing::report::Forgetting;
 use crate::indexing::walk::{Candidate, Walked, stat_of};
-use crate::indexing::{self, IndexOptions, Summary};
+use crate::indexing::{self, Folding, IndexOptions, Summary};
 use crate::library::encoder_copy;
 use crate::progress::Progress;
 
 /// The folder inside an index in which the new one grows.
 const FOLDER: &str = "reencode";
 
-/// Whether a run was begun in the index in `dir` and did not come to its end.
-pub fn begun(dir: &Path) -> bool {
+/// Returns whether a run in the index in `dir` started and did not finish.
+pub fn is_unfinished(dir: &Path) -> bool {
     Index::lies_in(dir.join(FOLDER))
 }
 
-/// See [`crate::Library::reencode`].
+/// Encodes all stored images again. See [`crate::Indexer::reencode`].
+///
+/// # Errors
+///
+/// As [`crate::Indexer::reencode`].
 pub fn run(
     dir: &Path,
     engine: &Engine,
     options: &IndexOptions,
     progress: &dyn Progress,
-    stop: &AtomicBool,
 ) -> Result<Summary> {
-    // Held so that nobody writes to the old index meanwhile.
+    // Holds the lock, so that nobody writes to the old index meanwhile.
     let mut old = Writer::open_existing(dir)?;
     let reader = old.reader()?;
-    let stored = look(reader.all()?)?;
+    let stored = inspect(reader.all()?)?;
     stored.check(&reader, options, progress)?;
     let roots = reader.last_run()?.map_or_else(Vec::new, |run| run.roots);
     drop(reader);
     if !stored.gone.is_empty() {
         progress.note(&format!(
-            "{} stored images are no longer there and are left out",
+            "{} stored images are left out, because their files are gone",
             stored.gone.len()
         ));
     }
 
-    let aside = dir.join(FOLDER);
-    let mut writer = open_aside(&aside, &engine.record(), progress)?;
+    let temp = dir.join(FOLDER);
+    let mut writer = open_temporary(&temp, &engine.record(), progress)?;
     let wanted: HashSet<PathBuf> = stored
         .there
         .iter()
         .map(|candidate| candidate.path.clone())
         .collect();
     forget_all_but(&mut writer, &wanted)?;
-    try_again(&mut writer)?;
+    forget_retryable_failures(&mut writer)?;
     let walked = Walked::listed(stored.there, roots);
-    let summary = indexing::run(&mut writer, engine, &walked, options, stop, progress)?;
+    let summary = indexing::run(
+        &mut writer,
+        engine,
+        &walked,
+        options,
+        Folding::Never,
+        progress,
+    )?;
     if summary.interrupted {
         return Ok(summary);
     }
     require_all_read(&writer.reader()?, &wanted)?;
-    encoder_copy::keep(dir, engine.file())?;
+    encoder_copy::store(dir, engine.file())?;
     old.replace_with(writer)?;
     if old.dropped_from_trash() > 0 {
         progress.note(&format!(
@@ -74,29 +83,28 @@ pub fn run(
             old.dropped_from_trash()
         ));
     }
-    let folded = indexing::fold(&mut old, &FoldOptions::default(), stop, progress);
-    indexing::tell_of_folding(folded, progress);
-    encoder_copy::forget_others(dir, &engine.info().fingerprint)?;
-    delete(&aside, progress)?;
+    let folded = indexing::fold(&mut old, &FoldOptions::default(), progress);
+    indexing::report_folding(folded, progress);
+    encoder_copy::remove_others(dir, &engine.info().fingerprint)?;
+    delete(&temp, progress)?;
     Ok(summary)
 }
 
 /// The stored images, as their files are now.
 struct Stored {
     there: Vec<Candidate>,
-    /// Those of them that have not changed since they were stored.
+    /// Files that have not changed since they were stored.
     unchanged: Vec<PathBuf>,
-    /// With whether they were missing before, together with their disk or folder.
+    /// Each with whether its file was missing before, together with its disk or folder.
     gone: Vec<(PathBuf, bool)>,
 }
 
-/// Looks at every file.
+/// Examines every file.
 ///
 /// # Errors
 ///
-/// Where the system does not say whether a file is there: what cannot be looked at now is not
-/// gone.
-fn look(images: Vec<Image>) -> Result<Stored> {
+/// If the system does not say whether a file exists: such a file does not count as gone.
+fn inspect(images: Vec<Image>) -> Result<Stored> {
     let mut stored = Stored {
         there: Vec::new(),
         unchanged: Vec::new(),
@@ -119,6 +127,7 @@ fn look(images: Vec<Image>) -> Result<Stored> {
                     count: 1,
                     path,
                     reason: error.to_string(),
+                    over_limit: false,
                 });
             }
         }
@@ -127,8 +136,8 @@ fn look(images: Vec<Image>) -> Result<Stored> {
 }
 
 impl Stored {
-    /// Refuses to go on where images would be dropped that may only be out of reach, or many and
-    /// nobody confirms it.
+    /// Returns an error if the new index would lose images that may only be out of reach, or many without
+    /// confirmation.
     fn check(
         &self,
         reader: &Reader,
@@ -145,15 +154,15 @@ impl Stored {
             });
         }
         let walked = Walked::default();
-        let mut grounds = Grounds::new(reader, &walked, reader.roots()?)?;
+        let mut evidence = Evidence::new(reader, &walked, reader.roots()?)?;
         for image in &self.unchanged {
-            grounds.met(image);
+            evidence.met(image);
         }
         let mut doubts: BTreeMap<PathBuf, usize> = BTreeMap::new();
         for (path, away) in &self.gone {
-            match grounds.fate(path, *away) {
+            match evidence.fate(path, *away) {
                 Fate::OutOfSight(doubt) => *doubts.entry(doubt.folder).or_default() += 1,
-                // A link, and what it leads to is missing.
+                // A link whose target is missing.
                 Fate::There => *doubts.entry(path.clone()).or_default() += 1,
                 _ => {}
             }
@@ -179,77 +188,77 @@ impl Stored {
     }
 }
 
-/// The index aside: the one that an interrupted run left, where the same encoder made it.
-fn open_aside(aside: &Path, record: &EncoderRecord, progress: &dyn Progress) -> Result<Writer> {
-    if aside.is_symlink() {
-        // It may lead to an index of somebody's, which would lose its images.
+/// Opens the new index: the one that an interrupted run left, if the same encoder made it.
+fn open_temporary(temp: &Path, record: &EncoderRecord, progress: &dyn Progress) -> Result<Writer> {
+    if temp.is_symlink() {
+        // It may lead to somebody's index, which would lose its images.
         let source = io::Error::new(
             io::ErrorKind::InvalidInput,
             "it is a link, which is not followed; remove it",
         );
-        return Err(Error::io("write to", aside, source));
+        return Err(Error::io("write to", temp, source));
     }
-    let begun = Index::lies_in(aside);
-    if aside.exists() && !is_ours(aside)? {
+    let is_resumed = Index::lies_in(temp);
+    if temp.exists() && !is_index_only(temp)? {
         return Err(Error::NotOurs {
-            path: aside.to_owned(),
+            path: temp.to_owned(),
         });
     }
-    match Writer::open(aside, record) {
+    match Writer::open(temp, record) {
         Ok(writer) => {
-            if begun {
-                progress.note("going on from where an earlier run was interrupted");
+            if is_resumed {
+                progress.note("resuming from where an earlier run was interrupted");
             }
             Ok(writer)
         }
-        // Who is at work on it, and a disk that fails, are no reason to begin anew.
+        // If somebody uses it or the disk fails, it is not deleted.
         Err(
             error @ (imgsearch_index::Error::Locked { .. } | imgsearch_index::Error::Io { .. }),
         ) => Err(error.into()),
         Err(error) => {
-            delete(aside, progress)?;
+            delete(temp, progress)?;
             progress.note(&format!(
-                "an earlier re-encoding that was interrupted is begun anew: {}",
+                "an earlier re-encoding that was interrupted starts again: {}",
                 error.to_string().lines().next().unwrap_or_default()
             ));
-            Ok(Writer::open(aside, record)?)
+            Ok(Writer::open(temp, record)?)
         }
     }
 }
 
-/// Deletes the index aside. What else lies there is the user's and stays.
-fn delete(aside: &Path, progress: &dyn Progress) -> Result<()> {
-    let left = Index::delete(aside)?;
+/// Deletes the new index. Other files in its folder belong to the user and stay.
+fn delete(temp: &Path, progress: &dyn Progress) -> Result<()> {
+    let left = Index::delete(temp)?;
     if let Some(first) = left.first() {
         progress.note(&format!(
-            "{} stays, for what lies in it is no part of the index, such as {}",
-            aside.display(),
+            "{} stays, because it holds files that are not part of the index, such as {}",
+            temp.display(),
             first.display()
         ));
     }
     Ok(())
 }
 
-/// Whether a folder holds nothing but what an index is made of. It is looked at before anything is
-/// encoded, not after hours of it.
-fn is_ours(aside: &Path) -> Result<bool> {
-    const OURS: [&str; 4] = ["imgsearch.sqlite", "writer.lock", "segments", "encoder-"];
+/// Returns whether a folder holds nothing but parts of an index. This is checked before anything is encoded, not
+/// hours later.
+fn is_index_only(temp: &Path) -> Result<bool> {
+    const PARTS: [&str; 4] = ["imgsearch.sqlite", "writer.lock", "segments", "encoder-"];
     let listed = || -> io::Result<bool> {
-        for entry in fs::read_dir(aside)? {
+        for entry in fs::read_dir(temp)? {
             let name = entry?.file_name();
-            if !OURS
+            if !PARTS
                 .iter()
-                .any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes()))
+                .any(|part| name.as_encoded_bytes().starts_with(part.as_bytes()))
             {
                 return Ok(false);
             }
         }
         Ok(true)
     };
-    listed().map_err(|source| Error::io("list", aside, source))
+    listed().map_err(|source| Error::io("list", temp, source))
 }
 
-/// Forgets in the index aside what is no longer in the old one.
+/// Removes from the new index what is no longer in the old one.
 fn forget_all_but(writer: &mut Writer, wanted: &HashSet<PathBuf>) -> Result<()> {
     let reader = writer.reader()?;
     let mut changes = Vec::new();
@@ -267,9 +276,9 @@ fn forget_all_but(writer: &mut Writer, wanted: &HashSet<PathBuf>) -> Result<()> 
     Ok(())
 }
 
-/// Forgets what a run before could not use for another reason than its content: all that is stored has
-/// to be encoded anew, so it is tried again.
-fn try_again(writer: &mut Writer) -> Result<()> {
+/// Forgets failures that have other causes than the content, so that these files are tried again: every stored
+/// image has to be encoded.
+fn forget_retryable_failures(writer: &mut Writer) -> Result<()> {
     let failures = writer.reader()?.failures()?.into_iter();
     let again: HashSet<PathBuf> = failures
         .filter(|failure| !failure.kind.is_of_content())
@@ -279,8 +288,8 @@ fn try_again(writer: &mut Writer) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to drop images of which the new index knows nothing because their files were refused
-/// or could not be read. A file whose content is no picture any more is dropped, as `index` does.
+/// Returns an error if the new index lacks images because their files were refused or could not be read. A file
+/// that is not an image any more is left out, as in any run.
 fn require_all_read(reader: &Reader, wanted: &HashSet<PathBuf>) -> Result<()> {
     let unread: Vec<_> = reader
         .failures()?
@@ -293,6 +302,7 @@ fn require_all_read(reader: &Reader, wanted: &HashSet<PathBuf>) -> Result<()> {
             count: unread.len(),
             path: first.path.clone(),
             reason: first.reason.clone(),
+            over_limit: first.kind.is_over_limit(),
         }),
     }
 }

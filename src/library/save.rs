@@ -1,9 +1,9 @@
-//! Saving: files that are whole under their name, or not there.
+//! Saving: a file is complete under its name, or not there.
 //!
-//! Owns how the crate writes files that somebody relies on: beside, synced, renamed, and the name
-//! synced, too. A crash leaves what was there before, and at worst a file that ends in `.new`, which
-//! the next saving removes. A link of that name is removed, too, and never followed: what it leads to is
-//! somebody else's.
+//! Owns how the crate writes files that somebody relies on: a temporary file next to the target is written, synced
+//! and renamed, and the new name is synced, too. A crash leaves the old file, and at worst a temporary file that
+//! ends in `.new`, which the next saving removes. A link with that name is removed, too, and never followed: its
+//! target belongs to somebody else.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,28 +11,28 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// What a file's name ends in while it is written.
-pub(crate) const ASIDE: &str = ".new";
+/// The suffix of a file's name while it is written.
+pub(crate) const TEMP_SUFFIX: &str = ".new";
 
-/// A file being written beside the one whose place it takes.
+/// A temporary file that takes the place of another when it is complete.
 pub(crate) struct Saving {
     path: PathBuf,
-    aside: PathBuf,
-    /// The folder, to have the new name on disk, too.
+    temp: PathBuf,
+    /// The folder, to sync the new name.
     #[cfg(unix)]
     folder: File,
 }
 
 impl Saving {
-    /// Makes the file beside, so that a folder that cannot be written to is told before the work.
+    /// Creates the temporary file, so that an unwritable folder is an error before the work starts.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`].
+    /// [`Error::Io`] if the folder cannot be opened or the file cannot be created.
     pub fn begin(path: &Path) -> Result<(Self, File)> {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(ASIDE);
-        let aside = PathBuf::from(aside);
+        let mut temp = path.as_os_str().to_owned();
+        temp.push(TEMP_SUFFIX);
+        let temp = PathBuf::from(temp);
         #[cfg(unix)]
         let folder = {
             let folder = match path.parent() {
@@ -41,84 +41,83 @@ impl Saving {
             };
             File::open(folder).map_err(|error| Error::io("open", folder, error))?
         };
-        let file = create(&aside).map_err(|error| Error::io("write", &aside, error))?;
+        let file = create(&temp).map_err(|error| Error::io("write", &temp, error))?;
         let saving = Self {
             path: path.to_owned(),
-            aside,
+            temp,
             #[cfg(unix)]
             folder,
         };
         Ok((saving, file))
     }
 
-    /// Puts the file in its place once all was written to it and synced, or removes it.
+    /// Puts a complete and synced file in its place. If `written` is an error, removes the file.
     ///
     /// # Errors
     ///
-    /// What `written` holds, and [`Error::Io`] where it cannot be put there.
+    /// If `written` is an error: that one. [`Error::Io`] if the file cannot be renamed.
     pub fn end<T>(self, written: Result<T>) -> Result<T> {
         let placed = written.and_then(|value| {
-            fs::rename(&self.aside, &self.path)
+            fs::rename(&self.temp, &self.path)
                 .and_then(|()| self.sync_name())
                 .map_err(|error| self.failed(error))?;
             Ok(value)
         });
         if placed.is_err() {
-            // What could not be written whole is of no use; the first error is the one to tell.
+            // An incomplete file is of no use. The first error is the one to return.
             self.abandon();
         }
         placed
     }
 
-    /// Has the new name on disk, too.
+    /// Syncs the new name to the disk.
     fn sync_name(&self) -> io::Result<()> {
         #[cfg(unix)]
         self.folder.sync_all()?;
         Ok(())
     }
 
-    /// Leaves what is in its place there, and removes the file beside it.
+    /// Removes the temporary file and leaves the old one.
     pub fn abandon(self) {
-        if let Err(error) = fs::remove_file(&self.aside) {
+        if let Err(error) = fs::remove_file(&self.temp) {
             tracing::debug!(%error, "an unfinished file could not be removed");
         }
     }
 
-    /// What went wrong in writing it, as an error.
+    /// Returns an error of writing, with the path.
     pub fn failed(&self, source: io::Error) -> Error {
         Error::io("write", &self.path, source)
     }
 }
 
-/// Creates a file that nothing else is known by: a file or link of that name goes first, and what a
-/// link leads to stays as it is.
-fn create(aside: &Path) -> io::Result<File> {
-    match fs::symlink_metadata(aside) {
-        Ok(there) if there.is_file() || there.is_symlink() => fs::remove_file(aside)?,
+/// Creates a file. A file or link with the same name is removed before; the target of a link stays as it is.
+fn create(temp: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(temp) {
+        Ok(there) if there.is_file() || there.is_symlink() => fs::remove_file(temp)?,
         Ok(there) => {
             let what = if there.is_dir() {
                 "a folder"
             } else {
-                "something that is no file"
+                "something that is not a file"
             };
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
-                format!("{what} of this name is in the way; move it away"),
+                format!("{what} of this name is in the way; move it elsewhere"),
             ));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    // Whoever puts a link there meanwhile gets an error, not a file of ours at its end.
-    File::create_new(aside)
+    // Fails if a link has been put there meanwhile, instead of writing to its target.
+    File::create_new(temp)
 }
 
-/// Saves a file whose content is at hand.
+/// Saves a file whose content is in memory.
 ///
 /// # Errors
 ///
-/// [`Error::Io`]; what was there before is there still then, but where only the disk failed to keep
-/// the new name.
+/// [`Error::Io`] if the file cannot be written. The old file is then still there, unless only the sync of the new
+/// name failed.
 pub fn save(path: &Path, content: &[u8]) -> Result<()> {
     let (saving, mut file) = Saving::begin(path)?;
     let written = file
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_stays_until_the_new_is_whole() {
+    fn the_old_file_stays_until_the_new_one_is_complete() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         save(&path, b"old").unwrap();
@@ -147,7 +146,7 @@ mod tests {
         save(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        // A leftover is replaced; a link in its place goes, and what it leads to stays.
+        // A leftover is replaced; a link in its place is removed, and its target stays.
         fs::write(dir.path().join("file.new"), b"half").unwrap();
         save(&path, b"newer").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"newer");
@@ -169,24 +168,24 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_in_the_way_goes_and_what_it_leads_to_stays() {
+    fn a_link_in_the_way_is_removed_and_its_target_stays() {
         use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let aside = dir.path().join("file.new");
+        let temp = dir.path().join("file.new");
         let other = dir.path().join("other");
         fs::write(&other, b"somebody else's").unwrap();
-        // To a file, to none, and to a folder.
+        // To a file, to nothing, and to a folder.
         for target in ["other", "nowhere", "."] {
-            symlink(target, &aside).unwrap();
+            symlink(target, &temp).unwrap();
             save(&path, target.as_bytes()).unwrap();
             assert_eq!(fs::read(&path).unwrap(), target.as_bytes());
             assert!(path.symlink_metadata().unwrap().is_file(), "{target}");
             assert_eq!(fs::read(&other).unwrap(), b"somebody else's", "{target}");
-            assert!(aside.symlink_metadata().is_err(), "{target}");
+            assert!(temp.symlink_metadata().is_err(), "{target}");
         }
         assert!(!dir.path().join("nowhere").exists());
-        // So does a link in the file's own place.
+        // The same for a link in the file's own place.
         fs::remove_file(&path).unwrap();
         symlink("other", &path).unwrap();
         save(&path, b"mine").unwrap();
@@ -195,22 +194,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_goes_and_a_folder_is_told() {
+    fn a_leftover_file_is_removed_and_a_folder_in_the_way_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let aside = dir.path().join("file.new");
-        fs::write(&aside, b"half of a file that was longer").unwrap();
+        let temp = dir.path().join("file.new");
+        fs::write(&temp, b"half of a file that was longer").unwrap();
         save(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
-        assert!(!aside.exists());
-        fs::create_dir(&aside).unwrap();
-        fs::write(aside.join("mine"), b"mine").unwrap();
+        assert!(!temp.exists());
+        fs::create_dir(&temp).unwrap();
+        fs::write(temp.join("mine"), b"mine").unwrap();
         let error = save(&path, b"again").unwrap_err().to_string();
         assert!(
             error.contains("file.new") && error.contains("a folder of this name"),
             "{error}"
         );
-        assert_eq!(fs::read(aside.join("mine")).unwrap(), b"mine");
+        assert_eq!(fs::read(temp.join("mine")).unwrap(), b"mine");
         assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 }

@@ -1,46 +1,62 @@
-//! What an index needs beside images: that what it holds is checked and mended.
+//! What an index needs in addition to images: fast search, and repair of what is damaged.
 
-use std::path::Path;
+use imgsearch_index::{FoldOptions, Folded, Repaired, Writer};
 
-use imgsearch_index::{Index, Repaired, Writer};
-
+use super::{Library, encoder_copy, reencode};
 use crate::error::Result;
-use crate::library::Library;
-use crate::library::encoder_copy;
+use crate::indexing;
+use crate::progress::Progress;
 
 impl Library {
-    /// What is wrong with the copy of its encoder that the index in `dir` keeps; none where it is
-    /// whole.
+    /// Makes searching fast: folds new images into segments, however few they are, and removed ones out
+    /// of them. [`Library::index`] does this by itself once there are many.
     ///
     /// # Errors
     ///
-    /// Where there is no index in `dir`, or it cannot be read.
-    pub fn check_kept_encoder(dir: impl AsRef<Path>) -> Result<Option<String>> {
-        let dir = dir.as_ref();
-        Ok(encoder_copy::wrong(dir, Index::open(dir)?.encoder()))
+    /// If there is no index, another process writes to it, or a segment cannot be written. The index
+    /// then keeps the segments that it has.
+    pub fn optimize(&self, options: &FoldOptions, progress: &dyn Progress) -> Result<Folded> {
+        let mut writer = Writer::open_existing(&self.dir)?;
+        indexing::fold(&mut writer, options, progress)
     }
 
-    /// Writes the copy of its encoder in the index in `dir` again where it is damaged or missing and
-    /// the built-in encoder made the index; whether there is a sound one now.
+    /// Returns whether [`Indexer::reencode`](crate::Indexer::reencode) was started and has not finished.
+    pub fn has_unfinished_reencoding(&self) -> bool {
+        reencode::is_unfinished(&self.dir)
+    }
+
+    /// Returns what is wrong with the index's copy of its encoder, or `None` if it is intact.
     ///
     /// # Errors
     ///
-    /// Where there is no index in `dir`, another process writes to it, or the file cannot be
-    /// written.
-    pub fn mend_kept_encoder(dir: impl AsRef<Path>) -> Result<bool> {
-        let dir = dir.as_ref();
-        let writer = Writer::open_existing(dir)?;
+    /// If there is no index, or it cannot be read.
+    pub fn check_encoder_copy(&self) -> Result<Option<String>> {
+        Ok(encoder_copy::problem(
+            &self.dir,
+            self.index_view()?.encoder(),
+        ))
+    }
+
+    /// Writes the index's copy of its encoder again if it is damaged or missing and the built-in encoder
+    /// made the index. Returns whether the copy is intact now.
+    ///
+    /// # Errors
+    ///
+    /// If there is no index, another process writes to it, or the file cannot be written.
+    pub fn repair_encoder_copy(&self) -> Result<bool> {
+        let writer = Writer::open_existing(&self.dir)?;
         let record = writer.encoder();
-        Ok(encoder_copy::wrong(dir, record).is_none() || encoder_copy::restore(dir, record)?)
+        Ok(encoder_copy::problem(&self.dir, record).is_none()
+            || encoder_copy::restore(&self.dir, record)?)
     }
 
-    /// Deals with stored codes that do not match their checksums: see
+    /// Repairs stored codes that do not match their checksums: see
     /// [`Writer::repair`](imgsearch_index::Writer::repair).
     ///
     /// # Errors
     ///
-    /// Where there is no index in `dir`, another process writes to it, or it cannot be written.
-    pub fn mend(dir: impl AsRef<Path>) -> Result<Repaired> {
-        Ok(Writer::open_existing(dir.as_ref())?.repair()?)
+    /// If there is no index, another process writes to it, or it cannot be written.
+    pub fn repair_codes(&self) -> Result<Repaired> {
+        Ok(Writer::open_existing(&self.dir)?.repair()?)
     }
 }

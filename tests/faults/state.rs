@@ -1,4 +1,4 @@
-//! What an index holds, read by SQLite itself and not through the program.
+//! The content of an index, read directly with SQLite.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ pub struct State {
 }
 
 impl State {
-    /// Reads the index in `dir`; nothing where there is none.
+    /// Reads the index in `dir`; empty if there is none.
     pub fn read(dir: &Path) -> Result<Self, String> {
         match Index::open(dir) {
             Ok(_) => {}
@@ -51,8 +51,7 @@ impl State {
             .map_err(|error| format!("it cannot be read: {error}"))
     }
 
-    /// Whether every image is there that was stored before and stays, and each is what it was before
-    /// or comes to be.
+    /// Checks that every image that was stored before and stays is there, and that each is as before or as after.
     pub fn lies_between(&self, before: &Self, after: &Self) -> Result<(), String> {
         for (path, row) in &self.rows {
             if before.rows.get(path) != Some(row) && after.rows.get(path) != Some(row) {
@@ -77,7 +76,7 @@ fn name(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-/// Whether the database is whole and the segments are what it says.
+/// Checks that the database is intact and agrees with the segments.
 pub fn audit(dir: &Path) -> Result<(), String> {
     let index = match Index::open(dir) {
         Ok(index) => index,
@@ -90,17 +89,17 @@ pub fn audit(dir: &Path) -> Result<(), String> {
     if !checked.is_sound() {
         return Err(format!("the check finds {checked:?}"));
     }
-    let told: String = Connection::open(dir.join("imgsearch.sqlite"))
+    let result: String = Connection::open(dir.join("imgsearch.sqlite"))
         .and_then(|database| database.query_row("PRAGMA integrity_check", (), |row| row.get(0)))
         .map_err(|error| format!("its integrity cannot be checked: {error}"))?;
-    if told != "ok" {
-        return Err(format!("SQLite finds {told}"));
+    if result != "ok" {
+        return Err(format!("SQLite finds {result}"));
     }
     Ok(())
 }
 
-/// What lies in an index that should not when nothing is under way.
-pub fn strays(dir: &Path) -> Result<(), String> {
+/// Checks that an idle index holds no leftover files.
+pub fn leftover_files(dir: &Path) -> Result<(), String> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -139,7 +138,7 @@ fn is_expected(name: &str) -> bool {
         || (name.starts_with("encoder-") && name.ends_with(".onnx"))
 }
 
-/// Whether a kept encoder is the one that made the index.
+/// Checks that the copy of an encoder is the one that made the index.
 fn encoders(dir: &Path, file: &Path) -> Result<(), String> {
     let state = State::read(dir)?;
     if file.to_string_lossy().contains(&state.fingerprint) {

@@ -1,11 +1,11 @@
-//! Encoders compared, copies recognised, and an index moved to an encoder of its own photographs.
+//! Comparing encoders, recognising copies, and adapting an index to its own images.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::{Place, sample, sample_names};
 
-/// Three parts of each sample, as photographs of a class, below `folder`.
+/// Saves three parts of each sample as images of a class, below `folder`.
 fn classes(folder: &Path) {
     for name in sample_names() {
         let image = image::open(sample(&name)).unwrap();
@@ -106,7 +106,7 @@ fn encoders_are_compared_by_a_protocol_in_one_table_and_on_a_page() {
             .as_f64()
             .unwrap()
     };
-    // Every query's picture is among those that are ranked.
+    // The image of every query is among those that are ranked.
     assert!(map(Some("behind"), "features") > 0.9);
     assert!(map(Some("behind"), "code") > 0.6);
     assert!(map(Some("small"), "hash") > 0.2);
@@ -147,7 +147,7 @@ fn edited_copies_are_recognised() {
     for row in report["rows"].as_array().unwrap() {
         let recall = row["recall"].as_array().unwrap();
         assert_eq!(recall.len(), edits.len());
-        // Written again and read: every one of them recognises that.
+        // Copies that are only written again: every encoder recognises them.
         assert_eq!(recall[0], 1.0, "{row}");
     }
     let shown = place.run(&["eval", "--copies", "photos"]).ended(0).stdout;
@@ -155,20 +155,23 @@ fn edited_copies_are_recognised() {
 }
 
 #[test]
-fn an_encoder_for_copies_tells_them_better_than_one_for_what_is_similar() {
+fn an_encoder_for_copies_recognises_them_better_than_one_for_similarity() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "bricks.jpg", "gravel.jpg"]);
     let strangers = place.photo("../others");
     classes(&strangers);
     let train = [
         "train", "others", "--for", "copies", "--code", "8", "--bits", "64", "--json", "-o",
     ];
-    let told = place.run(&[&train[..], &["copies.onnx"]].concat()).ended(0);
-    let told = told.json_lines().pop().unwrap();
-    // Three cuts of each sample are hardly told apart, and that is as it should be: of the samples.
-    assert!(told["after"]["hash"].as_f64().unwrap() > 0.2, "{told}");
+    let reported = place.run(&[&train[..], &["copies.onnx"]].concat()).ended(0);
+    let reported = reported.json_lines().pop().unwrap();
+    // Three crops of each sample are hardly distinguishable, as intended: they are copies.
+    assert!(
+        reported["after"]["hash"].as_f64().unwrap() > 0.2,
+        "{reported}"
+    );
     let again = place.run(&[&train[..], &["again.onnx"]].concat()).ended(0);
     assert_eq!(
-        told["fingerprint"],
+        reported["fingerprint"],
         again.json_lines().pop().unwrap()["fingerprint"]
     );
 
@@ -189,7 +192,7 @@ fn an_encoder_for_copies_tells_them_better_than_one_for_what_is_similar() {
         .iter()
         .map(|v| v.as_f64().unwrap())
         .collect();
-    // Written again, at half the size, turned, mirrored, brighter.
+    // Copies: written again, at half the size, rotated, mirrored, brighter.
     for edit in [0, 1, 4, 5, 9] {
         assert_eq!(recall[edit], 1.0, "{edit}: {hash}");
     }
@@ -208,7 +211,7 @@ fn an_encoder_for_copies_tells_them_better_than_one_for_what_is_similar() {
 }
 
 #[test]
-fn an_index_moves_to_an_encoder_of_its_own_photographs() {
+fn an_index_adapts_to_an_encoder_of_its_own_images() {
     let place = Place::new();
     classes(&place.photos());
     place.index();
@@ -222,9 +225,12 @@ fn an_index_moves_to_an_encoder_of_its_own_photographs() {
     let before = fingerprint();
     let adapt = ["adapt", "--epochs", "2", "--views", "1", "--json"];
     let dry = place.run(&[&adapt[..], &["--dry-run"]].concat()).ended(0);
-    let told = dry.json_lines().pop().unwrap();
-    assert_eq!(told["event"], "trained");
-    assert!(told["after"]["both"].as_f64().unwrap() > 0.3, "{told}");
+    let reported = dry.json_lines().pop().unwrap();
+    assert_eq!(reported["event"], "trained");
+    assert!(
+        reported["after"]["both"].as_f64().unwrap() > 0.3,
+        "{reported}"
+    );
     assert_eq!(fingerprint(), before);
 
     let own = place.index_dir().join("adapted.onnx");
@@ -236,12 +242,12 @@ fn an_index_moves_to_an_encoder_of_its_own_photographs() {
         .find(|line| line["event"] == "trained")
         .unwrap();
     assert_eq!(lines.last().unwrap()["event"], "summary");
-    assert_eq!(trained["fingerprint"], told["fingerprint"]);
+    assert_eq!(trained["fingerprint"], reported["fingerprint"]);
     assert_eq!(fingerprint(), trained["fingerprint"].as_str().unwrap());
     let left = std::fs::read_dir(place.index_dir()).unwrap();
     let mut names = left.map(|entry| entry.unwrap().file_name());
     assert!(names.all(|name| !name.to_string_lossy().starts_with("adapted-")));
-    // A user's own file of such a name stays.
+    // A file of the user with such a name stays.
     assert_eq!(std::fs::read(&own).unwrap(), b"mine");
     let nearest = place.nearest(&place.photo("cat/1.jpg"), 3);
     assert_eq!(nearest.len(), 3);

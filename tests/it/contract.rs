@@ -1,10 +1,10 @@
-//! Encoders of one's own: trained, taken, refused and changed.
+//! Encoders of the user: trained, used, refused and changed.
 
 use std::fs;
 
 use crate::support::{Place, sample, sample_names};
 
-/// A place with photographs to train on: parts of the samples.
+/// Creates a place with images to train on: parts of the samples.
 fn training_place() -> Place {
     let place = Place::new();
     for name in sample_names() {
@@ -30,7 +30,7 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     };
     let first = train("1", "one.onnx");
     assert_eq!(first["event"], "trained");
-    // Of a few dozen photographs, not all count as neighbours.
+    // With a few dozen images, not all count as neighbours.
     let kept = first["after"]["code"].as_f64().unwrap();
     assert!(kept > 0.0 && kept < 1.0, "{first}");
     assert!(first["neighbours"].as_u64().unwrap() <= 10, "{first}");
@@ -47,7 +47,7 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
         .ended(0);
     let status = place.run(&["status", "--json"]).ended(0).json_lines();
     assert_eq!(status[0]["encoder"]["fingerprint"], first["fingerprint"]);
-    // The index keeps its encoder: no option and no file are needed to ask it or to go on.
+    // The index stores its encoder, so queries and further runs need no option and no file.
     fs::rename(
         place.photos().with_file_name("one.onnx"),
         place.photos().with_file_name("away.onnx"),
@@ -56,7 +56,7 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     assert_eq!(place.nearest(&place.photo("0-cat.jpg"), 1), ["0-cat.jpg"]);
     place.run(&["index", "photos"]).ended(0);
 
-    // Another encoder's codes are not mixed in.
+    // Codes of another encoder are refused.
     for command in [&["query", "photos/0-cat.jpg"][..], &["index", "photos"]] {
         let mut arguments = command.to_vec();
         arguments.extend(["--encoder", "two.onnx"]);
@@ -76,13 +76,13 @@ fn an_encoder_is_trained_used_and_kept_apart_from_others() {
     assert_eq!(after[0]["stats"]["images"], before[0]["stats"]["images"]);
     assert_eq!(place.nearest(&place.photo("0-cat.jpg"), 1), ["0-cat.jpg"]);
     assert!(!place.index_dir().join("reencode").exists());
-    // What was walked before is walked again where nothing else is said.
+    // Without paths, the paths of the last run are walked again.
     let again = place.run(&["index", "--json"]).ended(0).summary();
     assert_eq!(again["unchanged"], after[0]["stats"]["images"]);
 }
 
 #[test]
-fn a_lost_copy_of_the_encoder_is_named_with_its_cure_and_cured_by_it() {
+fn a_lost_copy_of_the_encoder_is_named_with_a_remedy_that_works() {
     let place = training_place();
     place
         .run(&[
@@ -141,7 +141,7 @@ fn an_index_without_images_takes_any_encoder() {
 }
 
 #[test]
-fn what_is_no_encoder_is_refused() {
+fn a_file_that_is_not_an_encoder_is_refused() {
     let place = Place::with(&["cat.jpg"]);
     fs::write(place.photo("text.onnx"), "this is a text").unwrap();
     let text = place
@@ -160,7 +160,7 @@ fn what_is_no_encoder_is_refused() {
 }
 
 #[test]
-fn training_says_what_it_lacks() {
+fn training_says_what_is_missing() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     let few = place
         .run(&["train", "photos", "-o", "my.onnx"])
@@ -214,7 +214,7 @@ fn evaluation_prints_every_representation() {
         assert!(names.contains(&baseline), "{names:?}");
     }
     for row in &rows[..5] {
-        // Three parts of each of sixteen pictures: whatever ranks by content finds most of them.
+        // Three parts of each of sixteen images: every ranking by content finds most of them.
         assert!(row["map"].as_f64().unwrap() > 0.7, "{row}");
     }
     assert_eq!(rows[2]["distinct"], 1.0);

@@ -1,15 +1,15 @@
-//! Every kind of file that is not what it says: counted, remembered, listed, and never the end.
+//! Files that are not what they seem: counted, recorded, listed, and never the end of a run.
 
 use std::fs;
 
 use crate::support::{Place, ran, sample};
 
-/// A JPEG header that declares 65,000 by 65,000 pixels, and nothing behind it.
+/// A JPEG header that declares 65,000 by 65,000 pixels, with nothing after it.
 const HUGE_JPEG: &[u8] =
     b"\xff\xd8\xff\xc0\0\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x22\0\x02\x11\x01\x03\x11\x01\
     \xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0";
 
-/// A PNG header that declares 60,000 by 60,000 pixels, with the checksum that belongs to it.
+/// Returns a PNG header that declares 60,000 by 60,000 pixels, with the right checksum.
 fn huge_png() -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(60_000u32.to_be_bytes());
@@ -35,7 +35,7 @@ fn huge_png() -> Vec<u8> {
 }
 
 #[test]
-fn no_broken_file_stops_a_run() {
+fn a_broken_file_does_not_stop_a_run() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     let cat = fs::read(sample("cat.jpg")).unwrap();
     fs::write(place.photo("zero.jpg"), "").unwrap();
@@ -86,20 +86,19 @@ fn no_broken_file_stops_a_run() {
     let text = place.run(&["status", "--damaged"]).ended(0).stdout;
     assert_eq!(text.lines().count(), 7, "{text}");
 
-    // They are not tried again until they change, but for what the limits refused, and that is
-    // not told again …
+    // They are not tried again until they change, except those over a limit, which are not reported again …
     let events = place.run(&["index", "photos", "--json"]).ended(0);
     assert_eq!(events.json_lines()[0]["plan"]["jobs"], 2);
     assert_eq!(events.summary()["failed_before"], 6);
     let quiet = place.run(&["index", "photos"]).ended(0).stderr;
     assert!(!quiet.contains("huge"), "{quiet}");
-    // … or it is asked for …
+    // … unless it is requested …
     let again = place
         .run(&["index", "photos", "--retry", "--json"])
         .ended(1)
         .summary();
     assert_eq!(again["failed"], 6);
-    // … and one that is mended is taken in.
+    // … and a file that was corrected is indexed.
     fs::copy(sample("rocket.jpg"), place.photo("zero.jpg")).unwrap();
     assert_eq!(place.index()["added"], 1);
     fs::remove_file(place.photo("text.jpg")).unwrap();
@@ -116,7 +115,7 @@ fn no_broken_file_stops_a_run() {
 }
 
 #[test]
-fn what_the_limits_refused_is_taken_in_once_they_allow_it() {
+fn a_refused_image_is_indexed_once_the_limits_allow_it() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     let ran = place
         .run(&["index", "photos", "--max-megapixels", "0"])
@@ -139,7 +138,7 @@ fn an_image_that_becomes_garbage_is_forgotten_and_reported() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_without_permission_is_reported_and_what_is_stored_of_it_stays() {
+fn a_file_without_permission_is_reported_and_its_stored_image_stays() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     if place.bound_command().is_none() {
@@ -156,13 +155,13 @@ fn a_file_without_permission_is_reported_and_what_is_stored_of_it_stays() {
     let ran = run(&["index", "photos"]).ended(1);
     assert!(ran.stderr.contains("cat.jpg"), "{}", ran.stderr);
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
-    // Once it may be read it is, though neither its size nor its date has changed.
+    // Once it is readable it is indexed, although neither its size nor its date has changed.
     fs::copy(sample("rocket.jpg"), place.photo("new.jpg")).unwrap();
     fs::set_permissions(place.photo("new.jpg"), fs::Permissions::from_mode(0o000)).unwrap();
     let refused = run(&["index", "photos"]).ended(1);
     assert!(refused.stderr.contains("new.jpg"), "{refused:?}");
     fs::set_permissions(place.photo("new.jpg"), fs::Permissions::from_mode(0o644)).unwrap();
-    // The cat is still closed, and told until it is not.
+    // The cat is still unreadable, and is reported until it is readable.
     let summary = run(&["index", "photos", "--json"]).ended(1).summary();
     assert_eq!(
         (&summary["added"], &summary["failed"]),
@@ -193,7 +192,7 @@ fn names_need_not_be_unicode() {
 }
 
 #[test]
-fn an_empty_folder_is_no_error_and_says_what_is_skipped() {
+fn an_empty_folder_is_not_an_error_and_the_message_says_what_is_skipped() {
     let place = Place::new();
     let ran = place.run(&["index", "photos"]).ended(0);
     assert!(
@@ -212,7 +211,7 @@ fn an_empty_folder_is_no_error_and_says_what_is_skipped() {
 }
 
 #[test]
-fn a_database_that_is_none_is_named() {
+fn a_file_that_is_not_a_database_is_named() {
     let place = Place::with(&["cat.jpg"]);
     fs::create_dir(place.index_dir()).unwrap();
     fs::write(
@@ -227,7 +226,7 @@ fn a_database_that_is_none_is_named() {
 #[test]
 fn an_image_that_takes_too_long_is_left_out_until_it_may_take_longer() {
     let place = Place::new();
-    // Small enough that its headers show it to be quick; and 16 million pixels.
+    // One whose headers show that it is quick, and one of 16 million pixels.
     let small = image::RgbImage::from_pixel(40, 40, image::Rgb([200, 100, 50]));
     small.save(place.photo("small.jpg")).unwrap();
     let large = image::GrayImage::from_fn(4000, 4000, |x, y| image::Luma([(x ^ y) as u8]));
@@ -293,16 +292,18 @@ fn a_broken_header_changes_no_code_that_comes_after_it() {
     assert_eq!(encoded(&["photos/bad.jpg", "photos/cat.jpg"]), alone);
 }
 
-/// The most memory that a run of the program has had, in MiB.
+/// Returns the peak memory of a run of the program, in MiB.
 #[cfg(target_os = "linux")]
 fn peak_of(mut command: std::process::Command) -> (u64, i32) {
     let mut child = command.spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     let ended = loop {
-        // Only grows, so that the last word of it counts.
-        let told = fs::read_to_string(&status).unwrap_or_default();
-        let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        // It only grows, so the last value counts.
+        let reported = fs::read_to_string(&status).unwrap_or_default();
+        let line = reported
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
         peak = kib.unwrap_or(peak);
         if let Some(ended) = child.try_wait().unwrap() {
@@ -328,7 +329,7 @@ fn a_sparse_file_of_600_mb_costs_little_memory() {
     };
     let (without, status) = index("without");
     assert_eq!(status, 0);
-    // A header that is sound, and nothing behind it.
+    // An intact header, with nothing after it.
     image::RgbImage::new(16, 16)
         .save(place.photo("sparse.png"))
         .unwrap();
@@ -352,9 +353,9 @@ fn a_sparse_file_of_600_mb_costs_little_memory() {
     );
 }
 
-/// A run over a folder full of trouble tells some of each kind and counts the rest.
+/// A run over a folder full of problems names some of each kind and counts the rest.
 #[test]
-fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {
+fn the_first_unusable_files_are_named_and_the_rest_counted() {
     let place = Place::with(&["cat.jpg"]);
     let folder = |i: usize| place.photo(&format!("folder-{i:02}"));
     for i in 0..25 {
@@ -363,7 +364,7 @@ fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {
     }
     place.index();
     for i in 0..25 {
-        // No glob, so nothing of the folder is looked at.
+        // An invalid glob, so nothing in the folder is examined.
         fs::write(folder(i).join(".imgsearchignore"), "a[b\n").unwrap();
         fs::write(place.photo(&format!("text-{i:02}.jpg")), "this is a text").unwrap();
     }
@@ -375,7 +376,7 @@ fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {
         said.contains("… and into 15 other folders and links: imgsearch index --json names each"),
         "{said}"
     );
-    assert_eq!(count(&said, "stored under it stay"), 10, "{said}");
+    assert_eq!(count(&said, "under it are kept as they are"), 10, "{said}");
     assert!(
         said.contains("… and images of 15 other folders are kept"),
         "{said}"
@@ -383,17 +384,17 @@ fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {
     assert_eq!(count(&said, "not an image"), 10, "{said}");
     assert!(
         said.contains(
-            "… and 15 more files could not be used whole: imgsearch status --damaged names each"
+            "… and 15 more files could not be used completely: imgsearch status --damaged names each"
         ),
         "{said}"
     );
-    // The numbers come before what the run did, and are all there.
+    // The counts are in the summary, too.
     assert!(said.contains("25 unusable"), "{said}");
     assert!(said.contains("25 out of reach and kept"), "{said}");
     let listed = place.run(&["status", "--damaged"]).ended(0).stdout;
     assert_eq!(listed.lines().count(), 25, "{listed}");
 
-    // A program is told everything.
+    // With `--json`, everything is reported.
     let events = place
         .run(&["index", "photos", "--retry", "--json"])
         .ended(1)
@@ -401,7 +402,7 @@ fn of_much_that_cannot_be_used_some_is_named_and_the_rest_counted() {
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     assert_eq!((of("unreadable"), of("kept")), (25, 25), "{events:?}");
 
-    // Ten of a kind are named, and no rest of none is told.
+    // Exactly ten of a kind are all named, and no rest is reported.
     for i in 10..25 {
         fs::remove_file(folder(i).join(".imgsearchignore")).unwrap();
         fs::remove_file(place.photo(&format!("text-{i:02}.jpg"))).unwrap();

@@ -1,15 +1,15 @@
-//! Dates: what a camera's clock showed and what a file's date is, asked for from different places.
+//! Dates: what a camera's clock showed and a file's date, with queries from different places.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Place, Ran, ran, sample};
 
-/// Time zones by their rules, so that no database of them is needed.
+/// Time zones by their rules, so that no database of time zones is needed.
 const LOS_ANGELES: &str = "PST8PDT,M3.2.0,M11.1.0";
 const TOKYO: &str = "JST-9";
 
-/// A query with some options, from somewhere.
+/// Runs a query with some options in some time zone.
 fn ask(place: &Place, zone: Option<&str>, options: &[&str]) -> Ran {
     let mut command = place.command();
     match zone {
@@ -22,7 +22,7 @@ fn ask(place: &Place, zone: Option<&str>, options: &[&str]) -> Ran {
     ran(command.output().unwrap())
 }
 
-/// The names that are found, sorted.
+/// Returns the names that are found, sorted.
 #[track_caller]
 fn found(place: &Place, zone: &str, options: &[&str]) -> Vec<String> {
     let ran = ask(place, Some(zone), options);
@@ -36,10 +36,9 @@ fn found(place: &Place, zone: &str, options: &[&str]) -> Vec<String> {
     names
 }
 
-/// A photograph that a camera took, with what its clock showed and, if it says so, how far that is
-/// from UTC.
+/// Returns an image from a camera, with what its clock showed and, optionally, the clock's offset from UTC.
 fn taken(clock: &str, offset: Option<&str>) -> Vec<u8> {
-    // A TIFF header, a directory that leads to EXIF's, and the texts behind that.
+    // A TIFF header, a directory that leads to EXIF's, and the texts after it.
     let mut fields = vec![(0x9003u16, format!("{clock}\0"))];
     fields.extend(offset.map(|offset| (0x9011, format!("{offset}\0"))));
     let mut exif =
@@ -71,8 +70,8 @@ fn dated(place: &Place, name: &str, seconds: u64) {
     file.unwrap().set_modified(time).unwrap();
 }
 
-/// In Los Angeles a file of eight in the evening of 1 May 2024, which in UTC is the day after; and
-/// photographs that cameras took at eight in the evening of that day, wherever they were.
+/// Creates a file that in Los Angeles is from eight in the evening of 1 May 2024, which in UTC is the next day, and
+/// images that cameras took at eight in the evening of that day, wherever they were.
 fn filled() -> Place {
     let place = Place::with(&["cat.jpg"]);
     fs::rename(place.photo("cat.jpg"), place.photo("plain.jpg")).unwrap();
@@ -85,13 +84,13 @@ fn filled() -> Place {
 }
 
 #[test]
-fn a_date_is_one_of_the_clocks_where_it_is_asked_for() {
+fn a_date_is_what_local_clocks_show() {
     let place = filled();
     let all = ["camera.jpg", "plain.jpg", "zoned.jpg"];
     let of_cameras = ["camera.jpg", "zoned.jpg"];
     let day = ["--after", "2024-05-01", "--before", "2024-05-02"];
     assert_eq!(found(&place, LOS_ANGELES, &day), all);
-    // Elsewhere the file is of another day. What a camera's clock showed is the same everywhere.
+    // In another place, the file is from another day. What a camera's clock showed is the same everywhere.
     assert_eq!(found(&place, "UTC", &day), of_cameras);
     assert_eq!(found(&place, TOKYO, &day), of_cameras);
     assert_eq!(
@@ -109,7 +108,7 @@ fn a_date_is_one_of_the_clocks_where_it_is_asked_for() {
 #[test]
 fn an_offset_makes_a_date_one_moment() {
     let place = filled();
-    // The moment of the file, written in three ways; asked for from two places.
+    // The moment of the file, written in three ways; the queries come from two places.
     for moment in [
         "2024-05-02T03:00Z",
         "2024-05-02T05:00+02:00",
@@ -121,14 +120,14 @@ fn an_offset_makes_a_date_one_moment() {
             ["camera.jpg", "plain.jpg", "zoned.jpg"]
         );
         assert!(found(&place, LOS_ANGELES, &before).is_empty());
-        // Clocks in Tokyo show noon of 2 May then: the cameras' evening is over.
+        // At that moment, clocks in Tokyo show noon of 2 May, so the cameras' evening is over.
         assert_eq!(found(&place, TOKYO, &after), ["plain.jpg"]);
         assert_eq!(found(&place, TOKYO, &before), ["camera.jpg", "zoned.jpg"]);
     }
 }
 
 #[test]
-fn files_from_around_a_change_of_clocks_are_where_clocks_showed_them() {
+fn files_from_around_a_change_of_clocks_have_the_dates_that_clocks_showed() {
     let place = Place::with(&["cat.jpg"]);
     fs::rename(place.photo("cat.jpg"), place.photo("plain.jpg")).unwrap();
     // On 10 March 2024 clocks went from 1:59 to 3:00, which was 10:00 in UTC, …
@@ -156,17 +155,17 @@ fn files_from_around_a_change_of_clocks_are_where_clocks_showed_them() {
 }
 
 #[test]
-fn a_zone_may_be_named_and_one_that_is_unknown_is_told() {
+fn a_time_zone_can_be_named_and_an_unknown_one_is_reported() {
     let place = filled();
     let before = ["--before", "2024-05-02"];
     let unknown = ask(&place, Some("Nowhere/Atlantis"), &before).ended(0);
     assert!(
-        unknown.stderr.contains("the time zone here is not known")
+        unknown.stderr.contains("the local time zone is unknown")
             && unknown.stderr.contains("dates are taken as UTC"),
         "{unknown:?}"
     );
     assert_eq!(unknown.stdout.lines().count(), 2, "{unknown:?}");
-    // Where no date is asked for, it is nobody's business.
+    // A query without dates does not need a time zone.
     let none = ask(&place, Some("Nowhere/Atlantis"), &[]).ended(0);
     assert!(!none.stderr.contains("time zone"), "{none:?}");
 

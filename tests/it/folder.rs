@@ -1,8 +1,8 @@
-//! The folder of an index: which one it is, and what else lies in it.
+//! The folder of an index: which one it is, and what else is in it.
 
 use std::fs;
 
-use imgsearch::{IndexOptions, Library};
+use imgsearch::Library;
 
 use crate::support::{Place, ran, sample, sample_names};
 
@@ -21,8 +21,8 @@ fn files_of_other_people_in_the_folder_stay() {
             "train", "photos", "-o", output, "--views", "0", "--epochs", "1", "--seed", seed,
             "--json",
         ];
-        let told = place.run(&arguments).ended(0).json_lines().pop().unwrap();
-        format!("encoder-{}.onnx", told["fingerprint"].as_str().unwrap())
+        let reported = place.run(&arguments).ended(0).json_lines().pop().unwrap();
+        format!("encoder-{}.onnx", reported["fingerprint"].as_str().unwrap())
     };
     let first = train("1", "one.onnx");
     let second = train("2", "two.onnx");
@@ -41,7 +41,7 @@ fn files_of_other_people_in_the_folder_stay() {
     for name in theirs {
         fs::copy(place.photos().with_file_name("one.onnx"), here(name)).unwrap();
     }
-    // What a crash left of a copy that was being written.
+    // A temporary file that a crash left while a copy was written.
     fs::write(here(&format!("{second}.new")), "half").unwrap();
     index(&["photos"]);
     assert!(!here(&format!("{second}.new")).exists());
@@ -54,7 +54,7 @@ fn files_of_other_people_in_the_folder_stay() {
 }
 
 #[test]
-fn a_folder_that_is_none_is_named_and_an_empty_name_is_none() {
+fn a_file_instead_of_an_index_folder_is_named_and_an_empty_variable_counts_as_unset() {
     let place = Place::with(&["cat.jpg"]);
     let file = place.photo("cat.jpg");
     let file = file.to_str().unwrap();
@@ -70,7 +70,7 @@ fn a_folder_that_is_none_is_named_and_an_empty_name_is_none() {
         let refused = place.run(&[&["--index", file], command].concat()).ended(2);
         assert!(refused.stderr.contains(file), "{command:?}: {refused:?}");
         assert!(
-            refused.stderr.contains("no folder"),
+            refused.stderr.contains("is a file"),
             "{command:?}: {refused:?}"
         );
         let refused = place.run(&[&["--index", ""], command].concat()).ended(2);
@@ -79,7 +79,7 @@ fn a_folder_that_is_none_is_named_and_an_empty_name_is_none() {
             "{command:?}: {refused:?}"
         );
     }
-    // An empty variable is as good as none: the index lies in the data folder.
+    // An empty variable counts as unset: the index is in the data folder.
     let home = place.photos().with_file_name("home");
     fs::create_dir(&home).unwrap();
     let library = place.run(&["runtime", "--json"]).ended(0).json_lines();
@@ -101,7 +101,7 @@ fn a_folder_that_is_none_is_named_and_an_empty_name_is_none() {
     assert!(!place.index_dir().exists());
 }
 
-/// A library that was opened before there was an index finds one that came to be since.
+/// A library that was opened before there was an index finds one that was created since.
 #[test]
 fn an_index_that_another_process_makes_is_found() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
@@ -112,7 +112,7 @@ fn an_index_that_another_process_makes_is_found() {
     assert_eq!(library.index_view().unwrap().len().unwrap(), 2);
     let found = library.nearest_to(place.photo("cat.jpg"), 1).unwrap();
     assert!(found[0].path.ends_with("cat.jpg"));
-    // One that another encoder made is an error that says so.
+    // If another encoder made it, the error says so.
     let of_another = Place::with(&["cat.jpg"]);
     let other = Library::open_or_create(of_another.index_dir()).unwrap();
     of_another.index();
@@ -127,8 +127,6 @@ fn an_index_that_another_process_makes_is_found() {
     // Its own runs are seen, too.
     fs::copy(sample("rocket.jpg"), place.photo("rocket.jpg")).unwrap();
     let photos = [place.photos()];
-    library
-        .index(&photos, &IndexOptions::default(), &())
-        .unwrap();
+    library.index(photos).unwrap();
     assert_eq!(library.index_view().unwrap().len().unwrap(), 3);
 }

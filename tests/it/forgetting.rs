@@ -1,5 +1,5 @@
-//! What is forgotten, and what only seems to be gone: disks that are not mounted, other disks in their
-//! place, folders that cannot be read; and how what was forgotten comes back.
+//! Which images are forgotten, and which only seem to be gone: on disks that are not mounted or have another disk
+//! in their place, or in folders that cannot be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::support::{Place, Ran, ran, sample};
 
-fn stored(place: &Place) -> u64 {
+pub fn stored(place: &Place) -> u64 {
     let status = place.run(&["status", "--json"]).ended(0);
     status.json_lines()[0]["stats"]["images"].as_u64().unwrap()
 }
 
-/// Small pictures, each of a content of its own.
-fn pieces(folder: &Path, numbers: std::ops::Range<u32>) {
+/// Saves small images, each with its own content.
+pub fn pieces(folder: &Path, numbers: std::ops::Range<u32>) {
     fs::create_dir_all(folder).unwrap();
     let image = image::open(sample("gravel.jpg")).unwrap();
     for i in numbers {
@@ -24,8 +24,8 @@ fn pieces(folder: &Path, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// A place with three pictures in `photos` and four in `photos/nas`, indexed.
-fn with_nas() -> (Place, PathBuf) {
+/// Creates an indexed place with three images in `photos` and four in `photos/nas`.
+pub fn with_nas() -> (Place, PathBuf) {
     let place = Place::new();
     let nas = place.photo("nas");
     pieces(&place.photos(), 0..3);
@@ -34,19 +34,18 @@ fn with_nas() -> (Place, PathBuf) {
     (place, nas)
 }
 
-/// Puts another folder in the place of one, which is what a disk leaves that is not mounted; the
-/// one that was there.
-fn unmount(folder: &Path, left: impl Fn(&Path)) -> PathBuf {
-    let aside = folder.parent().unwrap().parent().unwrap().join("aside");
-    fs::rename(folder, &aside).unwrap();
+/// Replaces a folder by another, as if its disk were not mounted; returns where the first one is now.
+pub fn unmount(folder: &Path, left: impl Fn(&Path)) -> PathBuf {
+    let elsewhere = folder.parent().unwrap().parent().unwrap().join("elsewhere");
+    fs::rename(folder, &elsewhere).unwrap();
     fs::create_dir(folder).unwrap();
     left(folder);
-    aside
+    elsewhere
 }
 
-fn mount(aside: &Path, folder: &Path) {
+pub fn mount(elsewhere: &Path, folder: &Path) {
     fs::remove_dir_all(folder).unwrap();
-    fs::rename(aside, folder).unwrap();
+    fs::rename(elsewhere, folder).unwrap();
 }
 
 #[track_caller]
@@ -59,7 +58,7 @@ fn keeps(run: &Value, kept: u64) {
 }
 
 #[test]
-fn what_a_disk_leaves_that_is_not_mounted_is_not_what_it_was() {
+fn the_empty_folder_of_an_unmounted_disk_is_not_the_same_folder() {
     type Left = fn(&Path);
     let left: [(&str, Left); 6] = [
         ("nothing", |_| {}),
@@ -79,7 +78,7 @@ fn what_a_disk_leaves_that_is_not_mounted_is_not_what_it_was() {
     ];
     let (place, nas) = with_nas();
     for (what, left) in left {
-        let aside = unmount(&nas, left);
+        let elsewhere = unmount(&nas, left);
         let run = place.run(&["index", "photos", "--json"]).ended(0);
         let summary = run.summary();
         keeps(&summary, 4);
@@ -92,29 +91,29 @@ fn what_a_disk_leaves_that_is_not_mounted_is_not_what_it_was() {
             (&kept["images"], &kept["why"]),
             (&4.into(), &"elsewhere".into())
         );
-        // Nor is it the second time, when the folder that is left has been seen.
+        // The same for the second run, which has seen the folder that is left.
         keeps(&place.index(), 4);
-        mount(&aside, &nas);
+        mount(&elsewhere, &nas);
         assert_eq!(
             place.index()["kept_missing"],
             if what == "a picture" { 1 } else { 0 }
         );
     }
-    // A root of which that is so.
-    let aside = place.index_dir().with_file_name("root");
-    fs::rename(place.photos(), &aside).unwrap();
+    // The same for a root.
+    let elsewhere = place.index_dir().with_file_name("root");
+    fs::rename(place.photos(), &elsewhere).unwrap();
     fs::create_dir(place.photos()).unwrap();
     fs::write(place.photo(".DS_Store"), "x").unwrap();
     let said = place.run(&["index", "photos"]).ended(0).stderr;
     assert!(
-        said.contains("not the folder that it was") && said.contains("8 missing and kept"),
+        said.contains("not the same folder as before") && said.contains("8 missing and kept"),
         "{said}"
     );
     assert_eq!(stored(&place), 8);
 }
 
 #[test]
-fn a_folder_that_vanished_is_gone_only_if_it_was_no_disk() {
+fn a_missing_folder_is_gone_only_if_it_was_not_a_disk() {
     let (place, nas) = with_nas();
     fs::remove_dir_all(&nas).unwrap();
     let run = place.index();
@@ -136,13 +135,13 @@ fn the_only_image_of_a_folder_that_is_still_there_is_gone() {
 }
 
 #[test]
-fn what_was_kept_is_judged_anew_once_it_was_there_again() {
+fn a_kept_image_can_be_forgotten_after_its_file_was_found_again() {
     let (place, nas) = with_nas();
-    let aside = unmount(&nas, |_| {});
+    let elsewhere = unmount(&nas, |_| {});
     keeps(&place.index(), 4);
-    fs::remove_file(aside.join("010.png")).unwrap();
-    mount(&aside, &nas);
-    // One that was deleted meanwhile may as well lie elsewhere.
+    fs::remove_file(elsewhere.join("010.png")).unwrap();
+    mount(&elsewhere, &nas);
+    // An image that was deleted meanwhile may as well be on another disk.
     let run = place.index();
     keeps(&run, 1);
     fs::remove_file(nas.join("011.png")).unwrap();
@@ -156,8 +155,8 @@ fn what_was_kept_is_judged_anew_once_it_was_there_again() {
     assert_eq!(place.index()["kept_missing"], 0);
 }
 
-/// Changes the numbers of all disks in what was recorded, as a start of the system does; births too
-/// where they are not to be known.
+/// Changes the recorded numbers of all disks, as a start of the system may; with `births` false, creation times are
+/// removed, too.
 fn renumber(place: &Place, births: bool) {
     let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
     database
@@ -180,7 +179,7 @@ fn disks_with_other_numbers_are_known_by_what_is_on_them() {
         fs::remove_file(place.photo("000.png")).unwrap();
         assert_eq!(place.index()["removed"], 2);
         renumber(&place, births);
-        // Nothing is left to be met in the folder itself.
+        // No image is left in the folder itself.
         for i in 11..14 {
             fs::remove_file(nas.join(format!("{i:03}.png"))).unwrap();
         }
@@ -189,7 +188,7 @@ fn disks_with_other_numbers_are_known_by_what_is_on_them() {
 }
 
 #[test]
-fn an_index_of_an_older_format_judges_by_what_is_met() {
+fn an_index_of_an_older_format_decides_by_the_images_that_are_found() {
     let (place, nas) = with_nas();
     let forget_folders = || {
         rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite"))
@@ -208,7 +207,7 @@ fn an_index_of_an_older_format_judges_by_what_is_met() {
     keeps(&place.index(), 3);
 }
 
-/// A shell in a namespace of mounts of its own, where disks can come and go.
+/// Runs a shell in its own namespace of mounts, where disks can come and go.
 #[cfg(target_os = "linux")]
 fn with_mounts(place: &Place, script: &str) -> Option<Ran> {
     let possible = Command::new("unshare")
@@ -231,14 +230,14 @@ fn with_mounts(place: &Place, script: &str) -> Option<Ran> {
 #[test]
 fn real_disks_come_and_go_and_change_places() {
     let place = Place::new();
-    let beside = place.photos().with_file_name("beside");
+    let neighbour = place.photos().with_file_name("neighbour");
     pieces(&place.photos(), 0..3);
-    pieces(&beside.join("one"), 10..14);
-    pieces(&beside.join("two"), 20..25);
+    pieces(&neighbour.join("one"), 10..14);
+    pieces(&neighbour.join("two"), 20..25);
     let script = "
         index() { $IMGSEARCH index photos --json \"$@\" | tail -1; }
         mkdir photos/disk
-        put() { mount -t tmpfs none photos/disk; cp -p beside/$1/*.png photos/disk; }
+        put() { mount -t tmpfs none photos/disk; cp -p neighbour/$1/*.png photos/disk; }
         put one; index; umount photos/disk
         # The empty folder that is left, twice, and none.
         index; index; rmdir photos/disk; index; mkdir photos/disk
@@ -284,19 +283,19 @@ fn real_disks_come_and_go_and_change_places() {
 #[test]
 fn a_disk_that_takes_its_folder_along_is_not_deleted_and_its_images_do_not_move() {
     let place = Place::new();
-    let beside = place.photos().with_file_name("beside");
+    let neighbour = place.photos().with_file_name("neighbour");
     pieces(&place.photos(), 0..3);
-    pieces(&beside, 10..14);
+    pieces(&neighbour, 10..14);
     let script = "
         index() { $IMGSEARCH index photos --json | tail -1; }
         mkdir photos/disk
         mount -t tmpfs none photos/disk
         mkdir photos/disk/inner
-        cp -p beside/*.png photos/disk/inner
+        cp -p neighbour/*.png photos/disk/inner
         index
         umount photos/disk; rmdir photos/disk
         # Copies of its pictures turn up.
-        cp -rp beside photos/copies
+        cp -rp neighbour photos/copies
         index
     ";
     let Some(ran) = with_mounts(&place, script) else {
@@ -335,16 +334,15 @@ fn images_do_not_move_away_from_a_disk_that_is_not_there() {
         }
         place.run(&["remove", "copy"]).ended(0);
     }
-    // That it is kept is said, and what to do.
+    // The message says that it is kept, and what to do.
     let said = place.run(&["index", "copy"]).ended(0).stderr;
     assert!(
-        said.contains("was not looked through") && said.contains("imgsearch remove"),
+        said.contains("was not indexed in this run") && said.contains("imgsearch remove"),
         "{said}"
     );
     place.run(&["remove", "copy"]).ended(0);
 
-    // From a folder that is there, and something in it, images may move; but not where what is
-    // missing is to be kept.
+    // Images may move out of a folder that exists and is not empty, but not if missing images are to be kept.
     fs::rename(&copy, base.join("gone")).unwrap();
     fs::remove_dir_all(base.join("disk")).unwrap();
     fs::rename(base.join("gone"), base.join("disk")).unwrap();
@@ -366,7 +364,7 @@ fn images_do_not_move_away_from_a_disk_that_is_not_there() {
 }
 
 #[test]
-fn what_is_kept_on_request_is_said_even_if_nothing_is_left() {
+fn images_kept_on_request_are_reported_even_if_no_file_is_left() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     fs::remove_file(place.photo("cat.jpg")).unwrap();
@@ -416,8 +414,7 @@ fn a_folder_that_cannot_be_read_any_more_keeps_its_images_and_says_how_many() {
     keeps(&summary, 0);
     assert_eq!(summary["kept_unreadable"], 4);
     assert!(
-        said.stderr
-            .contains("4 indexed images stored under it stay"),
+        said.stderr.contains("4 indexed images under it are kept"),
         "{said:?}"
     );
     assert!(said.stderr.contains("4 out of reach and kept"), "{said:?}");
@@ -438,13 +435,13 @@ fn files_of_one_size_and_date_that_change_places_are_noticed() {
     }
     place.index();
     let swap = || {
-        let aside = place.photo("aside");
-        fs::rename(&files[0], &aside).unwrap();
+        let elsewhere = place.photo("elsewhere");
+        fs::rename(&files[0], &elsewhere).unwrap();
         fs::rename(&files[1], &files[0]).unwrap();
-        fs::rename(&aside, &files[1]).unwrap();
+        fs::rename(&elsewhere, &files[1]).unwrap();
     };
     swap();
-    // Not if that is not to count.
+    // Not if inode numbers are ignored.
     let run = place
         .run(&["index", "photos", "--ignore-inode", "--json"])
         .ended(0)
@@ -457,273 +454,13 @@ fn files_of_one_size_and_date_that_change_places_are_noticed() {
         "{run}"
     );
     assert_eq!(place.nearest(&files[0], 1), ["a.bmp"]);
-    // A name that only goes to and fro costs no encoding.
-    fs::rename(&files[0], place.photo("aside")).unwrap();
-    fs::rename(place.photo("aside"), &files[0]).unwrap();
+    // Swapping names needs no encoding.
+    fs::rename(&files[0], place.photo("elsewhere")).unwrap();
+    fs::rename(place.photo("elsewhere"), &files[0]).unwrap();
     let events = place
         .run(&["index", "photos", "--json"])
         .ended(0)
         .json_lines();
     assert_eq!(events[0]["plan"]["jobs"], 1);
     assert_eq!(place.index()["unchanged"], 2);
-}
-
-#[test]
-fn much_is_forgotten_only_when_it_is_confirmed() {
-    let place = Place::new();
-    pieces(&place.photos(), 0..90);
-    pieces(&place.photo("some"), 90..105);
-    place.index();
-    let delete = |numbers: std::ops::Range<u32>| {
-        for i in numbers {
-            fs::remove_file(place.photo(&format!("some/{i:03}.png"))).unwrap();
-        }
-    };
-    // Few are forgotten without a word.
-    delete(90..95);
-    assert_eq!(place.index()["removed"], 5);
-    pieces(&place.photo("some"), 90..95);
-    assert_eq!(place.index()["added"], 5);
-    delete(90..102);
-    let said = place.run(&["index", "photos"]).ended(1).stderr;
-    assert!(
-        said.contains("12 images of 105 are to be forgotten")
-            && said.contains("12 in ")
-            && said.contains("photos/some")
-            && said.contains("--prune")
-            && said.contains("12 missing and kept"),
-        "{said}"
-    );
-    assert_eq!(stored(&place), 105);
-    let run = place.run(&["index", "photos", "--json"]).ended(1);
-    assert_eq!(run.summary()["kept_unconfirmed"], 12);
-    let told = run
-        .json_lines()
-        .into_iter()
-        .find(|event| event["event"] == "forgetting");
-    assert_eq!(told.unwrap()["folders"][0]["images"], 12);
-    let pruned = place
-        .run(&["index", "photos", "--prune", "--json"])
-        .ended(0);
-    assert!(pruned.stdout.contains("\"forgetting\""), "{pruned:?}");
-    assert_eq!(pruned.summary()["removed"], 12);
-    assert_eq!(stored(&place), 93);
-}
-
-/// Runs the program on a terminal of its own, at which something is typed.
-#[cfg(target_os = "linux")]
-fn on_a_terminal(place: &Place, typed: &str) -> Option<Ran> {
-    use std::io::Write as _;
-    use std::process::Stdio;
-    let program = env!("CARGO_BIN_EXE_imgsearch");
-    let mut child = Command::new("script")
-        .args(["-qec", &format!("'{program}' index photos"), "/dev/null"])
-        .current_dir(place.photos().parent().unwrap())
-        .env("IMGSEARCH_INDEX", place.index_dir())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .ok()?;
-    child
-        .stdin
-        .as_mut()
-        .unwrap()
-        .write_all(typed.as_bytes())
-        .unwrap();
-    Some(ran(child.wait_with_output().unwrap()))
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_person_at_a_terminal_is_asked() {
-    let place = Place::new();
-    pieces(&place.photos(), 0..30);
-    place.index();
-    for i in 0..12 {
-        fs::remove_file(place.photo(&format!("{i:03}.png"))).unwrap();
-    }
-    for (typed, status, left) in [("\n", 1, 30), ("n\n", 1, 30), ("y\n", 0, 18)] {
-        let Some(asked) = on_a_terminal(&place, typed) else {
-            println!("skipped: there is no script(1), which makes terminals");
-            return;
-        };
-        assert!(asked.stdout.contains("Forget 12 images?"), "{asked:?}");
-        assert_eq!(asked.status, status, "{asked:?}");
-        assert_eq!(stored(&place), left, "{asked:?}");
-    }
-}
-
-#[test]
-fn a_root_without_any_image_left_is_confirmed_however_few_they_were() {
-    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
-    fs::write(place.photo("notes.txt"), "x").unwrap();
-    place.index();
-    for name in ["cat.jpg", "coffee.jpg"] {
-        fs::remove_file(place.photo(name)).unwrap();
-    }
-    let run = place.run(&["index", "photos", "--json"]);
-    // Where the system does not tell when folders were made, the folder may be another.
-    if run.summary()["kept_unconfirmed"] == 0 {
-        println!("skipped: folders have no date of birth here");
-        return;
-    }
-    run.ended(1);
-    assert_eq!(stored(&place), 2);
-    let pruned = place
-        .run(&["index", "photos", "--prune", "--json"])
-        .ended(0);
-    assert_eq!(pruned.summary()["removed"], 2);
-}
-
-#[test]
-fn encoding_anew_leaves_out_many_only_when_it_is_confirmed() {
-    let place = Place::new();
-    pieces(&place.photos(), 0..30);
-    place.index();
-    for i in 0..12 {
-        fs::remove_file(place.photo(&format!("{i:03}.png"))).unwrap();
-    }
-    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
-    assert!(
-        refused.contains("12 of 30") && refused.contains("--prune"),
-        "{refused}"
-    );
-    assert_eq!(stored(&place), 30);
-    place.run(&["index", "--reencode", "--prune"]).ended(0);
-    assert_eq!(stored(&place), 18);
-}
-
-#[test]
-fn encoding_anew_keeps_what_lies_on_a_disk_below_a_root() {
-    let (place, nas) = with_nas();
-    let aside = unmount(&nas, |folder| {
-        fs::write(folder.join("NOT_MOUNTED.txt"), "x").unwrap()
-    });
-    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
-    assert!(
-        refused.contains("4 stored images") && refused.contains("nas"),
-        "{refused}"
-    );
-    assert_eq!(stored(&place), 7);
-    mount(&aside, &nas);
-    place.run(&["index", "--reencode"]).ended(0);
-    assert_eq!(stored(&place), 7);
-}
-
-#[cfg(unix)]
-#[test]
-fn encoding_anew_keeps_links_whose_targets_are_out_of_reach() {
-    let place = Place::with(&["cat.jpg"]);
-    let beside = place.photos().with_file_name("beside");
-    pieces(&beside, 0..1);
-    let link = place.photo("link.png");
-    std::os::unix::fs::symlink(beside.join("000.png"), &link).unwrap();
-    assert_eq!(place.index()["added"], 2);
-    fs::rename(&beside, place.photos().with_file_name("away")).unwrap();
-    let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
-    assert!(refused.contains("link.png"), "{refused}");
-    assert_eq!(stored(&place), 2);
-}
-
-#[test]
-fn removed_images_come_back_and_cost_no_encoding() {
-    let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg"]);
-    place.index();
-    let removed = place.run(&["remove", "photos/cat.jpg"]).ended(0).stderr;
-    assert!(
-        removed.contains("imgsearch restore photos/cat.jpg"),
-        "{removed}"
-    );
-    assert_ne!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
-    let status = place.run(&["status"]).ended(0).stdout;
-    assert!(status.contains("1 removed image,"), "{status}");
-    let listed = place.run(&["restore", "--list"]).ended(0).stdout;
-    assert!(
-        listed.contains("UTC") && listed.contains("cat.jpg"),
-        "{listed}"
-    );
-    let listed = place
-        .run(&["restore", "photos", "--list", "--json"])
-        .ended(0)
-        .json_lines();
-    assert!(listed[0]["removed"].as_i64().unwrap() > 0);
-    place.run(&["restore", "photos/coffee.jpg"]).ended(1);
-    let back = place.run(&["restore", "photos/cat.jpg"]).ended(0).stderr;
-    assert!(back.contains("1 image brought back"), "{back}");
-    assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
-    assert_eq!(place.index()["unchanged"], 3);
-    place.run(&["restore", "--list"]).ended(1);
-
-    // A file that was deleted and comes back.
-    let aside = place.index_dir().with_file_name("cat.jpg");
-    fs::rename(place.photo("cat.jpg"), &aside).unwrap();
-    assert_eq!(place.index()["removed"], 1);
-    assert_eq!(place.index()["removed"], 0);
-    fs::rename(&aside, place.photo("cat.jpg")).unwrap();
-    let run = place.index();
-    assert_eq!(
-        (&run["added"], &run["encoded"]),
-        (&1.into(), &0.into()),
-        "{run}"
-    );
-    place.run(&["restore-removed"]).ended(1);
-}
-
-#[test]
-fn a_path_that_another_image_has_by_now_keeps_it() {
-    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
-    place.index();
-    place.run(&["remove", "photos/cat.jpg"]).ended(0);
-    fs::copy(sample("rocket.jpg"), place.photo("cat.jpg")).unwrap();
-    place.index();
-    let said = place.run(&["restore"]).ended(1).stderr;
-    assert!(said.contains("another image is stored there"), "{said}");
-    assert_eq!(place.nearest(&sample("rocket.jpg"), 1), ["cat.jpg"]);
-}
-
-#[test]
-fn what_is_removed_forever_is_nowhere() {
-    let place = Place::with(&["cat.jpg", "coffee.jpg"]);
-    place.index();
-    let code = |line: &Value| -> Vec<u8> {
-        let numbers = line["code"].as_array().unwrap();
-        let floats = numbers.iter().map(|number| number.as_f64().unwrap() as f32);
-        floats.flat_map(f32::to_le_bytes).collect()
-    };
-    place.run(&["optimize"]).ended(0);
-    let encoded = place
-        .run(&["encode", "photos/cat.jpg", "--json"])
-        .ended(0)
-        .json_lines();
-    let code = code(&encoded[0]);
-    let holders = || {
-        let mut found = Vec::new();
-        let mut folders = vec![place.index_dir()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if fs::read(&path)
-                    .unwrap()
-                    .windows(code.len())
-                    .any(|part| part == code)
-                {
-                    found.push(path);
-                }
-            }
-        }
-        found
-    };
-    assert!(holders().len() >= 2, "{:?}", holders());
-    place.run(&["remove", "photos/cat.jpg"]).ended(0);
-    // What was removed before is in the trash, and goes.
-    let removed = place
-        .run(&["remove", "--forever", "photos/cat.jpg"])
-        .ended(0)
-        .stderr;
-    assert!(removed.contains("1 image forgotten for good"), "{removed}");
-    assert_eq!(holders(), Vec::<PathBuf>::new());
-    place.run(&["restore"]).ended(1);
 }

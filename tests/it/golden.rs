@@ -1,9 +1,8 @@
 //! Golden codes: the built-in encoder gives every machine the same codes for the samples.
 //!
-//! `golden.json` holds the code and hash of each sample. They may differ a little where a
-//! processor rounds differently or libjpeg-turbo is another version: the cosine must stay above
-//! [`LEAST_COSINE`] and at most [`MOST_BITS`] of 256 bits may differ. After the encoder changed on
-//! purpose, `UPDATE_GOLDEN=1 cargo test golden` writes the file anew.
+//! `golden.json` has the code and hash of each sample. They may differ slightly if a processor rounds differently
+//! or libjpeg-turbo has another version: the cosine must be above [`MIN_COSINE`], and at most [`MAX_BITS`] of 256
+//! bits may differ. After an intended change of the encoder, `UPDATE_GOLDEN=1 cargo test golden` rewrites the file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,11 +11,11 @@ use serde_json::Value;
 
 use crate::support::{Place, sample_names, samples};
 
-const LEAST_COSINE: f64 = 0.9995;
-const MOST_BITS: u32 = 5;
+const MIN_COSINE: f64 = 0.9995;
+const MAX_BITS: u32 = 5;
 
 #[test]
-fn codes_of_the_samples_are_those_that_were_committed() {
+fn the_samples_have_the_golden_codes() {
     let place = Place::new();
     let names = sample_names();
     let paths: Vec<String> = names
@@ -57,12 +56,12 @@ fn codes_of_the_samples_are_those_that_were_committed() {
         let golden = &golden[name];
         let cosine = dot(&line["code"], &golden["code"])
             / (dot(&line["code"], &line["code"]) * dot(&golden["code"], &golden["code"])).sqrt();
-        assert!(cosine > LEAST_COSINE, "{name}: {cosine}");
+        assert!(cosine > MIN_COSINE, "{name}: {cosine}");
         let apart: u32 = bytes(&line["hash"])
             .zip(bytes(&golden["hash"]))
             .map(|(a, b)| (a ^ b).count_ones())
             .sum();
-        assert!(apart <= MOST_BITS, "{name}: {apart} bits");
+        assert!(apart <= MAX_BITS, "{name}: {apart} bits");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A long run: segments are made as the index grows, and an end by Ctrl-C loses nothing.
+//! A long run makes segments while the index grows, and Ctrl-C loses nothing.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,11 +11,11 @@ use serde_json::Value;
 use crate::signals::ignores;
 use crate::support::{Place, Ran, sample};
 
-/// Of so many images a run makes a segment though more is coming, with room for what is counted between
-/// two looks.
+/// Number of images after which a run makes a segment although more are coming, with room for those between two
+/// checks.
 const ENOUGH: u64 = 16_384 + 4_096;
 
-/// Files of the run: links to one small picture, which is encoded once, and a few others.
+/// Files of the run: links to one small image, which is encoded once, and a few others.
 const LINKS: u64 = ENOUGH + 4_000;
 
 fn many(place: &Place) -> u64 {
@@ -45,8 +45,8 @@ fn segments(place: &Place) -> Vec<PathBuf> {
     }
 }
 
-/// A run that cannot come to its end: nobody reads what it tells of the last thousands of files, and
-/// what is not read holds it up. It is held up after it made its first segment.
+/// Starts a run that cannot end: nobody reads its events about the last thousands of files, so it blocks after it
+/// has made its first segment.
 fn held_after_a_segment(place: &Place) -> (Child, BufReader<ChildStdout>) {
     let mut run = place
         .command()
@@ -79,17 +79,17 @@ fn held_after_a_segment(place: &Place) -> (Child, BufReader<ChildStdout>) {
     (run, lines)
 }
 
-/// Ends a run that is held up, by Ctrl-C.
+/// Ends a blocked run with Ctrl-C.
 fn interrupt(mut run: Child, mut lines: BufReader<ChildStdout>) -> Ran {
-    let told = std::process::Command::new("kill")
+    let sent = std::process::Command::new("kill")
         .args(["-INT", &run.id().to_string()])
         .status()
         .unwrap();
-    assert!(told.success());
-    // It says so at once, and is still held up.
+    assert!(sent.success());
+    // It prints this at once, and is still blocked.
     let mut said = BufReader::new(run.stderr.take().unwrap());
     let mut stderr = String::new();
-    while !stderr.contains("stopping after what is under way") {
+    while !stderr.contains("stopping after the images that are being processed") {
         assert_ne!(said.read_line(&mut stderr).unwrap(), 0, "{stderr}");
     }
     let mut stdout = String::new();
@@ -110,7 +110,7 @@ fn stats(place: &Place) -> (u64, u64) {
 }
 
 #[test]
-fn a_long_run_makes_segments_as_it_goes_and_an_interrupted_one_is_gone_on_with() {
+fn a_long_run_makes_segments_meanwhile_and_an_interrupted_one_is_resumed() {
     if ignores(2) {
         eprintln!("SKIPPED: these tests were started with SIGINT ignored");
         return;
@@ -118,7 +118,7 @@ fn a_long_run_makes_segments_as_it_goes_and_an_interrupted_one_is_gone_on_with()
     let place = Place::new();
     let all = many(&place);
     let (run, lines) = held_after_a_segment(&place);
-    // Whoever searches meanwhile has the segment, and is answered.
+    // Queries meanwhile use the segment.
     let (images, made) = stats(&place);
     assert!(
         images >= ENOUGH && images < all && made == 1,
@@ -128,7 +128,10 @@ fn a_long_run_makes_segments_as_it_goes_and_an_interrupted_one_is_gone_on_with()
     assert!(nearest[0].ends_with(".png"), "{nearest:?}");
 
     let ended = interrupt(run, lines).ended(130);
-    assert!(ended.stderr.contains("what was done is kept"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("the images indexed so far are kept"),
+        "{ended:?}"
+    );
     let added = ended.summary()["added"].as_u64().unwrap();
     assert!(added >= images && added < all, "{added} of {all}");
     assert_eq!(stats(&place).0, added);

@@ -1,4 +1,4 @@
-//! Indexing again: each way in which a folder changes, and nothing done twice.
+//! Indexing again: every way in which a folder changes, and nothing is done twice.
 
 use std::fs;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::{Place, sample};
 
 #[test]
-fn what_did_not_change_is_not_read() {
+fn an_unchanged_file_is_not_read() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg"]);
     let first = place.index();
     assert_eq!((&first["added"], &first["encoded"]), (&3.into(), &3.into()));
@@ -17,7 +17,7 @@ fn what_did_not_change_is_not_read() {
         (&second["added"], &second["encoded"]),
         (&0.into(), &0.into())
     );
-    // A run without paths goes over those of the last.
+    // A run without paths repeats the paths of the last.
     let third = place.run(&["index", "--json"]).ended(0).summary();
     assert_eq!(third["unchanged"], 3);
 }
@@ -35,7 +35,7 @@ fn a_touched_file_is_read_and_not_encoded() {
     drop(file);
     let run = place.index();
     assert_eq!((&run["unchanged"], &run["encoded"]), (&1.into(), &0.into()));
-    // The new date is remembered.
+    // The new date is stored.
     let events = place
         .run(&["index", "photos", "--json"])
         .ended(0)
@@ -108,7 +108,7 @@ fn two_files_that_change_names_keep_their_codes() {
 }
 
 #[test]
-fn a_vanished_file_is_removed_unless_it_is_to_be_kept() {
+fn an_image_whose_file_is_gone_is_removed_unless_it_is_to_be_kept() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg"]);
     place.index();
     fs::remove_file(place.photo("cat.jpg")).unwrap();
@@ -135,7 +135,7 @@ fn a_disk_that_is_not_mounted_loses_nothing() {
         gone.contains("images already indexed under it are kept"),
         "{gone}"
     );
-    // The empty folder that a disk would be mounted on.
+    // The empty folder on which a disk would be mounted.
     fs::create_dir(place.photos()).unwrap();
     let empty = place.run(&["index", "photos"]).ended(0).stderr;
     assert!(empty.contains("they are kept"), "{empty}");
@@ -154,7 +154,7 @@ fn a_first_run_that_fails_or_dies_leaves_nothing_in_the_way() {
         "{missing}"
     );
     assert!(!place.index_dir().exists());
-    // What a run leaves that is killed as it makes the database.
+    // The state after a run that was killed while it created the database.
     fs::create_dir(place.index_dir()).unwrap();
     fs::write(place.index_dir().join("imgsearch.sqlite"), "").unwrap();
     let none = place.run(&["query", "photos/cat.jpg"]).ended(2).stderr;
@@ -177,8 +177,8 @@ fn identical_files_are_encoded_once_and_all_found() {
     let found = place.nearest(&sample("cat.jpg"), 42);
     assert_eq!(found.len(), 42);
     assert_eq!(found[41], "coffee.jpg");
-    // Those at the same distance come in the order of their numbers, which is that of their paths
-    // where files are of one size.
+    // Images at the same distance come in the order of their ids, which is that of their paths for files of one
+    // size.
     assert_eq!(found[..3], ["cat.jpg", "copy-00.jpg", "copy-01.jpg"]);
 }
 
@@ -242,7 +242,7 @@ fn links_are_followed_once_and_loops_are_not() {
 }
 
 #[test]
-fn a_second_writer_is_told_who_the_first_is_and_readers_go_on() {
+fn a_second_writer_learns_who_the_first_is_and_readers_continue() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
     let lock = fs::File::options()
@@ -261,9 +261,9 @@ fn a_second_writer_is_told_who_the_first_is_and_readers_go_on() {
 
 #[cfg(unix)]
 #[test]
-fn a_killed_run_keeps_what_it_committed_and_the_next_goes_on() {
+fn a_killed_run_keeps_what_it_committed_and_the_next_resumes() {
     let place = Place::new();
-    // Enough different files that the run is not through when it is killed.
+    // Enough different files that the run is not complete when it is killed.
     let image = image::open(sample("grass.jpg")).unwrap();
     for i in 0..400u32 {
         let path = place.photo(&format!("{i:03}.png"));
@@ -275,7 +275,7 @@ fn a_killed_run_keeps_what_it_committed_and_the_next_goes_on() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // Until something is committed.
+    // Waits until something is committed.
     let mut seen = String::new();
     let mut lines = std::io::BufReader::new(run.stdout.take().unwrap());
     while !seen.contains("committed") {
@@ -299,7 +299,7 @@ fn a_killed_run_keeps_what_it_committed_and_the_next_goes_on() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_commits_and_says_how_to_go_on() {
+fn an_interrupted_run_commits_and_says_how_to_resume() {
     let place = Place::new();
     let image = image::open(sample("gravel.jpg")).unwrap();
     for i in 0..600u32 {
@@ -333,7 +333,7 @@ fn an_interrupted_run_commits_and_says_how_to_go_on() {
     assert_eq!(ended.status.code(), Some(130));
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(
-        said.contains("To go on: imgsearch index photos --json"),
+        said.contains("To resume: imgsearch index photos --json"),
         "{said}"
     );
     let last: serde_json::Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();

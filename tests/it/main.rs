@@ -1,7 +1,8 @@
 //! The program as its users run it: the real binary, the real encoder, real files.
 
-mod cases;
 mod comparing;
+mod concurrency;
+mod confirming;
 mod contract;
 mod damaged;
 mod dates;
@@ -16,11 +17,12 @@ mod incremental;
 #[cfg(target_os = "linux")]
 mod network;
 mod numbers;
-mod odd;
 #[cfg(target_os = "linux")]
 mod paths;
 mod pixels;
+mod queries;
 mod reencoding;
+mod restoring;
 mod resuming;
 mod searching;
 #[cfg(target_os = "linux")]

@@ -1,14 +1,13 @@
-//! Nothing is sent: the program runs with a library before it (`sockets.c`) that writes down each attempt to reach a
-//! network, and there is none.
+//! Nothing is sent: a preloaded library (`sockets.c`) records each attempt to reach a network, and there is none.
 //!
-//! What ONNX Runtime is fetched with is not watched, so it is there before. Linux only.
+//! The download of ONNX Runtime is not watched, so it is there before. Linux only.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Place, ran};
 
-/// A C library, built from source.
+/// Builds a C library from source.
 pub fn built(source: &Path, folder: &Path, name: &str) -> PathBuf {
     let library = folder.join(name);
     let built = Command::new("cc")
@@ -42,7 +41,7 @@ impl Watch {
             .env("WATCH_LOG", &self.log)
     }
 
-    /// What programs began, and what attempts were made, since the last time.
+    /// Returns which programs started, and which attempts were made, since the last call.
     fn seen(&self) -> (Vec<String>, Vec<String>) {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let _ = std::fs::remove_file(&self.log);
@@ -52,7 +51,7 @@ impl Watch {
 }
 
 #[test]
-fn no_command_reaches_for_a_network() {
+fn commands_do_not_use_the_network() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "bricks.jpg"]);
     let folder = place.photos().with_file_name("");
     place.run(&["runtime"]).ended(0);

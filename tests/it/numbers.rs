@@ -1,145 +1,120 @@
-//! Numbers that mean nothing are refused, with the option's name and before any work.
+//! Meaningless numbers are refused before any work, with the name of the option.
 
 use crate::support::{Place, sample};
 
+/// An option, invalid values of it, and what the message has to name.
+type Case = (&'static str, &'static [&'static str], &'static str);
+
+const QUERY: &[Case] = &[
+    (
+        "--radius=",
+        &["nan", "inf", "-inf", "-1", "1e99", "near", ""],
+        "--radius",
+    ),
+    ("--ef=", &["0", "-1", "1.5", "nan"], "--ef"),
+    ("-k", &["0", "-1", "1.5"], "-k"),
+    (
+        "--max-seconds=",
+        &["nan", "inf", "0", "-1"],
+        "--max-seconds",
+    ),
+    ("--max-megapixels=", &["nan", "-1"], "--max-megapixels"),
+    ("--min-size=", &["nan", "inf", "-1", ""], "is not a size"),
+    ("--max-size=", &["nan", "inf", "-1", ""], "is not a size"),
+    ("--max-size=", &["99999999T"], "larger than any file"),
+];
+
+const TRAIN: &[Case] = &[
+    (
+        "--learning-rate=",
+        &["nan", "inf", "0", "-1"],
+        "--learning-rate",
+    ),
+    ("--hash-weight=", &["nan", "inf", "-1"], "--hash-weight"),
+    ("--epochs=", &["0"], "--epochs"),
+    ("--code=", &["0"], "--code"),
+    ("--bits=", &["0"], "--bits"),
+    ("--limit=", &["0"], "--limit"),
+];
+
+const DEEP: &[Case] = &[
+    (
+        "--contraction=",
+        &["nan", "inf", "-1"],
+        "weight of the contraction",
+    ),
+    ("--beta=", &["nan", "inf", "-1"], "weight of the beta"),
+    (
+        "--neighbourhood=",
+        &["nan", "inf", "-1"],
+        "weight of the neighbourhood",
+    ),
+    (
+        "--two-view=",
+        &["nan", "inf", "-1"],
+        "weight of the two-view term",
+    ),
+    (
+        "--coding-rate=",
+        &["nan", "inf", "-1"],
+        "weight of the coding rate",
+    ),
+    (
+        "--noise=",
+        &["gaussian:nan", "gaussian:inf", "gaussian:0"],
+        "noise of deviation",
+    ),
+    ("--noise=", &["masking:nan", "masking:1"], "pixels masked"),
+    (
+        "--sparsity=",
+        &["l1:nan", "l1:-1", "kl:0.5:inf"],
+        "weight of the sparsity",
+    ),
+    ("--sparsity=", &["kl:nan:1", "kl:1:1"], "mean activation"),
+    ("--batch=", &["0", "1"], "batch"),
+    ("--patience=", &["0"], "--patience"),
+];
+
+const ADAPT: &[Case] = &[
+    ("--limit=", &["0"], "--limit"),
+    ("--epochs=", &["0"], "--epochs"),
+];
+
+const RECONSTRUCT: &[Case] = &[("--interpolate=", &["0", "1"], "--interpolate")];
+
 #[test]
-fn numbers_that_mean_nothing_are_refused() {
+fn meaningless_numbers_are_refused() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
     let cat = sample("cat.jpg");
-    let query = ["query", cat.to_str().unwrap()];
-    let train = ["train", "photos", "-o", "my.onnx"];
-    let deep = ["train", "photos", "-o", "my.onnx", "--kind", "deep"];
-    let reconstruct = ["reconstruct", "photos/cat.jpg", "photos/cat.jpg"];
-    // A command, an option, values of it, and what the message has to name.
-    let cases: &[(&[&str], &str, &[&str], &str)] = &[
+    let commands: [(&[&str], &[Case]); 5] = [
+        (&["query", cat.to_str().unwrap()], QUERY),
+        (&["train", "photos", "-o", "my.onnx"], TRAIN),
         (
-            &query,
-            "--radius=",
-            &["nan", "inf", "-inf", "-1", "1e99", "near", ""],
-            "--radius",
+            &["train", "photos", "-o", "my.onnx", "--kind", "deep"],
+            DEEP,
         ),
-        (&query, "--ef=", &["0", "-1", "1.5", "nan"], "--ef"),
-        (&query, "-k", &["0", "-1", "1.5"], "-k"),
+        (&["adapt"], ADAPT),
         (
-            &query,
-            "--max-seconds=",
-            &["nan", "inf", "0", "-1"],
-            "--max-seconds",
+            &["reconstruct", "photos/cat.jpg", "photos/cat.jpg"],
+            RECONSTRUCT,
         ),
-        (
-            &query,
-            "--max-megapixels=",
-            &["nan", "-1"],
-            "--max-megapixels",
-        ),
-        (
-            &query,
-            "--min-size=",
-            &["nan", "inf", "-1", ""],
-            "is no size",
-        ),
-        (
-            &query,
-            "--max-size=",
-            &["nan", "inf", "-1", ""],
-            "is no size",
-        ),
-        (
-            &query,
-            "--max-size=",
-            &["99999999T"],
-            "larger than any file",
-        ),
-        (
-            &train,
-            "--learning-rate=",
-            &["nan", "inf", "0", "-1"],
-            "--learning-rate",
-        ),
-        (
-            &train,
-            "--hash-weight=",
-            &["nan", "inf", "-1"],
-            "--hash-weight",
-        ),
-        (&train, "--epochs=", &["0"], "--epochs"),
-        (&train, "--code=", &["0"], "--code"),
-        (&train, "--bits=", &["0"], "--bits"),
-        (&train, "--limit=", &["0"], "--limit"),
-        (
-            &deep,
-            "--contraction=",
-            &["nan", "inf", "-1"],
-            "weight of the contraction",
-        ),
-        (
-            &deep,
-            "--beta=",
-            &["nan", "inf", "-1"],
-            "weight of the beta",
-        ),
-        (
-            &deep,
-            "--neighbourhood=",
-            &["nan", "inf", "-1"],
-            "weight of the neighbourhood",
-        ),
-        (
-            &deep,
-            "--two-view=",
-            &["nan", "inf", "-1"],
-            "weight of the two-view term",
-        ),
-        (
-            &deep,
-            "--coding-rate=",
-            &["nan", "inf", "-1"],
-            "weight of the coding rate",
-        ),
-        (
-            &deep,
-            "--noise=",
-            &["gaussian:nan", "gaussian:inf", "gaussian:0"],
-            "noise of deviation",
-        ),
-        (
-            &deep,
-            "--noise=",
-            &["masking:nan", "masking:1"],
-            "pixels masked",
-        ),
-        (
-            &deep,
-            "--sparsity=",
-            &["l1:nan", "l1:-1", "kl:0.5:inf"],
-            "weight of the sparsity",
-        ),
-        (
-            &deep,
-            "--sparsity=",
-            &["kl:nan:1", "kl:1:1"],
-            "mean activation",
-        ),
-        (&deep, "--batch=", &["0", "1"], "batch"),
-        (&deep, "--patience=", &["0"], "--patience"),
-        (&["adapt"], "--limit=", &["0"], "--limit"),
-        (&["adapt"], "--epochs=", &["0"], "--epochs"),
-        (&reconstruct, "--interpolate=", &["0", "1"], "--interpolate"),
     ];
-    for (command, option, values, named) in cases {
-        for value in *values {
-            let given = format!("{option}{value}");
-            let ran = place.run(&[command, &[given.as_str()][..]].concat());
-            assert_eq!(ran.status, 2, "{command:?} {given}: {ran:?}");
-            assert!(ran.stderr.contains(named), "{command:?} {given}: {ran:?}");
-            assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    for (command, cases) in commands {
+        for (option, values, named) in cases {
+            for value in *values {
+                let given = format!("{option}{value}");
+                let ran = place.run(&[command, &[given.as_str()][..]].concat());
+                assert_eq!(ran.status, 2, "{command:?} {given}: {ran:?}");
+                assert!(ran.stderr.contains(named), "{command:?} {given}: {ran:?}");
+                assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+            }
         }
     }
 }
 
 #[test]
-fn as_many_as_there_are_is_a_number_like_others() {
+fn the_largest_number_is_accepted_like_any_other() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     let most = usize::MAX.to_string();
@@ -169,9 +144,9 @@ fn as_many_as_there_are_is_a_number_like_others() {
     }
 }
 
-/// The library says the same, whoever asks it.
+/// The library itself refuses it, not only the command line.
 #[test]
-fn the_library_refuses_a_radius_that_is_no_distance() {
+fn the_library_refuses_a_radius_that_is_not_a_distance() {
     use imgsearch::index::{Query, SearchParams};
     let place = Place::with(&["cat.jpg"]);
     place.index();

@@ -1,4 +1,4 @@
-//! Paths in what is printed: names that are no text, and commands that are to be typed again.
+//! Paths in output: names that are not valid Unicode, and commands to type again.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::support::{Place, Ran, ran, sample, sample_names};
 
 const ODD: &[u8] = b"caf\xe9 \xff.jpg";
 
-/// A place whose folder of photographs is no text, either, and that folder.
+/// Creates a place whose image folder is not valid Unicode, and returns that folder, too.
 fn odd_place() -> (Place, PathBuf) {
     let place = Place::new();
     let folder = place.photos().join(OsStr::from_bytes(b"\xe9t\xe9"));
@@ -33,9 +33,9 @@ fn run(place: &Place, arguments: &[&OsStr]) -> Ran {
     ran
 }
 
-/// The path that a JSON object tells.
+/// Returns the path in a JSON object.
 #[track_caller]
-fn told(object: &Value, key: &str) -> PathBuf {
+fn path_in(object: &Value, key: &str) -> PathBuf {
     let text = object[key].as_str().unwrap_or_else(|| panic!("{object}"));
     match object.get(format!("{key}_bytes")) {
         None => {
@@ -64,7 +64,7 @@ fn json_gives_paths_back_as_they_are() {
     let mut files: Vec<PathBuf> = indexed
         .iter()
         .filter(|line| line["event"] == "file")
-        .map(|line| told(line, "path"))
+        .map(|line| path_in(line, "path"))
         .collect();
     files.sort();
     let mut there = vec![odd.clone(), bad.clone(), folder.join("plain.jpg")];
@@ -72,17 +72,17 @@ fn json_gives_paths_back_as_they_are() {
     assert_eq!(files, there);
 
     let asked = run(&place, &[word("query"), odd.as_os_str(), json]).json_lines();
-    assert_eq!(told(&asked[0], "query"), odd);
+    assert_eq!(path_in(&asked[0], "query"), odd);
     let first = &asked[0]["results"][0];
-    assert_eq!(told(first, "path"), odd);
+    assert_eq!(path_in(first, "path"), odd);
     let encoded = run(&place, &[word("encode"), odd.as_os_str(), json]).json_lines();
-    assert_eq!(told(&encoded[0], "path"), odd);
+    assert_eq!(path_in(&encoded[0], "path"), odd);
     let listed = run(&place, &[word("status"), word("--damaged"), json]).json_lines();
-    assert_eq!(told(&listed[0], "path"), bad);
+    assert_eq!(path_in(&listed[0], "path"), bad);
     let made = [word("reconstruct"), odd.as_os_str(), json];
-    assert_eq!(told(&run(&place, &made).json_lines()[0], "path"), odd);
+    assert_eq!(path_in(&run(&place, &made).json_lines()[0], "path"), odd);
 
-    // The roots of the last run, which used to end the program.
+    // The roots of the last run, which once ended the program.
     let status = run(&place, &[word("status"), json]).json_lines();
     let last = &status[0]["last_run"];
     let root = STANDARD.decode(last["roots_bytes"][0].as_str().unwrap());
@@ -91,27 +91,27 @@ fn json_gives_paths_back_as_they_are() {
 
     let copies = [word("eval"), word("--copies"), folder.as_os_str(), json];
     let judged = run(&place, &copies).json_lines();
-    assert_eq!(told(&judged[0]["copies"][0]["failed"][0], "path"), bad);
+    assert_eq!(path_in(&judged[0]["copies"][0]["failed"][0], "path"), bad);
 
-    // Of an index in a folder that is no text.
+    // An index in a folder whose name is not valid Unicode.
     let index = folder.join(OsStr::from_bytes(b"\xff index"));
     let elsewhere = [word("--index"), index.as_os_str()];
     let first = [word("index"), folder.as_os_str()];
     run(&place, &[&elsewhere[..], &first].concat());
     let status = run(&place, &[&elsewhere[..], &[word("status"), json]].concat()).json_lines();
-    assert_eq!(told(&status[0], "dir"), index);
-    // Where a path is text nothing stands beside it.
+    assert_eq!(path_in(&status[0], "dir"), index);
+    // A path that is valid Unicode has no bytes next to it.
     let plain = folder.join("plain.jpg");
     let near = run(
         &place,
         &[word("query"), word("-k1"), plain.as_os_str(), json],
     );
     let first = &near.json_lines()[0]["results"][0];
-    assert_eq!(told(first, "path"), plain);
+    assert_eq!(path_in(first, "path"), plain);
 }
 
 #[test]
-fn training_tells_files_that_are_no_text() {
+fn training_reports_files_whose_names_are_not_unicode() {
     let place = Place::new();
     for name in sample_names() {
         let image = image::open(sample(&name)).unwrap().thumbnail(64, 64);
@@ -134,7 +134,7 @@ fn training_tells_files_that_are_no_text() {
     for command in [&head[..], &deep] {
         let arguments = [command, &common, &[word("-o"), output]].concat();
         let trained = run(&place, &arguments).json_lines().pop().unwrap();
-        assert_eq!(told(&trained, "file"), Path::new(output));
+        assert_eq!(path_in(&trained, "file"), Path::new(output));
         let charts = trained["charts_bytes"].as_array().unwrap();
         assert!(!charts.is_empty(), "{trained}");
         for chart in charts {
@@ -145,9 +145,9 @@ fn training_tells_files_that_are_no_text() {
     }
 }
 
-/// A command that is printed to be typed again does what it says, whatever the names.
+/// A command that is printed to be typed again works, whatever the names are.
 #[test]
-fn what_is_to_be_typed_again_can_be() {
+fn the_command_to_resume_can_be_typed_again() {
     let place = Place::new();
     let name = OsStr::from_bytes(b"it's \xff $HOME");
     let folder = place.photos().join(name);
@@ -175,14 +175,14 @@ fn what_is_to_be_typed_again_can_be() {
             0
         );
     }
-    let told = std::process::Command::new("kill")
+    let sent = std::process::Command::new("kill")
         .args(["-TERM", &run.id().to_string()])
         .status()
         .unwrap();
-    assert!(told.success());
+    assert!(sent.success());
     std::io::copy(&mut lines, &mut std::io::sink()).unwrap();
     let ended = ran(run.wait_with_output().unwrap()).ended(130);
-    let (_, again) = ended.stderr.split_once("To go on: imgsearch ").unwrap();
+    let (_, again) = ended.stderr.split_once("To resume: imgsearch ").unwrap();
     let plain = place.command();
     let output = std::process::Command::new("bash")
         .arg("-c")

@@ -1,11 +1,11 @@
-//! Autoencoders on pixels: trained, indexed with, asked with, and looked into.
+//! Autoencoders on pixels: trained, used to index and query, and inspected.
 
 use std::fs;
 
 use crate::support::{Place, sample_names};
 
 #[test]
-fn an_autoencoder_on_pixels_is_trained_used_and_looked_into() {
+fn an_autoencoder_on_pixels_is_trained_used_and_inspected() {
     let place = Place::new();
     for name in sample_names() {
         let image = image::open(crate::support::sample(&name)).unwrap();
@@ -84,7 +84,7 @@ fn an_autoencoder_on_pixels_is_trained_used_and_looked_into() {
     let way = image::open(folder.join("way.png")).unwrap();
     assert!(way.width() > 6 * 90, "the two images and five steps");
 
-    // A decoder of another encoder would show nonsense.
+    // A decoder of another encoder would produce nonsense.
     let refused = place
         .run(&[
             "reconstruct",
@@ -135,7 +135,7 @@ fn idx_files_are_trained_on_and_wrong_combinations_are_refused() {
     .ended(0);
     assert_eq!(done.json_lines().pop().unwrap()["pictures"], 36);
 
-    for (more, told) in [
+    for (more, reported) in [
         (
             &["--kind", "variational", "--sparsity", "l1:1"][..],
             "do not go together",
@@ -152,7 +152,7 @@ fn idx_files_are_trained_on_and_wrong_combinations_are_refused() {
         (&["--beta", "1"], "--kind"),
     ] {
         let refused = train(more).ended(2).stderr;
-        assert!(refused.contains(told), "{more:?}: {refused}");
+        assert!(refused.contains(reported), "{more:?}: {refused}");
     }
     fs::write(folder.join("images-idx3-ubyte"), &idx[..900]).unwrap();
     let refused = train(&["--kind", "deep"]).ended(2).stderr;
@@ -189,7 +189,7 @@ fn the_built_in_encoder_has_a_decoder() {
             line["squared_error"].as_f64().unwrap()
         })
         .collect();
-    // A picture all black or white would be several hundred away, and no two are alike.
+    // An all black or white image would be several hundred away, and no two are alike.
     assert!(
         errors.iter().all(|error| (1.0..400.0).contains(error)),
         "{errors:?}"
@@ -211,7 +211,7 @@ fn the_built_in_encoder_has_a_decoder() {
 }
 
 #[test]
-fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
+fn a_deep_head_on_smaller_images_is_trained_used_and_decoded() {
     let place = Place::new();
     for name in sample_names() {
         let image = image::open(crate::support::sample(&name)).unwrap();
@@ -242,13 +242,13 @@ fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
         "--json",
         "-o",
     ];
-    let told = place
+    let reported = place
         .run(&[&train[..], &["deep.onnx", "--decoder"]].concat())
         .ended(0)
         .json_lines();
-    let trained = told.last().unwrap();
+    let trained = reported.last().unwrap();
     assert_eq!(trained["event"], "trained");
-    assert!(told.iter().any(|line| line["event"] == "decoder"));
+    assert!(reported.iter().any(|line| line["event"] == "decoder"));
     let again = place
         .run(&[&train[..], &["again.onnx", "--no-charts"]].concat())
         .ended(0)
@@ -292,7 +292,7 @@ fn a_deep_head_on_smaller_pictures_is_trained_used_and_decoded() {
         (&["--views", "0", "--neighbours", "0"], "neighbours"),
     ] {
         let mut arguments: Vec<&str> = [&train[..], &["wrong.onnx"]].concat();
-        // The later of two is refused by the parser, so the earlier goes.
+        // The parser refuses the later of two, so the earlier is removed.
         for option in wrong.iter().filter(|word| word.starts_with("--")) {
             if let Some(at) = arguments.iter().position(|word| word == option) {
                 arguments.drain(at..at + 2);

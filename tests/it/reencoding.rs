@@ -1,4 +1,4 @@
-//! Encoding everything again: nothing stored is lost by it, whatever happens meanwhile.
+//! Encoding everything again loses no stored image, whatever happens meanwhile.
 
 use std::fs;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ fn a_disk_that_is_not_mounted_loses_nothing() {
     place.index();
     let away = place.photos().with_file_name("away");
     fs::rename(place.photos(), &away).unwrap();
-    // Neither where the folder is not there, nor where the empty place of a disk is.
+    // Neither if the folder is missing, nor if it is the empty folder of an unmounted disk.
     for made in [false, true] {
         if made {
             fs::create_dir(place.photos()).unwrap();
@@ -52,15 +52,12 @@ fn a_deleted_file_is_left_out_unless_it_is_to_be_kept() {
     );
     assert_eq!(images(&place), 2);
     let said = place.run(&["index", "--reencode"]).ended(0).stderr;
-    assert!(
-        said.contains("1 stored images are no longer there"),
-        "{said}"
-    );
+    assert!(said.contains("1 stored images are left out"), "{said}");
     assert_eq!(images(&place), 1);
 }
 
 #[test]
-fn what_the_limits_refuse_is_not_dropped() {
+fn an_image_that_exceeds_a_limit_is_not_dropped() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     let large = image::open(sample("rocket.jpg")).unwrap().resize_exact(
         1600,
@@ -79,7 +76,7 @@ fn what_the_limits_refuse_is_not_dropped() {
     );
     assert_eq!(images(&place), 3);
     assert_eq!(place.nearest(&place.photo("large.png"), 1), ["large.png"]);
-    // What was encoded already is not encoded again.
+    // Images that were encoded already are not encoded again.
     let rest = place.run(&["index", "--reencode", "--json"]).ended(0);
     assert_eq!(rest.summary()["encoded"], 1, "{rest:?}");
     assert_eq!(images(&place), 3);
@@ -88,7 +85,7 @@ fn what_the_limits_refuse_is_not_dropped() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_is_gone_on_with() {
+fn an_interrupted_run_is_resumed() {
     let place = Place::new();
     let image = image::open(sample("gravel.jpg")).unwrap();
     for i in 0..600u32 {
@@ -110,23 +107,26 @@ fn an_interrupted_run_is_gone_on_with() {
         let read = std::io::BufRead::read_line(&mut lines, &mut seen).unwrap();
         assert_ne!(read, 0);
     }
-    let told = std::process::Command::new("kill")
+    let sent = std::process::Command::new("kill")
         .args(["-INT", &run.id().to_string()])
         .status()
         .unwrap();
-    assert!(told.success());
+    assert!(sent.success());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
     let ended = ran(run.wait_with_output().unwrap()).ended(130);
-    assert!(ended.stderr.contains("the index is as it was"), "{ended:?}");
-    let again = "To go on: imgsearch index --reencode --json --ignore 'no such*'";
+    assert!(ended.stderr.contains("the index is unchanged"), "{ended:?}");
+    let again = "To resume: imgsearch index --reencode --json --ignore 'no such*'";
     assert!(ended.stderr.contains(again), "{ended:?}");
-    // The old one serves.
+    // The old index still answers.
     assert_eq!(images(&place), 600);
     let status = place.run(&["status"]).ended(0).stdout;
-    assert!(status.contains("begun and not complete"), "{status}");
+    assert!(
+        status.contains("not finished; to resume it: imgsearch index --reencode"),
+        "{status}"
+    );
 
-    // A photograph that was forgotten meanwhile does not come back.
+    // An image that was forgotten meanwhile does not come back.
     place.run(&["remove", "photos/000.png"]).ended(0);
     let rest = place
         .run(&["index", "--reencode", "--json"])
@@ -139,37 +139,43 @@ fn an_interrupted_run_is_gone_on_with() {
     assert!(unchanged > 0 && encoded + unchanged == 599, "{rest}");
     assert_eq!(images(&place), 599);
     let status = place.run(&["status"]).ended(0).stdout;
-    assert!(!status.contains("begun and not complete"), "{status}");
+    assert!(
+        !status.contains("not finished; to resume it: imgsearch index --reencode"),
+        "{status}"
+    );
 }
 
-/// Whoever put a file among ours has it still when ours are deleted.
+/// A file of the user among those that are deleted stays.
 #[test]
-fn what_is_not_ours_among_what_is_deleted_stays() {
+fn a_file_of_the_user_in_the_temporary_folder_stays() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
-    let aside = place.index_dir().join("reencode");
-    fs::create_dir_all(aside.join("segments")).unwrap();
+    let elsewhere = place.index_dir().join("reencode");
+    fs::create_dir_all(elsewhere.join("segments")).unwrap();
     let theirs = [
         "segments/plan.txt",
         "imgsearch.sqlite.bak",
         "encoder-holiday.jpg",
     ];
     for name in theirs {
-        fs::write(aside.join(name), "mine").unwrap();
+        fs::write(elsewhere.join(name), "mine").unwrap();
     }
     let said = place.run(&["index", "--reencode"]).ended(0).stderr;
-    assert!(said.contains("is no part of the index"), "{said}");
-    assert!(!said.contains("going on"), "{said}");
+    assert!(said.contains("are not part of the index"), "{said}");
+    assert!(!said.contains("resuming"), "{said}");
     for name in theirs {
-        assert_eq!(fs::read(aside.join(name)).unwrap(), b"mine");
+        assert_eq!(fs::read(elsewhere.join(name)).unwrap(), b"mine");
     }
-    assert_eq!(fs::read_dir(&aside).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 3);
     assert_eq!(images(&place), 2);
     let status = place.run(&["status"]).ended(0).stdout;
-    assert!(!status.contains("begun and not complete"), "{status}");
+    assert!(
+        !status.contains("not finished; to resume it: imgsearch index --reencode"),
+        "{status}"
+    );
 
-    // A database of another program, or none.
-    let database = aside.join("imgsearch.sqlite");
+    // A database of another program, or a file that is not one.
+    let database = elsewhere.join("imgsearch.sqlite");
     let connection = rusqlite::Connection::open(&database).unwrap();
     connection.execute("CREATE TABLE notes (text)", ()).unwrap();
     drop(connection);
@@ -185,15 +191,15 @@ fn what_is_not_ours_among_what_is_deleted_stays() {
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
 }
 
-/// A link would lead to an index of somebody's, which would lose what is not in this one.
+/// A link could lead to somebody's index, which would lose images.
 #[cfg(unix)]
 #[test]
-fn a_link_in_the_place_of_the_folder_aside_is_refused() {
+fn a_link_in_place_of_the_temporary_folder_is_refused() {
     let (place, other) = (Place::with(&["cat.jpg"]), Place::with(&["coffee.jpg"]));
     place.index();
     other.index();
-    let aside = place.index_dir().join("reencode");
-    std::os::unix::fs::symlink(other.index_dir(), &aside).unwrap();
+    let elsewhere = place.index_dir().join("reencode");
+    std::os::unix::fs::symlink(other.index_dir(), &elsewhere).unwrap();
     let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
     assert!(
         refused.contains("it is a link") && refused.contains("reencode"),
@@ -203,10 +209,10 @@ fn a_link_in_the_place_of_the_folder_aside_is_refused() {
     assert_eq!(other.nearest(&sample("coffee.jpg"), 1), ["coffee.jpg"]);
 }
 
-/// The command that a message ends with does what it says, whatever the folder is called.
+/// The command at the end of a message works as printed, whatever the folder's name is.
 #[cfg(unix)]
 #[test]
-fn a_command_that_is_told_can_be_typed_as_it_is() {
+fn a_suggested_command_can_be_typed_as_it_is() {
     let place = Place::with(&["cat.jpg"]);
     let name = "it's a `folder` of $HOME; # and more";
     let folder = place.photo(name);
@@ -247,7 +253,7 @@ fn a_command_that_is_told_can_be_typed_as_it_is() {
 }
 
 #[test]
-fn a_folder_of_somebody_else_is_not_taken_for_our_own() {
+fn a_folder_of_somebody_else_is_not_used_as_the_temporary_folder() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
     let theirs = place.index_dir().join("reencode");
@@ -255,7 +261,7 @@ fn a_folder_of_somebody_else_is_not_taken_for_our_own() {
     fs::write(theirs.join("notes.txt"), "mine").unwrap();
     let refused = place.run(&["index", "--reencode"]).ended(2).stderr;
     assert!(
-        refused.contains("reencode is in the way") && refused.contains("move it"),
+        refused.contains("reencode is in the way") && refused.contains("Move it"),
         "{refused}"
     );
     assert_eq!(fs::read(theirs.join("notes.txt")).unwrap(), b"mine");

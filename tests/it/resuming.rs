@@ -1,4 +1,4 @@
-//! Training that was interrupted: what it left is kept, and goes on with the same pictures only.
+//! Interrupted training: its checkpoint is kept, and it resumes with the same images only.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -39,7 +39,7 @@ fn folder(place: &Place) -> PathBuf {
     place.photos().with_file_name("")
 }
 
-/// Trains, and interrupts as Ctrl-C does after the first pass; which pass that was.
+/// Trains, and interrupts as Ctrl-C does after the first epoch; returns which epoch that was.
 fn interrupted(place: &Place, more: &[&str]) -> u64 {
     let mut child = place
         .command()
@@ -55,11 +55,11 @@ fn interrupted(place: &Place, more: &[&str]) -> u64 {
         let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
         if event["event"] == "epoch" && first.is_none() {
             first = event["report"]["epoch"].as_u64();
-            let told = Command::new("kill")
+            let sent = Command::new("kill")
                 .args(["-INT", &child.id().to_string()])
                 .status()
                 .unwrap();
-            assert!(told.success());
+            assert!(sent.success());
         }
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -67,7 +67,7 @@ fn interrupted(place: &Place, more: &[&str]) -> u64 {
 }
 
 #[test]
-fn what_an_interrupted_run_left_is_not_deleted_unasked() {
+fn a_checkpoint_is_not_deleted_without_a_request() {
     let place = Place::new();
     let folder = folder(&place);
     fs::write(folder.join("images"), images()).unwrap();
@@ -88,13 +88,13 @@ fn what_an_interrupted_run_left_is_not_deleted_unasked() {
 }
 
 #[test]
-fn a_run_goes_on_with_the_same_pictures_only() {
+fn a_run_resumes_with_the_same_images_only() {
     let place = Place::new();
     let folder = folder(&place);
     fs::write(folder.join("images"), images()).unwrap();
     interrupted(&place, &[]);
     let left = fs::read(folder.join("own.checkpoint")).unwrap();
-    // As many, and one pixel of one of them is another.
+    // The same number of images, with one pixel changed.
     let mut others = images();
     *others.last_mut().unwrap() ^= 1;
     fs::write(folder.join("images"), &others).unwrap();
@@ -105,7 +105,7 @@ fn a_run_goes_on_with_the_same_pictures_only() {
 }
 
 #[test]
-fn files_that_are_not_ours_are_not_taken_for_a_run() {
+fn files_of_other_programs_are_not_taken_for_a_checkpoint() {
     let place = Place::new();
     let folder = folder(&place);
     fs::write(folder.join("images"), images()).unwrap();

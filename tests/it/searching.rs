@@ -1,11 +1,11 @@
-//! Asking for some of the images only, and what makes asking fast.
+//! Queries with filters, and everything that makes queries fast.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Place, ran, sample};
 
-/// Paths below the place that a query with some options prints.
+/// Returns the paths below the place that a query with some options prints.
 #[track_caller]
 fn found(place: &Place, options: &[&str]) -> Vec<String> {
     let cat = sample("cat.jpg");
@@ -80,21 +80,21 @@ fn filters_choose_by_folder_name_date_size_and_format() {
     }
     let cat = sample("cat.jpg");
     let query = ["query", cat.to_str().unwrap()];
-    for (bad, told) in [
+    for (bad, reported) in [
         (["--type", "doc"], "jpeg, png"),
         (["--after", "yesterday"], "2024-05-17"),
         (["--min-size", "large"], "1.5M"),
         (["--glob", "a[b"], "a[b"),
     ] {
         let refused = place.run(&[&query[..], &bad].concat()).ended(2).stderr;
-        assert!(refused.contains(told), "{refused}");
+        assert!(refused.contains(reported), "{refused}");
     }
     let none = place
         .run(&[&query[..], &["--type", "gif"]].concat())
         .ended(1)
         .stderr;
     assert!(
-        none.contains("none of the 4 images meets the filters"),
+        none.contains("none of the 4 images matches the filters"),
         "{none}"
     );
 }
@@ -107,14 +107,14 @@ fn a_search_explains_itself() {
     place.index();
     let cat = sample("cat.jpg");
     let query = ["query", cat.to_str().unwrap(), "--explain"];
-    let told = place.run(&query).ended(0).stderr;
+    let reported = place.run(&query).ended(0).stderr;
     assert!(
-        told.contains("5 of 5 images could be found")
-            && told.contains("000001.segment: past every row")
-            && told.contains("newer images")
-            && told.contains("ms since the program began")
-            && told.contains("starting the session"),
-        "{told}"
+        reported.contains("5 of 5 images match the filters")
+            && reported.contains("000001.segment: exhaustive scan")
+            && reported.contains("newer images")
+            && reported.contains("ms since the program started")
+            && reported.contains("starting the session"),
+        "{reported}"
     );
     let json = place.run(&[&query[..], &["--json"]].concat()).ended(0);
     let explained = &json.json_lines()[0]["explained"];
@@ -137,17 +137,17 @@ fn a_search_explains_itself() {
         assert!(took(step) > 0.0, "{step}: {timings}");
     }
     assert!(took("runtime_waited_ms") >= 0.0 && took("rest_ms") >= 0.0);
-    // What nothing else ran beside of is a part of the whole.
+    // Steps that run alone are a part of the total.
     assert!(took("session_ms") + took("encode_ms") < took("total_ms"));
 }
 
 #[test]
-fn a_damaged_segment_is_told_checked_and_repaired() {
+fn a_damaged_segment_is_reported_checked_and_repaired() {
     let place = filled();
     place.run(&["optimize"]).ended(0);
     let well = place.run(&["check"]).ended(0).stdout;
     assert!(
-        well.contains("4 images: 4 in 1 segment") && well.contains("all is well"),
+        well.contains("4 images: 4 in 1 segment") && well.contains("no problem found"),
         "{well}"
     );
     let again = place.run(&["optimize"]).ended(0).stderr;
@@ -187,7 +187,7 @@ fn a_damaged_segment_is_told_checked_and_repaired() {
             .run(&["check"])
             .ended(0)
             .stdout
-            .contains("all is well")
+            .contains("no problem found")
     );
 }
 
@@ -222,9 +222,11 @@ fn a_read_only_index_is_searched() {
     assert_eq!(asked.ended(0).stdout.lines().count(), 4);
     for refused in refused {
         let refused = refused.ended(2);
-        let told = ["Permission denied", "readonly database"];
+        let reported = ["Permission denied", "readonly database"];
         assert!(
-            told.iter().any(|told| refused.stderr.contains(told)),
+            reported
+                .iter()
+                .any(|reported| refused.stderr.contains(reported)),
             "{refused:?}"
         );
     }

@@ -1,11 +1,11 @@
-//! Told to stop: by a terminal that hangs up, by Ctrl-C, by `kill`; and what was told to ignore that.
+//! Signals to stop: a terminal that hangs up, Ctrl-C and `kill`; and signals that are to be ignored.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::{Place, Ran, ran, sample};
 
-/// Pieces of a sample, small and each of a content of its own.
+/// Saves small pieces of a sample, each with its own content.
 fn pieces(place: &Place, number: u32) {
     let image = image::open(sample("gravel.jpg")).unwrap();
     for i in 0..number {
@@ -14,7 +14,7 @@ fn pieces(place: &Place, number: u32) {
     }
 }
 
-/// A run of `index` behind what a shell does first.
+/// Starts `index` after what a shell does first.
 fn start(place: &Place, first: &str) -> Child {
     let plain = place.command();
     Command::new("sh")
@@ -31,14 +31,14 @@ fn start(place: &Place, first: &str) -> Child {
         .unwrap()
 }
 
-/// Waits until the run has begun to store, sends it the signals, and waits for its end.
+/// Waits until the run has started to store, sends it the signals, and waits for its end.
 fn end_with(mut run: Child, signals: &[&str]) -> Ran {
     let mut lines = BufReader::new(run.stdout.take().unwrap());
-    let mut told = String::new();
+    let mut reported = String::new();
     loop {
         let mut line = String::new();
-        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{told}");
-        told += &line;
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{reported}");
+        reported += &line;
         if line.contains("\"event\":\"committed\"") {
             break;
         }
@@ -50,13 +50,13 @@ fn end_with(mut run: Child, signals: &[&str]) -> Ran {
             .unwrap();
         assert!(sent.success());
     }
-    lines.read_to_string(&mut told).unwrap();
+    lines.read_to_string(&mut reported).unwrap();
     let mut ended = ran(run.wait_with_output().unwrap());
-    ended.stdout = told;
+    ended.stdout = reported;
     ended
 }
 
-/// Whether these tests themselves were started with a signal ignored, which what they start inherits.
+/// Returns whether these tests were started with a signal ignored, which the program inherits.
 pub fn ignores(signal: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -98,7 +98,7 @@ fn nohup_keeps_a_run_alive() {
 }
 
 #[test]
-fn a_signal_ends_a_run_cleanly_and_what_is_done_is_kept() {
+fn a_signal_ends_a_run_cleanly_and_its_images_are_kept() {
     for (signal, number) in [("HUP", 1), ("TERM", 15), ("INT", 2)] {
         if ignores(number) {
             eprintln!("SKIPPED: these tests were started with SIG{signal} ignored");
@@ -106,14 +106,17 @@ fn a_signal_ends_a_run_cleanly_and_what_is_done_is_kept() {
         }
         let place = Place::new();
         pieces(&place, NUMBER);
-        // Terminals that go hang up twice, and that ends nothing at once.
+        // Closing terminals hang up twice, and that does not end the program at once.
         let signals = if signal == "INT" {
             vec![signal]
         } else {
             vec![signal, signal]
         };
         let ended = end_with(start(&place, ""), &signals).ended(130);
-        assert!(ended.stderr.contains("what was done is kept"), "{ended:?}");
+        assert!(
+            ended.stderr.contains("the images indexed so far are kept"),
+            "{ended:?}"
+        );
         let done = ended.summary()["added"].as_u64().unwrap();
         assert!(done > 0 && done < u64::from(NUMBER), "{ended:?}");
         let again = place.index();

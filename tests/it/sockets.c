@@ -20,24 +20,24 @@
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static void told(const char *what, const char *of) {
+static void note(const char *what, const char *of) {
     const char *path = getenv("WATCH_LOG");
     int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
     char line[512];
     int length = snprintf(line, sizeof line, "%s %s %s\n", what, program_invocation_short_name, of);
     if (fd < 0 || write(fd, line, length < (int)sizeof line ? length : (int)sizeof line - 1) < 0)
-        abort(); /* nobody would notice that nothing is noticed */
+        abort(); /* nobody would notice the missing lines */
     close(fd);
 }
 
 static void family(const char *what, int of) {
     char text[16];
     snprintf(text, sizeof text, "%d", of);
-    if (of != AF_UNIX && of != AF_NETLINK && of != AF_UNSPEC) told(what, text);
+    if (of != AF_UNIX && of != AF_NETLINK && of != AF_UNSPEC) note(what, text);
 }
 
 __attribute__((constructor)) static void begin(void) {
-    if (getenv("WATCH_LOG")) told("began", "");
+    if (getenv("WATCH_LOG")) note("began", "");
 }
 
 int socket(int domain, int type, int protocol) {
@@ -58,12 +58,12 @@ ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct so
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
-    told("getaddrinfo", name ? name : "");
+    note("getaddrinfo", name ? name : "");
     return REAL(getaddrinfo)(name, service, hints, found);
 }
 
 struct hostent *gethostbyname(const char *name) {
-    told("gethostbyname", name);
+    note("gethostbyname", name);
     return REAL(gethostbyname)(name);
 }
 

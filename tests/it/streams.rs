@@ -1,4 +1,4 @@
-//! Streams that are closed, full or gone: no command panics, and what it did is done all the same.
+//! Streams that are closed, full or gone: no command panics, and its work is complete.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::{Place, Ran, ran, sample, sample_names};
 
-/// Parts of the samples, as many as training takes, in a folder for each class.
+/// Saves parts of the samples, as many as training needs, in a folder for each class.
 fn training_place() -> Place {
     let place = Place::new();
     for name in sample_names() {
@@ -21,7 +21,7 @@ fn training_place() -> Place {
     place
 }
 
-/// Every command with the status that it ends with, each so that it prints to stdout where it can.
+/// Every command with its exit status; each prints to stdout if it can.
 const COMMANDS: &[(&[&str], i32)] = &[
     (&["--help"], 0),
     (&["--version"], 0),
@@ -114,7 +114,7 @@ const COMMANDS: &[(&[&str], i32)] = &[
     (&["eval", "--copies", "photos/cat", "--json"], 0),
 ];
 
-/// A pipe that nobody reads.
+/// Returns a pipe that nobody reads.
 fn unread() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -139,21 +139,21 @@ fn a_reader_that_has_seen_enough_changes_nothing() {
             assert!(!complains, "{arguments:?}: {ended:?}");
         }
     }
-    // What was to be written was written.
+    // The files were written.
     for file in ["made.png", "my.onnx", "my.codes.png", "deep.onnx"] {
         assert!(place.photos().with_file_name(file).exists(), "{file}");
     }
 }
 
 #[test]
-fn messages_that_nobody_hears_change_nothing() {
+fn messages_that_nobody_reads_change_nothing() {
     let place = training_place();
     place.index();
     for (arguments, status) in COMMANDS {
         let ended = run(&place, arguments, Stdio::piped(), unread());
         assert_eq!(ended.status, *status, "{arguments:?}: {ended:?}");
         let prints = ended.stdout.len() > 4;
-        // These say what they did on stderr, or have nothing to list.
+        // These print to stderr what they did, or have nothing to list.
         let quiet = matches!(arguments[0], "optimize" | "index" | "remove");
         let quiet = quiet && !arguments.contains(&"--json") || arguments.contains(&"--damaged");
         let expected = *status != 2 && !quiet;
@@ -168,7 +168,7 @@ fn streams_that_are_closed_from_the_start_change_nothing() {
     place.index();
     let before = place.run(&["status", "--json"]).ended(0).json_lines();
     for (arguments, status) in COMMANDS {
-        // Slow ones were tried above; these are the ones that open files of an index.
+        // The slow ones were tried above; these open files of an index.
         if matches!(arguments[0], "train" | "adapt" | "eval" | "reconstruct") {
             continue;
         }
@@ -185,7 +185,7 @@ fn streams_that_are_closed_from_the_start_change_nothing() {
         let ended = command.status().unwrap();
         assert_eq!(ended.code(), Some(*status), "{arguments:?}");
     }
-    // No result went into a file that was opened in place of a stream.
+    // No result was written to a file that was opened in place of a stream.
     place.run(&["check"]).ended(0);
     let after = place.run(&["status", "--json"]).ended(0).json_lines();
     assert_eq!(after[0]["stats"]["images"], before[0]["stats"]["images"]);
@@ -193,7 +193,7 @@ fn streams_that_are_closed_from_the_start_change_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn results_that_a_full_disk_swallows_are_an_error() {
+fn results_that_a_full_disk_loses_are_an_error() {
     let place = training_place();
     place.index();
     let full = || File::options().write(true).open("/dev/full").unwrap();
@@ -208,25 +208,29 @@ fn results_that_a_full_disk_swallows_are_an_error() {
             !ended.stderr.contains("panicked"),
             "{arguments:?}: {ended:?}"
         );
-        let told = ended.stderr.contains("cannot write to standard output: ");
+        let reported = ended.stderr.contains("cannot write to standard output: ");
         if normal.stdout.is_empty() {
             assert_eq!(
-                (ended.status, told),
+                (ended.status, reported),
                 (*status, false),
                 "{arguments:?}: {ended:?}"
             );
         } else {
-            assert_eq!((ended.status, told), (2, true), "{arguments:?}: {ended:?}");
+            assert_eq!(
+                (ended.status, reported),
+                (2, true),
+                "{arguments:?}: {ended:?}"
+            );
         }
-        // On stderr alone it is nobody's business.
+        // On stderr alone, it does not matter.
         let ended = run(&place, arguments, Stdio::piped(), full().into());
         assert_eq!(ended.status, *status, "{arguments:?}: {ended:?}");
     }
 }
 
-/// A run goes on to its end though nobody listens any more: what it does is kept.
+/// A run completes even if nobody reads its output, and what it does is kept.
 #[test]
-fn an_index_is_made_whole_though_its_events_are_not_read() {
+fn a_run_completes_although_nobody_reads_its_events() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg"]);
     let ended = run(
         &place,
@@ -249,10 +253,13 @@ fn a_name_in_a_message_cannot_move_the_cursor() {
         &["encode", name],
         &["index", name],
     ] {
-        let told = place.run(arguments).stderr;
-        assert!(told.contains("\\u{1b}[2Jsuch"), "{arguments:?}: {told:?}");
+        let reported = place.run(arguments).stderr;
+        assert!(
+            reported.contains("\\u{1b}[2Jsuch"),
+            "{arguments:?}: {reported:?}"
+        );
         let moves = |c: char| c.is_control() && c != '\n';
-        assert!(!told.contains(moves), "{arguments:?}: {told:?}");
+        assert!(!reported.contains(moves), "{arguments:?}: {reported:?}");
     }
 }
 
@@ -267,7 +274,7 @@ fn every_print_goes_through_one_place() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                // Tests that outgrew their `tests.rs` may say that they were skipped, as it may.
+                // Test files may print, for example that a test is skipped.
                 if !path.ends_with("tests") {
                     folders.push(path);
                 }

@@ -1,4 +1,4 @@
-//! What the tests share: a place of their own, and the binary in it.
+//! Helpers of the tests: a folder of their own, and the program in it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -6,12 +6,12 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder with photographs, and an index beside it.
+/// A folder with images, and an index next to it.
 pub struct Place {
     dir: TempDir,
 }
 
-/// What a run of the program left.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Ran {
     pub status: i32,
@@ -27,7 +27,7 @@ impl Ran {
             .collect()
     }
 
-    /// The summary of an `index --json`.
+    /// Returns the summary of an `index --json`.
     pub fn summary(&self) -> Value {
         let last = self
             .json_lines()
@@ -52,7 +52,7 @@ impl Place {
         Self { dir }
     }
 
-    /// With some of the samples in it.
+    /// Creates a place with some of the samples.
     pub fn with(samples: &[&str]) -> Self {
         let place = Self::new();
         for name in samples {
@@ -85,8 +85,8 @@ impl Place {
         ran(self.command().args(arguments).output().unwrap())
     }
 
-    /// As [`Place::command`], but bound by the permissions of files even where the tests run as root;
-    /// none, after saying so, where this system offers no way to that.
+    /// As [`Place::command`], but bound by file permissions even if the tests run as root. If this system has no
+    /// way to do that, says so and returns `None`.
     #[cfg(unix)]
     pub fn bound_command(&self) -> Option<Command> {
         use std::os::unix::fs::PermissionsExt;
@@ -96,7 +96,7 @@ impl Place {
         if std::fs::read(&closed).is_err() {
             return Some(self.command());
         }
-        // Still root, so that all that is needed stays within reach, but without root's privileges.
+        // Still root, so that everything that is needed can be read, but without root's privileges.
         let bound = ["--bounding-set=-all", "--inh-caps=-all"];
         let probe = Command::new("setpriv")
             .args(bound)
@@ -122,13 +122,13 @@ impl Place {
         Some(command)
     }
 
-    /// `imgsearch index photos`, which must go well.
+    /// Runs `imgsearch index photos`, which must succeed, and returns the summary.
     #[track_caller]
     pub fn index(&self) -> Value {
         self.run(&["index", "photos", "--json"]).ended(0).summary()
     }
 
-    /// The names of the images nearest to a file, best first.
+    /// Returns the names of the images nearest to a file, best first.
     #[track_caller]
     pub fn nearest(&self, image: &Path, k: usize) -> Vec<String> {
         let ran = self
@@ -169,7 +169,7 @@ pub fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
 }
 
-/// All samples' names, sorted.
+/// Returns the names of all samples, sorted.
 pub fn sample_names() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(samples())
         .unwrap()

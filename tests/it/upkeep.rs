@@ -1,4 +1,4 @@
-//! What `check` finds in the database and of the encoder, and reading where nothing can be written.
+//! What `check` finds in the database and the encoder's copy, and reading a read-only index.
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +18,7 @@ fn encoder_copy(place: &Place) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_lost_copy_of_the_encoder_is_told_and_written_again() {
+fn a_lost_copy_of_the_encoder_is_reported_and_written_again() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     place.run(&["check"]).ended(0);
@@ -31,17 +31,17 @@ fn a_lost_copy_of_the_encoder_is_told_and_written_again() {
         }
         let ill = place.run(&["check"]).ended(1).stdout;
         assert!(
-            ill.contains("copy of its encoder") && !ill.contains("all is well"),
+            ill.contains("copy of its encoder") && !ill.contains("no problem found"),
             "{ill}"
         );
         let mended = place.run(&["check", "--repair"]).ended(0).stdout;
-        assert!(mended.contains("all is well"), "{mended}");
+        assert!(mended.contains("no problem found"), "{mended}");
         assert!(fs::read(&copy).unwrap() == whole);
     }
 }
 
 #[test]
-fn a_rotten_code_is_told_and_mended() {
+fn a_damaged_code_is_reported_and_read_again() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
@@ -56,10 +56,10 @@ fn a_rotten_code_is_told_and_mended() {
     drop(database);
     let ill = place.run(&["check"]).ended(1).stdout;
     assert!(
-        ill.contains("1 stored code is not as stored") && !ill.contains("all is well"),
+        ill.contains("1 stored code does not match") && !ill.contains("no problem found"),
         "{ill}"
     );
-    // No segment holds it, so its file has to be read again.
+    // No segment has the code, so the file has to be read again.
     let repaired = place.run(&["check", "--repair"]);
     assert!(
         repaired.stdout.contains("imgsearch index"),
@@ -69,21 +69,20 @@ fn a_rotten_code_is_told_and_mended() {
     place.run(&["check"]).ended(1);
     place.index();
     let well = place.run(&["check"]).ended(0).stdout;
-    assert!(well.contains("all is well"), "{well}");
+    assert!(well.contains("no problem found"), "{well}");
     for name in ["cat.jpg", "coffee.jpg"] {
         assert_eq!(place.nearest(&sample(name), 1), [name]);
     }
 }
 
-/// A copy of an index in a folder that nobody can write to, with a log and without the file that
-/// reading one is done with otherwise.
+/// Returns a read-only copy of an index that has a log, but not the file with which one is usually read.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_read_only_copy_shows_what_its_log_holds() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
     let index = place.index_dir();
-    // A reader that stays open keeps the log from being emptied when the program ends.
+    // An open reader prevents that the log is emptied when the program ends.
     let reader = imgsearch::index::Reader::open(&index).unwrap();
     assert_eq!(reader.paths().unwrap().len(), 1);
     fs::copy(sample("coffee.jpg"), place.photo("coffee.jpg")).unwrap();
@@ -113,12 +112,12 @@ fn a_read_only_copy_shows_what_its_log_holds() {
         eprintln!("skipped: a folder cannot be mounted read-only here");
         return;
     }
-    let told = ran(command.output().unwrap()).ended(0);
-    let status: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    let reported = ran(command.output().unwrap()).ended(0);
+    let status: serde_json::Value = serde_json::from_str(&reported.stdout).unwrap();
     assert!(status.to_string().contains("\"images\":2"), "{status}");
 }
 
-/// Overwrites the stored code of an image, as a disk that rots does.
+/// Overwrites the stored code of an image, as a failing disk may.
 fn rot(place: &Place, name: &str) {
     let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
     let changed = database
@@ -132,14 +131,14 @@ fn rot(place: &Place, name: &str) {
 }
 
 fn checked(place: &Place, arguments: &[&str], status: i32) -> serde_json::Value {
-    let told = place
+    let reported = place
         .run(&[&["check", "--json"], arguments].concat())
         .ended(status);
-    told.json_lines().pop().unwrap()
+    reported.json_lines().pop().unwrap()
 }
 
 #[test]
-fn a_rotten_code_is_told_and_comes_back_from_a_segment() {
+fn a_damaged_code_is_reported_and_restored_from_a_segment() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "rocket.jpg", "grass.jpg"]);
     place.index();
     place.run(&["optimize"]).ended(0);
@@ -147,20 +146,20 @@ fn a_rotten_code_is_told_and_comes_back_from_a_segment() {
     rot(&place, "cat.jpg");
     let ill = place.run(&["check"]).ended(1).stdout;
     assert!(
-        ill.contains("1 stored code is not as stored, by their checksums; images: ")
+        ill.contains("1 stored code does not match its checksum; images: ")
             && ill.contains("imgsearch check --repair")
-            && !ill.contains("all is well"),
+            && !ill.contains("no problem found"),
         "{ill}"
     );
     assert_eq!(checked(&place, &[], 1)["checked"]["rotten"], 1);
     let mended = place.run(&["check", "--repair"]).ended(0).stdout;
     assert!(
-        mended.contains("repaired: 1 stored code came back from a segment")
-            && mended.contains("all is well"),
+        mended.contains("repaired: 1 stored code was restored from a segment")
+            && mended.contains("no problem found"),
         "{mended}"
     );
     let well = place.run(&["check"]).ended(0).stdout;
-    assert!(well.contains("all is well"), "{well}");
+    assert!(well.contains("no problem found"), "{well}");
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
     assert_eq!(place.index()["unchanged"], 4);
 }
@@ -179,10 +178,10 @@ fn a_database_whose_encoder_leads_out_of_the_index_is_refused() {
     drop(database);
     for arguments in [&["query", "photos/cat.jpg"][..], &["index", "photos"]] {
         let refused = place.run(arguments).ended(2).stderr;
-        assert!(refused.contains("no possible encoder"), "{refused}");
+        assert!(refused.contains("an impossible encoder"), "{refused}");
     }
-    let told = place.run(&["check"]).ended(1).stdout;
-    assert!(told.contains("no possible encoder"), "{told}");
+    let reported = place.run(&["check"]).ended(1).stdout;
+    assert!(reported.contains("an impossible encoder"), "{reported}");
     assert!(copy.exists());
 }
 

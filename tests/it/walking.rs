@@ -1,23 +1,23 @@
-//! Walking: which files are looked at, and under which of its paths an image is stored.
+//! Walking: which files are examined, and under which of its paths an image is stored.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::support::{Place, Ran, sample};
 
-/// The folder that holds a place's photographs and whatever lies beside them.
+/// Returns the folder around a place's images.
 fn around(place: &Place) -> PathBuf {
     fs::canonicalize(place.photos().parent().unwrap()).unwrap()
 }
 
-/// Copies a sample to a path from the folder around on.
+/// Copies a sample to a path relative to the folder around.
 fn put(place: &Place, name: &str, path: &str) {
     let path = around(place).join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::copy(sample(name), path).unwrap();
 }
 
-/// What is stored, by paths from the folder around on, as one text.
+/// Returns the stored paths, relative to the folder around, as one text.
 fn stored(place: &Place) -> String {
     let index = imgsearch::index::Index::open(place.index_dir()).unwrap();
     let paths = index.to_reader().unwrap().paths().unwrap();
@@ -35,7 +35,7 @@ fn indexed(place: &Place, arguments: &[&str]) -> Ran {
     place.run(&arguments).ended(0)
 }
 
-/// How many images may be found under a path.
+/// Returns how many images are found under a path.
 #[track_caller]
 fn found_under(place: &Place, path: &str) -> usize {
     let image = sample("cat.jpg");
@@ -46,13 +46,13 @@ fn found_under(place: &Place, path: &str) -> usize {
 }
 
 #[test]
-fn a_file_that_was_left_out_is_no_image_and_its_folder_says_so() {
+fn a_file_that_an_ignore_file_leaves_out_is_not_indexed() {
     let place = Place::with(&["cat.jpg"]);
     put(&place, "coffee.jpg", "photos/private/coffee.jpg");
     put(&place, "rocket.jpg", "photos/trips/rocket.jpg");
     put(&place, "grass.jpg", "photos/trips/grass.jpg");
     fs::write(place.photo(".imgsearchignore"), "private/\ngrass.*\n").unwrap();
-    // The folder above has the word, whatever is named.
+    // The ignore file of the folder above decides, whatever is named.
     for named in [
         "photos/private",
         "photos/private/coffee.jpg",
@@ -69,7 +69,7 @@ fn a_file_that_was_left_out_is_no_image_and_its_folder_says_so() {
 }
 
 #[test]
-fn what_is_left_out_later_is_found_no_more() {
+fn an_image_that_is_left_out_later_is_forgotten() {
     let place = Place::with(&["cat.jpg"]);
     put(&place, "coffee.jpg", "photos/private/in/coffee.jpg");
     put(&place, "rocket.jpg", "photos/rocket.jpg");
@@ -85,7 +85,7 @@ fn what_is_left_out_later_is_found_no_more() {
 
 #[cfg(unix)]
 #[test]
-fn an_ignore_file_that_cannot_be_used_lets_nothing_pass() {
+fn an_unusable_ignore_file_lets_nothing_pass() {
     let place = Place::with(&["cat.jpg"]);
     put(&place, "coffee.jpg", "photos/private/coffee.jpg");
     indexed(&place, &["photos"]);
@@ -93,9 +93,9 @@ fn an_ignore_file_that_cannot_be_used_lets_nothing_pass() {
     let file = place.photo("private/.imgsearchignore");
     let refused = |said: &str| {
         let ran = place.run(&["index", "photos"]).ended(1);
-        let told = ran.stderr.contains("photos/private: its .imgsearchignore")
+        let reported = ran.stderr.contains("photos/private: its .imgsearchignore")
             && ran.stderr.contains(said);
-        assert!(told, "{ran:?}");
+        assert!(reported, "{ran:?}");
         assert_eq!(stored(&place), "photos/cat.jpg photos/private/coffee.jpg");
     };
     fs::write(&file, "rocket[.jpg\n").unwrap();
@@ -129,11 +129,11 @@ fn an_exclamation_mark_takes_back_a_pattern_and_leaves_nothing_out() {
 
 #[cfg(unix)]
 #[test]
-fn a_broken_link_is_told_unless_it_is_to_be_left_out() {
+fn a_broken_link_is_reported_unless_it_is_left_out() {
     let place = Place::with(&["cat.jpg"]);
     std::os::unix::fs::symlink("nowhere.jpg", place.photo("broken.jpg")).unwrap();
-    let told = place.run(&["index", "photos"]).ended(1);
-    assert!(told.stderr.contains("broken.jpg"), "{told:?}");
+    let reported = place.run(&["index", "photos"]).ended(1);
+    assert!(reported.stderr.contains("broken.jpg"), "{reported:?}");
     let ran = place
         .run(&["index", "photos", "--ignore", "broken.*"])
         .ended(0);
@@ -147,7 +147,7 @@ mod links {
     use super::*;
 
     #[test]
-    fn removing_a_link_forgets_the_link_and_not_its_target() {
+    fn remove_forgets_a_link_and_not_its_target() {
         let place = Place::new();
         put(&place, "cat.jpg", "b/cat.jpg");
         put(&place, "coffee.jpg", "a/coffee.jpg");
@@ -157,11 +157,11 @@ mod links {
         assert_eq!(stored(&place), "a/coffee.jpg a/link.jpg b/cat.jpg");
         place.run(&["remove", "a/link.jpg"]).ended(0);
         assert_eq!(stored(&place), "a/coffee.jpg b/cat.jpg");
-        // Where only the target is stored, the link names it.
+        // If only the target is stored, the link names it.
         assert_eq!(found_under(&place, "a/link.jpg"), 1);
         place.run(&["remove", "a/link.jpg"]).ended(0);
         assert_eq!(stored(&place), "a/coffee.jpg");
-        // What is gone has the name that it had.
+        // A file that is gone keeps its name.
         indexed(&place, &["a"]);
         fs::remove_file(around(&place).join("b/cat.jpg")).unwrap();
         assert_eq!(found_under(&place, "a/link.jpg"), 1);
@@ -187,7 +187,7 @@ mod links {
         ] {
             assert_eq!(found_under(&place, path), images, "{path}");
         }
-        // No second copy arises, nor of what is new there.
+        // No second copy is stored, not even of new files there.
         put(&place, "grass.jpg", "outside/new/grass.jpg");
         for path in [
             "photos/elsewhere",
@@ -226,7 +226,7 @@ mod links {
             "{run}"
         );
         assert_eq!(stored(&place), "a/folder/coffee.jpg a/link.jpg");
-        // The folder was indexed by the name of a link: its own name means the same.
+        // The folder was indexed under the name of a link, and its own name means the same.
         let run = indexed(&place, &["outside"]).summary();
         assert_eq!(
             (&run["added"], &run["unchanged"]),
@@ -241,11 +241,11 @@ mod links {
     #[test]
     fn a_link_does_not_lead_out_to_the_folders_around_it() {
         let place = Place::with(&["cat.jpg"]);
-        put(&place, "coffee.jpg", "beside/coffee.jpg");
+        put(&place, "coffee.jpg", "neighbour/coffee.jpg");
         symlink("..", place.photo("up")).unwrap();
         symlink("/", place.photo("top")).unwrap();
-        symlink("../beside", place.photo("one")).unwrap();
-        symlink("../beside", place.photo("two")).unwrap();
+        symlink("../neighbour", place.photo("one")).unwrap();
+        symlink("../neighbour", place.photo("two")).unwrap();
         indexed(&place, &["photos"]);
         assert_eq!(stored(&place), "photos/cat.jpg photos/one/coffee.jpg");
         indexed(&place, &["photos"]);
@@ -254,7 +254,7 @@ mod links {
 
     #[test]
     fn links_into_a_hidden_folder_are_images() {
-        // As git-annex keeps them.
+        // As git-annex stores them.
         let place = Place::new();
         put(&place, "cat.jpg", "photos/.git/annex/objects/aa/1.jpg");
         put(&place, "coffee.jpg", "photos/.git/annex/objects/bb/2");
@@ -269,7 +269,7 @@ mod links {
     }
 }
 
-/// What only a user without a superuser's rights meets.
+/// Tests that need a user without root's privileges.
 #[cfg(unix)]
 mod powerless {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -282,10 +282,10 @@ mod powerless {
 
     const NOBODY: u32 = 65_534;
 
-    /// The program as a user who may not read all files, with all that it needs in reach.
+    /// A user who cannot read all files, with everything that the program needs.
     struct Powerless<'a> {
         place: &'a Place,
-        /// The program and ONNX Runtime, where a superuser gives up their rights.
+        /// The program and ONNX Runtime, if root gives up its privileges.
         copies: Option<(PathBuf, PathBuf)>,
     }
 
@@ -329,7 +329,7 @@ mod powerless {
         }
     }
 
-    /// Gives a folder and all below it to nobody.
+    /// Changes the owner of a folder and everything below it to nobody.
     fn own(path: &Path) {
         std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         if path.is_dir() && !path.is_symlink() {
@@ -343,7 +343,7 @@ mod powerless {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Whether this is a superuser who cannot become somebody else, as in some containers.
+    /// Returns whether this is root without the right to become another user, as in some containers.
     fn cannot_become_nobody() -> bool {
         let place = Place::new();
         let refused = fs::metadata(place.photos()).unwrap().uid() == 0
@@ -360,7 +360,7 @@ mod powerless {
     }
 
     #[test]
-    fn an_image_that_cannot_be_opened_stays_whatever_it_is_called() {
+    fn an_image_that_cannot_be_opened_stays_with_any_name() {
         if cannot_become_nobody() {
             return;
         }
@@ -384,7 +384,7 @@ mod powerless {
     }
 
     #[test]
-    fn an_ignore_file_that_cannot_be_read_lets_nothing_pass() {
+    fn an_unreadable_ignore_file_lets_nothing_pass() {
         if cannot_become_nobody() {
             return;
         }

@@ -1,10 +1,10 @@
-//! How much memory decoding takes: each case in a process of its own, whose peak the system tells.
+//! How much memory decoding takes. Each case runs in its own process, whose peak the system reports.
 //!
 //! ```text
 //! cargo test --release --test memory
 //! ```
 //!
-//! Linux only: elsewhere the cases run, and no peak is known.
+//! Linux only: on other systems the cases run, but the peak is unknown.
 
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -24,17 +24,17 @@ const GEOMETRY: Geometry = Geometry {
     resize: Resize::ShortSideCrop { short: 224 },
 };
 
-/// What a sparse file of 600 MB may cost.
+/// Memory that a sparse file of 600 MB may take.
 const SPARSE: u64 = 64 * MIB;
 
-/// What a process may take beyond its budget in these cases: what is free for each of six decoders, and
-/// what the allocator keeps.
+/// Memory that a process may take in addition to its budget: what is free for each of six decoders, and what the
+/// allocator keeps.
 const MARGIN: u64 = 80 * MIB;
 
-/// As [`MARGIN`], for one decoder.
+/// The same for one decoder.
 const MARGIN_OF_ONE: u64 = 32 * MIB;
 
-/// The side of a picture that takes 100 MB.
+/// The side of an image that takes 100 MB.
 const SIDE: u32 = 5800;
 
 const THREADS: usize = 6;
@@ -62,7 +62,7 @@ fn main() {
         run(case, Path::new(folder));
         return;
     }
-    // What `cargo test` passes on to every test program.
+    // Options that `cargo test` passes on to every test program.
     if arguments.iter().any(|argument| argument == "--list")
         || arguments
             .iter()
@@ -88,7 +88,7 @@ fn main() {
             failed += 1;
         }
     }
-    // In the words of other test programs, for whoever counts them.
+    // In the format of other test programs, for whoever counts them.
     println!(
         "test result: {}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out",
         if failed == 0 { "ok" } else { "FAILED" },
@@ -97,7 +97,7 @@ fn main() {
     exit(if failed > 0 { 101 } else { 0 });
 }
 
-/// The most memory that this process has had, in bytes; none where the system does not say.
+/// Returns the peak memory of this process in bytes, or `None` if the system does not say.
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -105,7 +105,7 @@ fn peak_memory() -> Option<u64> {
     Some(kib << 10)
 }
 
-/// Does something, and fails where memory grows by more than `bound`.
+/// Runs something, and fails if memory grows by more than `bound`.
 fn within<T>(name: &str, bound: u64, work: impl FnOnce() -> T) -> T {
     let before = peak_memory();
     let result = work();
@@ -151,15 +151,18 @@ fn run(case: &str, folder: &Path) {
                 let decoded = within(&format!("sparse {name}"), SPARSE, || {
                     decode(&path, limits(1 << 30))
                 });
-                // Zeros are the pixels of a sound BMP.
+                // Zeros are the pixels of an intact BMP.
                 let damaged = matches!(decoded, Err(DecodeError::Malformed(_)));
                 assert!(damaged || name == "bmp", "{name}: {decoded:?}");
             }
-            // One that has to be read whole is refused where that is not allowed.
+            // A file that has to be loaded completely is refused if the limit does not allow it.
             let path = folder.join("sparse.jpeg");
             let decoded = within("sparse jpeg", SPARSE, || decode(&path, limits(250 * MIB)));
             let error = decoded.unwrap_err();
-            assert!(error.to_string().contains("--max-memory"), "{error}");
+            assert!(
+                matches!(error, DecodeError::TooMuchMemory { .. }),
+                "{error}"
+            );
         }
         "many" => {
             let path = folder.join("large.png");
@@ -185,10 +188,13 @@ fn run(case: &str, folder: &Path) {
             });
             let error = refused.unwrap_err();
             assert!(error.is_over_limit() && !error.is_untried(), "{error}");
-            assert!(error.to_string().contains("--max-memory"), "{error}");
+            assert!(
+                matches!(error, DecodeError::TooMuchMemory { .. }),
+                "{error}"
+            );
         }
         "header bombs" => {
-            // A megabyte that holds a colour profile of a gigabyte.
+            // A megabyte that contains a colour profile of a gigabyte.
             let path = folder.join("profile.png");
             let limit = 128 * MIB;
             let _ = within("a bomb in the headers", limit + MARGIN_OF_ONE, || {
@@ -197,7 +203,7 @@ fn run(case: &str, folder: &Path) {
         }
         format => {
             let path = folder.join(format!("picture.{format}"));
-            // The least that is allowed is what is reserved, but for a step.
+            // The smallest limit that works is what is reserved, up to one step.
             let step = 4 * MIB;
             let mut limit = step;
             let before = peak_memory();
@@ -247,7 +253,7 @@ fn write_files(folder: &Path) {
 
     let small = DynamicImage::ImageRgba8(image::RgbaImage::new(64, 64));
     let heads: [(&str, ImageFormat, usize); 7] = [
-        // A header that is sound, and nothing behind it.
+        // An intact header, with nothing after it.
         ("png", ImageFormat::Png, 33),
         ("gif", ImageFormat::Gif, 13),
         ("bmp", ImageFormat::Bmp, 30),
@@ -290,7 +296,7 @@ fn write_files(folder: &Path) {
         }
     }
 
-    // A colour profile of zeros: deflated blocks, each of which says 258 of them again and again.
+    // A colour profile of zeros: each deflate block repeats 258 of them again and again.
     let mut small_png = Cursor::new(Vec::new());
     small.write_to(&mut small_png, ImageFormat::Png).unwrap();
     let png = small_png.into_inner();
@@ -300,7 +306,7 @@ fn write_files(folder: &Path) {
     fs::write(folder.join("profile.png"), bytes).unwrap();
 }
 
-/// So many zeros, compressed by hand: one block of fixed codes.
+/// Returns zeros that are compressed by hand: one block of fixed codes.
 fn zlib_zeros(count: u64) -> Vec<u8> {
     let mut bytes = vec![0x78, 0x9c];
     let (mut bits, mut held) = (0u64, 0);
@@ -313,7 +319,7 @@ fn zlib_zeros(count: u64) -> Vec<u8> {
             held -= 8;
         }
     };
-    // Codes stand with their highest bit first.
+    // Codes start with their highest bit.
     let code = |code: u64, length: u32| code.reverse_bits() >> (64 - length);
     put(1, 1, &mut bytes);
     put(1, 2, &mut bytes);
@@ -325,7 +331,7 @@ fn zlib_zeros(count: u64) -> Vec<u8> {
     }
     put(code(0, 7), 7, &mut bytes);
     put(0, 7, &mut bytes);
-    // Its checksum is not that of zeros; decoders of profiles do not mind, or refuse it at the end.
+    // The checksum is wrong; decoders of profiles ignore that, or refuse it at the end.
     bytes.extend([0; 4]);
     bytes
 }

@@ -1,16 +1,16 @@
-//! Mutants of good files, by the hundred thousand: none may bring the program down, keep it for long,
-//! take more memory than the limits allow, or pass for what it is not.
+//! Mutants of intact files, by the hundred thousand. None may crash the program, keep it busy for long, take more
+//! memory than the limits allow, or pass for something else.
 //!
 //! ```text
 //! cargo test --release --test mutations -- --mutants 1000000 --seed 7
 //! cargo test --release --test mutations -- --part images --seed 7 --only 4711
 //! ```
 //!
-//! `--mutants N` makes N of each part, images, segments and encoders; `--part` picks one. The same
-//! seed makes the same mutants, and `--write-seeds FOLDER` writes the good files for a fuzzer. One that fails is written to `target/tmp/mutants` and named with the
-//! command that makes it again.
+//! `--mutants N` makes N mutants of each part: images, segments and encoders; `--part` selects one part. The same
+//! seed makes the same mutants. `--write-seeds FOLDER` writes the intact files for a fuzzer. A mutant that fails is
+//! written to `target/tmp/mutants` and reported with the command that makes it again.
 //!
-//! The work is done by a child of this program, so that a crash can be told from what was underway.
+//! A child process does the work, so that the parent can report what a crash interrupted.
 
 mod mutate;
 mod parts;
@@ -27,14 +27,14 @@ use std::time::{Duration, Instant};
 
 use parts::Part;
 
-/// Mutants of each part in a run of the tests.
+/// Default number of mutants of each part.
 const MUTANTS: u64 = 100_000;
 
-/// Whatever a file holds, it is dealt with in this time, or the run ends with its name.
+/// Time in which every file must be done, or the run ends with its name.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Failures after which a run ends.
-const MOST_FAILURES: usize = 10;
+/// Number of failures after which a run ends.
+const MAX_FAILURES: usize = 10;
 
 struct Options {
     mutants: u64,
@@ -70,7 +70,7 @@ fn options() -> Options {
             "--part" => options.part = arguments.next(),
             "--write-seeds" => options.seeds = arguments.next().map(PathBuf::from),
             "--child" => options.child = true,
-            // What `cargo test` passes on to every test program.
+            // Options that `cargo test` passes on to every test program.
             "--list" => exit(0),
             filter if !filter.starts_with('-') && !"mutations".contains(filter) => exit(0),
             _ => {}
@@ -79,7 +79,7 @@ fn options() -> Options {
     options
 }
 
-/// Where mutants that fail are written.
+/// The folder for mutants that fail.
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mutants")
 }
@@ -116,7 +116,7 @@ fn main() {
     exit(status.code().unwrap_or(101));
 }
 
-/// Writes a mutant down, and says how to make it again.
+/// Saves a mutant, and returns how to make it again.
 fn keep(part: &Part, seed: u64, number: u64) {
     let path = folder().join(format!("{}-{seed}-{number}", part.name));
     let mutant = part.mutant(seed, number);
@@ -133,7 +133,7 @@ fn keep(part: &Part, seed: u64, number: u64) {
     );
 }
 
-/// Lets the peak begin anew where the system can, so that a part's does not hide behind another's.
+/// Resets the peak memory if the system can, so that the peak of one part does not hide that of another.
 fn forget_peak() {
     if cfg!(target_os = "linux")
         && let Err(error) = fs::write("/proc/self/clear_refs", "5")
@@ -144,14 +144,14 @@ fn forget_peak() {
     }
 }
 
-/// What a thread is at: the mutant, and since when in milliseconds of the run; 0 where at none.
+/// What a thread works on: the mutant, and since when in milliseconds of the run; 0 if idle.
 #[derive(Default)]
 struct Desk {
     number: AtomicU64,
     since: AtomicU64,
 }
 
-/// What came of a part's mutants.
+/// The results of the mutants of a part.
 #[derive(Default)]
 struct Tally {
     outcomes: BTreeMap<String, u64>,
@@ -163,7 +163,7 @@ struct Tally {
 static PANICS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
 fn run(options: &Options) {
-    // Panics of decoders are part of the work, and counted where they happen.
+    // Decoders may panic; such panics are counted by place.
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |location| {
             let file = location.file().rsplit("registry/src/").next();
@@ -217,7 +217,7 @@ fn run(options: &Options) {
         }
         let good = tally.failures.is_empty() && !too_much;
         failed += usize::from(!good);
-        // In the words of other test programs, for whoever counts them.
+        // In the format of other test programs, for whoever counts them.
         println!(
             "test result: {}. {} passed; {} failed; 0 ignored; 0 measured; 0 filtered out",
             if good { "ok" } else { "FAILED" },
@@ -254,7 +254,7 @@ fn report(part: &Part, tally: &Tally, took: Duration, grown: Option<u64>) {
     }
 }
 
-/// Makes all mutants of a part and deals with them.
+/// Makes all mutants of a part and processes them.
 fn mutants(part: &Part, index: usize, threads: usize, options: &Options) -> Tally {
     let numbers = match options.only {
         Some(number) => number..number + 1,
@@ -262,7 +262,7 @@ fn mutants(part: &Part, index: usize, threads: usize, options: &Options) -> Tall
     };
     let next = AtomicU64::new(numbers.start);
     let started = Instant::now();
-    // Never 0, which is no time.
+    // Never 0, which means idle.
     let now = || started.elapsed().as_millis() as u64 + 1;
     let desks: Vec<Desk> = (0..threads).map(|_| Desk::default()).collect();
     let underway = File::create(folder().join("underway")).unwrap();
@@ -292,23 +292,23 @@ fn mutants(part: &Part, index: usize, threads: usize, options: &Options) -> Tall
                     let mut judge = (part.judge)();
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= numbers.end || tally.failures.len() >= MOST_FAILURES {
+                        if number >= numbers.end || tally.failures.len() >= MAX_FAILURES {
                             break;
                         }
                         let mutant = part.mutant(options.seed, number);
                         note(underway, thread, index as u64, number);
                         desk.number.store(number, Ordering::Relaxed);
                         desk.since.store(now(), Ordering::Release);
-                        let begun = Instant::now();
+                        let start = Instant::now();
                         let judged = catch_unwind(AssertUnwindSafe(|| judge(&mutant.bytes)));
-                        let took = begun.elapsed();
+                        let took = start.elapsed();
                         desk.since.store(0, Ordering::Release);
                         tally.slowest = tally.slowest.max((took, number));
                         match judged {
                             Ok(Ok(outcome)) => *tally.outcomes.entry(outcome).or_default() += 1,
                             Ok(Err(wrong)) => tally.failures.push((number, wrong)),
                             Err(_) => {
-                                // Nobody knows what state a panic left behind.
+                                // A panic may leave any state behind.
                                 judge = (part.judge)();
                                 tally.failures.push((number, "a panic escaped".to_owned()));
                             }
@@ -331,7 +331,7 @@ fn mutants(part: &Part, index: usize, threads: usize, options: &Options) -> Tall
     all.into_inner().unwrap()
 }
 
-/// Notes what a thread is at where it outlives the process.
+/// Records what a thread works on, where it outlives the process.
 fn note(underway: &File, thread: usize, part: u64, number: u64) {
     let mut record = [0; 16];
     record[..8].copy_from_slice(&part.to_le_bytes());
@@ -342,7 +342,7 @@ fn note(underway: &File, thread: usize, part: u64, number: u64) {
     let _ = (underway, thread, record);
 }
 
-/// The most memory that this process has had, in bytes; none where the system does not say.
+/// Returns the peak memory of this process in bytes, or `None` if the system does not say.
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,10 +1,10 @@
-//! Mutants: what becomes of good files by chance, the same for the same seed and number.
+//! Mutants: random changes of intact files, the same for the same seed and number.
 
 /// Random numbers (SplitMix64, Steele, Lea and Flood 2014).
 pub struct Random(u64);
 
 impl Random {
-    /// Those of one mutant of a run.
+    /// Returns the random numbers for one mutant of a run.
     pub fn of(seed: u64, number: u64) -> Self {
         let mut random = Self(seed);
         random.0 = random.bits() ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d);
@@ -19,21 +19,21 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..n`, or 0 where `n` is 0.
+    /// Returns a number in `0..n`, or 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize
     }
 
-    /// True once in `n`.
+    /// Returns true once in `n` times.
     pub fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 }
 
-/// Bytes at which programs go wrong.
+/// Bytes at which programs often fail.
 const BYTES: [u8; 8] = [0, 1, 0x7f, 0x80, 0xfe, 0xff, 0xd8, 0xd9];
 
-/// Numbers at which programs go wrong, cut to the width of a field.
+/// Numbers at which programs often fail, cut to the width of a field.
 const NUMBERS: [u64; 14] = [
     0,
     1,
@@ -51,7 +51,7 @@ const NUMBERS: [u64; 14] = [
     u64::MAX,
 ];
 
-/// The checksum that PNG and others have.
+/// Returns the checksum that PNG and others use.
 pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
@@ -60,8 +60,8 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A file's bytes, changed in one to four places; `other` is what parts are taken from. Half of the
-/// mutants keep their length, with which most formats stand and fall.
+/// Changes the bytes of a file in one to four places; `other` provides parts to insert. Half of the mutants keep
+/// their length, on which most formats depend.
 pub fn mutant(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     let kinds = if random.once_in(2) { IN_PLACE } else { KINDS };
@@ -72,11 +72,11 @@ pub fn mutant(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Kinds of changes, and how many of them, the first ones, leave the length as it is.
+/// Number of kinds of changes; the first ones keep the length.
 const KINDS: usize = 9;
 const IN_PLACE: usize = 4;
 
-/// A place in a file: half of the time in its first bytes, where what matters stands.
+/// Returns a place in a file, half of the time among the first bytes, which matter most.
 fn place(length: usize, random: &mut Random) -> usize {
     if random.once_in(2) {
         random.below(length.min(128))
@@ -96,12 +96,12 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], kinds: usize, random: &mut Random) 
         0 => bytes[at] ^= 1 << random.below(8),
         1 => bytes[at] = BYTES[random.below(BYTES.len())],
         2 => {
-            // A number of two, four or eight bytes, in either order of bytes, replaced …
+            // A number of two, four or eight bytes, in either byte order, is replaced …
             let number = NUMBERS[random.below(NUMBERS.len())];
             put(&mut bytes[at..], number, random);
         }
         3 => {
-            // … or changed by a little.
+            // … or changed slightly.
             let width = (2usize << random.below(2)).min(rest);
             let step = random.below(35) as u64;
             let little = random.once_in(2);
@@ -139,7 +139,7 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], kinds: usize, random: &mut Random) 
             bytes.splice(at..at, noise);
         }
         _ => {
-            // The beginning of one and the end of the other.
+            // The beginning of one file and the end of the other.
             bytes.truncate(at);
             bytes.extend(&other[random.below(other.len())..]);
         }

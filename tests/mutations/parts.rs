@@ -1,4 +1,4 @@
-//! What is mutated, and what is asked of each mutant.
+//! The parts that are mutated, and what is required of each mutant.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use imgsearch::onnx::EncoderFile;
 use crate::mutate::{self, Random};
 use crate::seeds::{self, Seed};
 
-/// Says what became of a file, or what is wrong with that.
+/// Returns the outcome of a file, or what is wrong with it.
 pub type Judge = Box<dyn FnMut(&[u8]) -> Result<String, String>>;
 
 /// One kind of file.
 pub struct Part {
     pub name: &'static str,
-    /// The fuzz target that is fed with such files.
+    /// The fuzz target for such files.
     target: &'static str,
     seeds: Vec<Seed>,
-    /// Has the last word on a mutant.
+    /// Corrects a mutant, such as its checksums.
     finish: fn(&mut Vec<u8>, usize, &mut Random),
     pub judge: fn() -> Judge,
-    /// What becomes of a file that nobody changed: how its outcome begins.
+    /// How the outcome of an intact file begins.
     good: &'static str,
-    /// Files cut short everywhere: how many, and what is wrong with what became of them.
+    /// Checks files that are cut everywhere: returns their number, and what is wrong.
     pub cuts: fn() -> (u64, Vec<String>),
     /// Bytes by which the process may grow for each of its threads.
     pub memory_a_thread: u64,
@@ -37,7 +37,7 @@ pub struct Mutant {
 }
 
 impl Part {
-    /// Writes the good files into the folder that the fuzzer of this kind of file begins with.
+    /// Writes the intact files into the folder from which the fuzzer of this kind of file starts.
     pub fn write_seeds(&self, corpus: &Path) -> io::Result<()> {
         let folder = corpus.join(self.target);
         fs::create_dir_all(&folder)?;
@@ -47,7 +47,7 @@ impl Part {
         Ok(())
     }
 
-    /// The good files that are not dealt with as such, for of them no mutant would be either.
+    /// Returns the intact files that are not processed as intact ones, so their mutants would not be, either.
     pub fn spoiled_seeds(&self) -> Vec<String> {
         let mut judge = (self.judge)();
         let mut wrong = Vec::new();
@@ -60,7 +60,7 @@ impl Part {
         wrong
     }
 
-    /// A mutant of a run.
+    /// Returns a mutant of a run.
     pub fn mutant(&self, seed: u64, number: u64) -> Mutant {
         let mut random = Random::of(seed, number);
         let own = &self.seeds[random.below(self.seeds.len())];
@@ -74,7 +74,7 @@ impl Part {
     }
 }
 
-/// All parts.
+/// Returns all parts.
 pub fn all() -> Vec<Part> {
     let nothing: fn() -> (u64, Vec<String>) = || (0, Vec::new());
     vec![
@@ -86,7 +86,7 @@ pub fn all() -> Vec<Part> {
             judge: || Box::new(image_judge()),
             good: "decoded",
             cuts,
-            // The limit, and as much again for what decoders keep beside a picture.
+            // The limit, and as much again for what decoders keep in addition to an image.
             memory_a_thread: 2 * MEMORY,
         },
         Part {
@@ -115,7 +115,7 @@ pub fn all() -> Vec<Part> {
 /// Memory that an image may take.
 const MEMORY: u64 = 64 << 20;
 
-/// Pixels that it may have.
+/// Pixels that an image may have.
 const PIXELS: u64 = 16_000_000;
 
 const GEOMETRY: Geometry = Geometry {
@@ -128,7 +128,7 @@ fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_memory = MEMORY;
     limits.max_pixels = PIXELS;
-    // Whoever runs this has a clock of its own, and wants to see what the decoders do.
+    // The run has its own clock, and is to see what the decoders do.
     limits.max_time = Duration::from_hours(1);
     limits
 }
@@ -138,7 +138,7 @@ fn image_judge() -> impl FnMut(&[u8]) -> Result<String, String> {
     let mut out = vec![0; 32 * 32 * 3];
     let mut turn = 0u32;
     move |bytes| {
-        // Whole pictures now and then.
+        // Whole images now and then.
         turn += 1;
         if turn.is_multiple_of(8)
             && let Ok(whole) = decoder.decode_whole(bytes, 64)
@@ -180,7 +180,7 @@ fn image_judge() -> impl FnMut(&[u8]) -> Result<String, String> {
     }
 }
 
-/// Most mutants of PNGs get the checksums that belong to what their chunks hold.
+/// Gives most mutants of PNGs the right checksums for their chunks.
 fn check_png(bytes: &mut [u8], random: &mut Random) {
     const MARK: usize = 8;
     if !bytes.starts_with(b"\x89PNG") || random.once_in(4) {
@@ -202,7 +202,7 @@ fn check_png(bytes: &mut [u8], random: &mut Random) {
     }
 }
 
-/// Every cut of every JPEG, which decoders would fill up with grey and call whole.
+/// Checks every cut of every JPEG: decoders would fill it up with grey and call it intact.
 fn cuts() -> (u64, Vec<String>) {
     let mut decoder = Decoder::new(limits());
     let mut out = vec![0; 32 * 32 * 3];
@@ -236,8 +236,8 @@ fn cuts() -> (u64, Vec<String>) {
     (count, wrong)
 }
 
-/// Most mutants of segments keep their length and get the checksums that belong to what they hold,
-/// for else nothing behind the checksums is reached.
+/// Gives most mutants of segments their length and the right checksums, because nothing else reaches the code after
+/// these checks.
 fn seal(bytes: &mut Vec<u8>, length: usize, random: &mut Random) {
     if !random.once_in(4) {
         bytes.resize(length, 0);

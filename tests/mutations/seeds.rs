@@ -1,4 +1,4 @@
-//! Good files of every format that can be decoded, small enough that a change strikes something.
+//! Intact files of every format that can be decoded, so small that a change affects something.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use image::codecs::{gif, jpeg, png, pnm, tga};
 use image::{DynamicImage, ExtendedColorType, Frame, ImageEncoder, ImageFormat, Rgba, RgbaImage};
 
-/// A file, and what it is called in reports.
+/// A file, and its name in reports.
 pub struct Seed {
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
-/// A picture with edges, a slope and a part that is transparent.
-fn picture(width: u32, height: u32) -> DynamicImage {
+/// Returns an image with edges, a slope and a transparent part.
+fn pixels(width: u32, height: u32) -> DynamicImage {
     DynamicImage::ImageRgba8(RgbaImage::from_fn(width, height, |x, y| {
         let slope = (x * 255 / width) as u8;
         match (x * 2 < width, y * 2 < height) {
@@ -31,7 +31,7 @@ fn written(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A DirectDraw surface of one block of colours: its header says all that there is to say.
+/// Returns a DirectDraw surface that repeats one block of colours.
 fn dds(four: &[u8; 4], block: usize) -> Vec<u8> {
     let (width, height) = (16u32, 8u32);
     let mut bytes = b"DDS ".to_vec();
@@ -50,7 +50,7 @@ fn dds(four: &[u8; 4], block: usize) -> Vec<u8> {
     bytes
 }
 
-/// A JPEG with another one among its headers, as cameras write them, and which way up it is.
+/// Returns a JPEG with an orientation and a preview among its headers, as cameras write them.
 fn with_thumbnail(whole: &[u8], small: &[u8]) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
     exif.extend([0, 0, 0, 26, 0, 2, 2, 1, 0, 4, 0, 0, 0, 1, 0, 0, 0, 56]);
@@ -70,21 +70,46 @@ fn file(path: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// Files of images. Those whose names begin with `jpeg` are JPEGs.
-pub fn images() -> Vec<Seed> {
-    let mut seeds = Vec::new();
-    let mut add = |name: &str, bytes: Vec<u8>| {
-        seeds.push(Seed {
-            name: name.to_owned(),
-            bytes,
-        });
-    };
-    let rgba = picture(40, 24);
-    let rgb = DynamicImage::ImageRgb8(rgba.to_rgb8());
-    let grey = DynamicImage::ImageLuma8(rgba.to_luma8());
-    let deep = DynamicImage::ImageRgb16(rgba.to_rgb16());
-    let float = DynamicImage::ImageRgb32F(rgba.to_rgb32f());
+/// The same image in every pixel type that the formats store.
+struct Pixels {
+    rgba: DynamicImage,
+    rgb: DynamicImage,
+    grey: DynamicImage,
+    deep: DynamicImage,
+    float: DynamicImage,
+}
 
+impl Pixels {
+    fn new() -> Self {
+        let rgba = pixels(40, 24);
+        Self {
+            rgb: DynamicImage::ImageRgb8(rgba.to_rgb8()),
+            grey: DynamicImage::ImageLuma8(rgba.to_luma8()),
+            deep: DynamicImage::ImageRgb16(rgba.to_rgb16()),
+            float: DynamicImage::ImageRgb32F(rgba.to_rgb32f()),
+            rgba,
+        }
+    }
+}
+
+/// Returns image files. The names of JPEGs begin with `jpeg`.
+pub fn images() -> Vec<Seed> {
+    let pixels = Pixels::new();
+    let families = [jpegs, pngs, web, plain, pnms, others];
+    families
+        .into_iter()
+        .flat_map(|seeds| seeds(&pixels))
+        .collect()
+}
+
+fn seed(name: &str, bytes: Vec<u8>) -> Seed {
+    Seed {
+        name: name.to_owned(),
+        bytes,
+    }
+}
+
+fn jpegs(of: &Pixels) -> Vec<Seed> {
     let jpeg_of = |image: &DynamicImage, quality| {
         let mut bytes = Vec::new();
         jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)
@@ -92,116 +117,129 @@ pub fn images() -> Vec<Seed> {
             .unwrap();
         bytes
     };
-    let whole = jpeg_of(&rgb, 80);
-    add("jpeg", whole.clone());
-    add("jpeg of grey", jpeg_of(&grey, 50));
-    let small = jpeg_of(&DynamicImage::ImageRgb8(picture(8, 8).to_rgb8()), 50);
-    add("jpeg with a thumbnail", with_thumbnail(&whole, &small));
-    add(
-        "jpeg with a text behind it",
-        [&whole[..], b"a text"].concat(),
-    );
-    add("jpeg, progressive", file("tests/fixtures/progressive.jpg"));
-    add("jpeg of ink", file("tests/fixtures/cmyk.jpg"));
+    let whole = jpeg_of(&of.rgb, 80);
+    let small = jpeg_of(&DynamicImage::ImageRgb8(pixels(8, 8).to_rgb8()), 50);
+    vec![
+        seed("jpeg", whole.clone()),
+        seed("jpeg of grey", jpeg_of(&of.grey, 50)),
+        seed("jpeg with a thumbnail", with_thumbnail(&whole, &small)),
+        seed(
+            "jpeg with a text after it",
+            [&whole[..], b"a text"].concat(),
+        ),
+        seed("jpeg, progressive", file("tests/fixtures/progressive.jpg")),
+        seed("jpeg of ink", file("tests/fixtures/cmyk.jpg")),
+    ]
+}
 
-    for (name, image) in [
-        ("png", &rgba),
-        ("png of 16 bits", &deep),
-        ("png of grey", &grey),
-    ] {
-        add(name, written(image, ImageFormat::Png));
-    }
-    let mut bytes = Vec::new();
+fn pngs(of: &Pixels) -> Vec<Seed> {
+    let mut filtered = Vec::new();
     png::PngEncoder::new_with_quality(
-        &mut bytes,
+        &mut filtered,
         png::CompressionType::Best,
         png::FilterType::Paeth,
     )
-    .write_image(rgba.to_rgba8().as_raw(), 40, 24, ExtendedColorType::Rgba8)
+    .write_image(
+        of.rgba.to_rgba8().as_raw(),
+        40,
+        24,
+        ExtendedColorType::Rgba8,
+    )
     .unwrap();
-    add("png, filtered", bytes);
-    add("png of a palette", file("tests/fixtures/palette.png"));
-    add("png, animated", file("tests/fixtures/animated.png"));
+    vec![
+        seed("png", written(&of.rgba, ImageFormat::Png)),
+        seed("png of 16 bits", written(&of.deep, ImageFormat::Png)),
+        seed("png of grey", written(&of.grey, ImageFormat::Png)),
+        seed("png, filtered", filtered),
+        seed("png of a palette", file("tests/fixtures/palette.png")),
+        seed("png, animated", file("tests/fixtures/animated.png")),
+    ]
+}
 
-    add("webp", written(&rgba, ImageFormat::WebP));
-    add("webp, animated", file("tests/fixtures/animated.webp"));
-
-    add("gif", written(&rgba, ImageFormat::Gif));
-    let mut bytes = Vec::new();
-    let mut encoder = gif::GifEncoder::new(&mut bytes);
+fn web(of: &Pixels) -> Vec<Seed> {
+    let mut animated = Vec::new();
+    let mut encoder = gif::GifEncoder::new(&mut animated);
     for side in [24, 12] {
-        let frame = Frame::new(picture(side, side).to_rgba8());
+        let frame = Frame::new(pixels(side, side).to_rgba8());
         encoder.encode_frame(frame).unwrap();
     }
     drop(encoder);
-    add("gif, animated", bytes);
-    add(
-        "gif, animated by others",
-        file("tests/fixtures/animated.gif"),
-    );
-
-    add("bmp", written(&rgb, ImageFormat::Bmp));
-    add("bmp, transparent", written(&rgba, ImageFormat::Bmp));
-    for (name, image) in [
-        ("tiff", &rgb),
-        ("tiff, transparent", &rgba),
-        ("tiff of 16 bits", &deep),
-        ("tiff of floats", &float),
-    ] {
-        add(name, written(image, ImageFormat::Tiff));
-    }
-    add("tiff of ink", file("tests/fixtures/cmyk.tif"));
-    add("ico", written(&rgba, ImageFormat::Ico));
-
-    add("pnm", written(&rgb, ImageFormat::Pnm));
-    for (name, kind, image) in [
-        (
-            "pnm of grey as text",
-            pnm::PnmSubtype::Graymap(pnm::SampleEncoding::Ascii),
-            &grey,
+    vec![
+        seed("webp", written(&of.rgba, ImageFormat::WebP)),
+        seed("webp, animated", file("tests/fixtures/animated.webp")),
+        seed("gif", written(&of.rgba, ImageFormat::Gif)),
+        seed("gif, animated", animated),
+        seed(
+            "gif, animated by others",
+            file("tests/fixtures/animated.gif"),
         ),
-        (
-            "pnm as text",
-            pnm::PnmSubtype::Pixmap(pnm::SampleEncoding::Ascii),
-            &rgb,
-        ),
-        ("pam", pnm::PnmSubtype::ArbitraryMap, &rgba),
-    ] {
+    ]
+}
+
+fn plain(of: &Pixels) -> Vec<Seed> {
+    vec![
+        seed("bmp", written(&of.rgb, ImageFormat::Bmp)),
+        seed("bmp, transparent", written(&of.rgba, ImageFormat::Bmp)),
+        seed("tiff", written(&of.rgb, ImageFormat::Tiff)),
+        seed("tiff, transparent", written(&of.rgba, ImageFormat::Tiff)),
+        seed("tiff of 16 bits", written(&of.deep, ImageFormat::Tiff)),
+        seed("tiff of floats", written(&of.float, ImageFormat::Tiff)),
+        seed("tiff of ink", file("tests/fixtures/cmyk.tif")),
+        seed("ico", written(&of.rgba, ImageFormat::Ico)),
+    ]
+}
+
+fn pnms(of: &Pixels) -> Vec<Seed> {
+    let with_subtype = |kind, image: &DynamicImage| {
         let mut bytes = Vec::new();
         let encoder = pnm::PnmEncoder::new(&mut bytes).with_subtype(kind);
         image.write_with_encoder(encoder).unwrap();
-        add(name, bytes);
-    }
-    add(
-        "pbm",
-        b"P4\n16 4\n\xaa\x55\xf0\x0f\xff\x00\x12\x34".to_vec(),
-    );
+        bytes
+    };
+    let text = pnm::SampleEncoding::Ascii;
+    vec![
+        seed("pnm", written(&of.rgb, ImageFormat::Pnm)),
+        seed(
+            "pnm of grey as text",
+            with_subtype(pnm::PnmSubtype::Graymap(text), &of.grey),
+        ),
+        seed(
+            "pnm as text",
+            with_subtype(pnm::PnmSubtype::Pixmap(text), &of.rgb),
+        ),
+        seed("pam", with_subtype(pnm::PnmSubtype::ArbitraryMap, &of.rgba)),
+        seed(
+            "pbm",
+            b"P4\n16 4\n\xaa\x55\xf0\x0f\xff\x00\x12\x34".to_vec(),
+        ),
+    ]
+}
 
-    add("qoi", written(&rgba, ImageFormat::Qoi));
-    add("hdr", written(&float, ImageFormat::Hdr));
-    add("exr", written(&float, ImageFormat::OpenExr));
+fn others(of: &Pixels) -> Vec<Seed> {
+    let mut seeds = vec![
+        seed("qoi", written(&of.rgba, ImageFormat::Qoi)),
+        seed("hdr", written(&of.float, ImageFormat::Hdr)),
+        seed("exr", written(&of.float, ImageFormat::OpenExr)),
+    ];
     for (four, block) in [(b"DXT1", 8), (b"DXT3", 16), (b"DXT5", 16)] {
         let name = format!("dds {}", four.escape_ascii());
-        add(&name, dds(four, block));
+        seeds.push(seed(&name, dds(four, block)));
     }
-    let deep = DynamicImage::ImageRgba16(rgba.to_rgba16());
-    add("farbfeld", written(&deep, ImageFormat::Farbfeld));
+    let deep = DynamicImage::ImageRgba16(of.rgba.to_rgba16());
+    seeds.push(seed("farbfeld", written(&deep, ImageFormat::Farbfeld)));
     let mut bytes = Vec::new();
-    rgba.write_with_encoder(tga::TgaEncoder::new(&mut bytes))
+    of.rgba
+        .write_with_encoder(tga::TgaEncoder::new(&mut bytes))
         .unwrap();
-    // The footer of version 2, without which nothing says that it is one.
+    // The footer of version 2, which identifies the format.
     bytes.extend([0; 8]);
     bytes.extend(b"TRUEVISION-XFILE.\0");
-    add("tga", bytes);
+    seeds.push(seed("tga", bytes));
     seeds
 }
 
-/// Files of encoders: one of every kind of output, small.
+/// Returns small encoder files, one for each kind of output.
 pub fn encoders() -> Vec<Seed> {
-    let seed = |name: &str, bytes: Vec<u8>| Seed {
-        name: name.to_owned(),
-        bytes,
-    };
     vec![
         seed("encoder", encoder::file(true, true)),
         seed("trunk", encoder::file(false, true)),
@@ -209,7 +247,7 @@ pub fn encoders() -> Vec<Seed> {
     ]
 }
 
-/// Files of segments.
+/// Returns segments.
 pub fn segments() -> Vec<Seed> {
     [0, 1, 40, 700]
         .map(|rows| Seed {
@@ -219,9 +257,9 @@ pub fn segments() -> Vec<Seed> {
         .into()
 }
 
-/// The format of ONNX files, as far as these need it, written by hand.
+/// Writes ONNX files, as far as these tests need the format.
 mod encoder {
-    /// A field of bytes: a message, a text or numbers.
+    /// Returns a field of bytes: a message, a text or numbers.
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
         let mut bytes = varint(u64::from(number) << 3 | 2);
         bytes.extend(varint(content.len() as u64));
@@ -245,7 +283,7 @@ mod encoder {
         bytes
     }
 
-    /// An input or output: its name, element type and sides, of which 0 is one left open.
+    /// Returns an input or output: its name, element type and sides; 0 leaves a side open.
     fn value(name: &str, kind: u64, sides: &[u64]) -> Vec<u8> {
         let dimensions: Vec<u8> = sides
             .iter()
@@ -284,7 +322,7 @@ mod encoder {
         .concat()
     }
 
-    /// A model with the outputs of a head, of a trunk, or of both.
+    /// Returns a model with the outputs of a head, of a trunk, or of both.
     pub fn file(head: bool, trunk: bool) -> Vec<u8> {
         let mut graph = field(2, b"graph");
         graph.extend(field(1, &node("images", "features", "Cast")));

@@ -217,6 +217,11 @@ impl FailureKind {
         }
     }
 
+    /// Returns whether a limit is the reason: the file exceeds one, or was not tried because others did.
+    pub fn is_over_limit(&self) -> bool {
+        matches!(self, Self::Limit | Self::TimedOut { .. } | Self::Deferred)
+    }
+
     /// Returns whether the content is the reason, so that only another content can be used.
     pub fn is_of_content(&self) -> bool {
         matches!(self, Self::Decode | Self::Unsupported)

@@ -1,4 +1,4 @@
-//! Walking one tree of folders, on all cores. Links in it are reported and not followed.
+//! Walking one tree of folders on all cores. Links in it are reported and not followed.
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry, FileType};
@@ -8,34 +8,34 @@ use crossbeam_channel::Sender;
 use rayon::Scope;
 
 use super::WalkOptions;
-use super::ignoring::{Ignoring, Rules, Said, State};
+use super::ignoring::{Ignoring, Rules, State, Verdict};
 use super::look::{Seen, look_at};
 use super::patterns::Patterns;
 
-/// So many entries of a folder are looked at in one go, others by other cores.
+/// Number of a folder's entries that one task examines; other cores take the rest.
 const BATCH: usize = 128;
 
-/// A folder that is walked with all that is below it.
+/// A folder to walk, with everything below it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tree<'a> {
-    /// Its path as it is stored.
+    /// The path as it is stored.
     pub path: &'a Path,
-    /// Its path with all links resolved.
+    /// The path with all links resolved.
     pub real: &'a Path,
     pub options: &'a WalkOptions,
     pub patterns: &'a Patterns,
     pub ignoring: &'a Ignoring,
-    /// Folders that were walked before, by their real paths: they are not walked again.
+    /// Real paths of folders that were walked before and are not walked again.
     pub walked: &'a HashSet<PathBuf>,
 }
 
-/// What a tree holds.
+/// One thing that a tree holds.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A folder that was walked, by its real path.
+    /// The real path of a folder that was walked.
     Folder(PathBuf),
     File(Seen),
-    /// A folder, link or file that could not be read, and why.
+    /// A folder, link or file that could not be read, with the reason.
     Unreadable(PathBuf, String),
     Link(Link),
 }
@@ -44,16 +44,16 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct Link {
     pub path: PathBuf,
-    /// The real path of what it leads to.
+    /// The real path of its target.
     pub target: PathBuf,
     pub to: LinkTo,
 }
 
 #[derive(Debug)]
 pub(super) enum LinkTo {
-    /// A folder, and the rules that hold for it where the link is.
+    /// A folder, and the rules that hold for it at the link.
     Folder(Rules),
-    /// A file, looked at under the link's name.
+    /// A file, examined under the name of the link.
     File(Seen),
 }
 
@@ -65,7 +65,7 @@ impl Tree<'_> {
         receiver.into_iter().flatten()
     }
 
-    /// The real path of what has this path in the tree.
+    /// Returns the real path of a path in the tree.
     pub fn real(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(self.path) {
             Ok(rest) if !rest.as_os_str().is_empty() => self.real.join(rest),
@@ -115,13 +115,13 @@ impl Tree<'_> {
             if batch.len() == BATCH {
                 let (rules, sender) = (rules.clone(), sender.clone());
                 let batch = std::mem::take(&mut batch);
-                scope.spawn(move |scope| self.look(scope, batch, &rules, &sender));
+                scope.spawn(move |scope| self.examine(scope, batch, &rules, &sender));
             }
         }
-        self.look(scope, batch, rules, sender);
+        self.examine(scope, batch, rules, sender);
     }
 
-    /// An entry to look at; none where it is hidden from sight in any case.
+    /// Returns an entry to examine, or `None` if it is hidden and no rule can bring it back.
     fn entry(&self, entry: &DirEntry, rules: &Rules) -> std::io::Result<Option<Entry>> {
         let hidden = !self.options.hidden && is_hidden(entry);
         if hidden && rules.is_empty() {
@@ -134,7 +134,7 @@ impl Tree<'_> {
         }))
     }
 
-    fn look<'s>(
+    fn examine<'s>(
         &'s self,
         scope: &Scope<'s>,
         batch: Vec<Entry>,
@@ -144,11 +144,11 @@ impl Tree<'_> {
         let mut found = Vec::with_capacity(batch.len());
         for entry in batch {
             if entry.kind.is_symlink() {
-                found.extend(self.look_at_link(entry, rules));
+                found.extend(self.examine_link(entry, rules));
             } else if entry.kind.is_dir() {
-                let looked_into = self.lets_pass(&entry, true, rules)
+                let walks_into = self.lets_pass(&entry, true, rules)
                     && !self.walked.contains(&self.real(&entry.path));
-                if looked_into {
+                if walks_into {
                     let (rules, sender) = (rules.clone(), sender.clone());
                     scope.spawn(move |scope| self.folder(scope, entry.path, &rules, sender));
                 }
@@ -157,7 +157,7 @@ impl Tree<'_> {
                     Ok(metadata) if metadata.is_file() => {
                         found.extend(look_at(entry.path, &metadata).map(Found::File));
                     }
-                    // It became something else, or vanished, since it was listed.
+                    // It vanished, or became something else, since it was listed.
                     Ok(_) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     Err(error) => found.push(Found::Unreadable(entry.path, error.to_string())),
@@ -167,7 +167,7 @@ impl Tree<'_> {
         send(sender, found);
     }
 
-    fn look_at_link(&self, entry: Entry, rules: &Rules) -> Option<Found> {
+    fn examine_link(&self, entry: Entry, rules: &Rules) -> Option<Found> {
         if self.options.no_follow {
             return None;
         }
@@ -175,7 +175,7 @@ impl Tree<'_> {
             .and_then(|metadata| Ok((metadata, fs::canonicalize(&entry.path)?)));
         let (metadata, target) = match followed {
             Ok(followed) => followed,
-            // What it should lead to is not known, so patterns for folders count, too.
+            // The target is unknown, so patterns for folders count, too.
             Err(error) => {
                 return self
                     .lets_pass(&entry, true, rules)
@@ -198,10 +198,10 @@ impl Tree<'_> {
 
     fn lets_pass(&self, entry: &Entry, is_dir: bool, rules: &Rules) -> bool {
         !self.patterns.leave_out(&entry.path, is_dir)
-            && match rules.say(&entry.path, is_dir) {
-                Said::Nothing => !entry.hidden,
-                Said::LeaveOut => false,
-                Said::Keep => true,
+            && match rules.judge(&entry.path, is_dir) {
+                Verdict::Nothing => !entry.hidden,
+                Verdict::LeaveOut => false,
+                Verdict::Keep => true,
             }
     }
 }
@@ -210,18 +210,18 @@ impl Tree<'_> {
 struct Entry {
     path: PathBuf,
     kind: FileType,
-    /// Hidden, and not asked for.
+    /// Hidden, while hidden entries are not wanted.
     hidden: bool,
 }
 
 fn send(sender: &Sender<Vec<Found>>, found: Vec<Found>) {
-    // The other end is held until all is sent.
+    // The receiver exists until everything is sent.
     if !found.is_empty() && sender.send(found).is_err() {
-        tracing::debug!("nobody waits for what a walk finds");
+        tracing::debug!("no receiver for the results of a walk");
     }
 }
 
-/// Whether an entry's name begins with a dot, or on Windows its attributes say that it is hidden.
+/// Returns whether an entry is hidden: its name begins with a dot, or on Windows it has the attribute.
 fn is_hidden(entry: &DirEntry) -> bool {
     #[cfg(windows)]
     {
@@ -237,7 +237,7 @@ fn is_hidden(entry: &DirEntry) -> bool {
     has_hidden_name(&entry.file_name())
 }
 
-/// Whether a name begins with a dot.
+/// Returns whether a name begins with a dot.
 pub(super) fn has_hidden_name(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
 }

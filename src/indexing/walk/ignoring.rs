@@ -1,12 +1,12 @@
 //! Ignore files: which of them hold for a folder, and what they leave out.
 //!
-//! A file `.imgsearchignore` holds for its folder and for everything below it, whichever folder a
-//! person names. So the ignore files of all folders above a root are read, up to the root of the file
-//! system: what a walk of `photos` leaves out, a walk of `photos/2024` leaves out, too. The folder
-//! above is the one in the path as it is stored, also where that leads through a link.
+//! A file `.imgsearchignore` holds for its folder and everything below it, whichever folder is named. So the
+//! ignore files of all folders above a root are read, up to the root of the file system: what a walk of `photos`
+//! leaves out, a walk of `photos/2024` leaves out, too. The folders above are those of the stored path, even if it
+//! leads through a link.
 //!
-//! The names in an ignore file may be private. A file that cannot be read or understood therefore
-//! closes its folder: nothing below is walked, and what is stored of it stays.
+//! The names in an ignore file may be private. So a file that cannot be read or understood closes its folder:
+//! nothing below is walked, and what is stored of it stays.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -19,57 +19,57 @@ use ::ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::IGNORE_FILE;
 
-/// An ignore file may have so many bytes, which is tens of thousands of patterns.
+/// Maximum bytes of an ignore file: tens of thousands of patterns.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the ignore files that hold for a folder say. Cheap to clone.
+/// The patterns of all ignore files that hold for a folder. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rules(Option<Arc<Node>>);
 
-/// The patterns of one ignore file, and those of the folders above.
+/// The patterns of one ignore file, and of the folders above.
 #[derive(Debug)]
 struct Node {
     patterns: Gitignore,
     above: Rules,
 }
 
-/// What is said of one path.
+/// What the patterns say about one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Verdict {
     Nothing,
     LeaveOut,
     Keep,
 }
 
 impl Rules {
-    /// Whether there are no patterns at all.
+    /// Returns whether there are no patterns at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// What the patterns say of a path. The file nearest to it has the word, and in a file the last
-    /// pattern. Whether a folder above is left out is not asked.
-    pub fn say(&self, path: &Path, is_dir: bool) -> Said {
+    /// Returns what the patterns say about a path. The nearest file decides, and in a file the last matching
+    /// pattern. This does not examine whether a folder above is left out.
+    pub fn judge(&self, path: &Path, is_dir: bool) -> Verdict {
         let mut rules = self;
         while let Some(node) = &rules.0 {
             match node.patterns.matched(path, is_dir) {
-                Match::Ignore(_) => return Said::LeaveOut,
-                Match::Whitelist(_) => return Said::Keep,
+                Match::Ignore(_) => return Verdict::LeaveOut,
+                Match::Whitelist(_) => return Verdict::Keep,
                 Match::None => rules = &node.above,
             }
         }
-        Said::Nothing
+        Verdict::Nothing
     }
 }
 
-/// What the ignore files make of a folder.
+/// What the ignore files decide about a folder.
 #[derive(Debug, Clone)]
 pub(super) enum State {
     /// It is walked under these rules.
     Open(Rules),
     /// It is left out, or a folder above it is.
     LeftOut,
-    /// It, or a folder above it, has an ignore file that cannot be used.
+    /// It has an ignore file that cannot be used, or a folder above it has.
     Closed(Arc<Closed>),
 }
 
@@ -80,15 +80,15 @@ pub(super) struct Closed {
     pub reason: String,
 }
 
-/// The ignore files of one run. Each is read once, so that all of the run goes by the same patterns.
+/// The ignore files of one run. Each is read once, so the whole run uses the same patterns.
 #[derive(Debug, Default)]
 pub(super) struct Ignoring {
-    /// Folders with an ignore file, and others that were asked for.
+    /// Folders with an ignore file, and others that were requested.
     folders: Mutex<HashMap<PathBuf, State>>,
 }
 
 impl Ignoring {
-    /// What holds for the content of a folder that is not left out and lies under the rules `above`.
+    /// Decides about the content of a folder that is not left out and lies under the rules `above`.
     pub fn enter(&self, folder: &Path, above: &Rules) -> State {
         if let Some(known) = self.known(folder) {
             return known;
@@ -99,8 +99,8 @@ impl Ignoring {
             Err(reason) => State::Closed(Arc::new(Closed {
                 folder: folder.to_owned(),
                 reason: format!(
-                    "its {IGNORE_FILE} {reason}; nothing below this folder is indexed until that is mended, and \
-                     what is stored stays"
+                    "its {IGNORE_FILE} {reason}; until this is corrected, nothing below this folder is indexed, and \
+                     stored images are kept"
                 ),
             })),
         };
@@ -108,14 +108,13 @@ impl Ignoring {
         state
     }
 
-    /// What holds for a path by the ignore files of the folders above it, up to the root of the file
-    /// system.
+    /// Decides about a path by the ignore files of all folders above it, up to the root of the file system.
     pub fn above(&self, path: &Path, is_dir: bool) -> State {
         let Some(parent) = path.parent() else {
             return State::Open(Rules::default());
         };
         match self.state_of(parent) {
-            State::Open(rules) if rules.say(path, is_dir) == Said::LeaveOut => State::LeftOut,
+            State::Open(rules) if rules.judge(path, is_dir) == Verdict::LeaveOut => State::LeftOut,
             state => state,
         }
     }
@@ -143,14 +142,14 @@ impl Ignoring {
     }
 }
 
-/// The rules of a folder that has an ignore file; none where it has no such file.
+/// Loads the rules of a folder; `None` if it has no ignore file or no patterns.
 fn load(folder: &Path, above: &Rules) -> Result<Option<Rules>, String> {
     let Some(bytes) = read(&folder.join(IGNORE_FILE))? else {
         return Ok(None);
     };
     let text = std::str::from_utf8(&bytes)
         .ok()
-        // Text of two bytes a character can pass for UTF-8, and none of its patterns would match.
+        // Text in UTF-16 can pass for UTF-8, and none of its patterns would match.
         .filter(|text| !text.contains('\0'))
         .ok_or("is not text in UTF-8")?;
     let mut builder = GitignoreBuilder::new(folder);
@@ -159,7 +158,7 @@ fn load(folder: &Path, above: &Rules) -> Result<Option<Rules>, String> {
     for (number, line) in (1..).zip(text.lines()) {
         builder
             .add_line(None, line)
-            .map_err(|error| format!("has a pattern in line {number} that is none: {error}"))?;
+            .map_err(|error| format!("has an invalid pattern in line {number}: {error}"))?;
     }
     let patterns = builder
         .build()
@@ -173,7 +172,7 @@ fn load(folder: &Path, above: &Rules) -> Result<Option<Rules>, String> {
     })))))
 }
 
-/// The bytes of a regular file of a size within reason; none where there is no such file.
+/// Reads a regular file of limited size; `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -186,7 +185,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
         }
         Err(error) => return Err(format!("cannot be read: {error}")),
     };
-    // A pipe would be waited for, and a device such as /dev/zero has no end.
+    // Reading a pipe may wait forever, and a device such as /dev/zero has no end.
     if !metadata.is_file() {
         return Err("is not a regular file".to_owned());
     }
@@ -204,7 +203,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
 mod tests {
     use super::*;
 
-    /// A folder with ignore files in it, each given as its folder and its content.
+    /// Creates a folder with ignore files, each given as its folder and content.
     fn folder(files: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(dir.path()).unwrap();
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_file_and_its_last_pattern_have_the_word() {
+    fn the_last_pattern_of_the_nearest_ignore_file_decides() {
         let (_dir, root) = folder(&[
             (
                 "",
@@ -242,14 +241,14 @@ mod tests {
         assert!(left_out(&root, "x.png") && left_out(&root, "a/x.png"));
         assert!(!left_out(&root, "a/b/x.png") && left_out(&root, "a/b/z.png"));
         assert!(!left_out(&root, "x.jpg") && !left_out(&root, "a/private/x.jpg"));
-        // What a folder above leaves out no pattern brings back, as in .gitignore.
+        // No pattern brings back what a folder above leaves out, as in .gitignore.
         assert!(left_out(&root, "private/shown.jpg"));
         assert!(left_out(&root, "private/deep/not/there/x.jpg"));
         assert!(left_out(&root, "only/this.jpg") && left_out(&root, "only/a/b.jpg"));
     }
 
     #[test]
-    fn what_cannot_be_understood_closes_the_folder() {
+    fn an_invalid_ignore_file_closes_its_folder() {
         let long = b"x\n".repeat(600 * 1024);
         for (content, said) in [
             (&b"ok\nprivate[.jpg\n"[..], "line 2"),

@@ -1,16 +1,15 @@
-//! Following symbolic links, once everything was walked that has a name of its own.
+//! Following symbolic links, after everything was walked under its own name.
 //!
-//! Each real folder is walked once in a run, and each file that was found under its real name is not
-//! found again through a link. Links to folders are followed in the order of their paths, those found
-//! on the way included; links to files are judged last. So the outcome does not depend on the order in
-//! which a disk lists its folders: the real path is preferred, then the smallest path through a link.
+//! A run walks each real folder once, and finds each file once: a file that has a real name in the walk is not
+//! found again through a link. Links to folders are followed in the order of their paths, including links that are
+//! found on the way; links to files come last. So the result does not depend on the order in which a disk lists its
+//! folders: the real path is preferred, then the smallest path through a link.
 //!
-//! A link to a folder that the link itself lies in, or that another link lies in that led here, is a
-//! loop. It is not followed: `photos/up -> ..` does not lead out of `photos`, nor a link to `/` to all
-//! there is.
+//! A link to a folder that contains the link, or a link that led there, is a loop. It is not followed:
+//! `photos/up -> ..` does not lead out of `photos`, and a link to `/` does not lead to everything.
 //!
-//! What makes a folder the same is its real path. Device and inode numbers would not do: there are
-//! file systems that give many folders the same.
+//! Folders are the same if their real paths are. Device and inode numbers would not do, because some file systems
+//! give many folders the same numbers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -22,22 +21,22 @@ use super::look::Seen;
 use super::patterns::Patterns;
 use super::{WalkOptions, Walked};
 
-/// A link to a folder that waits for its turn.
+/// A link to a folder that waits to be followed.
 #[derive(Debug)]
 struct Pending {
     target: PathBuf,
     rules: Rules,
     patterns: Arc<Patterns>,
-    /// The real folders that hold this link and those that led to it; none for a path that was named.
+    /// The real folders that contain this link and the links that led to it; empty for a named path.
     holders: Vec<PathBuf>,
 }
 
-/// A run's walk, as far as it came.
+/// The walk of one run, while it goes on.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     options: &'a WalkOptions,
     ignoring: &'a Ignoring,
-    /// The folders that were walked, by their real paths.
+    /// Real paths of the folders that were walked.
     folders: HashSet<PathBuf>,
     to_folders: BTreeMap<PathBuf, Pending>,
     to_files: BTreeMap<PathBuf, (PathBuf, Seen)>,
@@ -54,7 +53,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks a folder whose path leads through no link, unless that was done.
+    /// Walks a folder whose path has no links, unless it was walked already.
     pub fn real_folder(
         &mut self,
         path: &Path,
@@ -63,12 +62,12 @@ impl<'a> Walk<'a> {
         walked: &mut Walked,
     ) {
         if !self.folders.contains(path) {
-            // A tree that begins within another one has folders of that one below it.
+            // If the tree of an earlier root lies inside this one, its folders were walked already.
             self.tree((path, path), rules, patterns, &[], walked);
         }
     }
 
-    /// Follows a named path that leads through a link, once [`Walk::follow_links`] is called.
+    /// Adds a named folder whose path has links; [`Walk::follow_links`] follows it.
     pub fn linked_folder(
         &mut self,
         path: PathBuf,
@@ -85,12 +84,12 @@ impl<'a> Walk<'a> {
         self.to_folders.insert(path, pending);
     }
 
-    /// A named file whose path leads through a link.
+    /// Adds a named file whose path has links.
     pub fn linked_file(&mut self, path: PathBuf, target: PathBuf, seen: Seen) {
         self.to_files.insert(path, (target, seen));
     }
 
-    /// Follows what was linked to and not walked under a name of its own.
+    /// Follows the links to everything that was not walked under its own name.
     pub fn follow_links(mut self, walked: &mut Walked) {
         while let Some((path, link)) = self.to_folders.pop_first() {
             let is_loop = link
@@ -98,7 +97,7 @@ impl<'a> Walk<'a> {
                 .iter()
                 .any(|holder| holder.starts_with(&link.target));
             if is_loop || self.folders.contains(&link.target) {
-                tracing::debug!(path = %path.display(), "the folder that it leads to is walked already");
+                tracing::debug!(path = %path.display(), "the target folder was walked already");
                 continue;
             }
             self.tree(
@@ -122,7 +121,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks a folder with all below it, given by its path as it is stored and its real path.
+    /// Walks a folder and everything below it, given by its stored path and its real path.
     fn tree(
         &mut self,
         (path, real): (&Path, &Path),

@@ -1,4 +1,4 @@
-//! Looking at one file: an image, something else, or out of sight.
+//! Examining one file: an image, something else, or unreadable.
 
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use super::{Candidate, stat_of};
 use crate::decode;
 
-/// How many leading bytes decide whether a file without an image's extension is an image.
+/// Number of leading bytes that decide whether a file without an image extension is an image.
 const SNIFF_BYTES: usize = 64;
 
-/// What a file turned out to be.
+/// What a file is.
 #[derive(Debug)]
 pub(super) enum Seen {
     Candidate(Candidate),
     Other(PathBuf),
-    /// Nobody can tell, and why. It may be an image.
+    /// It cannot be read, with the reason. It may be an image.
     Unreadable(PathBuf, String),
 }
 
-/// Looks at a regular file; nothing where it vanished meanwhile.
+/// Examines a regular file; `None` if it has vanished.
 pub(super) fn look_at(path: PathBuf, metadata: &Metadata) -> Option<Seen> {
-    // An empty file is no image, and those that only look empty, as in /proc, may never end.
+    // An empty file is not an image. Files that only seem empty, as in /proc, may never end.
     let is_image = decode::has_image_extension(&path)
         || metadata.len() > 0
             && match starts_like_an_image(&path) {
@@ -37,7 +37,7 @@ pub(super) fn look_at(path: PathBuf, metadata: &Metadata) -> Option<Seen> {
     })
 }
 
-/// Whether the first bytes are an image's.
+/// Returns whether the first bytes are those of an image.
 fn starts_like_an_image(path: &Path) -> std::io::Result<bool> {
     let mut head = Vec::with_capacity(SNIFF_BYTES);
     File::open(path)?

@@ -1,10 +1,9 @@
-//! Walking: from the paths that a person names to a sorted list of candidate image files.
+//! Walking: from named paths to a sorted list of candidate image files.
 //!
-//! Owns the rules of what is looked at: hidden files, ignore files and patterns ([`ignoring`],
-//! [`patterns`]), symbolic links ([`links`]), and under which path an image is stored ([`named`]).
-//! A file is a candidate when its first bytes are an image's or its extension says that it
-//! should be one, so that a photograph without an extension is found and a text file named
-//! `.jpg` is reported ([`look`]).
+//! Owns which files are examined: hidden files, ignore files and patterns ([`ignoring`], [`patterns`]), symbolic
+//! links ([`links`]), and under which path an image is stored ([`named`]). A file is a candidate if its first bytes
+//! are those of an image or its extension is ([`look`]). So an image without an extension is found, and a text file
+//! named `.jpg` is reported.
 
 mod folder;
 mod ignoring;
@@ -32,69 +31,69 @@ use patterns::Patterns;
 /// The name of a file that lists patterns to leave out, in the syntax of `.gitignore`.
 pub const IGNORE_FILE: &str = ".imgsearchignore";
 
-/// What is walked and what is left out.
+/// Options of a walk.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WalkOptions {
-    /// Look at hidden files and folders too. Default: no.
+    /// Include hidden files and folders. Default: no.
     pub hidden: bool,
-    /// Do not follow symbolic links. Default: links are followed, loops are not, and what is
-    /// walked under a name of its own is not walked again through a link.
+    /// Do not follow symbolic links. Default: links are followed, except loops and links to what is walked under
+    /// its own name.
     pub no_follow: bool,
-    /// Globs of files and folders to leave out, as in `.gitignore`: `*.png`, `cache/`. The last that
-    /// matches has the word; `!keep.png` takes back those before it.
+    /// Globs of files and folders to leave out, as in `.gitignore`: `*.png`, `cache/`. The last match decides;
+    /// `!keep.png` takes back the globs before it.
     pub ignore: Vec<String>,
 }
 
 /// A file that may be an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Absolute path.
+    /// The absolute path.
     pub path: PathBuf,
-    /// Size and modification time when it was walked.
+    /// Size, dates and inode number when it was walked.
     pub stat: FileStat,
 }
 
-/// What a walk found.
+/// The result of a walk.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Walked {
     /// Candidate image files, sorted by path, each once.
     pub candidates: Vec<Candidate>,
-    /// Files that are no images by extension and content, sorted.
+    /// Files that are not images by extension or content, sorted.
     pub others: Vec<PathBuf>,
-    /// Folders, links and files that could not be looked into, with the reason, sorted. What is
-    /// stored of the images at and below them is left alone.
+    /// Folders, links and files that could not be read, with the reason, sorted. Stored images in and below them
+    /// are left alone.
     pub errors: Vec<(PathBuf, String)>,
     /// The absolute paths that were walked, sorted, without those inside another.
     pub roots: Vec<PathBuf>,
-    /// Of the paths that were named, those that an ignore file leaves out, sorted.
+    /// Named paths that an ignore file leaves out, sorted.
     pub left_out: Vec<PathBuf>,
-    /// Candidates below a followed link to a folder, by their real paths.
+    /// Real paths of candidates below a followed link to a folder.
     behind_links: HashSet<PathBuf>,
-    /// The ignore files that the walk went by; none where nothing was walked.
+    /// The ignore files that the walk used; `None` if nothing was walked.
     ignoring: Option<Ignoring>,
 }
 
-/// Walks `paths`, each a file or a folder.
+/// Walks `paths`, each a file or a folder. What cannot be read below a root is not an error:
+/// [`Walked::errors`] lists it.
 ///
 /// # Errors
 ///
-/// [`Error::NoSuchPath`](crate::Error::NoSuchPath) for a path that does not exist,
-/// [`Error::BadPattern`](crate::Error::BadPattern) for a glob that cannot be understood. A folder
-/// below a root that cannot be read is no error but listed in [`Walked::errors`].
+/// [`Error::NoSuchPath`](crate::Error::NoSuchPath) if a path does not exist, and
+/// [`Error::BadPattern`](crate::Error::BadPattern) if a glob is invalid.
 pub fn walk(paths: &[PathBuf], options: &WalkOptions) -> Result<Walked> {
     walk_named(Names::without_index().to_walk(paths, options)?, options)
 }
 
-/// Refuses what [`walk`] would refuse, without walking.
+/// Returns the errors that [`walk`] would return, without walking.
 ///
 /// # Errors
 ///
 /// As [`walk`].
 pub(crate) fn check(paths: &[PathBuf], options: &WalkOptions) -> Result<()> {
     Names::without_index().to_walk(paths, options)?;
-    // Whether a pattern is one does not depend on the folder.
+    // Whether a pattern is valid does not depend on the folder.
     Patterns::new(Path::new(""), &options.ignore)?;
     Ok(())
 }
@@ -103,12 +102,12 @@ pub(crate) fn check(paths: &[PathBuf], options: &WalkOptions) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::BadPattern`](crate::Error::BadPattern).
+/// [`Error::BadPattern`](crate::Error::BadPattern) if a glob is invalid.
 pub(crate) fn walk_named(names: Vec<Named>, options: &WalkOptions) -> Result<Walked> {
     let mut walked = Walked::default();
     let ignoring = Ignoring::default();
     let mut walk = Walk::new(options, &ignoring);
-    // Sorted, what lies in a folder follows it.
+    // Sorted: the content of a folder comes after the folder.
     for Named { path, real } in names {
         if !walked.covers(&path) {
             walked.roots.push(path.clone());
@@ -141,7 +140,7 @@ pub(crate) fn walk_named(names: Vec<Named>, options: &WalkOptions) -> Result<Wal
                 walk.real_folder(&path, &rules, &patterns, &mut walked);
             }
         } else if !metadata.is_file() {
-            // Reading a pipe that nobody writes to would never end.
+            // Reading a pipe without a writer would never end.
             let reason = "it is neither a file nor a folder".to_owned();
             walked.errors.push((path, reason));
         } else if !leaves_out(&path, options)?
@@ -159,7 +158,7 @@ pub(crate) fn walk_named(names: Vec<Named>, options: &WalkOptions) -> Result<Wal
     Ok(walked)
 }
 
-/// Whether `--ignore` names a file that was named, too, as many are by a shell's `*`.
+/// Returns whether a pattern of the run leaves out a named file. A shell's `*` may name many files.
 fn leaves_out(file: &Path, options: &WalkOptions) -> Result<bool> {
     if options.ignore.is_empty() {
         return Ok(false);
@@ -168,12 +167,12 @@ fn leaves_out(file: &Path, options: &WalkOptions) -> Result<bool> {
     Ok(Patterns::new(folder, &options.ignore)?.leave_out(file, false))
 }
 
-/// What tells that a file has not changed, in the index's terms.
+/// Returns what shows that a file has not changed, in the index's terms.
 pub(crate) fn stat_of(metadata: &Metadata) -> FileStat {
     let (inode, ctime_ns) = inode_and_ctime(metadata);
     FileStat {
         size: metadata.len(),
-        // A platform without modification times: the size and the content still tell.
+        // On a platform without modification times, size and content decide.
         mtime_ns: metadata.modified().map_or(0, nanoseconds),
         inode,
         ctime_ns,
@@ -195,7 +194,7 @@ fn inode_and_ctime(_: &Metadata) -> (u64, i64) {
     (0, 0)
 }
 
-/// A time in nanoseconds since 1970, negative before.
+/// Returns a time in nanoseconds since 1970, negative before.
 pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
@@ -204,9 +203,9 @@ pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
 }
 
 impl Walked {
-    /// Files that are known by name, as if a walk of `roots` had met them.
+    /// Returns known files as if a walk of `roots` had found them.
     pub(crate) fn listed(mut candidates: Vec<Candidate>, mut roots: Vec<PathBuf>) -> Self {
-        // By the names in them, as a walk has it; the database sorts paths by their bytes.
+        // Sorted by path components, as a walk does; the database sorts paths by bytes.
         candidates.sort_by(|a, b| a.path.cmp(&b.path));
         roots.sort();
         Self {
@@ -216,28 +215,28 @@ impl Walked {
         }
     }
 
-    /// The root that a path lies below, or is.
+    /// Returns the root that a path is or lies below.
     pub(crate) fn root_of(&self, path: &Path) -> Option<&Path> {
         let after = self.roots.partition_point(|root| root.as_path() <= path);
         let root = self.roots[..after].last()?;
         path.starts_with(root).then_some(root)
     }
 
-    /// Whether a path lies below a root, or is one.
+    /// Returns whether a path is or lies below a root.
     pub(crate) fn covers(&self, path: &Path) -> bool {
         self.root_of(path).is_some()
     }
 
-    /// Whether a path is one of the roots.
+    /// Returns whether a path is one of the roots.
     pub(crate) fn is_root(&self, path: &Path) -> bool {
         self.roots
             .binary_search_by(|root| root.as_path().cmp(path))
             .is_ok()
     }
 
-    /// Whether an ignore file leaves out a file that lies below a root or is one, whether or not the
-    /// walk came to its folder. `--ignore` and hidden files do not count, and neither does what lies
-    /// below an ignore file that cannot be used.
+    /// Returns whether an ignore file leaves out a file that is or lies below a root, even if the walk did not
+    /// reach its folder. [`WalkOptions::ignore`] and hidden files do not count, nor does anything below an unusable
+    /// ignore file.
     pub(crate) fn is_ignored(&self, path: &Path) -> bool {
         self.covers(path)
             && self
@@ -246,13 +245,13 @@ impl Walked {
                 .is_some_and(|ignoring| matches!(ignoring.above(path, false), State::LeftOut))
     }
 
-    /// Whether this is another name of an image that the walk found: the path leads to it through a
-    /// link that was not followed. What is stored under it is stored twice.
+    /// Returns whether a path is another name of an image that the walk found: it leads there through a link that
+    /// was not followed. An image under this path is stored twice.
     pub(crate) fn is_second_name(&self, path: &Path) -> bool {
         fs::canonicalize(path).is_ok_and(|real| real != path && self.has_real(&real))
     }
 
-    /// Whether a candidate has this real path.
+    /// Returns whether a candidate has this real path.
     fn has_real(&self, real: &Path) -> bool {
         self.behind_links.contains(real)
             || self

@@ -1,15 +1,15 @@
-//! Names: under which path an image is stored that a person names by another.
+//! Names: the path under which the index stores an image that is named by another path.
 //!
-//! Links make several paths lead to one file. A walk resolves the links in the path of a root and
-//! keeps the names of those that it follows below. So that indexing by name, removing and `--under`
-//! agree with it, all three ask here, by one rule:
+//! Because of links, several paths may lead to one file. A walk resolves the links in the path of a root and keeps
+//! the names of links below it. Indexing by name, removing and filtering by folder must agree with the walk, so all
+//! three use this rule:
 //!
-//! 1. Of the spellings of a path (as it was typed, then with the links in it resolved one after the
-//!    other from the left) the first that is stored, or that images are stored below, is meant.
-//! 2. For what is to be indexed and has nothing stored: the spelling under which a walk of a folder
-//!    that was indexed before would meet it, the one with most links resolved first.
-//! 3. Otherwise the one under which a walk of the folder around it would meet it: a link in the last
-//!    place keeps its name, unless the walk would pass over it.
+//! 1. A path has several spellings: as given, then with its links resolved one by one from the left. The first
+//!    spelling that is stored, or that images are stored below, is meant.
+//! 2. If nothing is stored: the spelling under which a walk of an indexed folder would find the file, the one with
+//!    the most links resolved first.
+//! 3. Otherwise the spelling under which a walk of the folder around it would find it: a link at the end of the
+//!    path keeps its name, unless the walk would skip it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -22,12 +22,12 @@ use super::ignoring::{Ignoring, State};
 use super::{Patterns, WalkOptions};
 use crate::error::{Error, Result};
 
-/// A path to be walked.
+/// A path to walk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Named {
-    /// As it is stored.
+    /// The path as it is stored.
     pub path: PathBuf,
-    /// With all links resolved.
+    /// The path with all links resolved.
     pub real: PathBuf,
 }
 
@@ -35,14 +35,14 @@ pub(crate) struct Named {
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     reader: Option<&'a Reader>,
-    /// Every path that a run went over.
+    /// Every path that a run indexed.
     roots: HashSet<PathBuf>,
     /// Roots that are stored under the name of a link, with their real paths.
     links: Vec<(PathBuf, PathBuf)>,
 }
 
 impl<'a> Names<'a> {
-    /// Where nothing is known of any index.
+    /// Creates one that knows no index.
     pub fn without_index() -> Self {
         Self {
             reader: None,
@@ -51,11 +51,11 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// By what is stored.
+    /// Creates one that knows what an index holds.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// If the database cannot be read.
     pub fn of(reader: &'a Reader) -> Result<Self> {
         let roots = reader.roots()?;
         let links = roots
@@ -72,11 +72,11 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// The stored spelling of a path that need not exist.
+    /// Returns the stored spelling of a path, which need not exist.
     ///
     /// # Errors
     ///
-    /// If the working folder cannot be determined; what the database says.
+    /// If the working folder cannot be determined, or the database cannot be read.
     pub fn stored(&self, path: &Path) -> Result<PathBuf> {
         let mut spellings = self.spellings(path)?;
         match self.first_stored(&spellings)? {
@@ -85,11 +85,11 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The names of paths to be walked, which must exist; sorted, each once.
+    /// Returns the names of paths to walk, which must exist; sorted, each once.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchPath`], what the system says of a path and the database of what is stored.
+    /// [`Error::NoSuchPath`] if a path does not exist. If a path or the database cannot be read, its error.
     pub fn to_walk(&self, paths: &[PathBuf], options: &WalkOptions) -> Result<Vec<Named>> {
         let mut names = paths
             .iter()
@@ -149,16 +149,15 @@ impl<'a> Names<'a> {
         Ok(None)
     }
 
-    /// The spellings of a path: as it was typed first, then with the links in it resolved from the
-    /// left, and through roots that are links last but one. The last is without any link, as far as
-    /// the path exists.
+    /// Returns the spellings of a path: as given, then with its links resolved from the left, then through roots
+    /// that are links, and last without any links, as far as the path exists.
     fn spellings(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let absolute = absolute(path)?;
         let mut spellings = vec![absolute.clone()];
         let parts: Vec<Component<'_>> = absolute.components().collect();
         for resolved in 1..=parts.len() {
             let (head, rest) = parts.split_at(resolved);
-            // What is not there has no links below it.
+            // Below what does not exist, there are no links.
             let Ok(head) = fs::canonicalize(head.iter().collect::<PathBuf>()) else {
                 break;
             };
@@ -178,7 +177,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The path with all links in it resolved. It must exist.
+/// Returns an existing path with all its links resolved.
 fn resolve(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(|source| {
         if source.kind() == std::io::ErrorKind::NotFound {
@@ -191,7 +190,7 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The path from the root of the file system on, without `.` and `..`, and with the links in it.
+/// Returns the absolute path, without `.` and `..`, with its links.
 fn absolute(path: &Path) -> Result<PathBuf> {
     let absolute =
         std::path::absolute(path).map_err(|source| Error::io("resolve", path, source))?;
@@ -200,7 +199,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
         return Ok(absolute);
     };
     let (head, rest) = parts.split_at(last_up + 1);
-    // Where a link comes before it, `..` leads elsewhere than the text says.
+    // After a link, `..` leads elsewhere than the text says.
     let head = match fs::canonicalize(head.iter().collect::<PathBuf>()) {
         Ok(real) => real,
         Err(_) => head.iter().fold(PathBuf::new(), |mut folder, part| {
@@ -219,7 +218,7 @@ fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
-/// Whether a path is a link to a folder that it lies in, which no walk follows.
+/// Returns whether a path is a link to a folder that contains it, which no walk follows.
 fn is_loop(path: &Path) -> bool {
     is_link(path)
         && path
@@ -228,7 +227,7 @@ fn is_loop(path: &Path) -> bool {
             .is_some_and(|(folder, target)| folder.starts_with(target))
 }
 
-/// Whether a walk of a folder would come to a path at or below it, by the names of what lies between.
+/// Returns whether a walk of a folder would find a path in or below it, judging by the names in between.
 fn would_meet(
     folder: &Path,
     path: &Path,

@@ -1,4 +1,4 @@
-//! The patterns of `--ignore`.
+//! The patterns of one run.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use ::ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::error::{Error, Result};
 
-/// Patterns that were given for one run, in the syntax of `.gitignore`: the last that matches has the
-/// word, and one that begins with `!` takes back those before it.
+/// Patterns of one run, in the syntax of `.gitignore`: the last match decides, and a pattern that begins with `!`
+/// takes back those before it.
 #[derive(Debug)]
 pub(super) struct Patterns(Gitignore);
 
 impl Patterns {
-    /// Patterns with a slash are meant from `root` on.
+    /// Compiles patterns; those with a slash start at `root`.
     ///
     /// # Errors
     ///
-    /// [`Error::BadPattern`].
+    /// [`Error::BadPattern`] if a pattern is invalid.
     pub fn new(root: &Path, patterns: &[String]) -> Result<Self> {
         let bad = |pattern: &str, error: ::ignore::Error| Error::BadPattern {
             pattern: pattern.to_owned(),
@@ -25,7 +25,7 @@ impl Patterns {
         let mut builder = GitignoreBuilder::new(root);
         builder.allow_unclosed_class(false);
         for pattern in patterns {
-            // A file has comments, a command line has none.
+            // Files have comments, but patterns of a run have none.
             let line = match pattern.strip_prefix('#') {
                 Some(rest) => format!("\\#{rest}"),
                 None => pattern.clone(),
@@ -40,7 +40,7 @@ impl Patterns {
         ))
     }
 
-    /// Whether a path is left out. Whether a folder above is, is not asked.
+    /// Returns whether a path is left out. This does not examine the folders above.
     pub fn leave_out(&self, path: &Path, is_dir: bool) -> bool {
         self.0.matched(path, is_dir).is_ignore()
     }

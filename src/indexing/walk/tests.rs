@@ -1,11 +1,11 @@
-//! Walks of folders made for the purpose. What is named as an image is a candidate, whatever is in it.
+//! Walks of temporary folders. Files named as images are candidates, whatever their content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
 
-/// A folder of its own, by its real path.
+/// A temporary folder, by its real path.
 struct Place {
     _dir: tempfile::TempDir,
     root: PathBuf,
@@ -46,7 +46,7 @@ impl Place {
         walked
     }
 
-    /// The candidates below this folder, as one text.
+    /// Returns the candidates below this folder, as one text.
     fn seen(&self, walked: &Walked) -> String {
         let names: Vec<&str> = walked
             .candidates
@@ -122,17 +122,17 @@ fn patterns_of_one_run_leave_out_and_take_back() {
         "b.jpg cache/c.jpg cache/keep.png keep.png"
     );
     assert_eq!(seen(&["cache/", "*.png"]), "b.jpg");
-    // It does not reach what an ignore file says.
+    // A pattern does not override an ignore file.
     place.file(IGNORE_FILE, b"*.jpg\n");
     assert_eq!(seen(&["!*.jpg", "a.png"]), "cache/keep.png keep.png");
-    // Files that are named, as by a shell's `*`.
+    // Named files, as by a shell's `*`.
     let walked = place.walk_with(&["a.png", "keep.png", "b.jpg"], &ignoring(&["a*"]));
     assert_eq!(place.seen(&walked), "keep.png");
     assert_eq!(walked.left_out, [place.at("b.jpg")]);
 }
 
 #[test]
-fn what_is_hidden_is_seen_when_it_is_named_or_brought_back() {
+fn a_hidden_file_is_found_if_it_is_named_or_a_rule_brings_it_back() {
     let place = Place::with(&[".a.jpg", ".h/b.jpg", ".h/in/c.jpg", "d.jpg"]);
     place.assert_walk(&[""], "d.jpg");
     place.assert_walk(&["", ".h/in", ".a.jpg"], ".a.jpg .h/in/c.jpg d.jpg");
@@ -165,7 +165,7 @@ fn ignore_files_of_the_folders_above_hold_for_what_is_named() {
 }
 
 #[test]
-fn what_an_ignore_file_leaves_out_is_told_without_a_visit() {
+fn is_ignored_knows_what_ignore_files_leave_out_without_a_walk() {
     let place = Place::with(&["p/a.jpg", "p/private/deep/b.jpg", "p/.h/c.png", "p/x/d.jpg"]);
     place.file("p/.imgsearchignore", b"private/\n*.png\n");
     place.file("p/bad/.imgsearchignore", b"a[b\n");
@@ -201,7 +201,7 @@ fn a_bad_ignore_file_closes_its_folder_and_no_other() {
     assert_eq!(walked.errors.len(), 1, "{:?}", walked.errors);
     assert_eq!(walked.errors[0].0, place.at("bad"));
     assert!(walked.errors[0].1.contains("line 2"), "{:?}", walked.errors);
-    // Whichever folder below it is named, and as often as it is.
+    // The same for every folder below it, however often it is named.
     let walked = place.walk_with(&["bad/in", "bad/b.jpg"], &WalkOptions::default());
     assert_eq!(
         (place.seen(&walked), walked.errors.len()),
@@ -243,15 +243,15 @@ mod links {
             place.link(link, target);
         }
         place.assert_walk(&["p"], "p/m-out/b.jpg p/m-out/in/c.jpg p/real/a.jpg");
-        // Real names come before links, wherever they are.
+        // Real names take precedence over links, wherever they are.
         place.assert_walk(&["p", "out"], "out/b.jpg out/in/c.jpg p/real/a.jpg");
-        // A link to a part of what another leads to.
+        // A link to a part of another link's target.
         place.link("p/c-in", "../out/in");
         place.assert_walk(&["p"], "p/c-in/c.jpg p/m-out/b.jpg p/real/a.jpg");
     }
 
     #[test]
-    fn a_link_found_behind_a_link_has_its_turn_by_its_name() {
+    fn a_link_found_through_a_link_is_followed_in_the_order_of_its_name() {
         let place = Place::with(&["x/a.jpg", "y/b.jpg", "p/c.jpg"]);
         place.link("p/k", "../x");
         place.link("p/l", "../y");
@@ -262,23 +262,23 @@ mod links {
     }
 
     #[test]
-    fn no_link_leads_to_a_folder_around_it() {
-        let place = Place::with(&["beside.jpg", "p/a.jpg", "p/in/b.jpg", "out/c.jpg"]);
+    fn a_link_to_a_folder_that_contains_it_is_not_followed() {
+        let place = Place::with(&["neighbour.jpg", "p/a.jpg", "p/in/b.jpg", "out/c.jpg"]);
         place.link("p/up", "..");
         place.link("p/in/top", "/");
         place.link("p/out", "../out");
-        // By a detour, it is the same.
+        // The same with a detour.
         place.link("out/home", "..");
         place.link("out/top", "/");
         place.assert_walk(&["p"], "p/a.jpg p/in/b.jpg p/out/c.jpg");
-        // A folder around another root is not around the link.
+        // A folder that contains another root does not contain the link.
         let place = Place::with(&["pics/a/1.jpg", "pics/b/2.jpg"]);
         place.link("links/all", "../pics");
         place.assert_walk(&["links", "pics/a"], "links/all/b/2.jpg pics/a/1.jpg");
     }
 
     #[test]
-    fn a_link_to_what_is_hidden_or_left_out_is_an_image_of_its_own() {
+    fn a_link_to_a_hidden_or_ignored_image_is_an_image_of_its_own() {
         let place = Place::with(&[
             ".git/annex/x.jpg",
             ".git/annex/y.jpg",
@@ -326,7 +326,8 @@ mod links {
         ] {
             place.assert_walk(&[named], expected);
         }
-        // A loop has the name of what it leads to, and links are nothing where they are not followed.
+        // A loop gets the name of its target. If links are not followed, named links get the name of their target,
+        // too.
         let walked = place.walk_with(&["a/up"], &WalkOptions::default());
         assert_eq!(walked.roots, std::slice::from_ref(&place.root));
         let no_follow = WalkOptions {
@@ -340,18 +341,18 @@ mod links {
     }
 
     #[test]
-    fn a_broken_link_is_told_unless_it_is_left_out() {
+    fn a_broken_link_is_reported_unless_it_is_left_out() {
         let place = Place::with(&["a.jpg"]);
         place.link("broken.jpg", "nowhere");
         place.link("round", "round");
         place.link(".hidden.jpg", "nowhere");
         let walked = place.walk_with(&[""], &WalkOptions::default());
-        let told: Vec<&Path> = walked
+        let reported: Vec<&Path> = walked
             .errors
             .iter()
             .map(|(path, _)| path.as_path())
             .collect();
-        assert_eq!(told, [place.at("broken.jpg"), place.at("round")]);
+        assert_eq!(reported, [place.at("broken.jpg"), place.at("round")]);
         let walked = place.walk_with(&[""], &ignoring(&["broken.*", "round/"]));
         assert_eq!(walked.errors, []);
         place.file(IGNORE_FILE, b"broken.jpg\nround\n");
@@ -371,16 +372,16 @@ mod links {
         place.link("to-pipe", "pipe");
         place.assert_walk(&[""], "a.jpg");
         let walked = place.walk_with(&["pipe", "endless"], &WalkOptions::default());
-        let told: Vec<&Path> = walked
+        let reported: Vec<&Path> = walked
             .errors
             .iter()
             .map(|(path, _)| path.as_path())
             .collect();
-        assert_eq!(told, [place.at("endless"), place.at("pipe")]);
+        assert_eq!(reported, [place.at("endless"), place.at("pipe")]);
     }
 
     #[test]
-    fn names_need_not_be_text() {
+    fn names_need_not_be_valid_unicode() {
         use std::os::unix::ffi::OsStrExt;
         let place = Place::with(&[]);
         let name = std::ffi::OsStr::from_bytes(b"\xff\xfe.jpg");

@@ -1,4 +1,4 @@
-//! Playing the scenes with a fault at each change, and with a kill at random instants.
+//! Runs the scenarios with a fault at each change, and with a kill at random instants.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::odd;
-use crate::scenes::{Scene, Stage, scenes};
-use crate::state::{State, audit, strays};
+use crate::environment;
+use crate::scenarios::{Sandbox, Scenario, scenarios};
+use crate::state::{State, audit, leftover_files};
 
 const KINDS: [&str; 4] = ["kill", "error", "full", "short"];
 
@@ -46,7 +46,7 @@ fn options() -> Result<Options, String> {
                 let folder = words.next().ok_or("--photos wants a folder")?;
                 options.photos = Some(PathBuf::from(folder));
             }
-            // What `cargo test` hands to every test binary.
+            // Options that `cargo test` passes on to every test program.
             "--test-threads" | "--skip" | "--color" | "--format" | "--logfile" => {
                 drop(words.next())
             }
@@ -57,7 +57,7 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-/// How the runs of a scene ended.
+/// How the runs of a scenario ended.
 #[derive(Default)]
 struct Tally {
     changes: usize,
@@ -93,18 +93,18 @@ pub fn main() -> i32 {
         }
     };
     let work = tempfile::tempdir().unwrap();
-    let stage = Stage {
+    let sandbox = Sandbox {
         dir: work.path().to_owned(),
         shim: build_shim(work.path()),
     };
     let is_wanted = |name: &str| name.contains(&options.wanted);
-    // The odd cases play in some of the scenes, whatever these are called.
-    let needed = match odd::CASES.iter().any(|(name, _)| is_wanted(name)) {
+    // The environments use some of the scenarios, whatever their names are.
+    let needed = match environment::CASES.iter().any(|(name, _)| is_wanted(name)) {
         true => "",
         false => &options.wanted,
     };
-    let scenes = scenes(&stage, options.photos.as_deref(), needed);
-    judges_see(&scenes);
+    let scenarios = scenarios(&sandbox, options.photos.as_deref(), needed);
+    check_the_judge(&scenarios);
     let (mut passed, mut failed) = (0, 0);
     let mut count = |tally: &Tally, name: &str| {
         tally.print(name);
@@ -114,22 +114,25 @@ pub fn main() -> i32 {
             failed += 1;
         }
     };
-    for scene in scenes.iter().filter(|scene| is_wanted(scene.name)) {
-        count(&with_faults(&stage, scene, options.every), scene.name);
-    }
-    if scenes.iter().any(|scene| is_wanted(scene.name)) && options.runs > 0 {
+    for scenario in scenarios.iter().filter(|scenario| is_wanted(scenario.name)) {
         count(
-            &with_kills(&stage, &scenes, &options),
+            &with_faults(&sandbox, scenario, options.every),
+            scenario.name,
+        );
+    }
+    if scenarios.iter().any(|scenario| is_wanted(scenario.name)) && options.runs > 0 {
+        count(
+            &with_kills(&sandbox, &scenarios, &options),
             "killed at random instants",
         );
     }
-    for (name, case) in odd::CASES {
+    for (name, case) in environment::CASES {
         if is_wanted(name) {
             let mut tally = Tally {
                 runs: 1,
                 ..Tally::default()
             };
-            tally.failures.extend(case(&stage, &scenes).err());
+            tally.failures.extend(case(&sandbox, &scenarios).err());
             count(&tally, name);
         }
     }
@@ -138,9 +141,9 @@ pub fn main() -> i32 {
     i32::from(failed > 0)
 }
 
-/// Fails unless the judges tell a lost image and one of another content.
-fn judges_see(scenes: &[Scene]) {
-    for Scene { before, after, .. } in scenes {
+/// Fails unless the judge notices a lost image, and one with another content.
+fn check_the_judge(scenarios: &[Scenario]) {
+    for Scenario { before, after, .. } in scenarios {
         let mut paths = after.rows.keys();
         let (Some(first), Some(other)) = (paths.next(), paths.nth(2)) else {
             continue;
@@ -169,9 +172,9 @@ fn build_shim(work: &Path) -> PathBuf {
     shim
 }
 
-fn with_faults(stage: &Stage, scene: &Scene, every: usize) -> Tally {
+fn with_faults(sandbox: &Sandbox, scenario: &Scenario, every: usize) -> Tally {
     let mut tally = Tally {
-        changes: changes(stage, scene),
+        changes: changes(sandbox, scenario),
         ..Tally::default()
     };
     for (turn, at) in (1..=tally.changes).step_by(every).enumerate() {
@@ -181,10 +184,10 @@ fn with_faults(stage: &Stage, scene: &Scene, every: usize) -> Tally {
             &[KINDS[turn % KINDS.len()]]
         };
         for &kind in kinds {
-            stage.set(scene.template.as_deref());
-            let output = stage
+            sandbox.set(scenario.template.as_deref());
+            let output = sandbox
                 .disturbed(kind, at)
-                .args(&scene.arguments)
+                .args(&scenario.arguments)
                 .output()
                 .unwrap();
             tally.runs += 1;
@@ -193,12 +196,12 @@ fn with_faults(stage: &Stage, scene: &Scene, every: usize) -> Tally {
             let judged = is_allowed(kind, &output)
                 .and_then(|()| {
                     judge(
-                        stage,
-                        scene,
+                        sandbox,
+                        scenario,
                         output.status.code().is_some_and(|code| code < 2),
                     )
                 })
-                .and_then(|()| complete(stage, scene));
+                .and_then(|()| complete(sandbox, scenario));
             if let Err(why) = judged {
                 tally
                     .failures
@@ -209,20 +212,24 @@ fn with_faults(stage: &Stage, scene: &Scene, every: usize) -> Tally {
     tally
 }
 
-/// How many changes a scene makes undisturbed.
-fn changes(stage: &Stage, scene: &Scene) -> usize {
-    let log = stage.dir.join("changes.log");
-    stage.set(scene.template.as_deref());
-    let output = stage
+/// Returns the number of changes that a scenario makes undisturbed.
+fn changes(sandbox: &Sandbox, scenario: &Scenario) -> usize {
+    let log = sandbox.dir.join("changes.log");
+    sandbox.set(scenario.template.as_deref());
+    let output = sandbox
         .disturbed("none", 0)
         .env("FAULT_LOG", &log)
-        .args(&scene.arguments)
+        .args(&scenario.arguments)
         .output()
         .unwrap();
     assert_eq!(is_allowed("none", &output), Ok(()));
     let changes = fs::read_to_string(&log).unwrap().lines().count();
     fs::remove_file(log).unwrap();
-    assert!(changes > 0, "{}: the library counted nothing", scene.name);
+    assert!(
+        changes > 0,
+        "{}: the library counted nothing",
+        scenario.name
+    );
     changes
 }
 
@@ -237,13 +244,13 @@ fn ended(output: &Output) -> String {
     }
 }
 
-/// Whether the program may end as it did.
+/// Checks that the program may end as it did.
 fn is_allowed(kind: &str, output: &Output) -> Result<(), String> {
     let how = ended(output);
     let said = String::from_utf8_lossy(&output.stderr);
     let allowed = match kind {
         "kill" => how == "killed" || how == "completed",
-        // The rest of a write only has to be asked for.
+        // After a short write, the program only has to write the rest.
         "short" | "none" => how == "completed",
         _ => how == "completed" || how == "ended with an error",
     };
@@ -259,32 +266,36 @@ fn is_allowed(kind: &str, output: &Output) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the index is sound and holds what it may.
-fn judge(stage: &Stage, scene: &Scene, completed: bool) -> Result<(), String> {
-    let dir = stage.index();
+/// Checks that the index is intact and holds what it may.
+fn judge(sandbox: &Sandbox, scenario: &Scenario, completed: bool) -> Result<(), String> {
+    let dir = sandbox.index();
     audit(&dir)?;
     let state = State::read(&dir)?;
-    if completed && state != scene.after {
+    if completed && state != scenario.after {
         return Err("it said that it was done, and the index is not as it should be".to_owned());
     }
-    if scene.atomic && state != scene.before && state != scene.after {
+    if scenario.atomic && state != scenario.before && state != scenario.after {
         return Err("the index is neither as it was nor as it should come to be".to_owned());
     }
-    state.lies_between(&scene.before, &scene.after)
+    state.lies_between(&scenario.before, &scenario.after)
 }
 
-/// Whether the same command, undisturbed, brings it to its end.
-fn complete(stage: &Stage, scene: &Scene) -> Result<(), String> {
-    let output = stage.command().args(&scene.arguments).output().unwrap();
+/// Checks that the same command, undisturbed, completes the index.
+fn complete(sandbox: &Sandbox, scenario: &Scenario) -> Result<(), String> {
+    let output = sandbox
+        .command()
+        .args(&scenario.arguments)
+        .output()
+        .unwrap();
     is_allowed("none", &output)?;
-    audit(&stage.index())?;
-    if State::read(&stage.index())? != scene.after {
+    audit(&sandbox.index())?;
+    if State::read(&sandbox.index())? != scenario.after {
         return Err("done once more, the index is not as it should be".to_owned());
     }
-    strays(&stage.index())
+    leftover_files(&sandbox.index())
 }
 
-fn with_kills(stage: &Stage, scenes: &[Scene], options: &Options) -> Tally {
+fn with_kills(sandbox: &Sandbox, scenarios: &[Scenario], options: &Options) -> Tally {
     let mut tally = Tally::default();
     let mut noise = options
         .seed
@@ -297,37 +308,38 @@ fn with_kills(stage: &Stage, scenes: &[Scene], options: &Options) -> Tally {
         (noise >> 11) as usize % below
     };
     while tally.runs < options.runs {
-        let scene = &scenes[drawn(scenes.len())];
-        if !scene.name.contains(&options.wanted) {
+        let scenario = &scenarios[drawn(scenarios.len())];
+        if !scenario.name.contains(&options.wanted) {
             continue;
         }
-        stage.set(scene.template.as_deref());
+        sandbox.set(scenario.template.as_deref());
         let mut instants = Vec::new();
         let mut judged = Ok(());
         for _ in 0..=drawn(3) {
-            let instant = Duration::from_micros(drawn(1 + scene.takes.as_micros() as usize) as u64);
+            let instant =
+                Duration::from_micros(drawn(1 + scenario.takes.as_micros() as usize) as u64);
             instants.push(instant);
-            let output = killed_after(stage, scene, instant);
+            let output = killed_after(sandbox, scenario, instant);
             tally.runs += 1;
             *tally.ended.entry(ended(&output)).or_default() += 1;
-            judged = is_allowed("kill", &output).and_then(|()| judge(stage, scene, false));
+            judged = is_allowed("kill", &output).and_then(|()| judge(sandbox, scenario, false));
             if judged.is_err() {
                 break;
             }
         }
-        if let Err(why) = judged.and_then(|()| complete(stage, scene)) {
+        if let Err(why) = judged.and_then(|()| complete(sandbox, scenario)) {
             tally
                 .failures
-                .push(format!("{} after {instants:?}: {why}", scene.name));
+                .push(format!("{} after {instants:?}: {why}", scenario.name));
         }
     }
     tally
 }
 
-fn killed_after(stage: &Stage, scene: &Scene, instant: Duration) -> Output {
-    let mut child = stage
+fn killed_after(sandbox: &Sandbox, scenario: &Scenario, instant: Duration) -> Output {
+    let mut child = sandbox
         .command()
-        .args(&scene.arguments)
+        .args(&scenario.arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

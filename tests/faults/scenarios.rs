@@ -1,4 +1,4 @@
-//! What is played: commands, and the index that each begins with.
+//! The scenarios: commands, and the index that each starts with.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use rusqlite::Connection;
 use crate::state::State;
 
 /// A command on an index, and what the index holds before it and after.
-pub struct Scene {
+pub struct Scenario {
     pub name: &'static str,
     pub arguments: Vec<String>,
-    /// The index that it begins with; none where the folder is not there.
+    /// The index that it starts with; `None` for no folder.
     pub template: Option<PathBuf>,
-    /// Whether the index passes from before to after at once.
+    /// Whether the index changes from before to after at once.
     pub atomic: bool,
     pub before: State,
     pub after: State,
@@ -25,14 +25,14 @@ pub struct Scene {
     pub takes: Duration,
 }
 
-/// The place that everything happens in.
-pub struct Stage {
+/// The folder in which everything happens.
+pub struct Sandbox {
     pub dir: PathBuf,
     pub shim: PathBuf,
 }
 
-impl Stage {
-    /// The index that is played on.
+impl Sandbox {
+    /// Returns the index of the current run.
     pub fn index(&self) -> PathBuf {
         self.dir.join("index")
     }
@@ -45,7 +45,7 @@ impl Stage {
         command
     }
 
-    /// The command with the library before it that counts the changes of the index.
+    /// Returns the command with the preloaded library, which counts the changes of the index.
     pub fn disturbed(&self, kind: &str, at: usize) -> Command {
         let mut command = self.command();
         command
@@ -56,7 +56,7 @@ impl Stage {
         command
     }
 
-    /// Puts a copy of a template, or nothing, where the index is played on.
+    /// Replaces the current index by a copy of a template, or by nothing.
     pub fn set(&self, template: Option<&Path>) {
         if self.index().exists() {
             fs::remove_dir_all(self.index()).unwrap();
@@ -66,7 +66,7 @@ impl Stage {
         }
     }
 
-    fn keep(&self, name: &str) -> PathBuf {
+    fn save_template(&self, name: &str) -> PathBuf {
         let template = self.dir.join(format!("template-{name}"));
         fs::rename(self.index(), &template).unwrap();
         template
@@ -74,7 +74,7 @@ impl Stage {
 
     fn must(&self, arguments: &[&str]) -> Output {
         let output = self.command().args(arguments).output().unwrap();
-        // 1: a file that could not be read, as is meant here.
+        // 1: a file could not be read, which is intended here.
         assert!(
             matches!(output.status.code(), Some(0 | 1)),
             "{arguments:?}: {}",
@@ -83,14 +83,14 @@ impl Stage {
         output
     }
 
-    /// Plays a scene undisturbed.
-    fn rehearse(
+    /// Runs a scenario undisturbed.
+    fn prepare(
         &self,
         name: &'static str,
         arguments: &[&str],
         template: Option<PathBuf>,
         atomic: bool,
-    ) -> Scene {
+    ) -> Scenario {
         self.set(template.as_deref());
         let before = State::read(&self.index()).unwrap();
         self.set(template.as_deref());
@@ -98,7 +98,7 @@ impl Stage {
         self.must(arguments);
         let takes = started.elapsed();
         let after = State::read(&self.index()).unwrap();
-        Scene {
+        Scenario {
             name,
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             template,
@@ -123,17 +123,17 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// All scenes, rehearsed.
-pub fn scenes(stage: &Stage, photos: Option<&Path>, wanted: &str) -> Vec<Scene> {
-    let folder = stage.dir.join("photos");
-    photographs(&folder, photos);
-    stage.must(&["index", "photos"]);
-    let first = stage.keep("first");
+/// Returns all scenarios, run once.
+pub fn scenarios(sandbox: &Sandbox, photos: Option<&Path>, wanted: &str) -> Vec<Scenario> {
+    let folder = sandbox.dir.join("photos");
+    make_images(&folder, photos);
+    sandbox.must(&["index", "photos"]);
+    let first = sandbox.save_template("first");
     change_some(&folder);
-    stage.set(None);
-    stage.must(&["index", "photos"]);
-    let whole = stage.keep("whole");
-    stage.must(&[
+    sandbox.set(None);
+    sandbox.must(&["index", "photos"]);
+    let whole = sandbox.save_template("whole");
+    sandbox.must(&[
         "--quiet",
         "train",
         "photos",
@@ -148,10 +148,10 @@ pub fn scenes(stage: &Stage, photos: Option<&Path>, wanted: &str) -> Vec<Scene> 
         "other.onnx",
     ]);
 
-    let mut scenes = Vec::new();
+    let mut scenarios = Vec::new();
     let mut add = |name: &'static str, arguments: &[&str], template: Option<PathBuf>, atomic| {
         if name.contains(wanted) {
-            scenes.push(stage.rehearse(name, arguments, template, atomic));
+            scenarios.push(sandbox.prepare(name, arguments, template, atomic));
         }
     };
     add(
@@ -175,10 +175,15 @@ pub fn scenes(stage: &Stage, photos: Option<&Path>, wanted: &str) -> Vec<Scene> 
     add(
         "restore",
         &["restore"],
-        Some(with_removed(stage, &whole)),
+        Some(with_removed(sandbox, &whole)),
         true,
     );
-    add("fold", &["optimize"], Some(with_many(stage, &whole)), true);
+    add(
+        "fold",
+        &["optimize"],
+        Some(with_many(sandbox, &whole)),
+        true,
+    );
     add(
         "re-encode",
         &["index", "--reencode", "--encoder", "other.onnx"],
@@ -194,14 +199,14 @@ pub fn scenes(stage: &Stage, photos: Option<&Path>, wanted: &str) -> Vec<Scene> 
     add(
         "migrate",
         &["status"],
-        Some(of_format_1(stage, &whole)),
+        Some(of_format_1(sandbox, &whole)),
         true,
     );
-    scenes
+    scenarios
 }
 
-/// Photographs of which some share their content, one is damaged, and one is none.
-fn photographs(folder: &Path, given: Option<&Path>) {
+/// Makes images: some share their content, one is damaged, and one is not an image.
+fn make_images(folder: &Path, given: Option<&Path>) {
     fs::create_dir_all(folder.join("some")).unwrap();
     let place = |i: usize, extension: &str| {
         let within = if i.is_multiple_of(5) { "some/" } else { "" };
@@ -231,7 +236,7 @@ fn photographs(folder: &Path, given: Option<&Path>) {
             }
         }
     }
-    fs::copy(place(1, "jpg"), folder.join("twin.jpg")).unwrap();
+    fs::copy(place(1, "jpg"), folder.join("duplicate.jpg")).unwrap();
     fs::write(folder.join("none.jpg"), "this is a text").unwrap();
     let whole = fs::read(place(2, "jpg")).unwrap();
     fs::write(folder.join("cut.jpg"), &whole[..whole.len() * 2 / 3]).unwrap();
@@ -244,31 +249,31 @@ fn cut(image: &DynamicImage, piece: usize) -> DynamicImage {
     image.crop_imm(x, y, side, side)
 }
 
-/// Some photographs go, come, change, move and change places.
+/// Removes, adds, changes, moves and swaps some images.
 fn change_some(folder: &Path) {
     let path = |name: &str| folder.join(name);
     fs::remove_file(path("003.jpg")).unwrap();
     fs::rename(path("004.jpg"), path("some/moved.jpg")).unwrap();
-    fs::rename(path("006.jpg"), path("aside.jpg")).unwrap();
+    fs::rename(path("006.jpg"), path("temporary.jpg")).unwrap();
     fs::rename(path("007.jpg"), path("006.jpg")).unwrap();
-    fs::rename(path("aside.jpg"), path("007.jpg")).unwrap();
+    fs::rename(path("temporary.jpg"), path("007.jpg")).unwrap();
     let turned = image::open(path("008.jpg")).unwrap().rotate180();
     turned.save(path("008.jpg")).unwrap();
     turned.fliph().save(path("new.jpg")).unwrap();
     turned.flipv().save(path("none.jpg")).unwrap();
 }
 
-/// An index of which some images were removed.
-fn with_removed(stage: &Stage, whole: &Path) -> PathBuf {
-    stage.set(Some(whole));
-    stage.must(&["remove", "photos/some"]);
-    stage.keep("removed")
+/// Returns an index from which some images were removed.
+fn with_removed(sandbox: &Sandbox, whole: &Path) -> PathBuf {
+    sandbox.set(Some(whole));
+    sandbox.must(&["remove", "photos/some"]);
+    sandbox.save_template("removed")
 }
 
-/// An index with many more images, so that folding them takes a while.
-fn with_many(stage: &Stage, whole: &Path) -> PathBuf {
-    stage.set(Some(whole));
-    let dir = stage.index();
+/// Returns an index with many more images, so that folding them takes a while.
+fn with_many(sandbox: &Sandbox, whole: &Path) -> PathBuf {
+    sandbox.set(Some(whole));
+    let dir = sandbox.index();
     let record = Index::open(&dir).unwrap().encoder().clone();
     let mut writer = Writer::open(&dir, &record).unwrap();
     // Xorshift (Marsaglia 2003).
@@ -306,13 +311,13 @@ fn with_many(stage: &Stage, whole: &Path) -> PathBuf {
         .collect();
     writer.apply(&changes).unwrap();
     drop(writer);
-    stage.keep("many")
+    sandbox.save_template("many")
 }
 
-/// An index as the first version made it.
-fn of_format_1(stage: &Stage, whole: &Path) -> PathBuf {
-    stage.set(Some(whole));
-    Connection::open(stage.index().join("imgsearch.sqlite"))
+/// Returns an index of the first format.
+fn of_format_1(sandbox: &Sandbox, whole: &Path) -> PathBuf {
+    sandbox.set(Some(whole));
+    Connection::open(sandbox.index().join("imgsearch.sqlite"))
         .unwrap()
         .execute_batch(
             "DROP TRIGGER images_removed; DROP TABLE removed; DROP TABLE segments; DROP TABLE folders;
@@ -323,6 +328,6 @@ fn of_format_1(stage: &Stage, whole: &Path) -> PathBuf {
              ALTER TABLE failures DROP COLUMN inode; ALTER TABLE failures DROP COLUMN ctime_ns;",
         )
         .unwrap();
-    fs::remove_dir_all(stage.index().join("segments")).unwrap();
-    stage.keep("format-1")
+    fs::remove_dir_all(sandbox.index().join("segments")).unwrap();
+    sandbox.save_template("format-1")
 }

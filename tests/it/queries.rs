@@ -1,4 +1,4 @@
-//! Indexing and asking: the image itself first, its copies next, and answers in every form.
+//! Indexing and querying: the image itself comes first, its copies next, and answers have every form.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn save(image: &DynamicImage, path: &Path, quality: u8) {
         .unwrap();
 }
 
-/// A picture without a twentieth of each side's length.
+/// Returns an image without a twentieth of each side's length.
 fn cropped(image: &DynamicImage) -> DynamicImage {
     let (width, height) = (image.width(), image.height());
     image.crop_imm(
@@ -52,7 +52,7 @@ fn every_image_finds_itself_first_and_its_edited_copies_next() {
 }
 
 #[test]
-fn the_same_picture_from_another_side_is_the_nearest_other() {
+fn the_nearest_other_image_shows_the_same_scene_from_another_side() {
     let place = Place::with(&[
         "cat.jpg",
         "coffee.jpg",
@@ -172,7 +172,7 @@ fn errors_say_what_to_do() {
         text.contains("photos/text.jpg") && text.contains("not an image"),
         "{text}"
     );
-    // One bad image of several is no reason to withhold the others' answers.
+    // One bad image does not prevent the answers for the others.
     let several = place
         .run(&["query", "photos/text.jpg", "photos/cat.jpg", "--json"])
         .ended(1);
@@ -180,7 +180,7 @@ fn errors_say_what_to_do() {
 }
 
 #[test]
-fn status_and_encode_tell_what_there_is() {
+fn status_and_encode_show_what_the_index_holds() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     place.index();
     let status = place.run(&["status", "--json"]).ended(0);

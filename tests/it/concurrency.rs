@@ -1,4 +1,4 @@
-//! Odd worlds, and two at once: what changes while it is read, and what else happens beside a run.
+//! Concurrency and extremes: files that change while they are read, and other processes during a run.
 
 use std::fs;
 use std::io::Read as _;
@@ -14,7 +14,7 @@ use imgsearch::{Encoded, Library, OpenOptions};
 
 use crate::support::{Place, Ran, ran, sample, sample_names};
 
-/// Pieces of a sample, small and each of a content of its own.
+/// Saves small pieces of a sample, each with its own content.
 fn pieces(place: &Place, number: u32) {
     let image = image::open(sample("gravel.jpg")).unwrap();
     for i in 0..number {
@@ -23,7 +23,7 @@ fn pieces(place: &Place, number: u32) {
     }
 }
 
-/// Stores images that nobody encoded, with codes and hashes spread over a few dimensions.
+/// Stores images that were not encoded, with codes and hashes spread over a few dimensions.
 fn strangers(place: &Place, number: u64) {
     let mut writer = Writer::open_existing(&place.index_dir()).unwrap();
     let changes: Vec<Change> = (0..number)
@@ -79,7 +79,7 @@ fn end(child: Child) -> Ran {
 #[track_caller]
 fn assert_sound(place: &Place) {
     let checked = place.run(&["check"]).ended(0);
-    assert!(checked.stdout.contains("all is well"), "{checked:?}");
+    assert!(checked.stdout.contains("no problem found"), "{checked:?}");
 }
 
 #[track_caller]
@@ -95,9 +95,9 @@ fn stored(place: &Place) -> u64 {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn paths_of_almost_4096_bytes_are_stored_and_longer_ones_told() {
+fn paths_of_almost_4096_bytes_are_stored_and_longer_ones_reported() {
     let place = Place::with(&["coffee.jpg"]);
-    // The system resolves a path of up to 4,095 bytes.
+    // The system resolves paths of up to 4,095 bytes.
     let mut folder = fs::canonicalize(place.photos()).unwrap();
     let name = "ü".repeat(100);
     while folder.as_os_str().len() + name.len() < 4000 {
@@ -112,12 +112,12 @@ fn paths_of_almost_4096_bytes_are_stored_and_longer_ones_told() {
     assert_eq!(place.nearest(&long, 1), ["cat.jpg"]);
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
 
-    // What lies deeper than a path can say is reported; the rest is as it was.
-    let aside = place.index_dir().with_file_name("aside");
-    let inner = aside.join(&name).join(&name);
+    // Files with longer paths are reported; the others are indexed.
+    let elsewhere = place.index_dir().with_file_name("elsewhere");
+    let inner = elsewhere.join(&name).join(&name);
     fs::create_dir_all(&inner).unwrap();
     fs::copy(sample("rocket.jpg"), inner.join("deep.jpg")).unwrap();
-    fs::rename(&aside, folder.join("deeper")).unwrap();
+    fs::rename(&elsewhere, folder.join("deeper")).unwrap();
     let ran = place.run(&["index", "photos", "--json"]);
     assert_calm(&ran, &[1]);
     assert_eq!(ran.summary()["unchanged"], 2, "{ran:?}");
@@ -126,7 +126,7 @@ fn paths_of_almost_4096_bytes_are_stored_and_longer_ones_told() {
 }
 
 #[test]
-fn dates_before_1970_and_far_ahead_and_going_back_are_dates() {
+fn dates_before_1970_in_the_future_and_going_back_are_stored() {
     let place = Place::with(&["cat.jpg", "coffee.jpg", "grass.jpg"]);
     let dated = |name: &str, time: SystemTime| {
         let file = fs::File::options()
@@ -150,7 +150,7 @@ fn dates_before_1970_and_far_ahead_and_going_back_are_dates() {
 }
 
 #[test]
-fn files_that_change_while_they_are_read_come_right_in_the_end() {
+fn files_that_change_while_they_are_read_are_correct_after_the_next_run() {
     let place = Place::new();
     pieces(&place, 40);
     let contents: Vec<Vec<u8>> = ["cat.jpg", "coffee.jpg", "grass.jpg"]
@@ -164,7 +164,7 @@ fn files_that_change_while_they_are_read_come_right_in_the_end() {
         scope.spawn(|| {
             let mut turn = 0;
             while !stop.load(Ordering::Relaxed) {
-                // Cut to nothing, then grown in steps, as a camera or a download writes it.
+                // Truncated to nothing, then grown in steps, as a camera or a download writes it.
                 turn = (turn + 1) % contents.len();
                 let mut file = fs::File::create(&restless).unwrap();
                 for part in contents[turn].chunks(8192) {
@@ -188,7 +188,7 @@ fn files_that_change_while_they_are_read_come_right_in_the_end() {
 }
 
 #[test]
-fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
+fn a_folder_that_changes_while_it_is_walked_is_correct_after_the_next_run() {
     let place = Place::new();
     pieces(&place, 60);
     let name = |turn: usize| place.photo(&format!("{:03}.png", turn % 60));
@@ -202,11 +202,11 @@ fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                // What was taken away comes back, whole.
+                // Files that were removed come back complete.
                 let hidden = place.photo(".coming");
                 fs::write(&hidden, &pictures[(turn + 30) % 60]).unwrap();
                 fs::rename(&hidden, name(turn + 30)).unwrap();
-                // Folders and files come, move to each other, and go.
+                // Folders and files appear, swap places, and disappear.
                 let (from, to) = (folder(turn), folder(turn + 3));
                 drop(fs::create_dir(&from));
                 drop(fs::rename(name(turn), from.join("a.png")));
@@ -225,8 +225,8 @@ fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
     });
     let there = pngs(&place.photos());
     assert!(seen > 0 && there.len() > 20, "{seen} seen, {there:?}");
-    // Many of those that the last run met may be gone. What was in a folder of which another has taken
-    // the place is kept, and counted.
+    // Many files that the last run found may be gone. Images in a folder that another has replaced are kept and
+    // counted.
     let ran = place.run(&["index", "photos", "--prune", "--json"]);
     assert_calm(&ran, &[0]);
     let kept = ran.summary()["kept_missing"].as_u64().unwrap();
@@ -240,7 +240,7 @@ fn a_folder_that_changes_while_it_is_walked_ends_as_it_is() {
     assert_sound(&place);
 }
 
-/// The pictures at and below a folder, sorted.
+/// Returns the images in and below a folder, sorted.
 fn pngs(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![fs::canonicalize(folder).unwrap()];
@@ -259,7 +259,7 @@ fn pngs(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn two_runs_begun_at_once_leave_one_whole_index() {
+fn two_runs_started_at_once_leave_one_complete_index() {
     for _ in 0..3 {
         let place = Place::new();
         pieces(&place, 50);
@@ -282,7 +282,7 @@ fn two_runs_begun_at_once_leave_one_whole_index() {
 }
 
 #[test]
-fn answers_stay_the_same_while_segments_are_made_anew() {
+fn answers_stay_the_same_while_segments_are_rebuilt() {
     let place = Place::with(
         &sample_names()
             .iter()
@@ -301,21 +301,22 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
         .collect();
     let asked = |question: &Encoded| -> Vec<Vec<(PathBuf, u32)>> {
         let ways = [RankBy::Code, RankBy::Both].map(|by| {
-            // The strangers are drawn at random, so many are nearly as near as the nearest: enough
-            // candidates that any graph of them gives the same answers.
+            // The stored codes are random, so many are nearly as near as the nearest. With enough candidates, every
+            // graph of them gives the same answers.
             let params = SearchParams::new(5)
                 .by(by)
                 .strategy(SearchStrategy::Graph)
                 .ef(256);
-            let (found, explained) = library.search(question, &params).unwrap();
-            // It is the graph that answers: it looks at some of the rows, and finds enough.
+            let answer = library.search(question, &params).unwrap();
+            let explained = answer.stats;
+            // The graph answers: it examines some of the rows, and finds enough.
             assert!(!explained.fell_back, "{explained:?}");
             for part in &explained.parts {
                 assert!(part.ef.is_some(), "{explained:?}");
                 let some = part.distances < part.rows || by == RankBy::Both;
                 assert!(some, "{explained:?}");
             }
-            let found = found.into_iter();
+            let found = answer.matches.into_iter();
             found.map(|found| (found.path, found.hamming)).collect()
         });
         ways.to_vec()
@@ -337,9 +338,9 @@ fn answers_stay_the_same_while_segments_are_made_anew() {
     assert_sound(&place);
 }
 
-/// The next event of a kind that a run tells, read as slowly as a pipe is filled; none where it ended.
+/// Returns the next event of a kind, reading as slowly as a pipe fills; `None` if the run has ended.
 fn next_event(run: &mut Child, kind: &str) -> Option<serde_json::Value> {
-    // Byte by byte: what follows is left to whoever waits for the run's end.
+    // Byte by byte, so that the rest is left for whoever waits for the end of the run.
     let out = run.stdout.as_mut().unwrap();
     let (mut line, mut byte) = (Vec::new(), [0]);
     while out.read(&mut byte).unwrap() > 0 {
@@ -356,23 +357,26 @@ fn next_event(run: &mut Child, kind: &str) -> Option<serde_json::Value> {
     None
 }
 
-/// What was reported as stored is there whatever comes, and only the rest is done again.
+/// Images reported as stored are there whatever happens, and only the rest is repeated.
 #[cfg(unix)]
 #[test]
-fn what_was_reported_as_stored_outlives_the_program() {
+fn images_reported_as_stored_survive_a_kill() {
     let place = Place::new();
     pieces(&place, 600);
     let mut run = start(&place, &["index", "photos", "--json"]);
-    let told = next_event(&mut run, "committed").unwrap()["changes"]
+    let reported = next_event(&mut run, "committed").unwrap()["changes"]
         .as_u64()
         .unwrap();
     run.kill().unwrap();
     let killed = end(run);
     assert_eq!(killed.status, -1, "{killed:?}");
-    assert!(told > 0);
-    // More may have been stored and not been told.
+    assert!(reported > 0);
+    // More may have been stored than was reported.
     let kept = stored(&place);
-    assert!(told <= kept && kept < 600, "{told} told, {kept} kept");
+    assert!(
+        reported <= kept && kept < 600,
+        "{reported} reported, {kept} kept"
+    );
     assert_sound(&place);
     let again = place.index();
     assert_eq!(
@@ -384,25 +388,25 @@ fn what_was_reported_as_stored_outlives_the_program() {
 
 #[cfg(unix)]
 #[test]
-fn an_index_deleted_beneath_its_users_is_an_error_and_no_more() {
+fn an_index_deleted_while_it_is_used_is_an_error_and_nothing_worse() {
     let place = Place::with(&["cat.jpg", "coffee.jpg"]);
     pieces(&place, 200);
     place.index();
     place.run(&["optimize"]).ended(0);
     let library = Library::open_with(place.index_dir(), OpenOptions::default()).unwrap();
     assert_eq!(library.nearest_to(sample("cat.jpg"), 3).unwrap().len(), 3);
-    // A run that has much to do, and a reader that has the index open.
+    // A run with much to do, and a reader that has the index open.
     pieces(&place, 400);
     let mut run = start(&place, &["index", "photos", "--json"]);
     assert!(next_event(&mut run, "file").is_some());
     let mut tries = 0;
-    // The run may make a file while the folder is being removed.
+    // The run may create a file while the folder is being removed.
     while fs::remove_dir_all(place.index_dir()).is_err() && tries < 100 {
         tries += 1;
     }
     let ended = end(run);
     assert_calm(&ended, &[0, 1, 2]);
-    // What is open may be answered from; what is gone is told.
+    // What is open may still be used; everything else is an error.
     if let Err(error) = library.nearest_to(sample("coffee.jpg"), 3) {
         let text = error.to_string();
         assert!(text.contains("index"), "{text}");
@@ -417,7 +421,7 @@ fn an_index_deleted_beneath_its_users_is_an_error_and_no_more() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn a_path_that_is_not_a_file_is_not_waited_for() {
     let place = Place::with(&["cat.jpg"]);
     let pipe = std::process::Command::new("mkfifo")
         .arg(place.photo("pipe.jpg"))
@@ -438,14 +442,14 @@ fn what_is_no_file_is_not_waited_for() {
 
 #[cfg(unix)]
 #[test]
-fn without_a_home_folder_the_index_has_to_be_named() {
+fn a_user_without_a_home_folder_has_to_name_the_index() {
     let place = Place::with(&["cat.jpg"]);
     let known = place.run(&["runtime", "--json"]).ended(0);
     let library = known.json_lines()[0]["library"]
         .as_str()
         .unwrap()
         .to_owned();
-    // A home that is no folder: nothing can be made below it, whoever asks.
+    // A home that is not a folder: nothing can be created below it.
     let home = place.photo("cat.jpg");
     let homeless = |named: bool| {
         let mut command = place.command();

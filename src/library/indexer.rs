@@ -1,0 +1,212 @@
+//! Indexing runs: how they are set up, and the order of their steps.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use imgsearch_index::{FoldOptions, Folded, Index, Reader, Writer};
+use imgsearch_onnx::EncoderFile;
+
+use super::{Library, encoder_copy, reencode};
+use crate::encode::engine::Engine;
+use crate::error::Result;
+use crate::indexing::walk::{self, Names, WalkOptions};
+use crate::indexing::{self, Folding, IndexOptions, Summary};
+use crate::progress::Progress;
+
+/// An indexing run that is being set up: options first, then [`Indexer::run`] or
+/// [`Indexer::reencode`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use imgsearch::Library;
+///
+/// let mut library = Library::open_or_create("my-index")?;
+/// let summary = library.indexer().retry(true).run(["photos", "scans"])?;
+/// println!("{} new images", summary.added);
+/// # Ok::<(), imgsearch::Error>(())
+/// ```
+#[must_use = "an indexer does nothing until it runs"]
+pub struct Indexer<'a> {
+    library: &'a mut Library,
+    options: IndexOptions,
+    progress: &'a dyn Progress,
+}
+
+impl std::fmt::Debug for Indexer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Indexer")
+            .field("library", &self.library)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Library {
+    /// Indexes files and folders, or updates what is indexed of them. Unchanged files are not read.
+    ///
+    /// This is [`Library::indexer`] with default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Indexer::run`].
+    pub fn index<P: Into<PathBuf>>(
+        &mut self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Summary> {
+        self.indexer().run(paths)
+    }
+
+    /// Returns the paths that the last run indexed; none if there was no run.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be read.
+    pub fn last_roots(&self) -> Result<Vec<PathBuf>> {
+        match Reader::open(&self.dir) {
+            Ok(reader) => Ok(reader.last_run()?.map_or_else(Vec::new, |run| run.roots)),
+            Err(imgsearch_index::Error::IndexNotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns an indexing run to set up.
+    pub fn indexer(&mut self) -> Indexer<'_> {
+        Indexer {
+            library: self,
+            options: IndexOptions::default(),
+            progress: &(),
+        }
+    }
+}
+
+impl<'a> Indexer<'a> {
+    /// Reports to `progress`, which can also cancel the run. What is done by then is kept.
+    pub fn progress(mut self, progress: &'a dyn Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Replaces all options.
+    pub fn options(mut self, options: IndexOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets which files are walked.
+    pub fn walk(mut self, walk: WalkOptions) -> Self {
+        self.options.walk = walk;
+        self
+    }
+
+    /// Sets [`IndexOptions::keep_missing`].
+    pub fn keep_missing(mut self, keep: bool) -> Self {
+        self.options.keep_missing = keep;
+        self
+    }
+
+    /// Sets [`IndexOptions::prune`].
+    pub fn prune(mut self, prune: bool) -> Self {
+        self.options.prune = prune;
+        self
+    }
+
+    /// Sets [`IndexOptions::ignore_inode`].
+    pub fn ignore_inode(mut self, ignore: bool) -> Self {
+        self.options.ignore_inode = ignore;
+        self
+    }
+
+    /// Sets [`IndexOptions::retry`].
+    pub fn retry(mut self, retry: bool) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Indexes files and folders, or updates what is indexed of them. Unchanged files are not read.
+    ///
+    /// # Errors
+    ///
+    /// If a path does not exist, another process writes to the index, the encoder fails or the store
+    /// cannot be written. A file that cannot be decoded is not an error: [`Summary::failed`] counts it.
+    pub fn run<P: Into<PathBuf>>(self, paths: impl IntoIterator<Item = P>) -> Result<Summary> {
+        let Self {
+            library,
+            options,
+            progress,
+        } = self;
+        let paths: Vec<PathBuf> = paths.into_iter().map(Into::into).collect();
+        // What can fail before anything is created fails here.
+        let engine = library.engine()?;
+        walk::check(&paths, &options.walk)?;
+        let mut writer = Writer::open(&library.dir, &engine.record())?;
+        if writer.dropped_from_trash() > 0 {
+            progress.note(&format!(
+                "{} removed images cannot be restored any more: this encoder has no codes of them",
+                writer.dropped_from_trash()
+            ));
+        }
+        encoder_copy::store(&library.dir, engine.file())?;
+        encoder_copy::remove_others(&library.dir, &engine.info().fingerprint)?;
+        let started = Instant::now();
+        let names = Names::of(&writer.reader()?)?.to_walk(&paths, &options.walk)?;
+        let walked = walk::walk_named(names, &options.walk)?;
+        for path in &walked.left_out {
+            progress.note(&format!(
+                "{} is left out: a file {} in a folder above names it",
+                path.display(),
+                walk::IGNORE_FILE
+            ));
+        }
+        let folding = Folding::AsItGrows;
+        let summary = indexing::run(&mut writer, engine, &walked, &options, folding, progress);
+        let folded = match &summary {
+            Ok(summary) if !summary.interrupted => {
+                indexing::fold(&mut writer, &FoldOptions::default(), progress)
+            }
+            _ => Ok(Folded::default()),
+        };
+        drop(writer);
+        library.index = OnceLock::from(Index::open(&library.dir)?);
+        let mut summary = summary?;
+        indexing::report_folding(folded, progress);
+        summary.seconds = started.elapsed().as_secs_f64();
+        Ok(summary)
+    }
+
+    /// Encodes every stored image again with `encoder`, which becomes the library's encoder. The old
+    /// codes answer queries until the new ones are complete. If the run fails or is cancelled, the index
+    /// stays as it was, and the next run with the same encoder resumes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Indexer::run`]. In addition, if stored images would be lost that may still exist:
+    /// [`Error::OutOfReach`] if they lie below a folder that is missing, empty or another one,
+    /// [`Error::StoredUnreadable`] if they cannot be read, [`Error::StoredMissing`] if they are missing
+    /// and [`IndexOptions::keep_missing`] is set, and [`Error::Unconfirmed`] if many are missing and
+    /// nobody confirms it.
+    ///
+    /// [`Error::OutOfReach`]: crate::Error::OutOfReach
+    /// [`Error::StoredUnreadable`]: crate::Error::StoredUnreadable
+    /// [`Error::StoredMissing`]: crate::Error::StoredMissing
+    /// [`Error::Unconfirmed`]: crate::Error::Unconfirmed
+    pub fn reencode(self, encoder: EncoderFile) -> Result<Summary> {
+        let Self {
+            library,
+            options,
+            progress,
+        } = self;
+        Index::open(&library.dir)?;
+        encoder.require_codes()?;
+        let engine = Engine::new(encoder.clone(), library.options.clone())?;
+        let summary = reencode::run(&library.dir, &engine, &options, progress)?;
+        if !summary.interrupted {
+            library.query_encoders.clear();
+            library.index = OnceLock::from(Index::open(&library.dir)?);
+            library.file = OnceLock::from(encoder);
+            library.engine = OnceLock::from(engine);
+        }
+        Ok(summary)
+    }
+}

@@ -1,0 +1,195 @@
+//! Queries: an image becomes a code and a hash, and these become the nearest images.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use imgsearch_index::{ImageId, Query, RankBy, SearchParams, SearchStats};
+
+use super::Library;
+use super::query_encoders::QueryEncoder;
+use crate::decode::{Content, Source};
+use crate::encode::engine::{Encoded, Engine, geometry_of};
+use crate::encode::timings::ms_since;
+use crate::error::{Error, Result};
+use crate::indexing::walk::Names;
+
+/// One result of a query.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Match {
+    /// The image.
+    pub id: ImageId,
+    /// The path of its file when it was indexed.
+    pub path: PathBuf,
+    /// The distance that ranks it: the Euclidean distance of the codes, the share of differing bits,
+    /// or both together. 0 for the image itself.
+    pub distance: f32,
+    /// Bits that differ between the two hashes.
+    pub hamming: u32,
+}
+
+/// The results of a query, and how the search found them.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The nearest images, best first, ties by id.
+    pub matches: Vec<Match>,
+    /// Which way the search took, and what it cost.
+    pub stats: SearchStats,
+}
+
+impl Library {
+    /// Returns the `k` images nearest to the image file at `path`, best first.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or decoded, or nothing has been indexed yet.
+    pub fn nearest_to(&self, path: impl AsRef<Path>, k: usize) -> Result<Vec<Match>> {
+        let encoded = self.encode_file(path.as_ref())?;
+        self.nearest(&encoded, k, RankBy::Both)
+    }
+
+    /// Returns the `k` images nearest to an encoded image, best first, ties by id.
+    ///
+    /// # Errors
+    ///
+    /// If `k` is 0, if the code has another length than those of the index, or if nothing has been
+    /// indexed yet.
+    pub fn nearest(&self, encoded: &Encoded, k: usize, by: RankBy) -> Result<Vec<Match>> {
+        let answer = self.search(encoded, &SearchParams::new(k).by(by))?;
+        Ok(answer.matches)
+    }
+
+    /// Returns the images nearest to an encoded image under `params`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::nearest`], and if the filter is invalid.
+    pub fn search(&self, encoded: &Encoded, params: &SearchParams) -> Result<Answer> {
+        let index = self.index_view()?;
+        let query = Query {
+            code: &encoded.code,
+            hash: Some(&encoded.hash),
+        };
+        let started = Instant::now();
+        let searcher = index.searcher()?;
+        let view_ms = ms_since(started);
+        let searching = Instant::now();
+        let (neighbours, stats) = searcher.explain(&query, params)?;
+        let search_ms = ms_since(searching);
+        let looking_up = Instant::now();
+        let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
+        let images = index.images(&ids)?;
+        {
+            let mut times = self.times();
+            times.view_ms = view_ms;
+            times.search_ms = search_ms;
+            times.paths_ms = ms_since(looking_up);
+            times.waited_since(started);
+        }
+        let found = neighbours.into_iter().zip(images);
+        let matches = found.filter_map(|(found, image)| {
+            Some(Match {
+                id: found.id,
+                path: image?.path,
+                distance: found.distance,
+                hamming: found.hamming.unwrap_or(0),
+            })
+        });
+        Ok(Answer {
+            matches: matches.collect(),
+            stats,
+        })
+    }
+
+    /// Returns the path under which the index stores what `path` names. A file that several links lead
+    /// to is stored under one of its paths. The file need not exist any more. [`Filter::under`] takes
+    /// such paths.
+    ///
+    /// # Errors
+    ///
+    /// If nothing has been indexed yet, or the index cannot be read.
+    ///
+    /// [`Filter::under`]: imgsearch_index::Filter::under
+    pub fn stored_path(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        let reader = self.index_view()?.to_reader()?;
+        Names::of(&reader)?.stored(path.as_ref())
+    }
+
+    /// Encodes one image file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or decoded.
+    pub fn encode_file(&self, path: &Path) -> Result<Encoded> {
+        let started = Instant::now();
+        let source =
+            Source::open(path, self.limits()).map_err(|unread| Error::unread(unread, path))?;
+        let read_ms = ms_since(started);
+        let encoded = self.encode_bytes(&source, path);
+        let mut times = self.times();
+        times.read_ms = read_ms;
+        times.waited(read_ms);
+        drop(times);
+        encoded
+    }
+
+    /// Encodes the bytes of one image file, or a [`Source`] of them. Error messages call it `name`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not an image that can be decoded.
+    pub fn encode_bytes<'a>(
+        &self,
+        content: impl Into<Content<'a>>,
+        name: &Path,
+    ) -> Result<Encoded> {
+        // Before the clock starts: reading it has a step of its own.
+        self.encoder_file()?;
+        let started = Instant::now();
+        self.times().begin();
+        let encoded = self.encoded(content.into(), name);
+        // Whatever comes of it, the time is spent.
+        self.times().waited_since(started);
+        encoded
+    }
+
+    fn encoded(&self, content: Content<'_>, name: &Path) -> Result<Encoded> {
+        let geometry = geometry_of(self.encoder_file()?.info());
+        let mut lease = self.query_encoders.take();
+        let QueryEncoder { decoder, worker } = &mut *lease;
+        let mut pixels = vec![0; geometry.bytes()];
+        let mut decode = || {
+            let started = Instant::now();
+            let decoded = decoder.decode_into(content, &geometry, &mut pixels);
+            (decoded, ms_since(started))
+        };
+        let (worker, (decoded, decode_ms)) = match worker {
+            Some(worker) => (worker, decode()),
+            // The image is decoded while the encoder starts, since neither needs the other. The encoder
+            // starts on this thread, because memory comes in larger pieces here than on a new one.
+            none => thread::scope(|scope| {
+                let decoding = thread::Builder::new()
+                    .spawn_scoped(scope, decode)
+                    .map_err(|source| Error::io("start a thread to decode", name, source))?;
+                let made = self.engine().and_then(Engine::worker);
+                let decoded = decoding
+                    .join()
+                    .map_err(|panic| Error::Worker(crate::decode::panic_text(&*panic)))?;
+                Ok::<_, Error>((none.insert(made?), decoded))
+            })?,
+        };
+        let decoded = decoded.map_err(|source| Error::Image {
+            path: name.to_owned(),
+            source,
+        })?;
+        let encoding = Instant::now();
+        let encoded = worker.encode_decoded(&pixels, decoded);
+        let mut times = self.times();
+        times.decode_ms = decode_ms;
+        times.encode_ms = ms_since(encoding);
+        drop(times);
+        encoded
+    }
+}
