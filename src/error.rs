@@ -20,6 +20,11 @@ pub enum Error {
     #[error(transparent)]
     Encoder(#[from] imgsearch_onnx::Error),
 
+    /// Training.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Training(#[from] imgsearch_train::Error),
+
     /// An image that was asked for cannot be decoded.
     #[error("{}: {source}", path.display())]
     Image {

@@ -5,7 +5,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use serde::Serialize;
 
-use crate::contract::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH, INPUT};
+use crate::encoder_file::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH, INPUT};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 
@@ -139,12 +139,12 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] where `pixels` has another length, [`Error::Run`] where ONNX Runtime
+    /// [`Error::InvalidInput`] where `pixels` has another length, [`Error::Run`] where ONNX Runtime
     /// fails, [`Error::Contract`] where the outputs are not what the file declares, or not finite.
     pub fn encode(&mut self, pixels: &[u8], n: usize) -> Result<Encodings> {
         let (height, width) = (self.info.height as usize, self.info.width as usize);
         if pixels.len() != n * height * width * 3 || n == 0 {
-            return Err(Error::BadInput(format!(
+            return Err(Error::InvalidInput(format!(
                 "{} bytes are not {n} pictures of {width} by {height} pixels in RGB",
                 pixels.len()
             )));
@@ -236,6 +236,17 @@ pub struct Encodings {
 }
 
 impl Encodings {
+    /// Returns a batch of `n` codes without hashes and features, as a decoder takes it.
+    #[doc(hidden)]
+    pub fn of_codes(n: usize, codes: Vec<f32>) -> Self {
+        Self {
+            n,
+            codes,
+            logits: Vec::new(),
+            features: Vec::new(),
+        }
+    }
+
     /// The code of picture `i`.
     pub fn code(&self, i: usize) -> &[f32] {
         row(&self.codes, self.n, i)
@@ -264,7 +275,7 @@ fn row(rows: &[f32], n: usize, i: usize) -> &[f32] {
 }
 
 /// Packs logits into bits, the lowest bit of the first byte first.
-pub(crate) fn pack(logits: &[f32]) -> Vec<u8> {
+pub fn pack(logits: &[f32]) -> Vec<u8> {
     logits
         .chunks(8)
         .map(|chunk| {

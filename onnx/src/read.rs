@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// The most bytes of an encoder's or a decoder's file: what a protobuf message may have, so that ONNX knows no
 /// larger one either.
-pub(crate) const MOST_MODEL_BYTES: u64 = (1 << 31) - 1;
+pub const MOST_MODEL_BYTES: u64 = (1 << 31) - 1;
 
 /// Reads a regular file, if it is no larger than `most`. A device or a pipe, of which nobody knows how much will
 /// come, is refused before anything is read.
@@ -16,7 +16,7 @@ pub(crate) const MOST_MODEL_BYTES: u64 = (1 << 31) - 1;
 /// # Errors
 ///
 /// [`Error::Io`].
-pub(crate) fn read_whole(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub fn read_whole(path: &Path, most: u64) -> Result<Vec<u8>> {
     let read = || {
         let file = open_regular(path)?;
         let length = file.metadata()?.len();
@@ -35,14 +35,15 @@ pub(crate) fn read_whole(path: &Path, most: u64) -> Result<Vec<u8>> {
 }
 
 /// Opens a file, if it is a regular one. Opening a pipe would wait for whoever writes to it.
-pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(invalid("it is not a regular file".to_owned()));
     }
     File::open(path)
 }
 
-pub(crate) fn too_large(length: u64, most: u64) -> io::Error {
+/// Returns the error of a file that is larger than the limit.
+pub fn too_large(length: u64, most: u64) -> io::Error {
     invalid(format!(
         "its {length} bytes are more than the {most} that are allowed"
     ))

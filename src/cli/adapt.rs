@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use imgsearch::index::Index;
 use imgsearch::onnx::EncoderFile;
-use imgsearch::onnx::train::copies::COPIES;
 use imgsearch::train::{TrainOptions, Trained, train};
+use imgsearch::training::copies::COPIES;
 use imgsearch::{Engine, IndexOptions, Library, OpenOptions};
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use imgsearch::onnx::train::baseline::Pca;
 use imgsearch::render::chart::{self, Series};
+use imgsearch::training::baseline::Pca;
 
 use super::Result;
 

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use image::RgbImage;
 use imgsearch::Engine;
 use imgsearch::onnx::EncoderFile;
-use imgsearch::onnx::autoencoder::{
-    Design, Epoch, Layers, Loss, Noise, Pictures, Scaling, Schedule, Shape, Sparsity,
-    is_checkpoint, read_idx, read_idx_labels,
-};
-use imgsearch::onnx::train::Identity;
 use imgsearch::train::autoencoder::{TrainedAutoencoder, decoder_path, small, train_autoencoder};
 use imgsearch::train::extract::{ExtractOptions, extract};
 use imgsearch::train::feature_cache::key;
+use imgsearch::training::autoencoder::{
+    Design, Epoch, Layers, Loss, Noise, Pictures, Scaling, Schedule, Shape, Sparsity,
+    is_checkpoint, read_idx, read_idx_labels,
+};
+use imgsearch::training::head::Identity;
 use indicatif::ProgressBar;
 use serde_json::json;
 

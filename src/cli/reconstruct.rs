@@ -3,9 +3,9 @@
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
 use imgsearch::decode::{Decoder as ImageDecoder, Source};
-use imgsearch::onnx::autoencoder::{Decoder, Design, Noise};
-use imgsearch::onnx::{EncoderFile, EncoderInfo, Encodings};
+use imgsearch::onnx::{Decoder, EncoderFile, EncoderInfo, Encodings};
 use imgsearch::train::autoencoder::{decoder_path, spoiled};
+use imgsearch::training::autoencoder::{Design, Noise};
 use serde_json::json;
 
 use super::args::{Global, ReconstructArgs};

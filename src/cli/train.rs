@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use imgsearch::Engine;
-use imgsearch::onnx::train::copies::HASH_WEIGHT;
-use imgsearch::onnx::train::{EpochReport, TrainOptions as HeadOptions};
 use imgsearch::save;
 use imgsearch::train::autoencoder::{decoder_for, decoder_path};
 use imgsearch::train::dataset::{self, Part};
 use imgsearch::train::{Purpose, TrainOptions, TrainProgress, Trained, train};
+use imgsearch::training::copies::HASH_WEIGHT;
+use imgsearch::training::head::{EpochReport, HeadOptions};
 use imgsearch::walk;
 use indicatif::ProgressBar;
 use serde_json::json;

@@ -33,6 +33,7 @@ pub(crate) struct Jobs<'a> {
 
 impl Jobs<'_> {
     /// Results come in the jobs' order, whatever waits for it.
+    #[cfg(feature = "train")]
     pub fn in_order(threads: usize, count: usize, chunk: usize) -> Self {
         Self {
             threads,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use imgsearch_onnx::autoencoder::{
+use imgsearch_train::autoencoder::{
     self, Autoencoder, Design, Epoch, Noise, Pictures, Schedule, Shape, component_error,
 };
 

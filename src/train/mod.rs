@@ -1,7 +1,7 @@
 //! Training an encoder on one's own photographs.
 //!
 //! The trunk's features of every photograph and of a few altered copies are computed once, an
-//! autoencoder is trained on them without labels ([`imgsearch_onnx::train`]), and its encoder
+//! autoencoder is trained on them without labels ([`imgsearch_train`]), and its encoder
 //! half is written behind the trunk into one file that `index` and `query` take.
 
 pub(crate) mod augment;
@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgsearch_onnx::EncoderFile;
-use imgsearch_onnx::train::copies::{train_copies_head, trunk_for_copies};
-use imgsearch_onnx::train::{
-    EpochReport, Head, HeadOutput, Identity, LEAST_PHOTOGRAPHS, Prior, TrainOptions as HeadOptions,
-    TrainingSet, neighbourhood_preservation, train_head,
+use imgsearch_train::copies::{train_copies_head, trunk_for_copies};
+use imgsearch_train::head::{
+    EpochReport, Head, HeadOptions, HeadOutput, Identity, LEAST_PHOTOGRAPHS, Prior, TrainingSet,
+    train_head,
 };
+use imgsearch_train::neighbourhood_preservation;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -353,7 +354,7 @@ fn require_copies(options: &TrainOptions) -> Result<()> {
         Purpose::Similar => head.hidden > 0 && head.neighbours == 0,
     };
     if needed && options.views == 0 {
-        return Err(imgsearch_onnx::Error::BadInput(
+        return Err(imgsearch_train::Error::InvalidInput(
             "without altered copies and without neighbours there is nothing to learn from: ask for --views 1 at least"
                 .to_owned(),
         )

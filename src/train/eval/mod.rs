@@ -17,8 +17,8 @@ pub use protocol::Protocol;
 
 use imgsearch_index::{hamming, l2_squared};
 use imgsearch_onnx::EncoderInfo;
-use imgsearch_onnx::autoencoder::{self, Design, Layers, Pictures, Scaling, Schedule, Shape};
-use imgsearch_onnx::train::baseline::{Itq, Pca, random_signs};
+use imgsearch_train::autoencoder::{self, Design, Layers, Pictures, Scaling, Schedule, Shape};
+use imgsearch_train::baseline::{Itq, Pca, random_signs};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
