@@ -1,4 +1,4 @@
-//! The encoder at work: pictures in, codes and hashes out.
+//! The encoder at work: images in, codes and hashes out.
 
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -18,7 +18,7 @@ pub enum ProviderChoice {
     Cpu,
     /// On an NVIDIA graphics card, or not at all.
     Cuda,
-    /// On the graphics card where there is one, else on the processor.
+    /// On the graphics card if there is one, else on the processor.
     Auto,
 }
 
@@ -123,7 +123,7 @@ impl Encoder {
         self.provider
     }
 
-    /// Why it does not run on the graphics card, where that was tried.
+    /// Why it does not run on the graphics card, if that was tried.
     pub fn provider_note(&self) -> Option<&str> {
         self.provider_note.as_deref()
     }
@@ -133,19 +133,19 @@ impl Encoder {
         &self.info
     }
 
-    /// Encodes `n` pictures: `pixels` holds `n * height * width * 3` bytes of RGB, row by row.
+    /// Encodes `n` images: `pixels` holds `n * height * width * 3` bytes of RGB, row by row.
     ///
-    /// A picture's code does not depend on what else is in the batch.
+    /// An image's code does not depend on what else is in the batch.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where `pixels` has another length, [`Error::Run`] where ONNX Runtime
-    /// fails, [`Error::Contract`] where the outputs are not what the file declares, or not finite.
+    /// [`Error::InvalidInput`] if `pixels` has another length, [`Error::Run`] if ONNX Runtime
+    /// fails, [`Error::Contract`] if the outputs are not what the file declares, or not finite.
     pub fn encode(&mut self, pixels: &[u8], n: usize) -> Result<Encodings> {
         let (height, width) = (self.info.height as usize, self.info.width as usize);
         if pixels.len() != n * height * width * 3 || n == 0 {
             return Err(Error::InvalidInput(format!(
-                "{} bytes are not {n} pictures of {width} by {height} pixels in RGB",
+                "{} bytes are not {n} images of {width} by {height} pixels in RGB",
                 pixels.len()
             )));
         }
@@ -221,17 +221,17 @@ fn open(
     builder.commit_from_memory(file.bytes())
 }
 
-/// What a batch of pictures was turned into.
+/// What a batch of images was turned into.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Encodings {
-    /// Pictures in the batch.
+    /// Images in the batch.
     pub n: usize,
     /// Codes, `[n, code_len]`, row-major; empty for a trunk.
     pub codes: Vec<f32>,
     /// Hash logits, `[n, bits]`; empty for a trunk.
     pub logits: Vec<f32>,
-    /// Features, `[n, feature_len]`; empty where the file has none.
+    /// Features, `[n, feature_len]`; empty if the file has none.
     pub features: Vec<f32>,
 }
 
@@ -247,23 +247,23 @@ impl Encodings {
         }
     }
 
-    /// The code of picture `i`.
+    /// The code of image `i`.
     pub fn code(&self, i: usize) -> &[f32] {
         row(&self.codes, self.n, i)
     }
 
-    /// The hash of picture `i`: bit `b` is whether logit `b` is above zero, and lies in byte
+    /// The hash of image `i`: bit `b` is whether logit `b` is above zero, and lies in byte
     /// `b / 8` at position `b % 8`.
     pub fn hash(&self, i: usize) -> Vec<u8> {
         pack(row(&self.logits, self.n, i))
     }
 
-    /// The logits of picture `i`'s hash.
+    /// The logits of image `i`'s hash.
     pub fn logits(&self, i: usize) -> &[f32] {
         row(&self.logits, self.n, i)
     }
 
-    /// The features of picture `i`.
+    /// The features of image `i`.
     pub fn features(&self, i: usize) -> &[f32] {
         row(&self.features, self.n, i)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::encoder_file::{EncoderFile, EncoderInfo, FEATURES, INPUT, Resize};
+use crate::encoder_file::{EncoderFile, EncoderInfo, EncoderResize, FEATURES, INPUT};
 use crate::error::{Error, Result};
 use crate::proto::{
     AttributeProto, ModelProto, NodeProto, TensorProto, TensorShapeProto,
@@ -26,28 +26,28 @@ pub const CLASSES_BIAS: &str = "classes.bias";
 const SCALE: &str = ".scale";
 
 impl EncoderFile {
-    /// The trunk of this encoder, shown pictures of `side` × `side` pixels: small pictures are told
-    /// apart better where they are not enlarged as much. Without `resize`, as much of a picture
+    /// The trunk of this encoder, shown images of `side` × `side` pixels: small images are told
+    /// apart better if they are not enlarged as much. Without `resize`, as much of an image
     /// is seen as now.
     ///
     /// A trunk that takes one size only is refused when it is opened.
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] where the file has no features, and where pictures brought to size by
+    /// [`Error::Contract`] if the file has no features, and where images brought to size by
     /// `resize` cannot fill the square.
-    pub fn trunk_at(&self, side: u32, resize: Option<Resize>) -> Result<Self> {
+    pub fn trunk_at(&self, side: u32, resize: Option<EncoderResize>) -> Result<Self> {
         let info = self.info();
         let mut model = cut_trunk(&self.model()?, &info.name)?;
         resize_input(&mut model, side);
         let resize = resize.unwrap_or(match info.resize {
-            Resize::ShortSideCrop { short } => {
+            EncoderResize::ShortSideCrop { short } => {
                 let share = f64::from(short) / f64::from(info.width.min(info.height));
-                Resize::ShortSideCrop {
+                EncoderResize::ShortSideCrop {
                     short: (f64::from(side) * share).round() as u32,
                 }
             }
-            Resize::Squash => Resize::Squash,
+            EncoderResize::Squash => EncoderResize::Squash,
         });
         let info = EncoderInfo {
             code_len: 0,
@@ -63,7 +63,7 @@ impl EncoderFile {
 ///
 /// # Errors
 ///
-/// [`Error::Contract`] where the model has no output `features`.
+/// [`Error::Contract`] if the model has no output `features`.
 pub fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     let mut trunk = model.clone();
     let Some(graph) = &mut trunk.graph else {
@@ -96,7 +96,7 @@ pub fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     Ok(trunk)
 }
 
-/// Has a model take square pictures of `side` pixels.
+/// Has a model take square images of `side` pixels.
 pub fn resize_input(model: &mut ModelProto, side: u32) {
     let Some(graph) = &mut model.graph else {
         return;
@@ -116,7 +116,7 @@ pub fn resize_input(model: &mut ModelProto, side: u32) {
     graph.value_info.clear();
 }
 
-/// Takes away what a trunk says about its features, where they are to be others.
+/// Takes away what a trunk says about its features, if they are to be others.
 pub fn drop_constants(model: &mut ModelProto) {
     if let Some(graph) = &mut model.graph {
         let dropped = [METRIC, CLASSES, CLASSES_BIAS];
@@ -265,7 +265,7 @@ impl<'a> Grafter<'a> {
     }
 
     /// Adds a float32 constant under a name without the prefix, unless it is there; the name of
-    /// its numbers, which are computed where it is int8.
+    /// its numbers, which are computed if it is int8.
     pub fn shared_constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
         match find(self.model, name).map(|tensor| tensor.data_type) {

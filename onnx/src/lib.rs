@@ -1,8 +1,8 @@
 //! Encoders: finds and loads ONNX Runtime, and reads, checks and runs encoder files.
 //!
-//! One ONNX file is one encoder. It takes pictures as bytes and gives, for each, a *code* (30
+//! One ONNX file is one encoder. It takes images as bytes and gives, for each, a *code* (30
 //! numbers by default), the logits of a *semantic hash* (256 bits by default) and, where a
-//! pretrained trunk is in it, the trunk's *features*. What it needs to know of a picture's size
+//! pretrained trunk is in it, the trunk's *features*. What it needs to know of an image's size
 //! stands in the file, so nobody can feed it wrongly.
 //!
 //! ```
@@ -23,14 +23,14 @@
 //! - [`Runtime`] finds, fetches and loads ONNX Runtime, once a process.
 //! - [`EncoderFile`] reads, checks and holds an encoder; [`EncoderInfo`] is what it declares.
 //! - [`Encoder`] runs it.
-//! - [`Decoder`] makes images from codes again, if an encoder has a decoder.
+//! - [`CodeDecoder`] makes images from codes again, if an encoder has a decoder.
 //!
 //! The crate `imgsearch-train` makes new encoder files.
 
 // What a file or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
-mod decoder;
+mod code_decoder;
 mod encoder;
 mod encoder_file;
 mod error;
@@ -40,15 +40,17 @@ mod proto;
 mod read;
 mod runtime;
 
-pub use decoder::Decoder;
+pub use code_decoder::CodeDecoder;
 pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
-pub use encoder_file::{DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, FORMAT_VERSION, Resize};
+pub use encoder_file::{
+    DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, EncoderResize, FORMAT_VERSION,
+};
 pub use error::{Error, Result};
 /// What the trainer needs to read and write encoder files: messages of ONNX, edits of graphs, names
 /// of outputs. It is not meant for other crates and may change at any time.
 #[doc(hidden)]
 pub mod authoring {
-    pub use crate::decoder::{DECODER_OF, PICTURES};
+    pub use crate::code_decoder::{DECODER_OF, PICTURES};
     pub use crate::encoder::pack;
     pub use crate::encoder_file::{CODE, FEATURES, HASH, INPUT};
     pub use crate::graph_edit::{

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// The most bytes of an encoder's or a decoder's file: what a protobuf message may have, so that ONNX knows no
 /// larger one either.
-pub const MOST_MODEL_BYTES: u64 = (1 << 31) - 1;
+pub const MAX_MODEL_BYTES: u64 = (1 << 31) - 1;
 
 /// Reads a regular file, if it is no larger than `most`. A device or a pipe, of which nobody knows how much will
 /// come, is refused before anything is read.
@@ -72,7 +72,7 @@ mod tests {
             .unwrap()
             .set_len(1 << 40)
             .unwrap();
-        let told = read_whole(&path, MOST_MODEL_BYTES).unwrap_err().to_string();
+        let told = read_whole(&path, MAX_MODEL_BYTES).unwrap_err().to_string();
         assert!(told.contains("1099511627776 bytes"), "{told}");
         assert!(read_whole(dir.path(), 4).is_err());
     }

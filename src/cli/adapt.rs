@@ -12,10 +12,11 @@ use serde_json::json;
 
 use super::args::{AdaptArgs, Global};
 use super::output::{count, duration};
+use super::progress::{CommandProgress, Task};
 use super::setup::{engine_options, index_dir, open_options, say_provider};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::train::{View as TrainView, print_preservation};
+use super::train::preservation::print_preservation;
 use super::{Outcome, Result, index};
 
 /// The new encoder lies in the index as `adapted-FINGERPRINT.onnx` until the index has moved to it: nobody
@@ -96,11 +97,11 @@ fn learn(
     dir: &Path,
     stop: &AtomicBool,
 ) -> Result<Option<EncoderFile>> {
-    let mut photographs: Vec<PathBuf> = Index::open(dir)?.to_reader()?.paths()?;
-    let all = photographs.len();
+    let mut images: Vec<PathBuf> = Index::open(dir)?.to_reader()?.paths()?;
+    let all = images.len();
     if args.limit < all {
-        photographs = (0..args.limit)
-            .map(|i| photographs[i * all / args.limit].clone())
+        images = (0..args.limit)
+            .map(|i| images[i * all / args.limit].clone())
             .collect();
     }
     let library = Library::open_with(dir, open_options(global, None, Some(&args.limits))?)?;
@@ -109,7 +110,7 @@ fn learn(
     if engine.info().kind == COPIES {
         return Err(
             "the index's encoder recognises copies, and adapting would make it find what is similar; train another with \
-             imgsearch train --for copies, and move the index to it with imgsearch index --reencode --encoder FILE"
+             imgsearch train copies, and move the index to it with imgsearch index --reencode --encoder FILE"
                 .into(),
         );
     }
@@ -121,7 +122,7 @@ fn learn(
     );
     options.data = format!(
         "{} photographs of the user's own index",
-        count(photographs.len() as u64)
+        count(images.len() as u64)
     );
     options.head.code_len = args.code;
     options.head.bits = args.bits;
@@ -129,9 +130,9 @@ fn learn(
     if let Some(epochs) = args.epochs {
         options.head.epochs = epochs;
     }
-    let mut view = TrainView::new(global, args.json, photographs.len());
-    let trained = train(engine, &photographs, &options, stop, &mut view)?;
-    view.finish();
+    let progress = CommandProgress::new(Task::Head, global, args.json, stop);
+    let trained = train(engine, &images, &options, &progress)?;
+    progress.finish();
     let better = trained
         .before
         .is_none_or(|before| trained.after.both > before.both);
@@ -146,7 +147,7 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
             "{}",
             json!({
                 "event": "trained", "fingerprint": trained.file.info().fingerprint, "better": better,
-                "photographs": trained.photographs, "held_out": trained.held_out,
+                "photographs": trained.images, "held_out": trained.held_out,
                 "neighbours": trained.neighbours, "before": trained.before, "after": trained.after,
                 "extract_seconds": trained.extract_seconds, "train_seconds": trained.train_seconds,
             })
@@ -157,8 +158,8 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
         return;
     }
     out!(
-        "trained on {} photographs in {} (after {} for their features)",
-        count(trained.photographs as u64),
+        "trained on {} images in {} (after {} for their features)",
+        count(trained.images as u64),
         duration(trained.train_seconds),
         duration(trained.extract_seconds)
     );

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::{
-    Encoder, EncoderFile, EncoderInfo, Encodings, Provider, ProviderChoice, Resize, Runtime,
+    Encoder, EncoderFile, EncoderInfo, EncoderResize, Encodings, Provider, ProviderChoice, Runtime,
     RuntimeOptions, SessionOptions,
 };
 
@@ -265,8 +265,8 @@ pub(crate) fn geometry_of(info: &EncoderInfo) -> Geometry {
         width: info.width,
         height: info.height,
         resize: match info.resize {
-            Resize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
-            Resize::Squash => decode::Resize::Squash,
+            EncoderResize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
+            EncoderResize::Squash => decode::Resize::Squash,
             // A way of resizing of a later format was refused when the file was read.
             _ => decode::Resize::Squash,
         },

@@ -30,7 +30,7 @@ const PALE: Rgb888 = Rgb888::new(225, 225, 225);
 const MARGIN: [i32; 4] = [72, 36, 24, 48];
 const SIZE: (u32, u32) = (860, 480);
 /// Names in a legend at most.
-const MOST_NAMES: usize = 24;
+const MAX_NAMES: usize = 24;
 /// How wide and high a letter of the small font is.
 pub const LETTER: (u32, u32) = (6, 10);
 
@@ -284,7 +284,7 @@ fn framed<'a>(
 ) -> (Canvas, [i32; 4]) {
     let names: Vec<&str> = names.collect();
     let shown = if names.len() > 1 {
-        names.len().min(MOST_NAMES)
+        names.len().min(MAX_NAMES)
     } else {
         0
     };

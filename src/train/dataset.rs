@@ -108,7 +108,7 @@ pub struct Labelled {
 ///
 /// # Errors
 ///
-/// [`Error::BadEvaluation`] where the folder holds fewer than two classes with images.
+/// [`Error::BadEvaluation`] if the folder holds fewer than two classes with images.
 pub fn list(folder: &Path, part: Part, options: &WalkOptions) -> Result<Labelled> {
     let walked = walk::walk(&[folder.to_owned()], options)?;
     let root = walked

@@ -3,13 +3,14 @@
 //! What training and evaluation start from.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use crate::decode::{self, DecodeError, Geometry, Limits, Rgb, Source};
 use crate::encode::engine::{Engine, Worker};
-use crate::error::{Error, Result};
-use crate::indexing::worker_pool;
+use crate::error::Result;
+use crate::indexing::worker_pool::Jobs;
+use crate::progress::Progress;
 use crate::train::augment::{self, Purpose, View};
+use crate::train::jobs::{self, report_unusable};
 
 /// What was extracted, row by row in the order of the paths.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +28,7 @@ pub struct Extracted {
     pub hashes: Vec<u8>,
     /// Logits of the hashes' bits, `[images, bits]`; empty for a trunk.
     pub logits: Vec<f32>,
-    /// Numbers in a row of features; 0 where the encoder declares none.
+    /// Numbers in a row of features; 0 if the encoder declares none.
     pub feature_len: usize,
     /// The images that could not be, and why.
     pub failed: Vec<(PathBuf, String)>,
@@ -80,17 +81,17 @@ impl From<DecodeError> for Failed {
     }
 }
 
-/// Encodes the files at `paths` on all workers of the engine; `tick` is told how many are done.
+/// Encodes the files at `paths` on all workers of the engine.
 ///
 /// # Errors
 ///
-/// Where the encoder fails, and [`Error::Interrupted`] once `stop` is set. An image that cannot be decoded is listed in [`Extracted::failed`].
+/// The errors of the encoder, and [`Error::Interrupted`](crate::Error::Interrupted). An image that
+/// cannot be decoded is listed in [`Extracted::failed`].
 pub fn extract(
     engine: &Engine,
     paths: &[PathBuf],
     options: ExtractOptions,
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
+    progress: &dyn Progress,
 ) -> Result<Extracted> {
     let feature_len = engine.info().feature_len.unwrap_or(0);
     let mut extracted = Extracted {
@@ -99,9 +100,9 @@ pub fn extract(
         ..Extracted::default()
     };
     let batch = engine.batch();
-    worker_pool::run(
-        worker_pool::Jobs::in_order(engine.threads(), paths.len(), batch),
-        stop,
+    jobs::run(
+        Jobs::in_order(engine.threads(), paths.len(), batch),
+        progress,
         || engine.worker(),
         |worker, range| {
             rows(
@@ -132,19 +133,17 @@ pub fn extract(
                     }
                 }
             }
-            tick(end);
+            progress.encoded(end, paths.len());
             Ok(())
         },
     )?;
-    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
+    report_unusable(&extracted.failed, progress);
     Ok(extracted)
 }
 
-/// View `v` of picture number `i`, as large as the encoder takes it.
+/// View `v` of image number `i`, as large as the encoder takes it.
 fn alteration(
-    picture: &Rgb,
+    image: &Rgb,
     options: ExtractOptions,
     (i, v): (usize, usize),
     geometry: &Geometry,
@@ -152,10 +151,10 @@ fn alteration(
     match options.purpose {
         Purpose::Similar => {
             let view = View::draw(options.seed, i as u64, v as u64);
-            augment::apply(picture, view, geometry)
+            augment::apply(image, view, geometry)
         }
         Purpose::Copies => {
-            let copy = augment::copy(picture, options.seed, i as u64, v as u64)?;
+            let copy = augment::copy(image, options.seed, i as u64, v as u64)?;
             decode::resized(&copy, geometry).map_err(|error| error.to_string())
         }
     }

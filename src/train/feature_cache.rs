@@ -1,8 +1,8 @@
-//! Files of features: what training reads of photographs, kept for the next time.
+//! Files of features: what training reads of images, kept for the next time.
 //!
-//! Encoding photographs and their altered copies takes minutes, learning from them seconds. The
+//! Encoding images and their altered copies takes minutes, learning from them seconds. The
 //! file names what it was made of by a hash over the encoder, what was asked for, the limits, and each
-//! photograph's path, size and modification time; where any of those is another, it is made anew.
+//! image's path, size and modification time; if any of those is another, it is made again.
 //!
 //! Little-endian: 24 bytes that name the format, the hash, the counts as eight u64, the failures as
 //! JSON, features, views, codes, hashes and logits, and the BLAKE3 of all before.
@@ -10,12 +10,13 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::library::save::Saving;
+use crate::progress::Progress;
 use crate::train::extract::{ExtractOptions, Extracted, extract};
+use crate::train::jobs::report_unusable;
 
 /// How such a file begins; the number is the format's.
 const MAGIC: &[u8; 24] = b"imgsearch features 1\n\0\0\0";
@@ -24,33 +25,33 @@ const MAGIC: &[u8; 24] = b"imgsearch features 1\n\0\0\0";
 const CHUNK: usize = 1 << 14;
 
 /// More altered copies than anybody asks for.
-const MOST_VIEWS: usize = 1 << 16;
+const MAX_VIEWS: usize = 1 << 16;
 
-/// What is extracted from the photographs at `paths`: as [`extract`] does, or from `file`, where that
+/// What is extracted from the images at `paths`: as [`extract`] does, or from `file`, where that
 /// holds the same. Otherwise `file` is written. The second part says whether it was read.
 ///
 /// # Errors
 ///
-/// What [`extract`] reports; [`Error::Io`] where the file cannot be read or written, and where it is
+/// What [`extract`] reports; [`Error::Io`] if the file cannot be read or written, and if it is
 /// something else, which is left as it is.
-pub fn extract_kept(
+pub fn extract_cached(
     file: &Path,
     engine: &Engine,
     paths: &[PathBuf],
     options: ExtractOptions,
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
+    progress: &dyn Progress,
 ) -> Result<(Extracted, bool)> {
     let key = key(engine, paths, options)?;
     if let Some(extracted) =
         read(file, &key, paths).map_err(|error| Error::io("read", file, error))?
     {
-        tick(paths.len());
+        progress.encoded(paths.len(), paths.len());
+        report_unusable(&extracted.failed, progress);
         return Ok((extracted, true));
     }
     // Before the work, not after it.
     let (saving, out) = Saving::begin(file)?;
-    let made = extract(engine, paths, options, stop, tick);
+    let made = extract(engine, paths, options, progress);
     let made = match made {
         // The next time they may be read.
         Ok(extracted) if extracted.untried => {
@@ -66,8 +67,8 @@ pub fn extract_kept(
     saving.end(written)
 }
 
-/// Names what the features of these photographs are made of: the encoder, what is asked for, the limits, and each
-/// photograph's path, size and modification time.
+/// Names what the features of these images are made of: the encoder, what is asked for, the limits, and each
+/// image's path, size and modification time.
 ///
 /// # Errors
 ///
@@ -188,7 +189,7 @@ fn write(file: File, key: &[u8; 32], paths: &[PathBuf], extracted: &Extracted) -
     file.sync_all()
 }
 
-/// What the file holds; none where there is no file, or one of something else of this kind.
+/// What the file holds; none if there is no file, or one of something else of this kind.
 fn read(path: &Path, key: &[u8; 32], paths: &[PathBuf]) -> io::Result<Option<Extracted>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -214,7 +215,7 @@ fn read(path: &Path, key: &[u8; 32], paths: &[PathBuf]) -> io::Result<Option<Ext
     }
     let [n, feature_len, views, codes, hashes, logits, failed, _] = counts;
     let rows = n.checked_mul(feature_len).ok_or_else(damaged)?;
-    if views > MOST_VIEWS {
+    if views > MAX_VIEWS {
         return Err(damaged());
     }
     let failed: Vec<(usize, String)> = serde_json::from_slice(&from.take(failed)?)?;

@@ -201,7 +201,7 @@ fn an_encoder_for_copies_tells_them_better_than_one_for_what_is_similar() {
     let nearest = place.nearest(&place.photo("cat.jpg"), 2);
     assert!(nearest[0].ends_with("cat.jpg"), "{nearest:?}");
     let refused = place.run(&["adapt"]).ended(2).stderr;
-    assert!(refused.contains("--for copies"), "{refused}");
+    assert!(refused.contains("train copies"), "{refused}");
     let twice = [&train[..], &["x.onnx", "--trunk", "copies.onnx"]].concat();
     let refused = place.run(&twice).ended(2).stderr;
     assert!(refused.contains("already"), "{refused}");

@@ -1,15 +1,16 @@
-//! The hash layer: main directions, turned by iterative quantisation, split at their medians.
+//! The hash layer: principal components, rotated by iterative quantisation, split at their medians.
 
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::linear::{product, rotation};
 
-/// The hash of `n` centred rows along `directions` main directions, the first ones first: as many
-/// of them as there are bits, turned by iterative quantisation, each bit split at its median. Where
-/// there are fewer directions than bits, several turns of them stand side by side.
+/// Makes the hash of `n` centred rows along `directions` principal components, the first ones first. As
+/// many components as there are bits are rotated by iterative quantisation, and each bit is split at its
+/// median. If there are fewer components than bits, the hash has several rotations of them.
 ///
-/// The weights, `[directions, bits]`, and the medians: the logits are their product less these.
+/// Returns the weights, `[directions, bits]`, and the medians: the logits are the product minus the
+/// medians.
 pub(crate) fn hash_layer(
     rows: &[f32],
     (n, directions): (usize, usize),
@@ -32,7 +33,7 @@ pub(crate) fn hash_layer(
     Ok((hash, medians))
 }
 
-/// The median of each bit's logits, `[n, bits]`.
+/// Returns the median of each bit's logits, `[n, bits]`.
 pub(crate) fn medians(logits: &[f32], bits: usize) -> Vec<f32> {
     let n = logits.len() / bits;
     (0..bits)

@@ -18,10 +18,10 @@ const ITQ_ITERATIONS: usize = 50;
 const ITQ_ROWS: usize = 8192;
 
 /// Directions with less than this share of the largest variance are noise of the arithmetic.
-const LEAST_VARIANCE: f32 = 1e-7;
+const MIN_VARIANCE: f32 = 1e-7;
 
-/// Rows are never divided by less, so that a picture without features has a code of zeros.
-pub(super) const LEAST_NORM: f32 = 1e-6;
+/// Rows are never divided by less, so that an image without features has a code of zeros.
+pub(super) const MIN_NORM: f32 = 1e-6;
 
 fn matrix(rows: &[f32], n: usize, d: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice(rows, n, d)
@@ -71,7 +71,7 @@ pub(crate) fn centre(rows: &mut [f32], mean: &[f32]) {
 pub(crate) fn normalise(rows: &mut [f32], d: usize) {
     for row in rows.chunks_exact_mut(d) {
         let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        let norm = norm.max(LEAST_NORM);
+        let norm = norm.max(MIN_NORM);
         row.iter_mut().for_each(|v| *v /= norm);
     }
 }
@@ -89,11 +89,11 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// The `k` main directions of `n` rows of `d` numbers.
+    /// The `k` principal components of `n` rows of `d` numbers.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where there are fewer than two rows, more directions are wanted than
+    /// [`Error::InvalidInput`] if there are fewer than two rows, more directions are wanted than
     /// there are, or numbers are not finite.
     pub fn fit(rows: &[f32], n: usize, d: usize, k: usize) -> Result<Self> {
         if n < 2 || rows.len() != n * d || k == 0 || k > d {
@@ -124,7 +124,7 @@ impl Pca {
                 directions[i * k + j] = vectors[(i, place(j))];
             }
         }
-        let floor = values[place(0)].max(f32::MIN_POSITIVE) * LEAST_VARIANCE;
+        let floor = values[place(0)].max(f32::MIN_POSITIVE) * MIN_VARIANCE;
         Ok(Self {
             mean,
             directions,
@@ -158,7 +158,7 @@ pub(super) fn scatter(rows: &[f32], n: usize, d: usize) -> Vec<f32> {
 ///
 /// # Errors
 ///
-/// [`Error::Training`] where the scatter is not finite.
+/// [`Error::Training`] if the scatter is not finite.
 pub(super) fn whitening(scatter: &[f32], d: usize, ridge: f32) -> Result<Vec<f32>> {
     let eigen = matrix(scatter, d, d)
         .self_adjoint_eigen(Side::Lower)
@@ -255,7 +255,7 @@ pub(crate) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Ve
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] where there are more bits than numbers.
+/// [`Error::InvalidInput`] if there are more bits than numbers.
 pub fn random_signs(rows: &[f32], n: usize, d: usize, bits: usize, seed: u64) -> Result<Vec<u8>> {
     if bits > d {
         return Err(Error::InvalidInput(format!(

@@ -1,4 +1,4 @@
-//! Photographs that are each other's neighbours.
+//! Mutual nearest neighbours.
 
 use rayon::prelude::*;
 
@@ -7,8 +7,8 @@ use crate::linear::{product, transposed};
 /// Rows whose similarities are in memory at once.
 const BLOCK: usize = 256;
 
-/// Of each of `n` rows of `d` numbers, all of length one, the others that are among its `k` nearest
-/// and have it among theirs, the nearest first. Every pair of rows is compared.
+/// Returns the mutual neighbours of each of `n` rows of `d` numbers of length one: the others that are
+/// among its `k` nearest and have it among theirs, the nearest first. Every pair of rows is compared.
 pub(crate) fn mutual(rows: &[f32], n: usize, d: usize, k: usize) -> Vec<Vec<u32>> {
     let k = k.min(n.saturating_sub(1));
     if k == 0 {
@@ -28,7 +28,7 @@ pub(crate) fn mutual(rows: &[f32], n: usize, d: usize, k: usize) -> Vec<Vec<u32>
         .collect()
 }
 
-/// The `k` nearest of each row, the nearest first and ties by number: `[n, k]`.
+/// Returns the `k` nearest of each row, the nearest first, ties by number: `[n, k]`.
 fn nearest(rows: &[f32], n: usize, d: usize, k: usize) -> Vec<u32> {
     let columns = transposed(rows, n, d);
     let mut all = Vec::with_capacity(n * k);

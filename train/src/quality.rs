@@ -1,4 +1,4 @@
-//! How good codes are where nobody has named what is on the photographs.
+//! How good codes are, without labels.
 
 use std::ops::Range;
 
@@ -10,26 +10,26 @@ use crate::linear::{mean, product, transposed};
 /// Rows whose similarities are in memory at once.
 const BLOCK: usize = 256;
 
-/// How well distances keep the neighbourhoods of features: the mean share of the `k` nearest to
-/// each row of `judges`, of all `n` rows by the cosine of the centred features, that are among its
-/// `k` nearest by `distance`. Ties go by number. A random ranking has `k / (n - 1)`.
+/// Returns how well distances keep the neighbourhoods of features: the mean share of the `k` nearest rows
+/// to each row of `queries`, by the cosine of the centred features, that are among its `k` nearest by
+/// `distance`. Ties go by number. A random ranking has `k / (n - 1)`.
 ///
-/// `k` must be well below `n`: where all rows are neighbours, every ranking keeps them all.
+/// `k` must be well below `n`: if all rows are neighbours, every ranking keeps them all.
 pub fn neighbourhood_preservation(
     features: &[f32],
     d: usize,
     n: usize,
     k: usize,
-    judges: Range<usize>,
+    queries: Range<usize>,
     distance: impl Fn(usize, usize) -> f32 + Sync,
 ) -> f64 {
     let k = k.min(n.saturating_sub(1));
-    if k == 0 || judges.is_empty() {
+    if k == 0 || queries.is_empty() {
         return 1.0;
     }
     let rows = directions(features, &mean(features, d));
     let columns = transposed(&rows, n, d);
-    let shared: usize = rows[judges.start * d..judges.end * d]
+    let shared: usize = rows[queries.start * d..queries.end * d]
         .chunks(BLOCK * d)
         .enumerate()
         .map(|(block, some)| {
@@ -38,7 +38,7 @@ pub fn neighbourhood_preservation(
                 .par_chunks_exact(n)
                 .enumerate()
                 .map(|(i, similarity)| {
-                    let row = judges.start + block * BLOCK + i;
+                    let row = queries.start + block * BLOCK + i;
                     let wanted = nearest(row, n, k, |other| -similarity[other]);
                     let got = nearest(row, n, k, |other| distance(row, other));
                     got.iter().filter(|other| wanted.contains(other)).count()
@@ -46,7 +46,7 @@ pub fn neighbourhood_preservation(
                 .sum::<usize>()
         })
         .sum();
-    shared as f64 / (judges.len() * k) as f64
+    shared as f64 / (queries.len() * k) as f64
 }
 
 /// The `k` rows, `row` itself left out, with the lowest scores, in no order.
@@ -93,8 +93,8 @@ mod tests {
         let kept = neighbourhood_preservation(&features, d, n, k, 0..n, |a, b| {
             (other[n + a] - other[n + b]).abs()
         });
-        let chance = k as f64 / (n - 1) as f64;
-        assert!((kept - chance).abs() < 0.02, "{kept} {chance}");
+        let by_chance = k as f64 / (n - 1) as f64;
+        assert!((kept - by_chance).abs() < 0.02, "{kept} {by_chance}");
     }
 
     #[test]

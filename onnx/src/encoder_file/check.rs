@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::metadata::{Metadata, fingerprint};
 use super::{
-    CODE, DEFAULT_CROP, DEFAULT_HASH_WEIGHT, EncoderInfo, FEATURES, FORMAT_VERSION, Fingerprint,
-    HASH, INPUT, MOST_ENLARGED, MOST_NUMBERS, PREFIX, Resize, contract,
+    CODE, DEFAULT_CROP, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES, FORMAT_VERSION,
+    Fingerprint, HASH, INPUT, MAX_ENLARGED, MAX_NUMBERS, PREFIX, contract,
 };
 use crate::error::{Error, Result};
 use crate::outside::outside;
@@ -167,12 +167,12 @@ impl Checking<'_> {
         };
         let (kind, shape) = tensor_of(value);
         match (kind, shape.as_slice()) {
-            (data_type::FLOAT, &[_, Some(length)]) if (1..=MOST_NUMBERS).contains(&length) => {
+            (data_type::FLOAT, &[_, Some(length)]) if (1..=MAX_NUMBERS).contains(&length) => {
                 Ok(usize::try_from(length).ok())
             }
-            (data_type::FLOAT, &[_, Some(length)]) if length > MOST_NUMBERS => {
+            (data_type::FLOAT, &[_, Some(length)]) if length > MAX_NUMBERS => {
                 Err(self.fail(format!(
-                    "its output `{output}` has {length} numbers, and {MOST_NUMBERS} is the most"
+                    "its output `{output}` has {length} numbers, and {MAX_NUMBERS} is the most"
                 )))
             }
             _ => Err(self.fail(format!(
@@ -183,26 +183,26 @@ impl Checking<'_> {
     }
 
     /// Returns how images are brought to the size of the input.
-    fn resize(&self, width: u32, height: u32) -> Result<Resize> {
+    fn resize(&self, width: u32, height: u32) -> Result<EncoderResize> {
         let resize = match self.metadata.get("resize") {
-            None => Resize::ShortSideCrop {
+            None => EncoderResize::ShortSideCrop {
                 short: (f64::from(width.min(height)) / DEFAULT_CROP).round() as u32,
             },
             Some(text) => text
                 .parse()
                 .map_err(|reason: String| self.declared("resize", text, &reason))?,
         };
-        let Resize::ShortSideCrop { short } = resize else {
+        let EncoderResize::ShortSideCrop { short } = resize else {
             return Ok(resize);
         };
         if short < width.max(height) {
             return Err(self.fail(format!(
-                "pictures scaled to a short side of {short} cannot fill {width} by {height} pixels"
+                "images scaled to a short side of {short} cannot fill {width} by {height} pixels"
             )));
         }
-        if short > MOST_ENLARGED * width.max(height) {
+        if short > MAX_ENLARGED * width.max(height) {
             return Err(self.fail(format!(
-                "of pictures scaled to a short side of {short}, {width} by {height} pixels are next to nothing"
+                "of images scaled to a short side of {short}, {width} by {height} pixels are next to nothing"
             )));
         }
         Ok(resize)
@@ -224,7 +224,12 @@ impl Checking<'_> {
             .ok_or_else(|| self.declared("hash_weight", text, "that is no number from 0 up"))
     }
 
-    fn fingerprint(&self, model: &ModelProto, resize: Resize, from: Fingerprint) -> Result<String> {
+    fn fingerprint(
+        &self,
+        model: &ModelProto,
+        resize: EncoderResize,
+        from: Fingerprint,
+    ) -> Result<String> {
         let written = self.metadata.get("fingerprint");
         if let Some(written) = written
             && from == Fingerprint::Written

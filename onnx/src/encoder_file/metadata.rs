@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 
-use super::{EncoderInfo, FORMAT_VERSION, PREFIX, Resize};
+use super::{EncoderInfo, EncoderResize, FORMAT_VERSION, PREFIX};
 use crate::proto::{ModelProto, StringStringEntryProto};
 
 /// What a model declares under keys that begin with `imgsearch.`.
@@ -26,10 +26,10 @@ impl<'a> Metadata<'a> {
 }
 
 /// BLAKE3 of all that decides what is computed: the graph, the versions of the operators in it,
-/// the functions that it calls, and how pictures are brought to it; the first 16 bytes in
+/// the functions that it calls, and how images are brought to it; the first 16 bytes in
 /// hexadecimal. Names, licences and other words about an encoder do not change its codes, so they
 /// are left out.
-pub(super) fn fingerprint(model: &ModelProto, resize: Resize) -> String {
+pub(super) fn fingerprint(model: &ModelProto, resize: EncoderResize) -> String {
     let mut hasher = blake3::Hasher::new();
     if let Some(graph) = &model.graph {
         hasher.update(&graph.encode_to_vec());

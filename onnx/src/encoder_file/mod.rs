@@ -1,7 +1,7 @@
 //! The contract: what an encoder file declares, and how it is checked.
 //!
 //! One ONNX file is one encoder and carries its own preprocessing. Its input is `images`; its
-//! outputs are `code` and `hash`, beside `features` where there is a trunk; a file with
+//! outputs are `code` and `hash`, beside `features` if there is a trunk; a file with
 //! `features` alone is a trunk, to train on. What the graph cannot say stands in the model's
 //! metadata under keys that begin with `imgsearch.`.
 
@@ -23,7 +23,7 @@ use metadata::write_metadata;
 
 use crate::error::{Error, Result};
 use crate::proto::{ModelProto, ModelWords};
-use crate::read::{MOST_MODEL_BYTES, read_whole};
+use crate::read::{MAX_MODEL_BYTES, read_whole};
 
 /// The newest format of the metadata that this version knows, which is what it writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -42,24 +42,24 @@ pub const FEATURES: &str = "features";
 /// reach 4 and shares of bits reach 1, so both count alike.
 pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
 
-/// Share of a picture's short side that the encoder sees, in a file that does not state it: the
+/// Share of an image's short side that the encoder sees, in a file that does not state it: the
 /// 224 of 256 pixels that most ImageNet models were made for.
 const DEFAULT_CROP: f64 = 224.0 / 256.0;
 
-/// The most numbers of an output for one picture: a hundred times what any trunk gives, and small enough that
+/// The most numbers of an output for one image: a hundred times what any trunk gives, and small enough that
 /// a batch of them is no burden.
-const MOST_NUMBERS: i64 = 1 << 20;
+const MAX_NUMBERS: i64 = 1 << 20;
 
-/// Pictures are scaled to at most so many times the longer side that an encoder sees.
-const MOST_ENLARGED: u32 = 16;
+/// Images are scaled to at most so many times the longer side that an encoder sees.
+const MAX_ENLARGED: u32 = 16;
 
 const PREFIX: &str = "imgsearch.";
 
-/// How a picture is brought to the encoder's size.
+/// How an image is brought to the encoder's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Resize {
+pub enum EncoderResize {
     /// Scaled until its short side has so many pixels, then its centre is cut out.
     ShortSideCrop {
         /// Pixels of the short side.
@@ -70,7 +70,7 @@ pub enum Resize {
 }
 
 /// As the metadata of an encoder file have it.
-impl FromStr for Resize {
+impl FromStr for EncoderResize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -83,7 +83,7 @@ impl FromStr for Resize {
     }
 }
 
-impl fmt::Display for Resize {
+impl fmt::Display for EncoderResize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShortSideCrop { short } => write!(f, "short-side-crop:{short}"),
@@ -104,15 +104,15 @@ pub struct EncoderInfo {
     pub code_len: usize,
     /// Bits in a hash; 0 for a trunk.
     pub bits: usize,
-    /// Numbers in the trunk's features, where the file has them.
+    /// Numbers in the trunk's features, if the file has them.
     pub feature_len: Option<usize>,
     /// Width of the input in pixels.
     pub width: u32,
     /// Height of the input in pixels.
     pub height: u32,
-    /// How pictures are brought to that size.
-    pub resize: Resize,
-    /// How much the hash counts beside the code where both rank.
+    /// How images are brought to that size.
+    pub resize: EncoderResize,
+    /// How much the hash counts beside the code if both rank.
     pub hash_weight: f32,
     /// How it was trained: JSON, for people.
     pub training: String,
@@ -120,14 +120,14 @@ pub struct EncoderInfo {
     pub licence: String,
     /// Whose work is in it.
     pub attribution: String,
-    /// Names the function from pictures to codes: of equal fingerprints, codes can be compared.
+    /// Names the function from images to codes: of equal fingerprints, codes can be compared.
     pub fingerprint: String,
 }
 
 impl EncoderInfo {
     /// Describes an encoder of images of this size, and leaves everything else empty.
     #[doc(hidden)]
-    pub fn new(width: u32, height: u32, resize: Resize) -> Self {
+    pub fn new(width: u32, height: u32, resize: EncoderResize) -> Self {
         Self {
             name: String::new(),
             kind: String::new(),
@@ -190,9 +190,9 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where it cannot be read, [`Error::Contract`] where it is no encoder.
+    /// [`Error::Io`] if it cannot be read, [`Error::Contract`] if it is no encoder.
     pub fn from_path(path: &Path) -> Result<Self> {
-        let bytes = read_whole(path, MOST_MODEL_BYTES)?;
+        let bytes = read_whole(path, MAX_MODEL_BYTES)?;
         Self::from_bytes(bytes, &path.display().to_string())
     }
 
@@ -200,7 +200,7 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] where it is no encoder.
+    /// [`Error::Contract`] if it is no encoder.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>, name: &str) -> Result<Self> {
         let bytes = bytes.into();
         let model = decode(&bytes, name)?;
@@ -215,7 +215,7 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] where this program was built with a broken one.
+    /// [`Error::Contract`] if this program was built with a broken one.
     pub fn default_encoder() -> Result<Self> {
         const NAME: &str = "the built-in encoder";
         // A test compares its fingerprint with what it names. Doing so here would take a question
@@ -237,8 +237,8 @@ impl EncoderFile {
         })
     }
 
-    /// The decoder that comes with the built-in encoder: small pictures from its codes, for
-    /// [`Decoder`](crate::Decoder).
+    /// The decoder that comes with the built-in encoder: small images from its codes, for
+    /// [`CodeDecoder`](crate::CodeDecoder).
     pub fn default_decoder() -> &'static [u8] {
         include_bytes!("../../model/default.decoder.onnx")
     }
@@ -247,7 +247,7 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] where the model breaks the contract.
+    /// [`Error::Contract`] if the model breaks the contract.
     #[doc(hidden)]
     pub fn from_model(mut model: ModelProto, info: &EncoderInfo) -> Result<Self> {
         write_metadata(&mut model, info);
@@ -277,7 +277,7 @@ impl EncoderFile {
         decode(self.bytes(), &self.info.name)
     }
 
-    /// Refuses a trunk where codes are needed.
+    /// Refuses a trunk if codes are needed.
     ///
     /// # Errors
     ///
@@ -287,7 +287,7 @@ impl EncoderFile {
             return Err(contract(
                 &self.info.name,
                 "it is a trunk: it has the output `features` and no `code`. Make an encoder of it with: imgsearch train \
-                 PHOTOS --trunk FILE -o my.onnx",
+                 head PHOTOS --trunk FILE -o my.onnx",
             ));
         }
         Ok(())

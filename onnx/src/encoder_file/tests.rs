@@ -69,7 +69,7 @@ fn the_built_in_encoder_keeps_the_contract_and_its_bytes() {
         (30, 256, Some(1280))
     );
     assert_eq!((info.width, info.height), (224, 224));
-    assert_eq!(info.resize, Resize::ShortSideCrop { short: 256 });
+    assert_eq!(info.resize, EncoderResize::ShortSideCrop { short: 256 });
     assert!(info.licence.contains("Apache-2.0") && info.attribution.contains("EfficientNet"));
     assert!(!info.is_trunk() && file.require_codes().is_ok());
     // All fields of the format are known: nothing is lost by reading and writing.
@@ -79,14 +79,23 @@ fn the_built_in_encoder_keeps_the_contract_and_its_bytes() {
     assert_eq!(written.info(), info);
 }
 
+type Change = Box<dyn Fn(&mut ModelProto)>;
+
+fn assert_refused(cases: impl IntoIterator<Item = (&'static str, Change)>) {
+    for (part, change) in cases {
+        let text = refused(&change);
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[test]
-fn what_breaks_the_contract_is_named() {
-    for (part, change) in [
+fn wrong_inputs_and_outputs_are_named() {
+    assert_refused([
         (
             "its input is called `pixels`",
             Box::new(|model: &mut ModelProto| {
                 model.graph.as_mut().unwrap().input[0].name = Some("pixels".to_owned());
-            }) as Box<dyn Fn(&mut ModelProto)>,
+            }) as Change,
         ),
         (
             "is float32 [n, 224, 224, 3] and must be uint8",
@@ -125,8 +134,21 @@ fn what_breaks_the_contract_is_named() {
             Box::new(|model| tensor(output(model, HASH)).elem_type = Some(data_type::UINT8)),
         ),
         (
+            "1048576 is the most",
+            Box::new(|model| {
+                dimensions(output(model, CODE))[1].value =
+                    Some(TensorShapeProtoDimensionValue::DimValue(i64::MAX));
+            }),
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_metadata_and_files_are_named() {
+    assert_refused([
+        (
             "imgsearch.code_length = 31, and its output has 30",
-            Box::new(|model| put(model, "code_length", "31")),
+            Box::new(|model: &mut ModelProto| put(model, "code_length", "31")) as Change,
         ),
         (
             "use a newer imgsearch",
@@ -158,18 +180,8 @@ fn what_breaks_the_contract_is_named() {
                 model.graph.as_mut().unwrap().initializer[0].data_location = Some(1);
             }),
         ),
-        (
-            "1048576 is the most",
-            Box::new(|model| {
-                dimensions(output(model, CODE))[1].value =
-                    Some(TensorShapeProtoDimensionValue::DimValue(i64::MAX));
-            }),
-        ),
         ("it holds no graph", Box::new(|model| model.graph = None)),
-    ] {
-        let text = refused(&change);
-        assert!(text.contains(part), "{part}: {text}");
-    }
+    ]);
 }
 
 #[test]
@@ -199,7 +211,10 @@ fn a_file_without_metadata_gets_the_usual_ones() {
     model.metadata_props.clear();
     let file = EncoderFile::from_bytes(model.encode_to_vec(), "folder/own.onnx").unwrap();
     assert_eq!(file.info().name, "own");
-    assert_eq!(file.info().resize, Resize::ShortSideCrop { short: 256 });
+    assert_eq!(
+        file.info().resize,
+        EncoderResize::ShortSideCrop { short: 256 }
+    );
     assert!((file.info().hash_weight - DEFAULT_HASH_WEIGHT).abs() < f32::EPSILON);
     // Words do not change the function that the fingerprint names.
     assert_eq!(

@@ -12,7 +12,7 @@ pub const NEIGHBOURS: usize = 10;
 /// Who asks, who is found, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Sets {
+pub struct RetrievalSplit {
     /// The class of each item.
     pub labels: Vec<usize>,
     /// The items that ask.
@@ -23,7 +23,7 @@ pub struct Sets {
     pub cutoff: usize,
 }
 
-impl Sets {
+impl RetrievalSplit {
     /// Every item asks, all others are ranked.
     pub fn leave_one_out(labels: Vec<usize>, cutoff: usize) -> Self {
         let all: Vec<usize> = (0..labels.len()).collect();
@@ -87,24 +87,24 @@ struct One {
 
 /// Scores representations of the same items.
 #[derive(Debug)]
-pub struct Judge {
-    sets: Sets,
+pub struct Evaluator {
+    split: RetrievalSplit,
     /// The nearest of each query by the features, once those were scored.
     nearest: Option<Vec<Vec<usize>>>,
 }
 
-impl Judge {
+impl Evaluator {
     /// For these items.
-    pub fn new(sets: Sets) -> Self {
+    pub fn new(split: RetrievalSplit) -> Self {
         Self {
-            sets,
+            split,
             nearest: None,
         }
     }
 
     /// The items.
-    pub fn sets(&self) -> &Sets {
-        &self.sets
+    pub fn split(&self) -> &RetrievalSplit {
+        &self.split
     }
 
     /// Scores a representation. `distances(i, out)` writes the distances from item `i` to all
@@ -121,12 +121,12 @@ impl Judge {
     }
 
     fn run(&self, distances: impl Fn(usize, &mut [f32]) + Sync) -> (Score, Vec<Vec<usize>>) {
-        let Sets {
+        let RetrievalSplit {
             labels,
             queries,
             database,
             ..
-        } = &self.sets;
+        } = &self.split;
         let mut of_class = vec![0usize; labels.iter().max().map_or(0, |most| most + 1)];
         for &item in database {
             of_class[labels[item]] += 1;
@@ -181,12 +181,12 @@ impl Judge {
 
     /// A ranking of places in the database.
     fn one(&self, query: usize, order: &[usize], relevant: usize) -> One {
-        let Sets {
+        let RetrievalSplit {
             labels,
             database,
             cutoff,
             ..
-        } = &self.sets;
+        } = &self.split;
         let mut one = One::default();
         let (mut hits, mut precisions) = (0usize, 0.0);
         let mut ranks = RANKS.iter().zip(&mut one.precision_at).peekable();
@@ -212,14 +212,14 @@ impl Judge {
 }
 
 /// The share of items whose hash no other item has, among all distinct hashes possible:
-/// distinct hashes over items. 1 where all differ.
+/// distinct hashes over items. 1 if all differ.
 pub fn share_distinct(hashes: &[u8], bytes: usize) -> f64 {
     let all: std::collections::HashSet<&[u8]> = hashes.chunks_exact(bytes).collect();
     all.len() as f64 / (hashes.len() / bytes).max(1) as f64
 }
 
 /// How evenly hashes use their bits: the mean over the bits of how often the rarer value occurs,
-/// 1 where both occur equally often, and the mean absolute correlation of pairs of bits, 0 where
+/// 1 if both occur equally often, and the mean absolute correlation of pairs of bits, 0 where
 /// they tell different things.
 pub fn balance_and_correlation(hashes: &[u8], bits: usize) -> (f64, f64) {
     let bytes = bits.div_ceil(8);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     fn on_a_line(labels: &[usize], places: &[f32]) -> Score {
-        Judge::new(Sets::leave_one_out(labels.to_vec(), 1000)).score(line(places))
+        Evaluator::new(RetrievalSplit::leave_one_out(labels.to_vec(), 1000)).score(line(places))
     }
 
     #[test]
@@ -300,14 +300,14 @@ mod tests {
     #[test]
     fn average_precision_is_as_worked_out_by_hand() {
         // Query 0 ranks 1 (wrong), 2 (right), 3 (wrong), 4 (right): (1/2 + 2/4) / 2.
-        let judge = Judge::new(Sets::leave_one_out(vec![0, 1, 0, 2, 0], 3));
-        let one = judge.one(0, &[1, 2, 3, 4], 2);
+        let evaluator = Evaluator::new(RetrievalSplit::leave_one_out(vec![0, 1, 0, 2, 0], 3));
+        let one = evaluator.one(0, &[1, 2, 3, 4], 2);
         assert!((one.map - 0.5).abs() < 1e-12);
         // Among the first three there is one right, on rank two.
         assert!((one.map_at_cutoff - 0.5).abs() < 1e-12);
         assert!((one.precision_at[1] - 0.5).abs() < 1e-12);
-        let judge = Judge::new(Sets::leave_one_out(vec![0, 1, 0, 2, 0], 1));
-        assert_eq!(judge.one(0, &[1, 2, 3, 4], 2).map_at_cutoff, 0.0);
+        let evaluator = Evaluator::new(RetrievalSplit::leave_one_out(vec![0, 1, 0, 2, 0], 1));
+        assert_eq!(evaluator.one(0, &[1, 2, 3, 4], 2).map_at_cutoff, 0.0);
     }
 
     #[test]
@@ -328,8 +328,8 @@ mod tests {
     #[test]
     fn queries_find_the_database_only_and_ties_go_by_its_order() {
         let labels = vec![0, 0, 1, 0, 1];
-        let sets = Sets::split(labels, vec![0], vec![4, 3, 2], 1000);
-        let score = Judge::new(sets).score(line(&[0.0; 5]));
+        let split = RetrievalSplit::split(labels, vec![0], vec![4, 3, 2], 1000);
+        let score = Evaluator::new(split).score(line(&[0.0; 5]));
         // 4 (wrong), 3 (right), 2 (wrong).
         assert!((score.map - 0.5).abs() < 1e-12);
         assert_eq!(score.queries, 1);
@@ -339,13 +339,13 @@ mod tests {
     fn neighbours_of_the_reference_are_looked_for() {
         let labels: Vec<usize> = (0..40).map(|i| i % 2).collect();
         let places: Vec<f32> = (0..40u8).map(f32::from).collect();
-        let mut judge = Judge::new(Sets::leave_one_out(labels, 1000));
-        assert_eq!(judge.score(line(&places)).neighbours_kept, None);
-        judge.score_reference(line(&places));
-        let same = judge.score(line(&places)).neighbours_kept.unwrap();
+        let mut evaluator = Evaluator::new(RetrievalSplit::leave_one_out(labels, 1000));
+        assert_eq!(evaluator.score(line(&places)).neighbours_kept, None);
+        evaluator.score_reference(line(&places));
+        let same = evaluator.score(line(&places)).neighbours_kept.unwrap();
         assert!((same - 1.0).abs() < 1e-12);
         let shuffled: Vec<f32> = (0..40u32).map(|i| (i * 17 % 40) as f32).collect();
-        let other = judge.score(line(&shuffled)).neighbours_kept.unwrap();
+        let other = evaluator.score(line(&shuffled)).neighbours_kept.unwrap();
         assert!(other > 0.1 && other < 0.5, "{other}");
     }
 

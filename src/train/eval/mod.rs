@@ -1,7 +1,7 @@
 //! Evaluation: what encoders' codes and hashes are worth on labelled images.
 //!
 //! Every representation of the same images is scored with the same measures ([`Score`]), beside
-//! what could be had without training ours, fitted to the images that are ranked: main components
+//! what could be had without training ours, fitted to the images that are ranked: principal components
 //! to 30 numbers, an autoencoder that minimises the squared error and nothing else, iterative
 //! quantisation (Gong and Lazebnik 2011) and the signs of a random rotation (Charikar 2002) of the
 //! features, and two perceptual hashes ([`crate::train::perceptual`]). Mean average precision hides a
@@ -12,16 +12,21 @@ pub mod copies;
 mod metrics;
 mod protocol;
 
-pub use metrics::{Judge, NEIGHBOURS, RANKS, Score, Sets, balance_and_correlation, share_distinct};
-pub use protocol::Protocol;
+pub use metrics::{
+    Evaluator, NEIGHBOURS, RANKS, RetrievalSplit, Score, balance_and_correlation, share_distinct,
+};
+pub use protocol::{Chosen, Protocol};
 
 use imgsearch_index::{hamming, l2_squared};
 use imgsearch_onnx::EncoderInfo;
-use imgsearch_train::autoencoder::{self, Design, Layers, Pictures, Scaling, Schedule, Shape};
+use imgsearch_train::autoencoder::{
+    self, Design, Layers, Recipe, Samples, Scaling, Schedule, Shape,
+};
 use imgsearch_train::baseline::{Itq, Pca, random_signs};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::train::extract::Extracted;
 use crate::train::perceptual::{self, Perceptual};
 
@@ -31,7 +36,7 @@ pub const PCA_LENGTH: usize = 30;
 /// Bits of the ITQ and random baselines.
 pub const BASELINE_BITS: [usize; 2] = [64, 256];
 
-/// Units in the hidden layer of the plain autoencoder, and its passes.
+/// Units in the hidden layer of the plain autoencoder, and its epochs.
 const PLAIN: (usize, usize) = (512, 10);
 
 /// The seed of the baselines' random numbers.
@@ -111,7 +116,7 @@ pub struct Report {
 
 /// What one encoder made of the images.
 #[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
+pub struct EncoderOutput<'a> {
     /// The encoder.
     pub info: &'a EncoderInfo,
     /// Features, codes and hashes; the same images in the same order for every encoder.
@@ -130,36 +135,36 @@ pub struct Baselines<'a> {
     pub perceptual: Option<&'a [Perceptual]>,
 }
 
-/// Scores what encoders made of labelled images. `tick` is told of each representation before it
-/// is scored.
+/// Scores what encoders made of labelled images. `progress` hears of each representation before
+/// it is scored.
 ///
 /// # Errors
 ///
-/// [`Error::BadEvaluation`] where no class has a query and another image, or where encoders saw
+/// [`Error::BadEvaluation`] if no class has a query and another image, or if encoders saw
 /// different images.
 pub fn evaluate(
-    encoders: &[Judged<'_>],
-    sets: Sets,
+    encoders: &[EncoderOutput<'_>],
+    split: RetrievalSplit,
     protocol: &str,
     baselines: Baselines<'_>,
-    tick: &mut dyn FnMut(&str),
+    progress: &dyn Progress,
 ) -> Result<Report> {
-    let n = sets.labels.len();
+    let n = split.labels.len();
     if encoders.iter().any(|own| own.extracted.paths.len() != n) {
         return Err(Error::BadEvaluation(
             "encoders could not read the same images, so they cannot be compared".to_owned(),
         ));
     }
-    let mut classes = sets.labels.clone();
+    let mut classes = split.labels.clone();
     classes.sort_unstable();
     classes.dedup();
-    let (queries, database, cutoff) = (sets.queries.len(), sets.database.len(), sets.cutoff);
+    let (queries, database, cutoff) = (split.queries.len(), split.database.len(), split.cutoff);
     let mut table = Table {
-        judge: Judge::new(sets),
+        evaluator: Evaluator::new(split),
         rows: Vec::new(),
         of_features: None,
         encoder: None,
-        tick,
+        progress,
     };
     let reference = encoders
         .iter()
@@ -214,23 +219,23 @@ pub fn evaluate(
 }
 
 struct Table<'a> {
-    judge: Judge,
+    evaluator: Evaluator,
     rows: Vec<Row>,
     /// The features' mean average precision.
     of_features: Option<f64>,
     /// Whose rows come.
     encoder: Option<String>,
-    tick: &'a mut dyn FnMut(&str),
+    progress: &'a dyn Progress,
 }
 
 impl Table<'_> {
     fn features(&mut self, extracted: &Extracted, reference: bool) -> Result<()> {
-        (self.tick)("features");
+        self.progress.scoring("features");
         let d = extracted.feature_len;
-        let centred = centred_directions(&extracted.features, d, &self.judge.sets().database);
+        let centred = centred_directions(&extracted.features, d, &self.evaluator.split().database);
         let apart = |q: usize, out: &mut [f32]| euclidean(&centred, d, q, out);
         let score = if reference {
-            let score = self.judge.score_reference(apart);
+            let score = self.evaluator.score_reference(apart);
             if score.queries == 0 {
                 return Err(Error::BadEvaluation(
                     "no class holds two images, so there is nothing to find".to_owned(),
@@ -239,13 +244,13 @@ impl Table<'_> {
             self.of_features = Some(score.map);
             score
         } else {
-            self.judge.score(apart)
+            self.evaluator.score(apart)
         };
         self.push("features", (d, d * 4), score, None);
         Ok(())
     }
 
-    fn encoder(&mut self, own: &Judged<'_>) {
+    fn encoder(&mut self, own: &EncoderOutput<'_>) {
         let (code_len, bits) = (own.info.code_len, own.info.bits);
         let bytes = bits.div_ceil(8);
         let Extracted {
@@ -257,7 +262,7 @@ impl Table<'_> {
         self.numbers("code", codes, code_len);
         self.hash("hash", hashes, bits);
 
-        (self.tick)("hash, asymmetric");
+        self.progress.scoring("hash, asymmetric");
         // The query keeps its numbers: minus their product with the other's bits as plus and minus
         // one, which ranks as the distance from the query to each corner of the cube does.
         let signs: Vec<f32> = hashes
@@ -272,7 +277,7 @@ impl Table<'_> {
                 })
             })
             .collect();
-        let score = self.judge.score(|q, out| {
+        let score = self.evaluator.score(|q, out| {
             let asked = &logits[q * bits..(q + 1) * bits];
             for (out, signs) in out.iter_mut().zip(signs.chunks_exact(bits)) {
                 *out = -asked.iter().zip(signs).map(|(a, b)| a * b).sum::<f32>();
@@ -280,10 +285,10 @@ impl Table<'_> {
         });
         self.push("hash, asymmetric", (bits, bytes), score, None);
 
-        (self.tick)("code + hash");
+        self.progress.scoring("code + hash");
         let weight = own.info.hash_weight / bits as f32;
-        let n = self.judge.sets().labels.len();
-        let score = self.judge.score(|q, out| {
+        let n = self.evaluator.split().labels.len();
+        let score = self.evaluator.score(|q, out| {
             let mut apart = vec![0.0; n];
             bits_apart(hashes, bytes, q, &mut apart);
             euclidean(codes, code_len, q, out);
@@ -297,8 +302,8 @@ impl Table<'_> {
     fn baselines(&mut self, features: &[f32], d: usize) -> Result<()> {
         let n = features.len() / d;
         let fitted: Vec<f32> = self
-            .judge
-            .sets()
+            .evaluator
+            .split()
             .database
             .iter()
             .flat_map(|&i| &features[i * d..(i + 1) * d])
@@ -309,7 +314,7 @@ impl Table<'_> {
         let pca = Pca::fit(&fitted, own, d, length)?;
         let projected = normalised(pca.project(features, n), length);
         self.numbers(&format!("PCA to {length}"), &projected, length);
-        if own >= autoencoder::LEAST_PICTURES + 2 {
+        if own >= autoencoder::MIN_IMAGES + 2 {
             let codes = plain_autoencoder(&fitted, features, d, length)?;
             self.numbers("autoencoder, MSE", &normalised(codes, length), length);
         }
@@ -321,7 +326,7 @@ impl Table<'_> {
             let itq = Itq::fit(&fitted, own, d, bits, BASELINE_SEED)?;
             self.hash(&format!("ITQ {bits}"), &itq.hash(features, n), bits);
         }
-        let centred = centred_directions(features, d, &self.judge.sets().database);
+        let centred = centred_directions(features, d, &self.evaluator.split().database);
         for bits in BASELINE_BITS.into_iter().filter(|&bits| bits <= d) {
             let hashes = random_signs(&centred, n, d, bits, BASELINE_SEED)?;
             self.hash(&format!("random signs {bits}"), &hashes, bits);
@@ -330,15 +335,19 @@ impl Table<'_> {
     }
 
     fn numbers(&mut self, name: &str, rows: &[f32], length: usize) {
-        (self.tick)(name);
-        let score = self.judge.score(|q, out| euclidean(rows, length, q, out));
+        self.progress.scoring(name);
+        let score = self
+            .evaluator
+            .score(|q, out| euclidean(rows, length, q, out));
         self.push(name, (length, length * 4), score, None);
     }
 
     fn hash(&mut self, name: &str, hashes: &[u8], bits: usize) {
-        (self.tick)(name);
+        self.progress.scoring(name);
         let bytes = bits.div_ceil(8);
-        let score = self.judge.score(|q, out| bits_apart(hashes, bytes, q, out));
+        let score = self
+            .evaluator
+            .score(|q, out| bits_apart(hashes, bytes, q, out));
         let (balance, correlation) = balance_and_correlation(hashes, bits);
         let bit_use = BitUse {
             distinct: share_distinct(hashes, bytes),
@@ -388,16 +397,16 @@ fn plain_autoencoder(
         ..Schedule::default()
     };
     let scaling = Scaling::of(fitted, d)?;
-    let of = |rows| Pictures::features(rows, &scaling);
-    let (judges, own) = fitted.split_at((fitted.len() / d / 10).max(1) * d);
-    let trained = autoencoder::train(
-        &of(own),
-        &of(judges),
-        &design,
-        &schedule,
-        BASELINE_BITS[0],
-        &mut |_| std::ops::ControlFlow::Continue(()),
-    )?;
+    let of = |rows| Samples::features(rows, &scaling);
+    let (validation, own) = fitted.split_at((fitted.len() / d / 10).max(1) * d);
+    let recipe = Recipe {
+        design,
+        schedule,
+        bits: BASELINE_BITS[0],
+    };
+    let trained = autoencoder::train(&of(own), &of(validation), &recipe, &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    })?;
     Ok(trained.codes(&of(features))?)
 }
 

@@ -1,4 +1,4 @@
-//! A run's state after a pass, in a file, so that it can go on from there.
+//! The state of a run after an epoch, in a file, so that the run can resume.
 //!
 //! A line that names the format, the length of a header as a little-endian u64, the header as
 //! JSON, and little-endian float32: the parameters, the best of them so far, and both moments of
@@ -11,19 +11,19 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::design::{Design, Schedule};
-use super::fit::Epoch;
+use super::epoch::Epoch;
 use crate::error::{Error, Result};
 use imgsearch_onnx::authoring::open_regular;
 
 const MAGIC: &[u8; 23] = b"imgsearch checkpoint 2\n";
 
-/// How a checkpoint of any version begins.
+/// The first bytes of a checkpoint of any version.
 const ANY: &[u8] = b"imgsearch checkpoint ";
 
-/// The longest header that is believed: a pass takes some hundred bytes of it.
-const MOST_HEADER: u64 = 64 << 20;
+/// The maximum size of a header. An epoch takes a few hundred bytes of it.
+const MAX_HEADER: u64 = 64 << 20;
 
-/// What every number is stored in.
+/// Bytes of a number.
 const NUMBER: u64 = 4;
 
 /// Arrays of each parameter: itself, the best of it, and two moments.
@@ -32,14 +32,15 @@ const ARRAYS: u64 = 4;
 /// Bytes of the checksum.
 const CHECKSUM: u64 = 32;
 
-/// What has to be the same for a run to go on, and what was seen of it.
+/// What must be the same to resume a run, and the run so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub design: Design,
     pub schedule: Schedule,
-    pub pictures: usize,
+    #[serde(rename = "pictures")]
+    pub samples: usize,
     pub held_out: usize,
-    /// BLAKE3, in hexadecimal, of the pictures or of what they are made of.
+    /// BLAKE3, in hexadecimal, of the samples or their source.
     pub content: String,
     pub epochs: Vec<Epoch>,
     /// The pass whose parameters are the best.
@@ -60,7 +61,8 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes beside and renames, so that the last one stays until this is whole.
+    /// Writes a temporary file and renames it, so that the last checkpoint stays until this one is
+    /// complete.
     pub fn save(&self, path: &Path) -> Result<()> {
         let failed = |error: &dyn std::fmt::Display| {
             Error::Training(format!(
@@ -69,16 +71,16 @@ impl Checkpoint {
             ))
         };
         let header = serde_json::to_vec(&self.header).map_err(|error| failed(&error))?;
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".new");
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
         let write = || -> io::Result<()> {
-            // What an earlier run left there goes; a link is not followed.
-            match fs::remove_file(&aside) {
+            // A leftover file of an earlier run is removed, and a link is not followed.
+            match fs::remove_file(&temporary) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
             let mut out = Hashed {
-                inner: BufWriter::new(File::create_new(&aside)?),
+                inner: BufWriter::new(File::create_new(&temporary)?),
                 hasher: blake3::Hasher::new(),
             };
             out.write_all(MAGIC)?;
@@ -93,17 +95,17 @@ impl Checkpoint {
             let checksum = out.hasher.finalize();
             out.inner.write_all(checksum.as_bytes())?;
             out.inner.into_inner()?.sync_all()?;
-            fs::rename(&aside, path)
+            fs::rename(&temporary, path)
         };
         write().map_err(|error| failed(&error))
     }
 
-    /// Reads one that is of the `wanted` run. Its size is known from that, so no more is read than the run itself
-    /// takes.
+    /// Reads the checkpoint of the `wanted` run. The run determines its size, so no more than that is
+    /// read.
     pub fn load(path: &Path, wanted: &Header) -> Result<Self> {
         let refuse = |reason: String| {
             Error::InvalidInput(format!(
-                "the checkpoint {} {reason}; begin anew with --restart",
+                "the checkpoint {} {reason}; start over with --restart",
                 path.display()
             ))
         };
@@ -127,14 +129,14 @@ impl Checkpoint {
         let mut length = [0; 8];
         from.read_exact(&mut length).map_err(ended)?;
         let length = u64::from_le_bytes(length);
-        if length > MOST_HEADER.min(size) {
+        if length > MAX_HEADER.min(size) {
             return Err(damaged());
         }
         let mut header = vec![0; usize::try_from(length).map_err(|_| damaged())?];
         from.read_exact(&mut header).map_err(ended)?;
         let header: Header = serde_json::from_slice(&header).map_err(|_| damaged())?;
         header.require(wanted, path)?;
-        // Steps are counted on from there.
+        // The steps are counted from here on.
         if header.best > header.epochs.len() || !(0..i32::MAX / 2).contains(&header.steps) {
             return Err(damaged());
         }
@@ -169,11 +171,11 @@ impl Checkpoint {
     }
 }
 
-/// Whether a file is a checkpoint that this program wrote, of whatever version.
+/// Returns whether a file is a checkpoint of this program, of any version.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where it cannot be read.
+/// [`Error::Io`] if it cannot be read.
 pub fn is_checkpoint(path: &Path) -> Result<bool> {
     let mut begin = Vec::new();
     open_regular(path)
@@ -182,7 +184,7 @@ pub fn is_checkpoint(path: &Path) -> Result<bool> {
     Ok(begin == ANY)
 }
 
-/// Bytes that pass, and their hash.
+/// A stream that hashes its bytes.
 struct Hashed<T> {
     inner: T,
     hasher: blake3::Hasher,
@@ -209,16 +211,16 @@ impl<T: Read> Read for Hashed<T> {
 }
 
 impl Header {
-    /// Refuses to go on with something else than what was begun.
+    /// Checks that this is the header of the `wanted` run.
     pub fn require(&self, wanted: &Header, path: &Path) -> Result<()> {
         let own = self;
         let differs = [
             ("another design", own.design != wanted.design),
             ("another schedule or seed", own.schedule != wanted.schedule),
             (
-                "other pictures",
-                (own.pictures, own.held_out, &own.content)
-                    != (wanted.pictures, wanted.held_out, &wanted.content),
+                "other images",
+                (own.samples, own.held_out, &own.content)
+                    != (wanted.samples, wanted.held_out, &wanted.content),
             ),
             ("other layers", own.lengths != wanted.lengths),
         ];
@@ -247,7 +249,7 @@ mod tests {
             header: Header {
                 design: Design::deep(shape),
                 schedule: Schedule::default(),
-                pictures: 100,
+                samples: 100,
                 held_out: 11,
                 content: "0123".to_owned(),
                 epochs: Vec::new(),
@@ -306,7 +308,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_where_it_is_written_aside_is_not_followed() {
+    fn a_link_in_place_of_the_temporary_file_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.checkpoint");
         let foreign = dir.path().join("foreign");
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn goes_on_with_the_same_only() {
+    fn a_run_resumes_with_the_same_samples_only() {
         let own = checkpoint().header;
         let path = Path::new("x");
         own.require(&own, path).unwrap();
@@ -328,10 +330,10 @@ mod tests {
         };
         let error = told(&|other| other.schedule.seed = 9);
         assert!(error.contains("another schedule or seed"), "{error}");
-        let error = told(&|other| other.pictures = 9);
-        assert!(error.contains("other pictures"), "{error}");
+        let error = told(&|other| other.samples = 9);
+        assert!(error.contains("other images"), "{error}");
         // As many, but others.
         let error = told(&|other| other.content = "4567".to_owned());
-        assert!(error.contains("other pictures"), "{error}");
+        assert!(error.contains("other images"), "{error}");
     }
 }

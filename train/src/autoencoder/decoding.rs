@@ -1,54 +1,57 @@
-//! Decoders alone: small pictures from the codes of an encoder that was trained otherwise.
+//! Decoders alone: small images from the codes of any encoder.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
+use imgsearch_onnx::{EncoderFile, EncoderInfo};
 
-use super::design::{Design, Layers, Schedule};
-use super::fit::{AT_ONCE, Adam, Epoch, Pictures};
+use super::adam::Adam;
+use super::design::{Design, Layers, Loss, Schedule};
+use super::epoch::Epoch;
+use super::export::decoder_bytes;
+use super::fit::{Best, failed, require_finite};
 use super::network::Network;
 use super::objective::reconstruction;
-use super::{decoder_bytes, design::Loss};
+use super::samples::{AT_ONCE, Samples};
 use crate::error::{Error, Result};
 use crate::head::descent::one_cycle;
 use crate::linear::Normal;
-use imgsearch_onnx::{EncoderFile, EncoderInfo};
 
 /// Channels of the transposed convolutions, the last first.
 const CHANNELS: [usize; 3] = [32, 64, 128];
 
-/// One picture in so many is held out and judges each pass.
+/// One image in this number is held out and validates each epoch.
 const HELD_OUT: usize = 10;
 
-/// Trains a decoder from `codes`, `[n, code_len]`, to as many `pictures`: transposed convolutions
-/// by the squared error, with the parameters kept that serve held-out pictures best. The file belongs
-/// to the encoder `of`, and [`super::Decoder`] opens it.
+/// Trains a decoder from `codes`, `[n, code_len]`, to as many `images`: transposed convolutions
+/// by the squared error, with the parameters kept that serve held-out images best. The file belongs
+/// to the encoder `of`, and [`CodeDecoder`](imgsearch_onnx::CodeDecoder) opens it.
 ///
-/// The same codes, pictures, schedule and seed give the same file on the same machine.
+/// The same codes, images, schedule and seed give the same file on the same machine.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] where codes and pictures are not equally many or too few, or what
-/// [`Schedule::check`] refuses; [`Error::Training`] where the loss diverges.
+/// [`Error::InvalidInput`] if codes and images are not equally many or too few, or what
+/// [`Schedule::check`] refuses; [`Error::Training`] if the loss diverges.
 pub fn train_decoder(
     codes: &[f32],
-    pictures: &Pictures<'_>,
+    samples: &Samples<'_>,
     of: &EncoderFile,
     schedule: &Schedule,
     progress: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Vec<u8>> {
     schedule.check()?;
     let info: &EncoderInfo = of.info();
-    let (n, code_len) = (pictures.len(), info.code_len);
+    let (n, code_len) = (samples.len(), info.code_len);
     if code_len == 0 || codes.len() != n * code_len || n < 2 * HELD_OUT {
         return Err(Error::InvalidInput(format!(
-            "a decoder cannot be learned from {} numbers of codes of {code_len} and {n} pictures; at least {} are needed",
+            "a decoder cannot be learned from {} numbers of codes of {code_len} and {n} images; at least {} are needed",
             codes.len(),
             2 * HELD_OUT
         )));
     }
-    let failed = |error: candle_core::Error| Error::Training(error.to_string());
-    let mut design = Design::deep(pictures.shape());
+    let mut design = Design::deep(samples.shape());
     design.layers = Layers::Convolutional(CHANNELS.to_vec());
     design.code_len = code_len;
     design.loss = Loss::Mse;
@@ -58,76 +61,110 @@ pub fn train_decoder(
         .iter()
         .flat_map(|layer| [layer.weight.clone(), layer.bias.clone()])
         .collect();
-    let (judges, own): (Vec<usize>, Vec<usize>) =
+    let (held_out, own): (Vec<usize>, Vec<usize>) =
         (0..n).partition(|i| i % HELD_OUT == HELD_OUT - 1);
-    let cost = |places: &[usize]| -> candle_core::Result<Tensor> {
-        let rows = places
-            .iter()
-            .flat_map(|&i| &codes[i * code_len..][..code_len]);
-        let rows: Vec<f32> = rows.copied().collect();
-        let rows = Tensor::from_vec(rows, (places.len(), code_len), &Device::Cpu)?;
-        reconstruction(&design, &network.decode(&rows)?, &pictures.tensor(places)?)
+    let mut run = Run {
+        codes,
+        samples,
+        schedule,
+        network: &network,
+        adam: Adam::new(parameters.clone()),
+        random: Normal::new(schedule.seed.wrapping_add(1)),
+        own,
+        held_out,
     };
-    let value = |tensor: &Tensor| tensor.to_scalar::<f32>().map(f64::from);
-
-    let mut adam = Adam::new(parameters.clone());
-    let batch = schedule.batch.min(own.len());
-    let of_epoch = own.len() / batch;
-    let mut random = Normal::new(schedule.seed.wrapping_add(1));
-    let mut best: (f64, usize, Vec<Tensor>) = (f64::INFINITY, 0, Vec::new());
+    let mut best = Best::none();
     for epoch in 1..=schedule.epochs {
-        let started = std::time::Instant::now();
-        let mut pass = || -> candle_core::Result<(f64, f64)> {
-            let mut loss = 0.0;
-            for (i, places) in random.shuffled(own.len()).chunks_exact(batch).enumerate() {
-                let places: Vec<usize> = places.iter().map(|&i| own[i]).collect();
-                let cost = cost(&places)?.mean_all()?;
-                let step = (epoch - 1) * of_epoch + i;
-                let rate = one_cycle(step, of_epoch * schedule.epochs);
-                adam.descend(&cost, schedule.learning_rate * rate)?;
-                loss += value(&cost)? / of_epoch as f64;
-            }
-            let mut held = 0.0;
-            for places in judges.chunks(AT_ONCE) {
-                held += value(&cost(places)?.sum_all()?)? / judges.len() as f64;
-            }
-            Ok((loss, held))
-        };
-        let (loss, held_out) = pass().map_err(failed)?;
-        if !loss.is_finite() || !held_out.is_finite() {
-            return Err(Error::Training(
-                "the loss is not finite; a lower learning rate may help".to_owned(),
-            ));
+        let report = run.epoch(epoch)?;
+        best.offer(epoch, report.held_out, &parameters)?;
+        if progress(&report).is_break() || best.is_exhausted(epoch, schedule.patience) {
+            break;
         }
-        if held_out < best.0 {
-            let copies = parameters.iter().map(|var| var.as_tensor().copy());
-            let copies = copies.collect::<candle_core::Result<_>>().map_err(failed)?;
-            best = (held_out, epoch, copies);
-        }
-        let report = Epoch {
+    }
+    best.restore(&parameters)?;
+    decoder_bytes(&network, of)
+}
+
+struct Run<'a> {
+    /// `[n, code_len]`.
+    codes: &'a [f32],
+    samples: &'a Samples<'a>,
+    schedule: &'a Schedule,
+    network: &'a Network,
+    adam: Adam,
+    random: Normal,
+    /// The samples to train on.
+    own: Vec<usize>,
+    /// The samples that validate.
+    held_out: Vec<usize>,
+}
+
+impl Run<'_> {
+    /// Trains one epoch and validates it.
+    fn epoch(&mut self, epoch: usize) -> Result<Epoch> {
+        let started = Instant::now();
+        let batch = self.schedule.batch.min(self.own.len());
+        let steps = self.own.len() / batch;
+        let (loss, held_out) = self.descend(epoch, batch, steps).map_err(failed)?;
+        require_finite(loss, held_out)?;
+        Ok(Epoch {
             epoch,
-            of: schedule.epochs,
+            of: self.schedule.epochs,
             loss,
             reconstruction: loss,
             terms: Vec::new(),
             held_out,
-            rate: (of_epoch * batch) as f64 / started.elapsed().as_secs_f64(),
-        };
-        if progress(&report).is_break() || epoch >= best.1 + schedule.patience.max(1) {
-            break;
+            rate: (steps * batch) as f64 / started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Does the steps of one epoch. Returns the mean cost of training and of validation samples.
+    fn descend(
+        &mut self,
+        epoch: usize,
+        batch: usize,
+        steps: usize,
+    ) -> candle_core::Result<(f64, f64)> {
+        let value = |tensor: &Tensor| tensor.to_scalar::<f32>().map(f64::from);
+        let mut loss = 0.0;
+        let shuffled = self.random.shuffled(self.own.len());
+        for (i, places) in shuffled.chunks_exact(batch).enumerate() {
+            let places: Vec<usize> = places.iter().map(|&i| self.own[i]).collect();
+            let cost = self.cost(&places)?.mean_all()?;
+            let rate = one_cycle((epoch - 1) * steps + i, steps * self.schedule.epochs);
+            self.adam
+                .descend(&cost, self.schedule.learning_rate * rate)?;
+            loss += value(&cost)? / steps as f64;
         }
+        let mut held_out = 0.0;
+        for places in self.held_out.chunks(AT_ONCE) {
+            held_out += value(&self.cost(places)?.sum_all()?)? / self.held_out.len() as f64;
+        }
+        Ok((loss, held_out))
     }
-    for (parameter, kept) in parameters.iter().zip(&best.2) {
-        parameter.set(kept).map_err(failed)?;
+
+    /// Returns the cost of reconstructing each of these samples.
+    fn cost(&self, places: &[usize]) -> candle_core::Result<Tensor> {
+        let design = &self.network.design;
+        let code_len = design.code_len;
+        let rows = places
+            .iter()
+            .flat_map(|&i| &self.codes[i * code_len..][..code_len]);
+        let rows: Vec<f32> = rows.copied().collect();
+        let rows = Tensor::from_vec(rows, (places.len(), code_len), &Device::Cpu)?;
+        reconstruction(
+            design,
+            &self.network.decode(&rows)?,
+            &self.samples.tensor(places)?,
+        )
     }
-    decoder_bytes(&network, of)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Shape;
     use super::*;
-    use imgsearch_onnx::{Decoder, Encodings, Runtime, RuntimeOptions};
+    use imgsearch_onnx::{CodeDecoder, Encodings, Runtime, RuntimeOptions};
 
     const SHAPE: Shape = Shape {
         height: 8,
@@ -135,7 +172,7 @@ mod tests {
         channels: 3,
     };
 
-    /// Codes of length one, and pictures whose colour is said by their first three numbers.
+    /// Codes of length one, and images whose colour is said by their first three numbers.
     fn pairs(n: usize, code_len: usize) -> (Vec<f32>, Vec<u8>) {
         let mut random = Normal::new(5);
         let mut codes: Vec<f32> = (0..n * code_len).map(|_| random.draw()).collect();
@@ -155,7 +192,7 @@ mod tests {
         let code_len = of.info().code_len;
         let n = 400;
         let (codes, pixels) = pairs(n, code_len);
-        let pictures = Pictures::new(SHAPE, &pixels);
+        let samples = Samples::new(SHAPE, &pixels);
         let schedule = Schedule {
             epochs: 60,
             batch: 32,
@@ -163,14 +200,14 @@ mod tests {
             ..Schedule::default()
         };
         let train = |schedule: &Schedule| {
-            train_decoder(&codes, &pictures, &of, schedule, &mut |_| {
+            train_decoder(&codes, &samples, &of, schedule, &mut |_| {
                 ControlFlow::Continue(())
             })
             .unwrap()
         };
         let bytes = train(&schedule);
         let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
-        let mut decoder = Decoder::new(&bytes, "it", of.info(), runtime).unwrap();
+        let mut decoder = CodeDecoder::new(&bytes, "it", of.info(), runtime).unwrap();
         let asked = Encodings::of_codes(n, codes.clone());
         let (sides, made) = decoder.decode(&asked).unwrap();
         assert_eq!(sides, [8, 8, 3]);
@@ -196,15 +233,15 @@ mod tests {
     fn codes_and_pictures_must_be_equally_many() {
         let of = EncoderFile::default_encoder().unwrap();
         let (codes, pixels) = pairs(40, of.info().code_len);
-        let pictures = Pictures::new(SHAPE, &pixels);
+        let samples = Samples::new(SHAPE, &pixels);
         let error = train_decoder(
             &codes[1..],
-            &pictures,
+            &samples,
             &of,
             &Schedule::default(),
             &mut |_| ControlFlow::Continue(()),
         )
         .unwrap_err();
-        assert!(error.to_string().contains("40 pictures"), "{error}");
+        assert!(error.to_string().contains("40 images"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The shape of a picture that goes in and comes out.
+/// The shape of an image that goes in and comes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// Pixels from top to bottom.
@@ -16,7 +16,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of features: one pixel of so many channels.
+    /// The shape of features: one pixel of this many channels.
     pub fn features(d: usize) -> Self {
         Self {
             height: 1,
@@ -25,12 +25,12 @@ impl Shape {
         }
     }
 
-    /// Whether this is the shape of features.
+    /// Returns whether this is the shape of features.
     pub fn is_features(&self) -> bool {
         self.height == 1 && self.width == 1
     }
 
-    /// Numbers in a picture.
+    /// Returns the numbers in a sample.
     pub fn len(&self) -> usize {
         self.height * self.width * self.channels
     }
@@ -45,13 +45,13 @@ impl Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layers {
-    /// Fully connected, of so many rectified units each.
+    /// Fully connected, of this many rectified units each.
     Dense(Vec<usize>),
-    /// Convolutions of 3 by 3 with a stride of 2 and so many channels each, rectified.
+    /// Convolutions of 3 by 3 with a stride of 2, with the number of rectified channels of each.
     Convolutional(Vec<usize>),
 }
 
-/// What the input is spoiled with; the clean one is to be reconstructed (Vincent et al. 2008).
+/// How the input is corrupted. The clean input is reconstructed (Vincent et al. 2008).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Noise {
@@ -61,47 +61,47 @@ pub enum Noise {
     Masking(f64),
 }
 
-/// What keeps most of the code near nothing.
+/// A sparsity penalty of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sparsity {
-    /// The sum of the code's absolute values.
+    /// L1: the sum of the absolute values.
     L1 {
         /// Its weight.
         weight: f64,
     },
     /// The Kullback-Leibler divergence of each unit's mean activation in a batch from a target
-    /// (Ng 2011). The code goes through the logistic function then.
+    /// (Ng 2011). The code then goes through the logistic function.
     Kl {
-        /// The mean activation that is sought, between 0 and 1.
+        /// The target of the mean activation, between 0 and 1.
         target: f64,
         /// Its weight.
         weight: f64,
     },
 }
 
-/// What reconstructing badly costs.
+/// The reconstruction loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// The squared error, summed over a picture.
+    /// The squared error, summed over an image.
     Mse,
-    /// The binary cross-entropy, summed over a picture.
+    /// The binary cross-entropy, summed over an image.
     Bce,
-    /// One minus the cosine, times the numbers in a picture.
+    /// One minus the cosine, times the numbers in an image.
     Cosine,
 }
 
-/// An autoencoder. Kinds of the field are what one part each switches on, and combine.
+/// The design of an autoencoder. Each part switches on a kind, and kinds combine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
-    /// The pictures.
+    /// The images.
     pub shape: Shape,
     /// The layers.
     pub layers: Layers,
     /// Numbers in the code.
     pub code_len: usize,
-    /// What reconstructing badly costs.
+    /// The reconstruction loss.
     pub loss: Loss,
     /// Denoising.
     pub noise: Option<Noise>,
@@ -113,12 +113,13 @@ pub struct Design {
     /// Variational: the weight of the divergence from the standard normal distribution (Kingma
     /// and Welling 2014, Higgins et al. 2017). The code is the mean.
     pub beta: Option<f64>,
-    /// Twin bottleneck: so many bits beside the code, learned with it through a straight-through
-    /// estimator (Bengio et al. 2013). 0 for none: the hash is then made from the code afterwards.
+    /// Twin bottleneck: the number of bits that are learned together with the code, through a
+    /// straight-through estimator (Bengio et al. 2013). 0 for none: the hash is then made from the code
+    /// after training.
     pub twin_bits: usize,
     /// Weight of the term that keeps the neighbourhoods of the pixels. 0 for none.
     pub neighbourhood: f64,
-    /// Weight of the two-view term: the code tells a moved copy of its own picture from the rest of
+    /// Weight of the two-view term: the code tells a moved copy of its own image from the rest of
     /// the batch (Chen et al. 2020). 0 for none.
     pub two_view: f64,
     /// Weight of the coding rate, which keeps codes apart (Yu et al. 2020). 0 for none.
@@ -153,7 +154,7 @@ impl Design {
         }
     }
 
-    /// In words, for people.
+    /// Returns the kind, for people.
     pub fn kind(&self) -> String {
         let mut words = Vec::new();
         let mut add = |is: bool, word: &'static str| {
@@ -179,76 +180,90 @@ impl Design {
         format!("{} autoencoder {on}", words.join(" "))
     }
 
-    /// Refuses what cannot be built or does not fit together.
+    /// Checks that the design can be built and that its parts fit together.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`].
     pub fn check(&self) -> Result<()> {
-        let refuse = |what: String| Err(Error::InvalidInput(what));
+        self.check_shape()?;
+        self.check_layers()?;
+        self.check_weights()?;
+        self.check_combination()
+    }
+
+    fn check_shape(&self) -> Result<()> {
         let Shape {
             height,
             width,
             channels,
         } = self.shape;
-        let features = self.shape.is_features();
-        if features && matches!(self.layers, Layers::Convolutional(_)) {
-            return refuse(
-                "features have no neighbouring pixels: a convolutional autoencoder takes pictures"
-                    .to_owned(),
-            );
+        if self.shape.is_features() {
+            if matches!(self.layers, Layers::Convolutional(_)) {
+                return refuse(
+                    "features have no neighbouring pixels: a convolutional autoencoder takes images",
+                );
+            }
+            if self.loss == Loss::Bce {
+                return refuse(
+                    "the binary cross-entropy takes numbers from 0 to 1, which features are not: use mse or cosine",
+                );
+            }
+            return Ok(());
         }
-        if features && self.loss == Loss::Bce {
-            return refuse(
-                "the binary cross-entropy takes numbers from 0 to 1, which features are not: use mse or cosine".to_owned(),
-            );
-        }
-        if !features && (!(4..=256).contains(&height) || !(4..=256).contains(&width)) {
+        if !(4..=256).contains(&height) || !(4..=256).contains(&width) {
             return refuse(format!(
-                "pictures of {width} by {height} pixels: autoencoders on pixels take 4 to 256"
+                "images of {width} by {height} pixels: autoencoders on pixels take 4 to 256"
             ));
         }
-        if !features && channels != 1 && channels != 3 {
+        if channels != 1 && channels != 3 {
             return refuse(format!(
-                "pictures of {channels} channels: there are 1 (grey) and 3 (colour)"
+                "images of {channels} channels: there are 1 (grey) and 3 (colour)"
             ));
         }
-        let (sizes, most) = match &self.layers {
+        Ok(())
+    }
+
+    fn check_layers(&self) -> Result<()> {
+        let Shape { height, width, .. } = self.shape;
+        let (sizes, max) = match &self.layers {
             Layers::Dense(sizes) => (sizes, 16),
             Layers::Convolutional(sizes) => (sizes, height.min(width).max(1).ilog2() as usize),
         };
-        if sizes.contains(&0) || sizes.len() > most {
+        if sizes.contains(&0) || sizes.len() > max {
             return refuse(format!(
-                "layers of {sizes:?} units: each must have some, and there can be at most {most}"
+                "layers of {sizes:?} units: each must have some, and there can be at most {max}"
             ));
         }
         if matches!(self.layers, Layers::Convolutional(_)) && sizes.is_empty() {
-            return refuse("a convolutional autoencoder needs at least one layer".to_owned());
+            return refuse("a convolutional autoencoder needs at least one layer");
         }
         if matches!(self.layers, Layers::Convolutional(_)) && height != width {
             return refuse(format!(
-                "pictures of {width} by {height} pixels: convolutional autoencoders take square ones"
+                "images of {width} by {height} pixels: convolutional autoencoders take square ones"
             ));
         }
         if self.code_len == 0 || self.code_len > self.shape.len() {
             return refuse(format!(
-                "a code of {} numbers for pictures of {}: it must have between 1 and as many",
+                "a code of {} numbers for samples of {}: it needs at least one number and at most that many",
                 self.code_len,
                 self.shape.len()
             ));
         }
+        Ok(())
+    }
+
+    fn check_weights(&self) -> Result<()> {
+        let sparsity = self.sparsity.map(|sparsity| match sparsity {
+            Sparsity::L1 { weight } | Sparsity::Kl { weight, .. } => weight,
+        });
         let weights = [
             ("contraction", Some(self.contraction)),
             ("beta", self.beta),
             ("neighbourhood", Some(self.neighbourhood)),
             ("two-view term", Some(self.two_view)),
             ("coding rate", Some(self.coding_rate)),
-            (
-                "sparsity",
-                self.sparsity.map(|sparsity| match sparsity {
-                    Sparsity::L1 { weight } | Sparsity::Kl { weight, .. } => weight,
-                }),
-            ),
+            ("sparsity", sparsity),
         ];
         for (name, weight) in weights {
             if let Some(weight) = weight
@@ -263,56 +278,62 @@ impl Design {
             && !(target > 0.0 && target < 1.0)
         {
             return refuse(format!(
-                "a mean activation of {target} is sought, and it must lie between 0 and 1"
+                "the target of the mean activation is {target} and must be between 0 and 1"
             ));
         }
         match self.noise {
             Some(Noise::Gaussian(deviation)) if !(deviation > 0.0 && deviation.is_finite()) => {
-                return refuse(format!(
+                refuse(format!(
                     "noise of deviation {deviation}: it must be above 0"
-                ));
+                ))
             }
-            Some(Noise::Masking(share)) if !(share > 0.0 && share < 1.0) => {
-                return refuse(format!(
-                    "a share of {share} of the pixels masked: it must lie between 0 and 1"
-                ));
-            }
-            _ => {}
+            Some(Noise::Masking(share)) if !(share > 0.0 && share < 1.0) => refuse(format!(
+                "a share of {share} of the pixels masked: it must be between 0 and 1"
+            )),
+            _ => Ok(()),
         }
-        if self.beta.is_some() && self.sparsity.is_some() {
+    }
+
+    fn check_combination(&self) -> Result<()> {
+        if self.beta.is_none() {
+            return Ok(());
+        }
+        if self.sparsity.is_some() {
             return refuse(
                 "variational and sparse do not go together: the one spreads the code over a normal distribution, the \
-                 other keeps it near nothing"
-                    .to_owned(),
+                 other keeps it near zero",
             );
         }
-        if self.beta.is_some() && self.twin_bits > 0 {
+        if self.twin_bits > 0 {
             return refuse(
-                "variational and twin bottleneck do not go together: the bits would carry what the code's noise hides"
-                    .to_owned(),
+                "variational and twin bottleneck do not go together: the bits would carry what the code's noise hides",
             );
         }
-        if self.beta.is_some() && self.loss == Loss::Cosine {
+        if self.loss == Loss::Cosine {
             return refuse(
-                "a variational autoencoder needs a likelihood, and the cosine is none: use mse or bce".to_owned(),
+                "a variational autoencoder needs a likelihood, and the cosine is none: use mse or bce",
             );
         }
         Ok(())
     }
 }
 
-/// How training goes.
+fn refuse(reason: impl Into<String>) -> Result<()> {
+    Err(Error::InvalidInput(reason.into()))
+}
+
+/// The schedule of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// Passes over the pictures.
+    /// Passes over the images.
     pub epochs: usize,
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub batch: usize,
-    /// The largest learning rate.
+    /// The maximum learning rate.
     pub learning_rate: f64,
-    /// Training ends when so many passes in a row brought nothing on the held-out pictures.
+    /// Training ends after this number of epochs without progress on the held-out samples.
     pub patience: usize,
-    /// What everything random is drawn with.
+    /// Seed of all random numbers.
     pub seed: u64,
 }
 
@@ -329,7 +350,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Refuses what cannot be done.
+    /// Checks the schedule.
     ///
     /// # Errors
     ///
@@ -337,7 +358,7 @@ impl Schedule {
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 || self.batch < 2 {
             return Err(Error::InvalidInput(format!(
-                "{} passes of batches of {}: there must be at least one of two",
+                "{} epochs of batches of {}: there must be at least one of two",
                 self.epochs, self.batch
             )));
         }
@@ -349,4 +370,17 @@ impl Schedule {
         }
         Ok(())
     }
+}
+
+/// What to train and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The autoencoder.
+    pub design: Design,
+    /// The schedule of its training.
+    pub schedule: Schedule,
+    /// Bits of the hash. It is made from the codes after training: principal components, rotated by
+    /// iterative quantisation and split at their medians. A twin bottleneck brings its own bits, and
+    /// this number is ignored.
+    pub bits: usize,
 }

@@ -1,15 +1,16 @@
-//! Writing a trained autoencoder as two ONNX files: the encoder, by the contract, and the decoder.
+//! Writes a trained autoencoder as two ONNX files: the encoder and the decoder.
 
 use candle_core::Var;
+use prost::Message as _;
 
 use super::design::{Design, Layers, Sparsity};
-use super::fit::Scaling;
 use super::network::{KERNEL, Layer, Network, PADDING, STRIDE, sides};
+use super::samples::Scaling;
 use crate::error::{Error, Result};
 use imgsearch_onnx::authoring::{
-    AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, data_type,
+    AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, data_type,
 };
-use imgsearch_onnx::authoring::{CODE, FEATURES, HASH, INPUT, PICTURES};
+use imgsearch_onnx::authoring::{CODE, DECODER_OF, FEATURES, HASH, INPUT, PICTURES};
 use imgsearch_onnx::authoring::{Grafter, Side, cut_trunk};
 use imgsearch_onnx::{EncoderFile, EncoderInfo};
 
@@ -36,7 +37,7 @@ fn empty() -> ModelProto {
     }
 }
 
-/// The hash that is made from codes afterwards, where there are no twins.
+/// The hash that is made from codes after training, without a twin bottleneck.
 #[derive(Debug)]
 pub(super) struct HashLayer {
     /// `[code_len, bits]`.
@@ -77,7 +78,7 @@ impl Writing<'_> {
         self.graft.node("Relu", &[x], &name)
     }
 
-    /// From the bytes to what the bottleneck's layers take.
+    /// Adds the layers from the bytes to the bottleneck.
     fn down(&mut self, network: &Network) -> Result<String> {
         let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
         let mut x = self.graft.node_with("Cast", &[INPUT], "float", &to_float);
@@ -97,7 +98,7 @@ impl Writing<'_> {
         self.layers(x, network)
     }
 
-    /// From the trunk's features to what the bottleneck's layers take.
+    /// Adds the layers from the trunk's features to the bottleneck.
     fn down_from_features(&mut self, network: &Network, scaling: &Scaling) -> Result<String> {
         let d = scaling.mean.len();
         let mean = self.graft.constant("mean", &[d], &scaling.mean);
@@ -133,7 +134,7 @@ impl Writing<'_> {
         Ok(x)
     }
 
-    /// The bottleneck, and the outputs that it makes.
+    /// Adds the bottleneck and its outputs.
     fn bottleneck(&mut self, x: &str, network: &Network, hash: Option<&HashLayer>) -> Result<()> {
         let design = self.design;
         let linear = self.dense(x, &network.code, "code.linear")?;
@@ -161,27 +162,29 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// From the bottleneck to pictures.
+    /// Adds what the decoder takes: the code, and the bits of a twin bottleneck as -1 and 1.
+    fn decoder_input(&mut self) -> String {
+        if self.design.twin_bits == 0 {
+            return CODE.to_owned();
+        }
+        // Twice whether the logit is above zero, less one.
+        let zero = self.graft.constant("zero", &[], &[0.0]);
+        let above = self.graft.node("Greater", &[HASH, &zero], "above");
+        let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
+        let on = self.graft.node_with("Cast", &[&above], "on", &to_float);
+        let two = self.graft.constant("two", &[], &[2.0]);
+        let one = self.graft.constant("one", &[], &[1.0]);
+        let twice = self.graft.node("Mul", &[&on, &two], "twice");
+        let bits = self.graft.node("Sub", &[&twice, &one], "bits");
+        let axis = [AttributeProto::int("axis", 1)];
+        self.graft
+            .node_with("Concat", &[CODE, &bits], "bottleneck", &axis)
+    }
+
+    /// Adds the layers from the bottleneck to images.
     fn up(&mut self, network: &Network) -> Result<()> {
         let shape = self.design.shape;
-        let mut x = CODE.to_owned();
-        if self.design.twin_bits > 0 {
-            // -1 and 1: twice whether the logit is above zero, less one.
-            let zero = self.graft.constant("zero", &[], &[0.0]);
-            let above = self.graft.node("Greater", &[HASH, &zero], "above");
-            let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
-            let on = self.graft.node_with("Cast", &[&above], "on", &to_float);
-            let two = self.graft.constant("two", &[], &[2.0]);
-            let one = self.graft.constant("one", &[], &[1.0]);
-            let twice = self.graft.node("Mul", &[&on, &two], "twice");
-            let bits = self.graft.node("Sub", &[&twice, &one], "bits");
-            x = self.graft.node_with(
-                "Concat",
-                &[CODE, &bits],
-                "bottleneck",
-                &[AttributeProto::int("axis", 1)],
-            );
-        }
+        let mut x = self.decoder_input();
         let last = network.decoder.len() - 1;
         let sides = sides(self.design);
         for (i, layer) in network.decoder.iter().enumerate() {
@@ -224,7 +227,7 @@ impl Writing<'_> {
             .ok()
             .and_then(|sides| <[i64; 3]>::try_from(sides).ok())
         else {
-            return Err(Error::InvalidInput("pictures are too large".to_owned()));
+            return Err(Error::InvalidInput("images are too large".to_owned()));
         };
         let to = self.graft.shape("picture", &[-1, channels, height, width]);
         x = self.graft.node("Reshape", &[&x, &to], "planes");
@@ -245,7 +248,7 @@ impl Writing<'_> {
     }
 }
 
-/// The encoder's file.
+/// Returns the encoder file.
 pub(super) fn encoder_file(
     network: &Network,
     hash: Option<&HashLayer>,
@@ -269,7 +272,7 @@ pub(super) fn encoder_file(
     Ok(EncoderFile::from_model(model, info)?)
 }
 
-/// The encoder's file, behind a trunk.
+/// Returns the encoder file behind a trunk.
 pub(super) fn encoder_file_behind(
     network: &Network,
     hash: Option<&HashLayer>,
@@ -287,8 +290,7 @@ pub(super) fn encoder_file_behind(
     Ok(EncoderFile::from_model(model, info)?)
 }
 
-/// The decoder's model: from the code, and the logits of the bits where there are twins, to
-/// pictures.
+/// Returns the decoder's model: from the code, and the logits of a twin bottleneck, to images.
 pub(super) fn decoder_model(network: &Network) -> Result<ModelProto> {
     let design = &network.design;
     let mut model = empty();
@@ -306,4 +308,14 @@ pub(super) fn decoder_model(network: &Network) -> Result<ModelProto> {
     }
     writing.up(network)?;
     Ok(model)
+}
+
+/// Returns the file of a network's decoder half, for an encoder.
+pub(super) fn decoder_bytes(network: &Network, encoder: &EncoderFile) -> Result<Vec<u8>> {
+    let mut model = decoder_model(network)?;
+    model.metadata_props.push(StringStringEntryProto {
+        key: Some(DECODER_OF.to_owned()),
+        value: Some(encoder.info().fingerprint.clone()),
+    });
+    Ok(model.encode_to_vec())
 }

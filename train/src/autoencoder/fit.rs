@@ -1,461 +1,316 @@
-//! The descent: batches, steps of Adam, and the best pass kept.
+//! A training run: restores its state, trains epoch after epoch, validates and saves.
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use super::adam::Adam;
 use super::checkpoint::{Checkpoint, Header};
-use super::design::{Design, Schedule, Shape};
+use super::design::Recipe;
+use super::epoch::Epoch;
 use super::network::Network;
-use super::objective::{Chance, reconstruction, terms};
+use super::objective::{StepNoise, reconstruction, terms};
+use super::samples::{AT_ONCE, Samples};
 use crate::error::{Error, Result};
 use crate::head::descent::one_cycle;
-use crate::linear::{self, Normal};
+use crate::linear::Normal;
 
-/// What an autoencoder is trained on: pictures, or rows of features.
-#[derive(Debug, Clone, Copy)]
-pub struct Pictures<'a> {
-    shape: Shape,
-    values: Values<'a>,
-    /// Which of the values count; all where there is none.
-    only: Option<&'a [usize]>,
-    /// What stands for their content.
-    source: Option<[u8; 32]>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Values<'a> {
-    Pixels(&'a [u8]),
-    Features(&'a [f32], &'a Scaling),
-}
-
-/// How features are brought to the order of magnitude that training expects: without their mean,
-/// and of length one on average.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Scaling {
-    /// What is taken from each row.
-    pub mean: Vec<f32>,
-    /// What each number is then multiplied by.
-    pub scale: f32,
-}
-
-impl Scaling {
-    /// Of rows of `d` features.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] where numbers are not finite or all rows alike.
-    pub fn of(rows: &[f32], d: usize) -> Result<Self> {
-        let mean = linear::mean(rows, d);
-        let mut sum = 0.0;
-        for row in rows.chunks_exact(d) {
-            let centred = row.iter().zip(&mean);
-            sum += centred
-                .map(|(value, mean)| f64::from(value - mean).powi(2))
-                .sum::<f64>();
-        }
-        let length = (sum / (rows.len() / d).max(1) as f64).sqrt();
-        let scale = length.recip() as f32;
-        if !(scale.is_finite() && scale > 0.0) {
-            return Err(Error::InvalidInput(
-                "the features do not differ, or are not finite: there is nothing to learn"
-                    .to_owned(),
-            ));
-        }
-        Ok(Self { mean, scale })
-    }
-}
-
-impl<'a> Pictures<'a> {
-    /// Pictures: bytes row by row, channels last, `[n, height, width, channels]`.
-    pub fn new(shape: Shape, pixels: &'a [u8]) -> Self {
-        Self {
-            shape,
-            values: Values::Pixels(pixels),
-            only: None,
-            source: None,
-        }
-    }
-
-    /// Rows of features, `[n, d]`.
-    pub fn features(rows: &'a [f32], scaling: &'a Scaling) -> Self {
-        Self {
-            shape: Shape::features(scaling.mean.len()),
-            values: Values::Features(rows, scaling),
-            only: None,
-            source: None,
-        }
-    }
-
-    /// Only those at these places, of the ones that were given first.
-    #[must_use]
-    pub fn only(&self, places: &'a [usize]) -> Self {
-        Self {
-            only: Some(places),
-            ..*self
-        }
-    }
-
-    /// Names where they come from. A run that goes on compares this instead of the numbers: those that a graphics
-    /// card computed are not the same to the last digit the next time.
-    #[must_use]
-    pub fn from_source(&self, source: [u8; 32]) -> Self {
-        Self {
-            source: Some(source),
-            ..*self
-        }
-    }
-
-    /// BLAKE3 of the pictures in their order, or of what stands for them.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("{:?} {}", self.shape, self.len()).as_bytes());
-        if let Some(source) = &self.source {
-            hasher.update(source);
-            for place in self.only.into_iter().flatten() {
-                hasher.update(&(*place as u64).to_le_bytes());
-            }
-            return *hasher.finalize().as_bytes();
-        }
-        let d = self.shape.len();
-        for i in 0..self.len() {
-            let place = self.only.map_or(i, |only| only[i]) * d;
-            match self.values {
-                Values::Pixels(pixels) => {
-                    hasher.update(&pixels[place..place + d]);
-                }
-                Values::Features(rows, _) => {
-                    let row = rows[place..place + d].iter();
-                    let bytes: Vec<u8> = row.flat_map(|value| value.to_le_bytes()).collect();
-                    hasher.update(&bytes);
-                }
-            }
-        }
-        *hasher.finalize().as_bytes()
-    }
-
-    /// Of each.
-    pub fn shape(&self) -> Shape {
-        self.shape
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        if let Some(only) = self.only {
-            return only.len();
-        }
-        let numbers = match self.values {
-            Values::Pixels(pixels) => pixels.len(),
-            Values::Features(rows, _) => rows.len(),
-        };
-        numbers / self.shape.len().max(1)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Some of them as numbers, `[n, channels × height × width]`, channels first: pixels from 0 to
-    /// 1, features scaled.
-    pub(super) fn numbers(&self, places: &[usize]) -> Vec<f32> {
-        let d = self.shape.len();
-        let mut values = vec![0.0f32; places.len() * d];
-        let area = self.shape.height * self.shape.width;
-        values
-            .par_chunks_exact_mut(d)
-            .zip(places)
-            .map(|(row, &place)| (row, self.only.map_or(place, |only| only[place])))
-            .for_each(|(row, place)| match self.values {
-                Values::Pixels(pixels) => {
-                    let picture = &pixels[place * d..(place + 1) * d];
-                    for (i, pixel) in picture.chunks_exact(self.shape.channels).enumerate() {
-                        for (channel, &byte) in pixel.iter().enumerate() {
-                            row[channel * area + i] = f32::from(byte) / 255.0;
-                        }
-                    }
-                }
-                Values::Features(rows, scaling) => {
-                    let own = rows[place * d..(place + 1) * d].iter().zip(&scaling.mean);
-                    for (out, (value, mean)) in row.iter_mut().zip(own) {
-                        *out = (value - mean) * scaling.scale;
-                    }
-                }
-            });
-        values
-    }
-
-    /// The same as a tensor.
-    pub(super) fn tensor(&self, places: &[usize]) -> candle_core::Result<Tensor> {
-        let shape = (places.len(), self.shape.len());
-        Tensor::from_vec(self.numbers(places), shape, &Device::Cpu)
-    }
-}
-
-/// A pass over the pictures, done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Epoch {
-    /// Its number, from 1.
-    pub epoch: usize,
-    /// Of so many.
-    pub of: usize,
-    /// Mean of the whole loss.
-    pub loss: f64,
-    /// Mean of the reconstruction's part.
-    pub reconstruction: f64,
-    /// Means of the other terms, weighted.
-    pub terms: Vec<(String, f64)>,
-    /// The reconstruction's part on the held-out pictures, nothing spoiled.
-    pub held_out: f64,
-    /// Pictures a second.
-    pub rate: f64,
-}
-
-/// What a training run came to.
+/// The result of a run.
 pub(super) struct Fitted {
     pub network: Network,
     pub epochs: Vec<Epoch>,
-    /// The pass whose parameters were kept.
+    /// The epoch whose parameters were kept.
     pub best: usize,
 }
 
-/// Steps of Adam (Kingma and Ba 2015).
-pub(super) struct Adam {
-    parameters: Vec<Var>,
-    /// Means of gradients and of their squares.
-    moments: Vec<(Vec<f32>, Vec<f32>)>,
-    step: i32,
+/// The best parameters so far.
+pub(super) struct Best {
+    /// Their cost on the held-out samples.
+    pub held_out: f64,
+    /// The epoch that they are from; 0 before the first.
+    pub epoch: usize,
+    pub parameters: Vec<Tensor>,
 }
 
-const MEAN: f32 = 0.9;
-const SQUARES: f32 = 0.999;
-const LEAST: f32 = 1e-8;
-
-impl Adam {
-    pub fn new(parameters: Vec<Var>) -> Self {
-        let zeros = |var: &Var| vec![0.0; var.elem_count()];
-        let moments = parameters.iter().map(|var| (zeros(var), zeros(var)));
+impl Best {
+    /// Returns the best of no epoch.
+    pub fn none() -> Self {
         Self {
-            moments: moments.collect(),
-            parameters,
-            step: 0,
+            held_out: f64::INFINITY,
+            epoch: 0,
+            parameters: Vec::new(),
         }
     }
 
-    pub fn descend(&mut self, loss: &Tensor, rate: f64) -> candle_core::Result<()> {
-        let gradients = loss.backward()?;
-        self.step += 1;
-        let unbias = |decay: f32| 1.0 - f64::from(decay).powi(self.step);
-        let rate = (rate * unbias(SQUARES).sqrt() / unbias(MEAN)) as f32;
-        for (parameter, (mean, squares)) in self.parameters.iter().zip(&mut self.moments) {
-            let Some(gradient) = gradients.get(parameter) else {
-                continue;
+    /// Keeps the parameters of an epoch if they are better.
+    pub fn offer(&mut self, epoch: usize, held_out: f64, parameters: &[Var]) -> Result<()> {
+        if held_out < self.held_out {
+            let copies = parameters.iter().map(|var| var.as_tensor().copy());
+            *self = Self {
+                held_out,
+                epoch,
+                parameters: copies.collect::<candle_core::Result<_>>().map_err(failed)?,
             };
-            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-            let mut values: Vec<f32> = parameter.flatten_all()?.to_vec1()?;
-            values
-                .par_iter_mut()
-                .zip(&gradient)
-                .zip(mean.par_iter_mut().zip(squares.par_iter_mut()))
-                .with_min_len(1 << 14)
-                .for_each(|((value, gradient), (mean, square))| {
-                    *mean = MEAN * *mean + (1.0 - MEAN) * gradient;
-                    *square = SQUARES * *square + (1.0 - SQUARES) * gradient * gradient;
-                    *value -= rate * *mean / (square.sqrt() + LEAST);
-                });
-            parameter.set(&Tensor::from_vec(values, parameter.shape(), &Device::Cpu)?)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether `patience` epochs brought nothing better.
+    pub fn is_exhausted(&self, epoch: usize, patience: usize) -> bool {
+        epoch >= self.epoch + patience.max(1)
+    }
+
+    /// Sets the parameters to the best.
+    pub fn restore(&self, parameters: &[Var]) -> Result<()> {
+        for (parameter, kept) in parameters.iter().zip(&self.parameters) {
+            parameter.set(kept).map_err(failed)?;
         }
         Ok(())
     }
 }
 
-/// Trains; `progress` is told of every pass and may end it there. Where there is a `checkpoint`,
-/// the state is written there after each pass, and the run goes on from the one that is there.
+/// Returns the error of a failed computation.
+pub(super) fn failed(error: candle_core::Error) -> Error {
+    Error::Training(error.to_string())
+}
+
+/// Refuses a loss that diverged.
+pub(super) fn require_finite(loss: f64, held_out: f64) -> Result<()> {
+    if loss.is_finite() && held_out.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Training(
+        "the loss is not finite; a lower learning rate may help".to_owned(),
+    ))
+}
+
+/// The mean losses of an epoch.
+struct Losses {
+    whole: f64,
+    reconstruction: f64,
+    others: Vec<(String, f64)>,
+}
+
+struct Run<'a> {
+    recipe: &'a Recipe,
+    samples: &'a Samples<'a>,
+    held_out: &'a Samples<'a>,
+    network: Network,
+    parameters: Vec<Var>,
+    adam: Adam,
+    epochs: Vec<Epoch>,
+    best: Best,
+}
+
+/// Trains, and reports every epoch to `progress`, which can end the run. If there is a `checkpoint`,
+/// the run resumes from it and writes its state to it after each epoch.
 pub(super) fn fit(
-    design: &Design,
-    schedule: &Schedule,
-    pictures: &Pictures<'_>,
-    held_out: &Pictures<'_>,
+    recipe: &Recipe,
+    samples: &Samples<'_>,
+    held_out: &Samples<'_>,
     checkpoint: Option<&Path>,
     progress: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Fitted> {
-    let failed = |error: candle_core::Error| Error::Training(error.to_string());
-    let mut random = Normal::new(schedule.seed);
-    let network = Network::new(design, &mut random).map_err(failed)?;
-    let parameters: Vec<Var> = network
-        .parameters()
-        .into_iter()
-        .map(|(_, var)| var)
-        .collect();
-    let mut adam = Adam::new(parameters.clone());
-    let n = pictures.len();
-    let batch = schedule.batch.min(n);
-    let of_epoch = n / batch;
-    let steps = of_epoch * schedule.epochs;
-    let mut epochs: Vec<Epoch> = Vec::new();
-    let mut best: (f64, usize, Vec<Tensor>) = (f64::INFINITY, 0, Vec::new());
-    let header = Header {
-        design: design.clone(),
-        schedule: schedule.clone(),
-        pictures: n,
-        held_out: held_out.len(),
-        content: match checkpoint {
-            Some(_) => blake3::hash(&[pictures.digest(), held_out.digest()].concat())
-                .to_hex()
-                .to_string(),
-            None => String::new(),
-        },
-        epochs: Vec::new(),
-        best: 0,
-        steps: 0,
-        lengths: parameters.iter().map(|var| var.elem_count()).collect(),
-    };
-    if let Some(path) = checkpoint.filter(|path| path.exists()) {
-        let saved = Checkpoint::load(path, &header)?;
-        let tensors = |all: &[Vec<f32>]| -> candle_core::Result<Vec<Tensor>> {
-            let shaped = all.iter().zip(&parameters);
-            shaped
-                .map(|(values, var)| Tensor::from_slice(values, var.shape(), &Device::Cpu))
-                .collect()
-        };
-        for (var, values) in parameters
-            .iter()
-            .zip(tensors(&saved.parameters).map_err(failed)?)
-        {
-            var.set(&values).map_err(failed)?;
-        }
-        epochs.clone_from(&saved.header.epochs);
-        let held = saved.header.best.checked_sub(1).and_then(|i| epochs.get(i));
-        best = (
-            held.map_or(f64::INFINITY, |epoch| epoch.held_out),
-            saved.header.best,
-            tensors(&saved.best).map_err(failed)?,
-        );
-        adam.moments = saved.moments;
-        adam.step = saved.header.steps;
+    let schedule = &recipe.schedule;
+    let mut run = Run::new(recipe, samples, held_out)?;
+    let header = checkpoint.map(|_| run.header());
+    if let (Some(path), Some(header)) = (checkpoint.filter(|path| path.exists()), &header) {
+        run.resume(Checkpoint::load(path, header)?)?;
     }
-    let pass = |adam: &mut Adam, epoch: usize| -> candle_core::Result<(f64, f64, Vec<_>)> {
-        let first = (epoch - 1) * of_epoch;
-        // Of its own, so that a run that goes on draws what the whole one would have drawn.
-        let mut random =
-            Normal::new(schedule.seed ^ (epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let (mut loss, mut rebuilt, mut others) = (0.0, 0.0, Vec::<(String, f64)>::new());
-        for (i, places) in random.shuffled(n).chunks_exact(batch).enumerate() {
-            let clean = pictures.tensor(places)?;
-            let chance = Chance::draw(design, &clean, &mut random)?;
-            let terms = terms(&network, &clean, &chance)?;
-            let total = terms.total()?;
-            adam.descend(&total, schedule.learning_rate * one_cycle(first + i, steps))?;
-            let value = |tensor: &Tensor| tensor.to_scalar::<f32>().map(f64::from);
-            let share = 1.0 / of_epoch as f64;
-            loss += share * value(&total)?;
-            rebuilt += share * value(&terms.reconstruction)?;
-            if others.is_empty() {
-                others = terms
-                    .others
-                    .iter()
-                    .map(|(name, _)| ((*name).to_owned(), 0.0))
-                    .collect();
-            }
-            for ((_, sum), (_, term)) in others.iter_mut().zip(&terms.others) {
-                *sum += share * value(term)?;
-            }
-        }
-        Ok((loss, rebuilt, others))
-    };
-    let waited = |epoch: usize, best: usize| epoch >= best + schedule.patience.max(1);
-    let done = epochs.len();
+    let done = run.epochs.len();
     for epoch in done + 1..=schedule.epochs {
-        if done > 0 && waited(epoch - 1, best.1) {
+        if done > 0 && run.best.is_exhausted(epoch - 1, schedule.patience) {
             break;
         }
-        let started = std::time::Instant::now();
-        let (loss, rebuilt, others) = pass(&mut adam, epoch).map_err(failed)?;
-        let rate = (of_epoch * batch) as f64 / started.elapsed().as_secs_f64();
-        let held = judge(&network, held_out).map_err(failed)?;
-        if !loss.is_finite() || !held.is_finite() {
-            return Err(Error::Training(
-                "the loss is not finite; a lower learning rate may help".to_owned(),
-            ));
-        }
-        if held < best.0 {
-            let copies = parameters.iter().map(|var| var.as_tensor().copy());
-            best = (
-                held,
-                epoch,
-                copies.collect::<Result<_, _>>().map_err(failed)?,
-            );
-        }
-        let report = Epoch {
-            epoch,
-            of: schedule.epochs,
-            loss,
-            reconstruction: rebuilt,
-            terms: others,
-            held_out: held,
-            rate,
-        };
-        let over = progress(&report).is_break() || waited(epoch, best.1);
-        epochs.push(report);
-        if let Some(path) = checkpoint {
-            let read = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-            let own = parameters.iter().map(|var| read(var.as_tensor()));
-            Checkpoint {
-                header: Header {
-                    epochs: epochs.clone(),
-                    best: best.1,
-                    steps: adam.step,
-                    ..header.clone()
-                },
-                parameters: own.collect::<Result<_, _>>().map_err(failed)?,
-                best: best
-                    .2
-                    .iter()
-                    .map(read)
-                    .collect::<Result<_, _>>()
-                    .map_err(failed)?,
-                moments: adam.moments.clone(),
-            }
-            .save(path)?;
+        let report = run.epoch(epoch)?;
+        let over = progress(&report).is_break() || run.best.is_exhausted(epoch, schedule.patience);
+        run.epochs.push(report);
+        if let (Some(path), Some(header)) = (checkpoint, &header) {
+            run.state(header)?.save(path)?;
         }
         if over {
             break;
         }
     }
-    for (parameter, kept) in parameters.iter().zip(&best.2) {
-        parameter.set(kept).map_err(failed)?;
-    }
+    run.best.restore(&run.parameters)?;
     Ok(Fitted {
-        network,
-        epochs,
-        best: best.1,
+        network: run.network,
+        epochs: run.epochs,
+        best: run.best.epoch,
     })
 }
 
-/// Pictures that are looked at together where nothing is trained.
-pub(super) const AT_ONCE: usize = 256;
-
-/// What reconstructing a picture costs on average.
-fn judge(network: &Network, pictures: &Pictures<'_>) -> candle_core::Result<f64> {
-    let mut sum = 0.0;
-    let all: Vec<usize> = (0..pictures.len()).collect();
-    for places in all.chunks(AT_ONCE) {
-        let clean = pictures.tensor(places)?;
-        let logits = rebuilt(network, &clean)?;
-        let costs = reconstruction(&network.design, &logits, &clean)?;
-        sum += f64::from(costs.sum_all()?.to_scalar::<f32>()?);
+impl<'a> Run<'a> {
+    fn new(
+        recipe: &'a Recipe,
+        samples: &'a Samples<'a>,
+        held_out: &'a Samples<'a>,
+    ) -> Result<Self> {
+        let mut random = Normal::new(recipe.schedule.seed);
+        let network = Network::new(&recipe.design, &mut random).map_err(failed)?;
+        let parameters: Vec<Var> = network
+            .parameters()
+            .into_iter()
+            .map(|(_, var)| var)
+            .collect();
+        Ok(Self {
+            recipe,
+            samples,
+            held_out,
+            network,
+            adam: Adam::new(parameters.clone()),
+            parameters,
+            epochs: Vec::new(),
+            best: Best::none(),
+        })
     }
-    Ok(sum / all.len() as f64)
+
+    /// Returns what identifies this run in its checkpoint.
+    fn header(&self) -> Header {
+        let digests = [self.samples.digest(), self.held_out.digest()].concat();
+        Header {
+            design: self.recipe.design.clone(),
+            schedule: self.recipe.schedule.clone(),
+            samples: self.samples.len(),
+            held_out: self.held_out.len(),
+            content: blake3::hash(&digests).to_hex().to_string(),
+            epochs: Vec::new(),
+            best: 0,
+            steps: 0,
+            lengths: self.parameters.iter().map(|var| var.elem_count()).collect(),
+        }
+    }
+
+    /// Takes over the state of an interrupted run.
+    fn resume(&mut self, saved: Checkpoint) -> Result<()> {
+        let tensors = |all: &[Vec<f32>]| -> Result<Vec<Tensor>> {
+            let shaped = all.iter().zip(&self.parameters);
+            shaped
+                .map(|(values, var)| Tensor::from_slice(values, var.shape(), &Device::Cpu))
+                .collect::<candle_core::Result<_>>()
+                .map_err(failed)
+        };
+        for (var, values) in self.parameters.iter().zip(tensors(&saved.parameters)?) {
+            var.set(&values).map_err(failed)?;
+        }
+        self.epochs = saved.header.epochs;
+        let epoch = saved.header.best;
+        let report = epoch.checked_sub(1).and_then(|i| self.epochs.get(i));
+        self.best = Best {
+            held_out: report.map_or(f64::INFINITY, |report| report.held_out),
+            epoch,
+            parameters: tensors(&saved.best)?,
+        };
+        self.adam.moments = saved.moments;
+        self.adam.step = saved.header.steps;
+        Ok(())
+    }
+
+    /// Returns the state to save.
+    fn state(&self, header: &Header) -> Result<Checkpoint> {
+        let read = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let all = |tensors: &mut dyn Iterator<Item = &Tensor>| {
+            let values: candle_core::Result<Vec<Vec<f32>>> = tensors.map(read).collect();
+            values.map_err(failed)
+        };
+        Ok(Checkpoint {
+            header: Header {
+                epochs: self.epochs.clone(),
+                best: self.best.epoch,
+                steps: self.adam.step,
+                ..header.clone()
+            },
+            parameters: all(&mut self.parameters.iter().map(Var::as_tensor))?,
+            best: all(&mut self.best.parameters.iter())?,
+            moments: self.adam.moments.clone(),
+        })
+    }
+
+    /// Trains one epoch, validates it and keeps its parameters if they are the best.
+    fn epoch(&mut self, epoch: usize) -> Result<Epoch> {
+        let started = Instant::now();
+        let losses = self.descend(epoch).map_err(failed)?;
+        let rate = (self.steps_per_epoch() * self.batch()) as f64 / started.elapsed().as_secs_f64();
+        let held_out = self.validate().map_err(failed)?;
+        require_finite(losses.whole, held_out)?;
+        self.best.offer(epoch, held_out, &self.parameters)?;
+        Ok(Epoch {
+            epoch,
+            of: self.recipe.schedule.epochs,
+            loss: losses.whole,
+            reconstruction: losses.reconstruction,
+            terms: losses.others,
+            held_out,
+            rate,
+        })
+    }
+
+    fn batch(&self) -> usize {
+        self.recipe.schedule.batch.min(self.samples.len())
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.samples.len() / self.batch()
+    }
+
+    /// Does the steps of one epoch.
+    fn descend(&mut self, epoch: usize) -> candle_core::Result<Losses> {
+        let Recipe {
+            design, schedule, ..
+        } = self.recipe;
+        let steps_per_epoch = self.steps_per_epoch();
+        let steps = steps_per_epoch * schedule.epochs;
+        let first = (epoch - 1) * steps_per_epoch;
+        // Each epoch has its own seed, so a resumed run draws what an uninterrupted one draws.
+        let mut random =
+            Normal::new(schedule.seed ^ (epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut losses = Losses {
+            whole: 0.0,
+            reconstruction: 0.0,
+            others: Vec::new(),
+        };
+        let shuffled = random.shuffled(self.samples.len());
+        for (i, places) in shuffled.chunks_exact(self.batch()).enumerate() {
+            let clean = self.samples.tensor(places)?;
+            let noise = StepNoise::draw(design, &clean, &mut random)?;
+            let terms = terms(&self.network, &clean, &noise)?;
+            let total = terms.total()?;
+            let rate = schedule.learning_rate * one_cycle(first + i, steps);
+            self.adam.descend(&total, rate)?;
+            let value = |tensor: &Tensor| tensor.to_scalar::<f32>().map(f64::from);
+            let share = 1.0 / steps_per_epoch as f64;
+            losses.whole += share * value(&total)?;
+            losses.reconstruction += share * value(&terms.reconstruction)?;
+            if losses.others.is_empty() {
+                let names = terms.others.iter();
+                losses.others = names.map(|(name, _)| ((*name).to_owned(), 0.0)).collect();
+            }
+            for ((_, sum), (_, term)) in losses.others.iter_mut().zip(&terms.others) {
+                *sum += share * value(term)?;
+            }
+        }
+        Ok(losses)
+    }
+
+    /// Returns the mean cost of reconstructing a held-out sample.
+    fn validate(&self) -> candle_core::Result<f64> {
+        let mut sum = 0.0;
+        let all: Vec<usize> = (0..self.held_out.len()).collect();
+        for places in all.chunks(AT_ONCE) {
+            let clean = self.held_out.tensor(places)?;
+            let logits = rebuilt(&self.network, &clean)?;
+            let costs = reconstruction(&self.network.design, &logits, &clean)?;
+            sum += f64::from(costs.sum_all()?.to_scalar::<f32>()?);
+        }
+        Ok(sum / all.len() as f64)
+    }
 }
 
-/// Logits of the reconstruction, through the code as it is stored.
-pub(super) fn rebuilt(network: &Network, pictures: &Tensor) -> candle_core::Result<Tensor> {
-    let encoded = network.encode(pictures, None)?;
+/// Returns the logits of the reconstruction, through the code as it is stored.
+pub(super) fn rebuilt(network: &Network, samples: &Tensor) -> candle_core::Result<Tensor> {
+    let encoded = network.encode(samples, None)?;
     let bottleneck = super::objective::bottleneck(&encoded.code, encoded.logits.as_ref())?;
     network.decode(&bottleneck)
 }

@@ -7,35 +7,35 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use super::design::Shape;
-use super::fit::Pictures;
+use super::samples::Samples;
 use crate::error::{Error, Result};
 use imgsearch_onnx::authoring::{open_regular, too_large};
 
-/// What an IDX file of bytes in three dimensions begins with.
+/// The first bytes of an IDX file of bytes in three dimensions.
 const MAGIC: [u8; 4] = [0, 0, 8, 3];
-/// What one of bytes in one dimension begins with.
+/// The first bytes of an IDX file of bytes in one dimension.
 const LABELS: [u8; 4] = [0, 0, 8, 1];
-/// The longest side that is believed.
-const MOST_SIDE: usize = 4096;
+/// The maximum side in pixels.
+const MAX_SIDE: usize = 4096;
 /// The most bytes of images, or of labels, that a file may promise: they are kept in memory. EMNIST, the largest
 /// set of the kind, has an eighth of it.
-const MOST_BYTES: u64 = 4 << 30;
-/// What a gzip file begins with.
+const MAX_BYTES: u64 = 4 << 30;
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Grey images of an IDX file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdxImages {
-    /// Of each.
+    /// The shape of each.
     pub shape: Shape,
     /// Bytes, `[n, height, width]`.
     pub pixels: Vec<u8>,
 }
 
 impl IdxImages {
-    /// The images.
-    pub fn pictures(&self) -> Pictures<'_> {
-        Pictures::new(self.shape, &self.pixels)
+    /// Returns the images as samples.
+    pub fn samples(&self) -> Samples<'_> {
+        Samples::new(self.shape, &self.pixels)
     }
 }
 
@@ -45,7 +45,7 @@ struct Content<const N: usize> {
     bytes: Vec<u8>,
 }
 
-/// Reads a file of bytes in `N` dimensions, unpacked where it is packed; none where it is no such file.
+/// Reads a file of bytes in `N` dimensions, unpacked if it is packed; `None` if it is no such file.
 fn content<const N: usize>(path: &Path, magic: [u8; 4]) -> io::Result<Option<Content<N>>> {
     let mut file = BufReader::new(open_regular(path)?);
     if file.fill_buf()?.starts_with(&GZIP) {
@@ -78,10 +78,11 @@ fn unpacked<const N: usize>(from: &mut dyn Read, magic: [u8; 4]) -> io::Result<O
         .iter()
         .try_fold(1u64, |all, &side| all.checked_mul(side as u64))
         .unwrap_or(u64::MAX);
-    if promised > MOST_BYTES {
-        return Err(too_large(promised, MOST_BYTES));
+    if promised > MAX_BYTES {
+        return Err(too_large(promised, MAX_BYTES));
     }
-    // Grows as bytes come: what is promised need not be there. One more shows that there is more.
+    // The buffer grows as bytes come, because the promised bytes may be missing. One more byte shows
+    // that the file is too long.
     let mut bytes = Vec::new();
     from.take(promised + 1).read_to_end(&mut bytes)?;
     Ok(Some(Content { sides, bytes }))
@@ -108,7 +109,7 @@ pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where it cannot be read or promises more than 4 GiB, [`Error::InvalidInput`] where it is no such
+/// [`Error::Io`] if it cannot be read or promises more than 4 GiB, [`Error::InvalidInput`] if it is no such
 /// file, is cut off, or holds more than it promises.
 pub fn read_idx(path: &Path) -> Result<IdxImages> {
     let refuse = |what: String| Error::InvalidInput(format!("{}: {what}", path.display()));
@@ -122,7 +123,7 @@ pub fn read_idx(path: &Path) -> Result<IdxImages> {
             "it is no IDX file of images (bytes in three dimensions)".to_owned(),
         ));
     };
-    if !(1..=MOST_SIDE).contains(&height) || !(1..=MOST_SIDE).contains(&width) {
+    if !(1..=MAX_SIDE).contains(&height) || !(1..=MAX_SIDE).contains(&width) {
         return Err(refuse(format!(
             "it declares images of {width} by {height} pixels"
         )));
@@ -178,7 +179,7 @@ mod tests {
         let read = read_idx(file(&TWO).path()).unwrap();
         assert_eq!(read.pixels, [9, 8, 7, 6]);
         assert_eq!((read.shape.height, read.shape.width), (1, 2));
-        assert_eq!(read.pictures().len(), 2);
+        assert_eq!(read.samples().len(), 2);
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(&TWO).unwrap();
         assert_eq!(

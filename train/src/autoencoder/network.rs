@@ -1,4 +1,4 @@
-//! The network: parameters, and the way from pixels to the code and back.
+//! The network: its parameters, and the computation from pixels to the code and back.
 
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::ops::sigmoid;
@@ -20,6 +20,25 @@ pub(super) struct Layer {
     pub bias: Var,
 }
 
+impl Layer {
+    /// Draws the weights of a layer with `fan_in` inputs and `out` outputs.
+    fn random(
+        shape: &[usize],
+        fan_in: usize,
+        out: usize,
+        gain: f32,
+        random: &mut Normal,
+    ) -> Result<Self> {
+        let scale = (gain / fan_in as f32).sqrt();
+        let count = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|_| scale * random.draw()).collect();
+        Ok(Self {
+            weight: Var::from_vec(values, shape, &Device::Cpu)?,
+            bias: Var::zeros(out, candle_core::DType::F32, &Device::Cpu)?,
+        })
+    }
+}
+
 /// An autoencoder's parameters.
 #[derive(Debug, Clone)]
 pub(super) struct Network {
@@ -28,9 +47,9 @@ pub(super) struct Network {
     pub encoder: Vec<Layer>,
     /// From the last of them to the code.
     pub code: Layer,
-    /// To the logarithm of the code's variance, where it is variational.
+    /// To the logarithm of the code's variance, in a variational autoencoder.
     pub spread: Option<Layer>,
-    /// To the logits of the bits, where there are twins.
+    /// To the logits of the bits, with a twin bottleneck.
     pub bits: Option<Layer>,
     /// From the bottleneck on, the pixels last.
     pub decoder: Vec<Layer>,
@@ -94,16 +113,10 @@ pub(super) struct Encoded {
 }
 
 impl Network {
-    /// With random weights (He et al. 2015).
+    /// Makes a network with random weights (He et al. 2015).
     pub fn new(design: &Design, random: &mut Normal) -> Result<Self> {
-        let mut layer = |shape: &[usize], fan_in: usize, out: usize, gain: f32| -> Result<Layer> {
-            let scale = (gain / fan_in as f32).sqrt();
-            let count = shape.iter().product();
-            let values: Vec<f32> = (0..count).map(|_| scale * random.draw()).collect();
-            Ok(Layer {
-                weight: Var::from_vec(values, shape, &Device::Cpu)?,
-                bias: Var::zeros(out, candle_core::DType::F32, &Device::Cpu)?,
-            })
+        let mut layer = |shape: &[usize], fan_in: usize, out: usize, gain: f32| {
+            Layer::random(shape, fan_in, out, gain, random)
         };
         let area = KERNEL * KERNEL;
         let mut encoder = Vec::new();
@@ -129,7 +142,7 @@ impl Network {
         };
         let code_len = design.code_len;
         let code = layer(&[flat, code_len], flat, code_len, 1.0)?;
-        // Hardly any spread to begin with: the decoder learns from the means first.
+        // The spread starts small, so the decoder learns from the means first.
         let spread = match design.beta {
             Some(_) => {
                 let layer = layer(&[flat, code_len], flat, code_len, 0.01)?;
@@ -177,7 +190,7 @@ impl Network {
         })
     }
 
-    /// All parameters, with names that say where they belong.
+    /// All parameters, with names that say if they belong.
     pub fn parameters(&self) -> Vec<(String, Var)> {
         let mut all = Vec::new();
         let mut add = |name: &str, layer: &Layer| {
@@ -200,12 +213,12 @@ impl Network {
         all
     }
 
-    /// The way down, of pictures `[n, channels × height × width]`, and the change along a
+    /// The way down, of images `[n, channels × height × width]`, and the change along a
     /// direction of the same shape.
-    pub fn encode(&self, pictures: &Tensor, direction: Option<&Tensor>) -> Result<Encoded> {
+    pub fn encode(&self, samples: &Tensor, direction: Option<&Tensor>) -> Result<Encoded> {
         let shape = self.design.shape;
         let mut x = Dual {
-            value: pictures.clone(),
+            value: samples.clone(),
             slope: direction.cloned(),
         };
         let convolutional = matches!(self.design.layers, Layers::Convolutional(_));
@@ -239,8 +252,8 @@ impl Network {
         })
     }
 
-    /// The way up: logits of pictures `[n, channels × height × width]` of a bottleneck, which is
-    /// the code and, where there are twins, -1 or 1 for each bit.
+    /// The way up: logits of images `[n, channels × height × width]` of a bottleneck, which is
+    /// the code and, if there are twins, -1 or 1 for each bit.
     pub fn decode(&self, bottleneck: &Tensor) -> Result<Tensor> {
         let last = self.decoder.len() - 1;
         let Layers::Convolutional(channels) = &self.design.layers else {
@@ -276,7 +289,7 @@ impl Network {
     }
 }
 
-/// Height and width before the first convolution and behind each.
+/// Returns height and width before the first convolution and after each.
 pub(super) fn sides(design: &Design) -> Vec<(usize, usize)> {
     let mut sides = vec![(design.shape.height, design.shape.width)];
     if let Layers::Convolutional(channels) = &design.layers {

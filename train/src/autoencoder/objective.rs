@@ -1,4 +1,4 @@
-//! What training minimises: the reconstruction, and a term for each kind.
+//! The loss: the reconstruction, and a term for each kind.
 
 use candle_core::{CpuStorage, CustomOp1, D, DType, Device, Layout, Result, Shape, Tensor};
 use candle_nn::ops::{log_softmax, sigmoid, softmax};
@@ -8,25 +8,25 @@ use super::network::Network;
 use crate::head::objective::{contrast, unit};
 use crate::linear::Normal;
 
-/// What replaces a similarity that must not count: softmax makes nothing of it.
+/// Replaces a similarity that must not count. Softmax gives it a probability of zero.
 const NEVER: f64 = -1e9;
 /// Temperatures of the softmax over similarities of pixels and of codes.
 const PIXEL_TEMPERATURE: f64 = 0.1;
 const CODE_TEMPERATURE: f64 = 0.25;
 /// Temperature of the softmax over codes of two views.
 const VIEW_TEMPERATURE: f64 = 0.3;
-/// The share of features that a view of them lacks.
+/// The share of features that a view leaves out.
 const FEATURES_LEFT_OUT: f32 = 0.2;
 /// The squared precision of the coding rate (Yu et al. 2020).
 const PRECISION: f64 = 0.5;
 /// Logarithms of variances are kept within this of 0, so that none overflows.
-const MOST_SPREAD: f64 = 10.0;
+const MAX_SPREAD: f64 = 10.0;
 
-/// The terms of the loss, a picture's mean, each with its weight in.
+/// The terms of the loss, weighted. Each is the mean over samples.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub reconstruction: Tensor,
-    /// Name and value of each that is switched on.
+    /// Name and value of each other term that is switched on.
     pub others: Vec<(&'static str, Tensor)>,
 }
 
@@ -40,30 +40,30 @@ impl Terms {
     }
 }
 
-/// What is random in a step, drawn beforehand so that a step can be repeated.
-pub(super) struct Chance {
-    /// What goes in: the pictures, spoiled where it is denoising.
-    pub spoiled: Tensor,
-    /// Standard normal numbers, `[n, code_len]`, where it is variational.
-    shake: Option<Tensor>,
-    /// Standard normal numbers in the shape of the pictures, where it is contractive.
+/// The random numbers of a step. They are drawn before it, so that a step can be repeated.
+pub(super) struct StepNoise {
+    /// The input: the samples, corrupted in a denoising autoencoder.
+    pub corrupted: Tensor,
+    /// Standard normal numbers, `[n, code_len]`, in a variational autoencoder.
+    epsilon: Option<Tensor>,
+    /// Standard normal numbers in the shape of the samples, in a contractive autoencoder.
     direction: Option<Tensor>,
-    /// Copies of the pictures, moved a little, where there is a two-view term.
+    /// Shifted copies of the samples, if there is a two-view term.
     view: Option<Tensor>,
 }
 
-impl Chance {
+impl StepNoise {
     pub fn draw(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Self> {
         let (n, d) = clean.dims2()?;
         let mut normal = |columns: usize| {
             let values: Vec<f32> = (0..n * columns).map(|_| random.draw()).collect();
             Tensor::from_vec(values, (n, columns), &Device::Cpu)
         };
-        let shake = design.beta.map(|_| normal(design.code_len)).transpose()?;
+        let epsilon = design.beta.map(|_| normal(design.code_len)).transpose()?;
         let direction = (design.contraction > 0.0).then(|| normal(d)).transpose()?;
         Ok(Self {
-            spoiled: spoil(design, clean, random)?,
-            shake,
+            corrupted: corrupt(design, clean, random)?,
+            epsilon,
             direction,
             view: (design.two_view > 0.0)
                 .then(|| moved(design, clean, random))
@@ -72,8 +72,8 @@ impl Chance {
     }
 }
 
-/// Pictures with noise in them, where the design has some.
-pub(super) fn spoil(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Tensor> {
+/// Corrupts samples with the noise of the design, if it has any.
+pub(super) fn corrupt(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Tensor> {
     let Some(noise) = design.noise else {
         return Ok(clean.clone());
     };
@@ -96,8 +96,8 @@ pub(super) fn spoil(design: &Design, clean: &Tensor, random: &mut Normal) -> Res
     Tensor::from_vec(values, clean.shape(), &Device::Cpu)
 }
 
-/// Each picture moved by up to an eighth of its sides, its rim repeated, and a fifth brighter or
-/// darker; of features, which cannot be moved, a fifth is left out.
+/// Shifts each image by up to an eighth of its sides, repeats its rim, and makes it up to a fifth brighter
+/// or darker. Features cannot be shifted; a fifth of them is left out.
 fn moved(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Tensor> {
     let shape = design.shape;
     let values: Vec<f32> = clean.flatten_all()?.to_vec1()?;
@@ -111,8 +111,8 @@ fn moved(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Tensor>
         return Tensor::from_vec(out, clean.shape(), &Device::Cpu);
     }
     let (height, width) = (shape.height, shape.width);
-    let pictures = values.chunks_exact(shape.len());
-    for (picture, out) in pictures.zip(out.chunks_exact_mut(shape.len())) {
+    let samples = values.chunks_exact(shape.len());
+    for (image, out) in samples.zip(out.chunks_exact_mut(shape.len())) {
         let mut shift = |side: usize| {
             let most = side / 8;
             random.below(2 * most + 1) as isize - most as isize
@@ -122,7 +122,7 @@ fn moved(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Tensor>
         let from = |place: usize, shift: isize, side: usize| {
             place.saturating_add_signed(shift).min(side - 1)
         };
-        let planes = picture.chunks_exact(height * width);
+        let planes = image.chunks_exact(height * width);
         for (plane, out) in planes.zip(out.chunks_exact_mut(height * width)) {
             for (y, row) in out.chunks_exact_mut(width).enumerate() {
                 let y = from(y, down, height);
@@ -135,8 +135,8 @@ fn moved(design: &Design, clean: &Tensor, random: &mut Normal) -> Result<Tensor>
     Tensor::from_vec(out, clean.shape(), &Device::Cpu)
 }
 
-/// The bottleneck that a code and its bits make: bits as -1 and 1, whose gradient is that of the
-/// logits' hyperbolic tangent, as if nothing had been rounded.
+/// Returns the bottleneck of a code and its bits. Bits are -1 and 1. Their gradient is that of the logits'
+/// hyperbolic tangent, as if nothing were rounded.
 pub(super) fn bottleneck(code: &Tensor, logits: Option<&Tensor>) -> Result<Tensor> {
     let Some(logits) = logits else {
         return Ok(code.clone());
@@ -147,18 +147,20 @@ pub(super) fn bottleneck(code: &Tensor, logits: Option<&Tensor>) -> Result<Tenso
     Tensor::cat(&[code, &bits], 1)
 }
 
-/// The loss on a batch of clean pictures, `[n, d]`, numbers from 0 to 1.
-pub(super) fn terms(network: &Network, clean: &Tensor, chance: &Chance) -> Result<Terms> {
+/// Returns the loss on a batch of clean samples, `[n, d]`, with numbers from 0 to 1.
+pub(super) fn terms(network: &Network, clean: &Tensor, noise: &StepNoise) -> Result<Terms> {
     let design = &network.design;
-    let encoded = network.encode(&chance.spoiled, chance.direction.as_ref())?;
+    let encoded = network.encode(&noise.corrupted, noise.direction.as_ref())?;
     let mut others = Vec::new();
     let mut code = encoded.code.clone();
-    if let (Some(beta), Some(spread), Some(shake)) = (design.beta, &encoded.spread, &chance.shake) {
-        let spread = spread.clamp(-MOST_SPREAD, MOST_SPREAD)?;
+    if let (Some(beta), Some(spread), Some(epsilon)) =
+        (design.beta, &encoded.spread, &noise.epsilon)
+    {
+        let spread = spread.clamp(-MAX_SPREAD, MAX_SPREAD)?;
         let kl = ((encoded.code.sqr()? + spread.exp()?)? - &spread)?;
         let kl = ((kl - 1.0)? * 0.5)?.sum(D::Minus1)?.mean_all()?;
         others.push(("divergence", (kl * beta)?));
-        code = (code + (shake * (spread * 0.5)?.exp()?)?)?;
+        code = (code + (epsilon * (spread * 0.5)?.exp()?)?)?;
     }
     let logits = network.decode(&bottleneck(&code, encoded.logits.as_ref())?)?;
     let reconstruction = reconstruction(design, &logits, clean)?.mean_all()?;
@@ -190,7 +192,7 @@ pub(super) fn terms(network: &Network, clean: &Tensor, chance: &Chance) -> Resul
         let term = neighbourhood(&encoded.code, clean)?;
         others.push(("neighbourhood", (term * design.neighbourhood)?));
     }
-    if let Some(view) = &chance.view {
+    if let Some(view) = &noise.view {
         let other = network.encode(view, None)?.code;
         let term = contrast(&unit(&encoded.code)?, &unit(&other)?, VIEW_TEMPERATURE)?;
         others.push(("two views", (term * design.two_view)?));
@@ -205,8 +207,8 @@ pub(super) fn terms(network: &Network, clean: &Tensor, chance: &Chance) -> Resul
     })
 }
 
-/// What comes out for `logits`: pixels lie between 0 and 1, features anywhere.
-pub(super) fn made(design: &Design, logits: &Tensor) -> Result<Tensor> {
+/// Returns the output for `logits`: pixels between 0 and 1, features without limits.
+pub(super) fn output(design: &Design, logits: &Tensor) -> Result<Tensor> {
     if design.shape.is_features() {
         Ok(logits.clone())
     } else {
@@ -214,12 +216,12 @@ pub(super) fn made(design: &Design, logits: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The squared error of reconstructing each picture as `logits`: `[n]`.
+/// Returns the squared error of reconstructing each sample as `logits`: `[n]`.
 pub(super) fn squared_error(design: &Design, logits: &Tensor, clean: &Tensor) -> Result<Tensor> {
-    (made(design, logits)? - clean)?.sqr()?.sum(D::Minus1)
+    (output(design, logits)? - clean)?.sqr()?.sum(D::Minus1)
 }
 
-/// What reconstructing each picture as `logits` costs: `[n]`.
+/// Returns the loss of reconstructing each sample as `logits`: `[n]`.
 pub(super) fn reconstruction(design: &Design, logits: &Tensor, clean: &Tensor) -> Result<Tensor> {
     match design.loss {
         Loss::Mse => squared_error(design, logits, clean),
@@ -229,13 +231,13 @@ pub(super) fn reconstruction(design: &Design, logits: &Tensor, clean: &Tensor) -
             ((logits.relu()? - (logits * clean)?)? + soft)?.sum(D::Minus1)
         }
         Loss::Cosine => {
-            let cosine = (unit(&made(design, logits)?)? * unit(clean)?)?.sum(D::Minus1)?;
+            let cosine = (unit(&output(design, logits)?)? * unit(clean)?)?.sum(D::Minus1)?;
             (1.0 - cosine)? * clean.dim(1)? as f64
         }
     }
 }
 
-/// The cross-entropy from the softmax of the similarities of centred pixels within a batch to
+/// Returns the cross-entropy from the softmax of the similarities of centred pixels within a batch to
 /// that of codes (Hinton and Roweis 2002).
 fn neighbourhood(code: &Tensor, clean: &Tensor) -> Result<Tensor> {
     let n = clean.dim(0)?;
@@ -249,8 +251,8 @@ fn neighbourhood(code: &Tensor, clean: &Tensor) -> Result<Tensor> {
     (wanted * got)?.sum(D::Minus1)?.mean_all()?.neg()
 }
 
-/// How many nats telling the codes of a batch apart takes: half the log-determinant of
-/// `I + d / (n ε²) Zᵀ Z`, of centred codes of length one.
+/// Returns the coding rate of a batch in nats: half the log-determinant of `I + d / (n ε²) Zᵀ Z`, of
+/// centred codes of length one.
 fn coding_rate(code: &Tensor) -> Result<Tensor> {
     let (n, d) = code.dims2()?;
     let rows = unit(&code.broadcast_sub(&code.mean_keepdim(0)?)?)?;

@@ -1,6 +1,12 @@
+//! Autoencoders as a whole: trained, resumed, and their files in ONNX Runtime.
+
+use std::ops::ControlFlow;
+
+use imgsearch_onnx::{CodeDecoder, Encoder, EncoderFile, Runtime, RuntimeOptions, SessionOptions};
+
 use super::*;
-use imgsearch_onnx::{Decoder, Encoder, SessionOptions};
-use imgsearch_onnx::{Runtime, RuntimeOptions};
+use crate::head::Identity;
+use crate::linear::Normal;
 
 const SIDE: usize = 9;
 
@@ -39,18 +45,24 @@ fn schedule(epochs: usize) -> Schedule {
     }
 }
 
+fn recipe(design: &Design, schedule: Schedule, bits: usize) -> Recipe {
+    Recipe {
+        design: design.clone(),
+        schedule,
+        bits,
+    }
+}
+
 fn trained(design: &Design, epochs: usize) -> (Autoencoder, Vec<u8>) {
     let (pixels, held_out) = (
         spots(600, design.shape.channels, 1),
         spots(60, design.shape.channels, 2),
     );
-    let of = |pixels| Pictures::new(design.shape, pixels);
+    let of = |pixels| Samples::new(design.shape, pixels);
     let autoencoder = train(
         &of(&pixels),
         &of(&held_out),
-        design,
-        &schedule(epochs),
-        16,
+        &recipe(design, schedule(epochs), 16),
         &mut |_| ControlFlow::Continue(()),
     )
     .unwrap();
@@ -69,14 +81,14 @@ fn small(layers: Layers, channels: usize) -> Design {
 fn a_deep_one_beats_main_components_and_says_so_by_its_files() {
     let design = small(Layers::Dense(vec![64, 32]), 1);
     let (autoencoder, held_out) = trained(&design, 40);
-    let pictures = Pictures::new(design.shape, &held_out);
-    let error = autoencoder.squared_error(&pictures).unwrap();
+    let samples = Samples::new(design.shape, &held_out);
+    let error = autoencoder.squared_error(&samples).unwrap();
 
     let others = spots(600, 1, 1);
-    let others = Pictures::new(design.shape, &others);
-    let of_pca = component_error(&others, &pictures, 4).unwrap().unwrap();
+    let others = Samples::new(design.shape, &others);
+    let of_pca = component_error(&others, &samples, 4).unwrap().unwrap();
     // As many components as numbers leave nothing.
-    let all = component_error(&others, &pictures, SIDE * SIDE).unwrap();
+    let all = component_error(&others, &samples, SIDE * SIDE).unwrap();
     assert!(all.unwrap() < 1e-3 * of_pca, "{all:?} {of_pca}");
     assert!(error < of_pca / 1.5, "{error} against {of_pca}");
 }
@@ -103,8 +115,8 @@ fn the_files_compute_what_was_trained() {
         twins(small(Layers::Convolutional(vec![4]), 3)),
     ] {
         let (autoencoder, held_out) = trained(&design, 2);
-        let pictures = Pictures::new(design.shape, &held_out);
-        let n = pictures.len();
+        let samples = Samples::new(design.shape, &held_out);
+        let n = samples.len();
         let identity = Identity {
             name: "small".to_owned(),
             ..Identity::default()
@@ -118,7 +130,7 @@ fn the_files_compute_what_was_trained() {
             _ => held_out.clone(),
         };
         let encodings = encoder.encode(&rgb, n).unwrap();
-        let codes = autoencoder.codes(&pictures).unwrap();
+        let codes = autoencoder.codes(&samples).unwrap();
         let close = |a: &[f32], b: &[f32]| {
             assert_eq!(a.len(), b.len());
             for (a, b) in a.iter().zip(b) {
@@ -131,7 +143,7 @@ fn the_files_compute_what_was_trained() {
         close(&encodings.codes, &codes);
 
         let bytes = autoencoder.decoder_file(&file).unwrap();
-        let mut decoder = Decoder::new(&bytes, "small.decoder", file.info(), runtime).unwrap();
+        let mut decoder = CodeDecoder::new(&bytes, "small.decoder", file.info(), runtime).unwrap();
         assert_eq!(decoder.has_twins(), design.twin_bits > 0);
         let (sides, made) = decoder.decode(&encodings).unwrap();
         assert_eq!(sides, [SIDE, SIDE, design.shape.channels]);
@@ -139,14 +151,14 @@ fn the_files_compute_what_was_trained() {
         for (made, &byte) in made.iter().zip(&held_out) {
             error += f64::from(made - f32::from(byte) / 255.0).powi(2) / n as f64;
         }
-        let expected = autoencoder.squared_error(&pictures).unwrap();
+        let expected = autoencoder.squared_error(&samples).unwrap();
         assert!(
             (error - expected).abs() < 1e-3 * expected,
             "{error} {expected}"
         );
 
         let other = EncoderFile::default_encoder().unwrap();
-        let refused = Decoder::new(&bytes, "small.decoder", other.info(), runtime).unwrap_err();
+        let refused = CodeDecoder::new(&bytes, "small.decoder", other.info(), runtime).unwrap_err();
         assert!(refused.to_string().contains(&file.info().fingerprint));
     }
 }
@@ -241,21 +253,22 @@ fn what_does_not_fit_together_is_refused() {
 fn training_ends_when_nothing_is_gained_and_the_best_is_kept() {
     let design = small(Layers::Dense(vec![16]), 1);
     let pixels = spots(64, 1, 1);
-    let pictures = Pictures::new(design.shape, &pixels);
+    let samples = Samples::new(design.shape, &pixels);
     let schedule = Schedule {
         patience: 1,
         epochs: 500,
         learning_rate: 0.05,
         ..schedule(500)
     };
-    let autoencoder = train(&pictures, &pictures, &design, &schedule, 8, &mut |_| {
+    let recipe = recipe(&design, schedule, 8);
+    let autoencoder = train(&samples, &samples, &recipe, &mut |_| {
         ControlFlow::Continue(())
     })
     .unwrap();
     let record = autoencoder.record();
     assert!(record.epochs.len() < 500);
     assert_eq!(record.epochs.len(), record.best + 1);
-    let error = autoencoder.squared_error(&pictures).unwrap();
+    let error = autoencoder.squared_error(&samples).unwrap();
     let kept = record.epochs[record.best - 1].held_out;
     assert!((error - kept).abs() < 1e-4 * kept, "{error} {kept}");
 }
@@ -267,7 +280,7 @@ fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
         ..small(Layers::Dense(vec![16]), 1)
     };
     let (own, held_out) = (spots(200, 1, 1), spots(20, 1, 2));
-    let of = |pixels| Pictures::new(design.shape, pixels);
+    let of = |pixels| Samples::new(design.shape, pixels);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.checkpoint");
     let schedule = schedule(5);
@@ -276,7 +289,7 @@ fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
         let made = train_from(
             &of(&own),
             &of(&held_out),
-            (&design, &schedule, 8),
+            &recipe(&design, schedule.clone(), 8),
             checkpoint,
             &mut |epoch| {
                 passes.push(epoch.epoch);
@@ -305,7 +318,7 @@ fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let refused = train_from(
         &of(&own),
         &of(&held_out),
-        (&design, &other, 8),
+        &recipe(&design, other, 8),
         Some(&path),
         &mut |_| ControlFlow::Continue(()),
     );
@@ -328,8 +341,8 @@ fn one_on_features_is_trained_and_its_codes_tell_rows_apart() {
         })
         .collect();
     let scaling = Scaling::of(&rows, d).unwrap();
-    let all = Pictures::features(&rows, &scaling);
-    let (own, judges): (Vec<usize>, Vec<usize>) = (0..300).partition(|i| i % 10 != 9);
+    let all = Samples::features(&rows, &scaling);
+    let (own, held_out): (Vec<usize>, Vec<usize>) = (0..300).partition(|i| i % 10 != 9);
     let design = Design {
         layers: Layers::Dense(vec![16]),
         code_len: 2,
@@ -337,15 +350,13 @@ fn one_on_features_is_trained_and_its_codes_tell_rows_apart() {
     };
     let made = train(
         &all.only(&own),
-        &all.only(&judges),
-        &design,
-        &schedule(40),
-        8,
+        &all.only(&held_out),
+        &recipe(&design, schedule(40), 8),
         &mut |_| ControlFlow::Continue(()),
     )
     .unwrap();
     // Rows have a squared length of one on average; two numbers keep nearly all of it.
-    let error = made.squared_error(&all.only(&judges)).unwrap();
+    let error = made.squared_error(&all.only(&held_out)).unwrap();
     assert!(error < 0.1, "{error}");
     for (change, word) in [
         (Layers::Convolutional(vec![4]), "neighbouring pixels"),
@@ -376,7 +387,7 @@ fn pictures_are_told_apart_by_their_content_or_by_their_source() {
         channels: 1,
     };
     let (one, other) = ([1u8, 2, 3, 4, 5, 6, 7, 8], [1u8, 2, 3, 4, 5, 6, 7, 9]);
-    let digest = |pixels: &[u8], only: &[usize]| Pictures::new(shape, pixels).only(only).digest();
+    let digest = |pixels: &[u8], only: &[usize]| Samples::new(shape, pixels).only(only).digest();
     assert_eq!(digest(&one, &[0]), digest(&other, &[0]));
     assert_ne!(digest(&one, &[0, 1]), digest(&other, &[0, 1]));
     assert_ne!(digest(&one, &[0, 1]), digest(&one, &[1, 0]));
@@ -385,7 +396,7 @@ fn pictures_are_told_apart_by_their_content_or_by_their_source() {
     let (rows, again) = ([1.0f32, 2.0, 3.0, 4.0], [1.0f32, 2.0, 3.0, 4.000_001]);
     let scaling = Scaling::of(&rows, 2).unwrap();
     let digest = |rows: &[f32], source| {
-        let features = Pictures::features(rows, &scaling);
+        let features = Samples::features(rows, &scaling);
         features.from_source([source; 32]).only(&[0, 1]).digest()
     };
     assert_eq!(digest(&rows, 7), digest(&again, 7));

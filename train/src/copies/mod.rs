@@ -1,24 +1,24 @@
-//! Encoders that recognise copies: the same photograph, edited, and not one like it.
+//! Encoders that recognise edited copies of an image, and not similar images.
 //!
 //! ```text
 //! images ─▶ blurred ─▶ trunk ─▶ direction ┐
 //!    └────▶ low frequencies ─▶ direction ─┴─▶ features ─▶ whitened within copies ─▶ code, hash
 //! ```
 //!
-//! The trunk is shown the picture without its fine detail, which re-encoding, scaling and blurring
-//! change, and beside it stand the lowest frequencies of the picture itself: those of the discrete
-//! cosine transform, as perceptual hashes use them, of grey and of two colour differences, and of
-//! those that mirroring turns round only the size. What is seen is then whitened by how it differs
-//! between a photograph and its altered copies, and the directions are kept along which photographs
-//! differ most from each other: linear discriminant analysis with each photograph as its own class
-//! (Fisher 1936).
+//! The trunk sees the image without its fine detail, which re-encoding, scaling and blurring change. The
+//! features also have the lowest frequencies of the image itself: those of the discrete cosine
+//! transform, as perceptual hashes use them, of grey and of two colour differences. If mirroring changes
+//! the sign of a frequency, only its absolute value counts. The features are then whitened by their
+//! differences between an image and its altered copies, and the directions are kept along which images
+//! differ most from each other: linear discriminant analysis with each image as its own class (Fisher
+//! 1936).
 
 use std::f64::consts::PI;
 
 use crate::baseline::Pca;
 use crate::error::{Error, Result};
 use crate::hashing::hash_layer;
-use crate::head::feature_transform::{Lens, Prior, directions, unit};
+use crate::head::feature_transform::{ClassifierPrior, FeatureTransform, directions, unit};
 use crate::head::model::{Head, Record};
 use crate::head::set::check;
 use crate::head::{HeadOptions, TrainingSet};
@@ -28,35 +28,34 @@ use imgsearch_onnx::authoring::{AttributeProto, ModelProto, data_type};
 use imgsearch_onnx::authoring::{FEATURES, INPUT};
 use imgsearch_onnx::authoring::{Grafter, cut_trunk, drop_constants, rename_input, rename_output};
 
-/// What [`EncoderInfo::kind`](imgsearch_onnx::EncoderInfo) says of such an encoder.
+/// The [kind](imgsearch_onnx::EncoderInfo::kind) of such an encoder.
 pub const COPIES: &str = "recogniser of copies on a pretrained trunk";
 
-/// What [`HeadOptions::hash_weight`] should be for these: the hash tells copies apart better than
-/// the code, for it has more directions.
+/// The best [`HeadOptions::hash_weight`] for these. The hash recognises copies better than the code,
+/// because it has more directions.
 pub const HASH_WEIGHT: f32 = 16.0;
 
-/// Of each side of the picture that the trunk is shown, one pixel in so many is kept, and the
-/// others are made between them.
+/// The trunk sees one pixel in this number, along each side. The others are interpolated.
 const STRIDE: usize = 4;
 /// Pixels of the window whose mean is kept.
 const WINDOW: usize = 8;
-/// The picture whose frequencies are taken has so many pixels a side.
+/// The side in pixels of the image whose frequencies are used.
 const SMALL: usize = 16;
 /// The lowest frequencies of grey that count, in each direction; of colours half as many.
 const LOWEST: usize = 8;
-/// How much of the mean spread within copies counts in every direction.
+/// The share of the mean spread within copies that is added in every direction.
 const RIDGE: f32 = 0.1;
 
-/// Names in the graph begin with this.
+/// The prefix of names in the graph.
 const PREFIX: &str = "copies.";
 
-/// The trunk of `base` as it sees copies: its features are the trunk's of the blurred picture,
-/// length 1, and the picture's low frequencies, length 1.
+/// Returns the trunk of `base` for copies. Its features are those of the blurred image, normalised, and
+/// the low frequencies of the image, normalised.
 ///
 /// # Errors
 ///
-/// [`Error::Encoder`] where `base` has no features, or sees pictures whose sides are no
-/// multiples of 16; [`Error::InvalidInput`] where it recognises copies already.
+/// [`Error::Encoder`] if `base` has no features, or sees images whose sides are no
+/// multiples of 16; [`Error::InvalidInput`] if it recognises copies already.
 pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
     let info = base.info();
     let seen = base.model()?.graph.is_some_and(|graph| {
@@ -79,7 +78,7 @@ pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
     let (width, height) = (info.width as usize, info.height as usize);
     if !width.is_multiple_of(SMALL) || !height.is_multiple_of(SMALL) {
         return Err(contract(format!(
-            "it sees pictures of {width}×{height} pixels, and recognising copies needs sides that are multiples of \
+            "it sees images of {width}×{height} pixels, and recognising copies needs sides that are multiples of \
              {SMALL}"
         ))
         .into());
@@ -114,7 +113,7 @@ pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
     Ok(EncoderFile::from_model(model, &info)?)
 }
 
-/// Grafts what is done to the picture; the name of its low frequencies.
+/// Adds the preprocessing. Returns the name of the low frequencies.
 fn see(model: &mut ModelProto, (width, height): (usize, usize)) -> String {
     let mut graft = Grafter::new(model, PREFIX);
     let to = |kind: i32| [AttributeProto::int("to", i64::from(kind))];
@@ -166,7 +165,8 @@ fn see(model: &mut ModelProto, (width, height): (usize, usize)) -> String {
     graft.node_with("Concat", &[&even, &odd], "low", &flat)
 }
 
-/// Numbers that the low frequencies take: all of grey but its mean, and of two colour differences.
+/// Returns the number of low frequencies: all of grey except its mean, and those of two colour
+/// differences.
 const fn low_frequencies() -> usize {
     LOWEST * LOWEST - 1 + 2 * (LOWEST / 2) * (LOWEST / 2)
 }
@@ -212,12 +212,12 @@ fn transforms() -> [Vec<f32>; 2] {
     })
 }
 
-/// Trains a head that recognises copies, on features of [`trunk_for_copies`]. There are no passes:
-/// it is found in closed form.
+/// Trains a head that recognises copies, on features of [`trunk_for_copies`]. It has a closed form, so
+/// there are no epochs.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] as [`super::train_head`], and where there are no altered copies.
+/// [`Error::InvalidInput`] as [`super::train_head`], and if there are no altered copies.
 pub fn train_copies_head(set: &TrainingSet<'_>, options: &HeadOptions) -> Result<Head> {
     let n = check(set, options)?;
     if set.views.is_empty() {
@@ -226,11 +226,11 @@ pub fn train_copies_head(set: &TrainingSet<'_>, options: &HeadOptions) -> Result
         ));
     }
     let d = set.d;
-    let lens = Lens::new(mean(set.clean, d), Prior::default(), options);
-    let clean = directions(set.clean, &lens.mean);
+    let transform = FeatureTransform::new(mean(set.clean, d), ClassifierPrior::default(), options);
+    let clean = directions(set.clean, &transform.mean);
     let mut within = vec![0.0; d * d];
     for view in &set.views {
-        let mut changes = directions(view, &lens.mean);
+        let mut changes = directions(view, &transform.mean);
         let pairs = changes.iter_mut().zip(&clean);
         pairs.for_each(|(change, clean)| *change -= clean);
         let scatter = scatter(&changes, n, d);
@@ -241,13 +241,13 @@ pub fn train_copies_head(set: &TrainingSet<'_>, options: &HeadOptions) -> Result
     let kept = d.min(n - 1).min(options.bits.max(options.code_len));
     if options.code_len > kept {
         return Err(Error::InvalidInput(format!(
-            "a code of {} numbers cannot be learned from {n} photographs and {d} features; ask for at most {kept}",
+            "a code of {} numbers cannot be learned from {n} images and {d} features; ask for at most {kept}",
             options.code_len
         )));
     }
     let pca = Pca::fit(&product(&clean, &white, n, d, d), n, d, kept)?;
     // Whitened twice: within copies, and along the directions that are kept. Copies vary by about one
-    // there: added, it holds back directions along which photographs hardly differ more than that.
+    // there: added, it holds back directions along which images hardly differ more than that.
     let mut along = product(&white, &pca.directions, d, d, kept);
     for row in along.chunks_exact_mut(kept) {
         for (value, variance) in row.iter_mut().zip(&pca.variances) {
@@ -266,7 +266,7 @@ pub fn train_copies_head(set: &TrainingSet<'_>, options: &HeadOptions) -> Result
         .copied()
         .collect();
     Ok(Head {
-        lens,
+        transform,
         hidden: None,
         code,
         code_bias: middle[..options.code_len].iter().map(|v| -v).collect(),
@@ -275,7 +275,7 @@ pub fn train_copies_head(set: &TrainingSet<'_>, options: &HeadOptions) -> Result
         hash_weight: options.hash_weight,
         kind: COPIES,
         record: Record {
-            photographs: n,
+            images: n,
             views: set.views.len(),
             seed: options.seed,
             ..Record::default()

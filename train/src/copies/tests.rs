@@ -6,7 +6,7 @@ use crate::linear::Normal;
 use imgsearch_onnx::{Encoder, Runtime, RuntimeOptions, SessionOptions};
 
 /// Planes of red, green and blue.
-fn picture(of: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+fn image(of: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let mut planes = Vec::new();
     for c in 0..3 {
         for y in 0..SMALL {
@@ -28,10 +28,10 @@ fn low(planes: &[f32]) -> Vec<f32> {
 #[test]
 fn mirrored_pictures_have_the_same_low_frequencies_and_others_have_not() {
     let noise = |c: usize, y: usize, x: usize| ((c * 7 + y * 13 + x * 29) % 31) as f32 * 8.0;
-    let seen = low(&picture(noise));
+    let seen = low(&image(noise));
     assert_eq!(seen.len(), low_frequencies());
-    let mirrored = low(&picture(|c, y, x| noise(c, y, SMALL - 1 - x)));
-    let upside_down = low(&picture(|c, y, x| noise(c, SMALL - 1 - y, x)));
+    let mirrored = low(&image(|c, y, x| noise(c, y, SMALL - 1 - x)));
+    let upside_down = low(&image(|c, y, x| noise(c, SMALL - 1 - y, x)));
     let apart = |other: &[f32]| {
         let differences = seen.iter().zip(other).map(|(a, b)| (a - b).abs());
         differences.fold(0.0, f32::max)
@@ -42,13 +42,13 @@ fn mirrored_pictures_have_the_same_low_frequencies_and_others_have_not() {
 
 #[test]
 fn an_even_grey_picture_has_no_low_frequencies() {
-    let seen = low(&picture(|_, _, _| 128.0));
+    let seen = low(&image(|_, _, _| 128.0));
     assert!(seen.iter().all(|v| v.abs() < 1e-2), "{seen:?}");
-    let coloured = low(&picture(|c, _, _| [200.0, 100.0, 50.0][c]));
+    let coloured = low(&image(|c, _, _| [200.0, 100.0, 50.0][c]));
     assert_eq!(coloured.iter().filter(|v| v.abs() > 1.0).count(), 2);
 }
 
-/// Photographs that differ in a few directions, and copies that differ from them in others,
+/// Images that differ in a few directions, and copies that differ from them in others,
 /// which are larger.
 fn copies(n: usize, d: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
     let mut random = Normal::new(seed);
@@ -71,7 +71,7 @@ fn what_copies_change_does_not_count() {
         clean: &clean,
         views: vec![&copy],
         d,
-        prior: Prior::default(),
+        prior: ClassifierPrior::default(),
     };
     let options = HeadOptions {
         code_len: 16,
@@ -102,7 +102,7 @@ fn what_copies_change_does_not_count() {
 
 #[test]
 fn directions_without_photographs_do_not_drown_the_others() {
-    // Many are the same photograph, so that fewer directions differ than there are bits.
+    // Many are the same image, so that fewer directions differ than there are bits.
     let (n, d) = (120, 96);
     let (mut clean, mut copy) = copies(n, d, 1);
     for rows in [&mut clean, &mut copy] {
@@ -113,7 +113,7 @@ fn directions_without_photographs_do_not_drown_the_others() {
         clean: &clean,
         views: vec![&copy],
         d,
-        prior: Prior::default(),
+        prior: ClassifierPrior::default(),
     };
     let options = HeadOptions {
         code_len: 16,
@@ -141,7 +141,7 @@ fn without_altered_copies_nothing_is_learned() {
         clean: &clean,
         views: Vec::new(),
         d: 32,
-        prior: Prior::default(),
+        prior: ClassifierPrior::default(),
     };
     let error = train_copies_head(&set, &HeadOptions::default()).unwrap_err();
     assert!(error.to_string().contains("altered copies"), "{error}");
@@ -206,7 +206,7 @@ fn the_file_computes_what_was_trained_and_mirroring_keeps_the_low_frequencies() 
         clean: &features,
         views: vec![&views],
         d,
-        prior: Prior::default(),
+        prior: ClassifierPrior::default(),
     };
     let options = HeadOptions {
         code_len: 8,

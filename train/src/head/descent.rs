@@ -1,4 +1,4 @@
-//! The descent: from the half-whitened main directions down the gradient of the objective.
+//! Gradient descent on the objective, from half-whitened principal components.
 
 use std::ops::ControlFlow;
 
@@ -10,8 +10,8 @@ use super::options::{EpochReport, HeadOptions};
 use crate::error::Error;
 use crate::linear::{Normal, product};
 
-/// The first main directions, each divided by the fourth root of its variance, scaled so that codes
-/// have a length of about one. `rows` lie along the directions already.
+/// Returns the first principal components, each divided by the fourth root of its variance, scaled so
+/// that codes have a length of about one. `rows` are projected already.
 pub(super) fn half_whitened(
     variances: &[f32],
     code_len: usize,
@@ -54,56 +54,45 @@ impl From<candle_core::Error> for Failed {
     }
 }
 
-/// Moves the encoder by gradient descent; the encoder, the passes done, and the last loss.
+/// An encoder and how it was found.
+pub(super) struct Fitted {
+    /// `[d, code_len]`.
+    pub encoder: Vec<f32>,
+    /// Number of epochs done.
+    pub epochs: usize,
+    pub last_loss: f64,
+}
+
+/// Improves the encoder `start`, `[d, code_len]`, by gradient descent on `n` rows of `d` numbers and
+/// their altered copies.
 pub(super) fn fit(
     clean: &[f32],
     views: &[Vec<f32>],
     n: usize,
-    d: usize,
     start: &[f32],
     options: &HeadOptions,
     progress: &mut dyn FnMut(&EpochReport) -> ControlFlow<()>,
-) -> Result<(Vec<f32>, usize, f64), Failed> {
+) -> Result<Fitted, Failed> {
+    let d = clean.len() / n;
     let mut random = Normal::new(options.seed);
-    let model = Model::new(
-        start,
-        d,
-        options.code_len,
-        options.decoder_width,
-        &mut random,
-    )?;
-    let mut optimizer = AdamW::new(
-        model.parameters(),
-        ParamsAdamW {
-            weight_decay: 0.0,
-            ..ParamsAdamW::default()
-        },
-    )?;
-    let batch = options.batch.min(n);
-    let steps_an_epoch = n / batch;
-    let steps = steps_an_epoch * options.epochs;
+    let (code_len, width) = (options.code_len, options.decoder_width);
+    let model = Model::new(start, d, code_len, width, &mut random)?;
+    let settings = ParamsAdamW {
+        weight_decay: 0.0,
+        ..ParamsAdamW::default()
+    };
+    let mut optimizer = AdamW::new(model.parameters(), settings)?;
     let mut copies: Vec<&[f32]> = vec![clean];
     copies.extend(views.iter().map(Vec::as_slice));
-    let gather = |rows: &[f32], places: &[usize]| -> candle_core::Result<Tensor> {
-        let mut picked = Vec::with_capacity(places.len() * d);
-        for &i in places {
-            picked.extend_from_slice(&rows[i * d..(i + 1) * d]);
-        }
-        Tensor::from_vec(picked, (places.len(), d), &candle_core::Device::Cpu)
-    };
-    let (mut step, mut done, mut last_loss) = (0, 0, 0.0);
+    let batch = options.batch.min(n);
+    let steps_per_epoch = n / batch;
+    let steps = steps_per_epoch * options.epochs;
+    let (mut step, mut epochs, mut last_loss) = (0, 0, 0.0);
     for epoch in 1..=options.epochs {
         let order = random.shuffled(n);
         let mut sums = [0.0f64; 4];
         for places in order.chunks_exact(batch) {
-            // Two different copies of each photograph, where there are two.
-            let first = random.below(copies.len());
-            let second = (first + 1 + random.below(copies.len().saturating_sub(1))) % copies.len();
-            let batch = Batch {
-                one: gather(copies[first], places)?,
-                other: gather(copies[second], places)?,
-                clean: gather(clean, places)?,
-            };
+            let batch = draw(&copies, places, d, &mut random)?;
             optimizer.set_learning_rate(options.learning_rate * one_cycle(step, steps));
             let terms = model.terms(&batch, options)?;
             let total = terms.total()?;
@@ -120,11 +109,11 @@ pub(super) fn fit(
             step += 1;
         }
         let [loss, neighbourhood, reconstruction, contrast] =
-            sums.map(|sum| sum / steps_an_epoch as f64);
+            sums.map(|sum| sum / steps_per_epoch as f64);
         if !loss.is_finite() {
             return Err(Failed::Diverged);
         }
-        (done, last_loss) = (epoch, loss);
+        (epochs, last_loss) = (epoch, loss);
         let report = EpochReport {
             epoch,
             of: options.epochs,
@@ -141,11 +130,38 @@ pub(super) fn fit(
     if encoder.iter().any(|value| !value.is_finite()) {
         return Err(Failed::Diverged);
     }
-    Ok((encoder, done, last_loss))
+    Ok(Fitted {
+        encoder,
+        epochs,
+        last_loss,
+    })
 }
 
-/// The learning rate's share at a step: up over the first tenth, down to nothing at the end, both
-/// along half a cosine (Smith and Topin 2018).
+/// Draws a batch: two different copies of each image, if there are two.
+fn draw(
+    copies: &[&[f32]],
+    places: &[usize],
+    d: usize,
+    random: &mut Normal,
+) -> candle_core::Result<Batch> {
+    let gather = |rows: &[f32]| {
+        let mut picked = Vec::with_capacity(places.len() * d);
+        for &i in places {
+            picked.extend_from_slice(&rows[i * d..(i + 1) * d]);
+        }
+        Tensor::from_vec(picked, (places.len(), d), &candle_core::Device::Cpu)
+    };
+    let first = random.below(copies.len());
+    let second = (first + 1 + random.below(copies.len().saturating_sub(1))) % copies.len();
+    Ok(Batch {
+        one: gather(copies[first])?,
+        other: gather(copies[second])?,
+        clean: gather(copies[0])?,
+    })
+}
+
+/// Returns the learning rate at a step, as a share of the maximum. It rises over the first tenth and
+/// falls to zero at the end, both along half a cosine (Smith and Topin 2018).
 pub(crate) fn one_cycle(step: usize, steps: usize) -> f64 {
     let rise = (steps as f64 / 10.0).max(1.0);
     let step = step as f64 + 0.5;

@@ -1,24 +1,24 @@
-//! The lens: how a trunk's features are looked at before anything is learned from them.
+//! The transform from a trunk's features to the input of a head.
 //!
-//! A trunk may carry what is left of the classifier that it was trained under ([`Prior`]): how
-//! much each direction of the features mattered to it, and its classes themselves. Where it has
-//! classes, a picture is described by the square roots of their probabilities, whose inner
-//! product is the Bhattacharyya coefficient of two pictures' probabilities, beside the directions
-//! of its features; where it has none, by the directions alone.
+//! A trunk can carry parts of the classifier that it was trained with ([`ClassifierPrior`]): a metric
+//! that weights the directions of its features, and the classes themselves. With classes, an image is
+//! described by the square roots of their probabilities and by the directions of its features. The
+//! inner product of such roots is the Bhattacharyya coefficient of two images' probabilities. Without
+//! classes, the directions alone describe it.
 
 use rayon::prelude::*;
 
 use super::options::HeadOptions;
 use crate::error::{Error, Result};
-use crate::linear::{LEAST_NORM, centre, mean, normalise, product, transposed};
+use crate::linear::{MIN_NORM, centre, mean, normalise, product, transposed};
 use imgsearch_onnx::EncoderFile;
 use imgsearch_onnx::authoring::FEATURES;
 use imgsearch_onnx::authoring::{AttributeProto, ModelProto};
 use imgsearch_onnx::authoring::{CLASSES, CLASSES_BIAS, Grafter, METRIC, constant};
 
-/// What a trunk says about its features, as far as it does.
+/// What a trunk knows about its features from the classifier that it was trained with.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Prior {
+pub struct ClassifierPrior {
     metric: Option<Matrix>,
     classes: Option<Classes>,
 }
@@ -59,24 +59,24 @@ impl Matrix {
     }
 }
 
-impl Prior {
-    /// With how much each direction matters: `matrix` of `[d, width]` numbers, row-major, that
-    /// the directions of the features are multiplied by.
+impl ClassifierPrior {
+    /// Adds a metric: a matrix of `[d, width]` numbers, row-major, that the directions of the features
+    /// are multiplied by.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where there are not as many numbers as that, or they are not finite.
+    /// [`Error::InvalidInput`] if there are not as many numbers as that, or they are not finite.
     pub fn with_metric(mut self, matrix: Vec<f32>, d: usize, width: usize) -> Result<Self> {
         self.metric = Some(Matrix::new(matrix, d, width, "metric")?);
         Ok(self)
     }
 
-    /// With classes: a classifier's `weight` of `[d, classes]` numbers, row-major, and `bias`, one
-    /// a class.
+    /// Adds classes: a classifier's `weight` of `[d, classes]` numbers, row-major, and its `bias`, one
+    /// number per class.
     ///
     /// # Errors
     ///
-    /// As [`Prior::with_metric`].
+    /// As [`ClassifierPrior::with_metric`].
     pub fn with_classes(mut self, weight: Vec<f32>, bias: Vec<f32>, d: usize) -> Result<Self> {
         let weight = Matrix::new(weight, d, bias.len(), "classifier")?;
         if bias.iter().any(|value| !value.is_finite()) {
@@ -88,11 +88,11 @@ impl Prior {
         Ok(self)
     }
 
-    /// What a file's trunk carries.
+    /// Reads what the trunk of a file carries.
     ///
     /// # Errors
     ///
-    /// [`Error::Encoder`] where something has the wrong shape, and as [`Prior::with_metric`].
+    /// [`Error::Encoder`] if something has the wrong shape, and as [`ClassifierPrior::with_metric`].
     pub fn of(file: &EncoderFile) -> Result<Self> {
         Self::carried(&file.model()?, file.info().feature_len, &file.info().name)
     }
@@ -125,7 +125,7 @@ impl Prior {
         Ok(prior)
     }
 
-    /// Whether everything in it takes features of `d` numbers.
+    /// Returns whether all parts take features of `d` numbers.
     pub(crate) fn takes(&self, d: usize) -> bool {
         self.metric.as_ref().is_none_or(|metric| metric.takes(d))
             && self
@@ -134,7 +134,7 @@ impl Prior {
                 .is_none_or(|classes| classes.weight.takes(d))
     }
 
-    /// A little different.
+    /// Changes the numbers a little.
     #[cfg(test)]
     pub(crate) fn disturbed(mut self) -> Self {
         let matrices = self.metric.iter_mut();
@@ -143,7 +143,7 @@ impl Prior {
         self
     }
 
-    /// Refuses a trunk that carries something else.
+    /// Rejects a trunk that carries something else.
     pub(crate) fn check_against(&self, model: &ModelProto, d: usize, name: &str) -> Result<()> {
         let theirs = Self::carried(model, Some(d), name)?;
         let other = |what: &str| {
@@ -161,14 +161,14 @@ impl Prior {
         }
     }
 
-    /// Features as pictures of other classes might have them: `count` rows of `d` numbers.
+    /// Makes synthetic features, as images of other classes might have them: `count` rows of `d`
+    /// numbers, or none if the trunk carries no classes.
     ///
-    /// Each is a row of `features` (`[n, d]`), drawn at random, with the part that lies along the
-    /// class it most looks like moved to another class, drawn at random. Where a class lies is
-    /// guessed from the classifier alone: the features' covariance times the class's weights,
-    /// which is right where the classes are normally distributed alike (Fisher 1936). None where
-    /// the trunk carries no classes.
-    pub(crate) fn imagined(
+    /// Each is a random row of `features` (`[n, d]`). Its part along its most likely class is moved to
+    /// a random other class. The direction of a class is estimated from the classifier alone: the
+    /// features' covariance times the class's weights. This is exact if all classes have the same normal
+    /// distribution about their means (Fisher 1936).
+    pub(crate) fn synthetic(
         &self,
         features: &[f32],
         d: usize,
@@ -237,8 +237,14 @@ impl Classes {
         logits
     }
 
-    /// The square roots of the classes' probabilities: `[n, classes]`, rows of length one.
-    fn likeness(&self, features: &[f32], n: usize, d: usize, temperature: f32) -> Vec<f32> {
+    /// Returns the square roots of the classes' probabilities: `[n, classes]`, rows of length one.
+    fn class_probabilities(
+        &self,
+        features: &[f32],
+        n: usize,
+        d: usize,
+        temperature: f32,
+    ) -> Vec<f32> {
         let mut rows = self.logits(features, n, d);
         rows.par_chunks_exact_mut(self.weight.width)
             .for_each(|row| {
@@ -252,20 +258,20 @@ impl Classes {
     }
 }
 
-/// How features are looked at: a [`Prior`], and what the training features set.
+/// A [`ClassifierPrior`], and the mean of the training features.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Lens {
+pub(crate) struct FeatureTransform {
     /// The mean of the training features: `[d]`.
     pub mean: Vec<f32>,
-    pub prior: Prior,
+    pub prior: ClassifierPrior,
     /// Temperature of the classes' softmax.
     pub temperature: f32,
-    /// How much directions count beside classes.
+    /// Weight of the directions, relative to the classes.
     pub direction_weight: f32,
 }
 
-impl Lens {
-    pub fn new(mean: Vec<f32>, prior: Prior, options: &HeadOptions) -> Self {
+impl FeatureTransform {
+    pub fn new(mean: Vec<f32>, prior: ClassifierPrior, options: &HeadOptions) -> Self {
         Self {
             mean,
             prior,
@@ -274,7 +280,7 @@ impl Lens {
         }
     }
 
-    /// Numbers in a row behind the lens.
+    /// Returns the numbers in a transformed row.
     pub fn width(&self) -> usize {
         let directions = self
             .prior
@@ -288,15 +294,15 @@ impl Lens {
         }
     }
 
-    /// `n` rows of features as seen: `[n, width]`.
+    /// Transforms `n` rows of features: `[n, width]`.
     pub fn apply(&self, features: &[f32], n: usize) -> Vec<f32> {
         let d = self.mean.len();
         let Some(classes) = &self.prior.classes else {
             return self.directions(features, n);
         };
-        let likeness = classes.likeness(features, n, d, self.temperature);
+        let class_probabilities = classes.class_probabilities(features, n, d, self.temperature);
         if self.direction_weight == 0.0 {
-            return likeness;
+            return class_probabilities;
         }
         let directions = self.directions(features, n);
         let (left, width) = (classes.weight.width, self.width());
@@ -304,7 +310,7 @@ impl Lens {
         rows.par_chunks_exact_mut(width)
             .enumerate()
             .for_each(|(i, row)| {
-                row[..left].copy_from_slice(&likeness[i * left..][..left]);
+                row[..left].copy_from_slice(&class_probabilities[i * left..][..left]);
                 let directions = &directions[i * (width - left)..][..width - left];
                 for (value, direction) in row[left..].iter_mut().zip(directions) {
                     *value = direction * self.direction_weight;
@@ -313,7 +319,7 @@ impl Lens {
         rows
     }
 
-    /// Centred features of length one, behind the metric.
+    /// Returns centred features of length one, times the metric.
     fn directions(&self, features: &[f32], n: usize) -> Vec<f32> {
         let rows = directions(features, &self.mean);
         match &self.prior.metric {
@@ -322,7 +328,7 @@ impl Lens {
         }
     }
 
-    /// The same in a graph; the name of what it gives.
+    /// Adds the transform to a graph. Returns the name of its output.
     pub fn graft(&self, graft: &mut Grafter<'_>) -> String {
         let d = self.mean.len();
         let Some(classes) = &self.prior.classes else {
@@ -340,16 +346,16 @@ impl Lens {
             "classes.probable",
             &[AttributeProto::int("axis", 1)],
         );
-        let likeness = graft.node("Sqrt", &[&x], "classes.likeness");
+        let class_probabilities = graft.node("Sqrt", &[&x], "classes.likeness");
         if self.direction_weight == 0.0 {
-            return likeness;
+            return class_probabilities;
         }
         let weight = graft.constant("direction.weight", &[], &[self.direction_weight]);
         let directions = self.graft_directions(graft);
         let directions = graft.node("Mul", &[&directions, &weight], "directions");
         graft.node_with(
             "Concat",
-            &[&likeness, &directions],
+            &[&class_probabilities, &directions],
             "seen",
             &[AttributeProto::int("axis", 1)],
         )
@@ -370,12 +376,12 @@ impl Lens {
     }
 }
 
-/// Rows of length one. The sum is a product with a column of ones, which every version of the
-/// operators writes alike.
+/// Adds the normalisation of rows to length one. The sum is a product with a column of ones, which is
+/// the same in every version of the operators.
 pub(crate) fn unit(graft: &mut Grafter<'_>, x: &str, d: usize, name: &str) -> String {
     let named = |part: &str| format!("{name}.{part}");
     let ones = graft.constant(&named("ones"), &[d, 1], &vec![1.0; d]);
-    let least = graft.constant(&named("least"), &[], &[LEAST_NORM]);
+    let least = graft.constant(&named("least"), &[], &[MIN_NORM]);
     let squares = graft.node("Mul", &[x, x], &named("squares"));
     let sum = graft.node("MatMul", &[&squares, &ones], &named("sum"));
     let norm = graft.node("Sqrt", &[&sum], &named("sqrt"));
@@ -383,7 +389,7 @@ pub(crate) fn unit(graft: &mut Grafter<'_>, x: &str, d: usize, name: &str) -> St
     graft.node("Div", &[x, &norm], name)
 }
 
-/// Centred features of length one: `[n, d]`.
+/// Returns centred features of length one: `[n, d]`.
 pub(crate) fn directions(features: &[f32], mean: &[f32]) -> Vec<f32> {
     let mut rows = features.to_vec();
     centre(&mut rows, mean);

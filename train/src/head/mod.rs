@@ -1,17 +1,17 @@
-//! Training: the encoder half of an autoencoder, on a trunk's features, without labels.
+//! Heads: the encoder half of an autoencoder, on the features of a trunk, without labels.
 //!
 //! ```text
-//! features ─▶ likeness to classes ┐
-//!      └────▶ direction ─▶ metric ┴─▶ main directions ─▶ encoder ─▶ code, length 1 ─▶ decoder
-//!                                                   └──▶ rotation ─▶ hash
+//! features ─▶ class probabilities ┐
+//!      └────▶ direction ─▶ metric ┴─▶ principal components ─▶ encoder ─▶ code, length 1 ─▶ decoder
+//!                                                        └──▶ rotation ─▶ hash
 //! ```
 //!
-//! The encoder begins as the main directions of what is seen, half whitened, and is then moved so
-//! that the codes keep its neighbourhoods and a decoder can make it from them ([`HeadOptions`]
-//! has the weights). The hash is the signs of the main directions turned by iterative
-//! quantisation, each bit split at its median. Where a collection is large, a hidden layer learns more
-//! from it ([`HeadOptions::deep`]). What was compared, and why this, stands in the model card
-//! `onnx/model/README.md`.
+//! The encoder starts as the principal components of its input, half whitened. Training then moves it
+//! so that codes keep neighbourhoods and a decoder can reconstruct the input from them
+//! ([`HeadOptions`] has the weights). The hash is the signs of the principal components, rotated by
+//! iterative quantisation, with each bit split at its median. In a large collection, a hidden layer
+//! learns more ([`HeadOptions::deep`]). The model card `onnx/model/README.md` says what was compared
+//! and why this was chosen.
 
 mod deep;
 pub(crate) mod descent;
@@ -24,24 +24,25 @@ mod shallow;
 #[cfg(test)]
 mod tests;
 
-pub use feature_transform::Prior;
+pub use feature_transform::ClassifierPrior;
 pub use model::{Head, HeadOutput, Identity};
 pub use options::{EpochReport, HeadOptions};
-pub use set::{LEAST_PHOTOGRAPHS, TrainingSet};
+pub use set::{MIN_IMAGES, TrainingSet};
 
 use std::ops::ControlFlow;
 
 use crate::error::Result;
 
-/// Trains a head, with a hidden layer where [`HeadOptions::hidden`] says so. `progress` is told of every pass and may end the training early, with what was
-/// learned so far.
+/// Trains a head. It has a hidden layer if [`HeadOptions::hidden`] is above 0. `progress` gets the
+/// report of every epoch and can end the training early; what was learned so far is kept.
 ///
 /// The same set, options and seed give the same head on the same machine.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] for too few photographs, features that are not finite or all alike, views
-/// of another shape, or sizes of zero; [`Error::Training`] where the loss diverges.
+/// [`Error::InvalidInput`](crate::Error::InvalidInput) for too few images, features that are not
+/// finite or all equal, views of another shape, or sizes of zero;
+/// [`Error::Training`](crate::Error::Training) if the loss diverges.
 pub fn train_head(
     set: &TrainingSet<'_>,
     options: &HeadOptions,

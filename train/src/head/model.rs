@@ -1,9 +1,9 @@
-//! The head: the trained layers behind a trunk, in plain numbers, and as a part of an ONNX graph.
+//! A trained head, as plain numbers and as a part of an ONNX graph.
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::feature_transform::{Lens, unit};
+use super::feature_transform::{FeatureTransform, unit};
 use crate::error::{Error, Result};
 use crate::linear::{normalise, product};
 use imgsearch_onnx::EncoderFile;
@@ -13,29 +13,29 @@ use imgsearch_onnx::authoring::{Grafter, cut_trunk};
 
 /// The encoder half of an autoencoder on a trunk's features.
 ///
-/// Features are looked at as likeness to the trunk's classes, where it has them, and as directions
-/// behind its metric. From there, or from a hidden layer behind it, one matrix leads to the code, which
-/// is brought to length one, and another to the logits of the hash. Centring, scaling and medians are folded into the matrices
-/// and their biases.
+/// The input is the probabilities of the trunk's classes, if it has a classifier, and the directions of
+/// the features, times its metric. One matrix leads from there, or from a hidden layer, to the code,
+/// which is normalised to length one. Another leads to the logits of the hash. Centring, scaling and
+/// medians are folded into the matrices and their biases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
-    /// How features are looked at.
-    pub(crate) lens: Lens,
+    /// From features to the input of the layers.
+    pub(crate) transform: FeatureTransform,
     pub(crate) hidden: Option<Hidden>,
-    /// `[width, code_len]`, row-major; where there is a hidden layer, `[units, code_len]`.
+    /// `[width, code_len]`, row-major; `[units, code_len]` with a hidden layer.
     pub(crate) code: Vec<f32>,
     pub(crate) code_bias: Vec<f32>,
     /// `[width, bits]` or `[units, bits]`, row-major.
     pub(crate) hash: Vec<f32>,
     pub(crate) hash_bias: Vec<f32>,
     pub(crate) hash_weight: f32,
-    /// What the file says it is.
+    /// The kind, stored in the file.
     pub(crate) kind: &'static str,
     /// How it was trained.
     pub(crate) record: Record,
 }
 
-/// A layer of rectified units behind the lens.
+/// A layer of rectified units after the transform.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hidden {
     /// `[width, units]`, row-major.
@@ -44,7 +44,7 @@ pub(crate) struct Hidden {
 }
 
 impl Hidden {
-    /// What the units say of `n` rows of `width` numbers: `[n, units]`.
+    /// Returns the units of `n` rows of `width` numbers: `[n, units]`.
     pub fn apply(&self, seen: &[f32], n: usize, width: usize) -> Vec<f32> {
         let mut units = affine(seen, &self.weight, &self.bias, n, width);
         units
@@ -54,7 +54,7 @@ impl Hidden {
     }
 }
 
-/// `n` rows of `width` numbers, times a matrix, plus a bias.
+/// Returns `n` rows of `width` numbers, times a matrix, plus a bias.
 fn affine(rows: &[f32], weight: &[f32], bias: &[f32], n: usize, width: usize) -> Vec<f32> {
     let mut out = product(rows, weight, n, width, bias.len());
     out.par_chunks_exact_mut(bias.len()).for_each(|row| {
@@ -65,13 +65,14 @@ fn affine(rows: &[f32], weight: &[f32], bias: &[f32], n: usize, width: usize) ->
     out
 }
 
-/// What the file of a head that was trained to keep neighbourhoods says it is.
+/// The kind of a head that keeps neighbourhoods.
 pub(crate) const SEMANTIC: &str = "deep autoencoder on a pretrained trunk";
 
-/// How a head was trained; kept in the file.
+/// How a head was trained. Stored in the file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub(crate) struct Record {
-    pub photographs: usize,
+    #[serde(rename = "photographs")]
+    pub images: usize,
     pub views: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub hidden: usize,
@@ -91,12 +92,13 @@ pub(crate) struct Record {
     pub code_temperature: f64,
     pub class_temperature: f32,
     pub direction_weight: f32,
-    pub imagined: usize,
+    #[serde(rename = "imagined")]
+    pub synthetic: usize,
     pub seed: u64,
     pub last_loss: f64,
 }
 
-/// Whether an option was not in use.
+/// Returns whether an option was not used.
 fn is_zero<T: PartialEq + Default>(value: &T) -> bool {
     *value == T::default()
 }
@@ -113,27 +115,27 @@ pub struct HeadOutput {
 }
 
 impl HeadOutput {
-    /// The packed hashes, `ceil(bits / 8)` bytes each.
+    /// Returns the packed hashes, `ceil(bits / 8)` bytes each.
     pub fn hashes(&self) -> Vec<u8> {
         self.logits.chunks_exact(self.bits).flat_map(pack).collect()
     }
 }
 
-/// What a new encoder is called and whose work is in it.
+/// The name and the origin of a new encoder.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     /// A name for people.
     pub name: String,
-    /// What it was trained on, in words.
+    /// A description of the training data.
     pub training_data: String,
-    /// Photographs that it was trained on.
-    pub photographs: usize,
+    /// Number of images that it was trained on.
+    pub images: usize,
 }
 
 impl Head {
     /// Numbers in a row of features.
     pub fn feature_len(&self) -> usize {
-        self.lens.mean.len()
+        self.transform.mean.len()
     }
 
     /// Numbers in a code.
@@ -146,14 +148,14 @@ impl Head {
         self.hash_bias.len()
     }
 
-    /// How much the hash should count beside the code.
+    /// Returns the weight of the hash when code and hash rank together.
     pub fn hash_weight(&self) -> f32 {
         self.hash_weight
     }
 
     /// The codes and hashes of `n` rows of features, as the exported graph computes them.
     pub fn apply(&self, features: &[f32], n: usize) -> HeadOutput {
-        let (mut seen, mut width) = (self.lens.apply(features, n), self.lens.width());
+        let (mut seen, mut width) = (self.transform.apply(features, n), self.transform.width());
         if let Some(hidden) = &self.hidden {
             seen = hidden.apply(&seen, n, width);
             width = hidden.bias.len();
@@ -172,8 +174,8 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the trunk's features, or what it says about them, are not the head's,
-    /// [`Error::Encoder`] where `base` has no features.
+    /// [`Error::InvalidInput`] if the trunk's features, or what it says about them, are not the head's,
+    /// [`Error::Encoder`] if `base` has no features.
     pub fn encoder_file(&self, base: &EncoderFile, identity: &Identity) -> Result<EncoderFile> {
         let info = base.info();
         let d = self.feature_len();
@@ -184,11 +186,11 @@ impl Head {
             )));
         }
         let mut model = cut_trunk(&base.model()?, &info.name)?;
-        self.lens.prior.check_against(&model, d, &info.name)?;
+        self.transform.prior.check_against(&model, d, &info.name)?;
         self.graft(&mut Grafter::new(&mut model, "head."));
         let mut training = serde_json::to_value(&self.record).unwrap_or_default();
         training["data"] = identity.training_data.clone().into();
-        training["photographs"] = identity.photographs.into();
+        training["photographs"] = identity.images.into();
         let mut info = info.clone();
         info.name.clone_from(&identity.name);
         info.kind = self.kind.to_owned();
@@ -200,7 +202,7 @@ impl Head {
     }
 
     fn graft(&self, graft: &mut Grafter<'_>) {
-        let (mut x, mut width) = (self.lens.graft(graft), self.lens.width());
+        let (mut x, mut width) = (self.transform.graft(graft), self.transform.width());
         if let Some(hidden) = &self.hidden {
             let units = hidden.bias.len();
             let weights = graft.constant("units.weight", &[width, units], &hidden.weight);

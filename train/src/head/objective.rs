@@ -1,6 +1,6 @@
 //! What training minimises, and the parameters that it moves.
 //!
-//! The encoder's last layer takes a picture's centred features `x` to a code on the unit sphere.
+//! The encoder's last layer takes an image's centred features `x` to a code on the unit sphere.
 //! Three terms, each with a weight:
 //!
 //! - *neighbourhood*: the cross-entropy from the softmax of feature similarities within a batch
@@ -9,7 +9,7 @@
 //!   up to a constant;
 //! - *reconstruction*: one minus the cosine between the features and what a decoder makes of the
 //!   code, which is what makes it an autoencoder;
-//! - *contrast*: the code of one copy tells its picture's other copy from the rest of the batch
+//! - *contrast*: the code of one copy tells its image's other copy from the rest of the batch
 //!   (NT-Xent, Chen et al. 2020).
 
 use candle_core::{CpuStorage, CustomOp2, D, Device, Layout, Result, Shape, Tensor, Var};
@@ -32,7 +32,7 @@ pub(super) struct Model {
     decoder_out: Var,
 }
 
-/// A batch: features of two copies and of the picture itself, each `[n, d]`.
+/// A batch: features of two copies and of the image itself, each `[n, d]`.
 pub(super) struct Batch {
     pub one: Tensor,
     pub other: Tensor,

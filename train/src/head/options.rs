@@ -1,21 +1,21 @@
-//! How a head is trained, and what is told while it is.
+//! Options and reports of the training of a head.
 
 use serde::Serialize;
 
-/// How a head is trained. The defaults suit an encoder for collections like the photographs
-/// that it is trained on; the built-in encoder, which is for any, is trained for half as many passes
-/// at a quarter of the rate with 20,000 imagined rows.
+/// Options of the training of a head. The defaults suit an encoder for collections like the images that
+/// it is trained on. The built-in encoder, which is for any collection, is trained for half as many
+/// epochs at a quarter of the learning rate with 20,000 synthetic rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadOptions {
     /// Numbers in the code. Default: 30.
     pub code_len: usize,
     /// Bits in the hash. Default: 256.
     pub bits: usize,
-    /// Passes over the photographs. Default: 40.
+    /// Number of epochs. Default: 40.
     pub epochs: usize,
-    /// Photographs in a batch, among which neighbourhoods are compared. Default: 512.
+    /// Images in a batch, among which neighbourhoods are compared. Default: 512.
     pub batch: usize,
-    /// The largest learning rate, reached after a tenth of the steps. Default: 0.002.
+    /// The maximum learning rate, reached after a tenth of the steps. Default: 0.002.
     pub learning_rate: f64,
     /// Units in the decoder's hidden layer. Default: 512.
     pub decoder_width: usize,
@@ -31,26 +31,25 @@ pub struct HeadOptions {
     pub code_temperature: f64,
     /// Temperature of the contrast term. Default: 0.3.
     pub contrast_temperature: f64,
-    /// Temperature of the softmax over the trunk's classes, where it carries them. Default: 2.
+    /// Temperature of the softmax over the trunk's classes, if it has a classifier. Default: 2.
     pub class_temperature: f32,
-    /// How much the directions of the features count beside the trunk's classes. Default: 1.
+    /// Weight of the directions of the features, relative to the trunk's classes. Default: 1.
     pub direction_weight: f32,
-    /// Rows of features to add as pictures of classes that are not among the photographs might
-    /// have them, made from the photographs' own and the trunk's classes: for an encoder that
-    /// is to serve strangers' photographs. Default: 0.
-    pub imagined: usize,
-    /// Units of a hidden layer before code and hash; 0 for none. With one, [`HeadOptions::deep`]
-    /// has the other options. Default: 0.
+    /// Number of synthetic rows of features to add. They look like images of classes that the
+    /// collection lacks, and are made from its own features and the trunk's classifier. They help an
+    /// encoder for images of other people. Default: 0.
+    pub synthetic: usize,
+    /// Units of a hidden layer before code and hash; 0 for none. [`HeadOptions::deep`] sets the other
+    /// options for it. Default: 0.
     pub hidden: usize,
-    /// Photographs, nearest by features, that each is drawn to where there is a hidden layer.
-    /// Default: 20.
+    /// Nearest images by features that a hidden layer draws each image to. Default: 20.
     pub neighbours: usize,
-    /// How often training a hidden layer begins anew, with neighbours by what was learned before;
-    /// each time has all the passes. Default: 1.
+    /// Number of trainings of a hidden layer. Each starts again, with neighbours by what the one before
+    /// learned, and has all the epochs. Default: 1.
     pub rounds: usize,
-    /// How much the hash counts beside the code where both rank. Default: 8.
+    /// Weight of the hash when code and hash rank together. Default: 8.
     pub hash_weight: f32,
-    /// What everything random is drawn with. Default: 0.
+    /// Seed of all random numbers. Default: 0.
     pub seed: u64,
 }
 
@@ -71,7 +70,7 @@ impl Default for HeadOptions {
             contrast_temperature: 0.3,
             class_temperature: 2.0,
             direction_weight: 1.0,
-            imagined: 0,
+            synthetic: 0,
             hidden: 0,
             neighbours: 20,
             rounds: 1,
@@ -82,9 +81,9 @@ impl Default for HeadOptions {
 }
 
 impl HeadOptions {
-    /// For a head with a hidden layer of so many units, which learns from altered copies and from
-    /// neighbours: for a collection of ten thousand photographs and more, measured on CIFAR-10.
-    /// Terms that it does not have weigh nothing.
+    /// Returns options for a head with a hidden layer of `hidden` units, which learns from altered
+    /// copies and from neighbours. It is for collections of ten thousand images and more, and was
+    /// measured on CIFAR-10. Terms that such a head lacks have weight 0.
     pub fn deep(hidden: usize) -> Self {
         Self {
             hidden,
@@ -101,13 +100,13 @@ impl HeadOptions {
     }
 }
 
-/// A pass over the photographs, done.
+/// The report of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EpochReport {
-    /// Its number, from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Of so many.
+    /// Number of all epochs.
     pub of: usize,
     /// Mean of the whole loss.
     pub loss: f64,

@@ -1,34 +1,33 @@
-//! What is trained on, and whether it can be.
+//! Training data, and its checks.
 
-use super::feature_transform::Prior;
+use super::feature_transform::ClassifierPrior;
 use super::options::HeadOptions;
 use crate::baseline::Pca;
 use crate::error::{Error, Result};
 
-/// The fewest photographs that can be trained on.
-pub const LEAST_PHOTOGRAPHS: usize = 16;
+/// The minimum number of images to train on.
+pub const MIN_IMAGES: usize = 16;
 
-/// The most main directions that are learned from.
-pub(super) const MOST_DIRECTIONS: usize = 512;
+/// The maximum number of principal components to learn from.
+pub(super) const MAX_DIRECTIONS: usize = 512;
 
-/// Directions of features that are spread less about their mean differ by rounding only; their
-/// length is one.
-const LEAST_SPREAD: f32 = 1e-5;
+/// Directions of features with a smaller spread differ by rounding only. Their length is one.
+const MIN_SPREAD: f32 = 1e-5;
 
-/// What is trained on.
+/// Training data of a head.
 #[derive(Debug, Clone)]
 pub struct TrainingSet<'a> {
-    /// Features of the photographs: `[n, d]`, row-major.
+    /// Features of the images: `[n, d]`, row-major.
     pub clean: &'a [f32],
     /// Features of altered copies, each `[n, d]`. They teach the code what does not matter.
     pub views: Vec<&'a [f32]>,
     /// Numbers in a row.
     pub d: usize,
-    /// What the trunk says about its features.
-    pub prior: Prior,
+    /// What the trunk knows about its features.
+    pub prior: ClassifierPrior,
 }
 
-/// Refuses what cannot be trained on; the number of photographs.
+/// Checks the data and the options. Returns the number of images.
 pub(crate) fn check(set: &TrainingSet<'_>, options: &HeadOptions) -> Result<usize> {
     let bad = |text: String| Err(Error::InvalidInput(text));
     if set.d == 0 || !set.clean.len().is_multiple_of(set.d) {
@@ -39,13 +38,13 @@ pub(crate) fn check(set: &TrainingSet<'_>, options: &HeadOptions) -> Result<usiz
         ));
     }
     let n = set.clean.len() / set.d;
-    if n < LEAST_PHOTOGRAPHS {
+    if n < MIN_IMAGES {
         return bad(format!(
-            "{n} photographs are too few to train on: at least {LEAST_PHOTOGRAPHS} are needed, and hundreds are better"
+            "{n} images are too few to train on: at least {MIN_IMAGES} are needed, and hundreds are better"
         ));
     }
     if set.views.iter().any(|view| view.len() != set.clean.len()) {
-        return bad("the altered copies are not as many as the photographs".to_owned());
+        return bad("the altered copies are not as many as the images".to_owned());
     }
     if !set.prior.takes(set.d) {
         return bad("the metric or the classifier does not fit the features".to_owned());
@@ -62,10 +61,13 @@ pub(crate) fn check(set: &TrainingSet<'_>, options: &HeadOptions) -> Result<usiz
         .chunks_exact(set.d)
         .all(|row| row == &set.clean[..set.d])
     {
-        return bad("all photographs have the same features: there is nothing to learn".to_owned());
+        return bad("all images have the same features: there is nothing to learn".to_owned());
     }
     if options.code_len == 0 || options.bits == 0 || options.batch < 2 {
-        return bad("the code, the hash and the batch need at least one number, one bit and two photographs".to_owned());
+        return bad(
+            "the code, the hash and the batch need at least one number, one bit and two images"
+                .to_owned(),
+        );
     }
     if !(options.learning_rate.is_finite() && options.learning_rate > 0.0) {
         return bad(format!(
@@ -82,13 +84,13 @@ pub(crate) fn check(set: &TrainingSet<'_>, options: &HeadOptions) -> Result<usiz
     Ok(n)
 }
 
-/// How far rows are spread about their mean along all main directions together.
+/// Returns the spread of rows about their mean, along all principal components together.
 pub(super) fn spread(pca: &Pca) -> Result<f32> {
     let spread = pca.variances.iter().sum::<f32>().sqrt();
-    if spread.is_finite() && spread > LEAST_SPREAD {
+    if spread.is_finite() && spread > MIN_SPREAD {
         return Ok(spread);
     }
     Err(Error::InvalidInput(
-        "the photographs' features do not differ in any way that could be learned".to_owned(),
+        "the images' features do not differ in any way that could be learned".to_owned(),
     ))
 }

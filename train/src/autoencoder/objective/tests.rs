@@ -1,13 +1,13 @@
 //! Tests of the objective: gradients against finite differences.
 
 use super::*;
-use crate::autoencoder::design::{Layers, Shape as Pictures};
+use crate::autoencoder::design::{Layers, Shape as ImageShape};
 
 fn small(layers: Layers) -> Design {
     Design {
         layers,
         code_len: 3,
-        ..Design::deep(Pictures {
+        ..Design::deep(ImageShape {
             height: 5,
             width: 5,
             channels: 1,
@@ -15,7 +15,7 @@ fn small(layers: Layers) -> Design {
     }
 }
 
-fn pictures(n: usize, d: usize, random: &mut Normal) -> Tensor {
+fn samples(n: usize, d: usize, random: &mut Normal) -> Tensor {
     let values: Vec<f32> = (0..n * d).map(|_| random.unit()).collect();
     Tensor::from_vec(values, (n, d), &Device::Cpu).unwrap()
 }
@@ -29,9 +29,9 @@ fn check(design: &Design, term: impl Fn(&Terms) -> Tensor) {
     design.check().unwrap();
     let mut random = Normal::new(11);
     let network = Network::new(design, &mut random).unwrap();
-    let clean = pictures(12, design.shape.len(), &mut random);
-    let chance = Chance::draw(design, &clean, &mut random).unwrap();
-    let value = || term(&terms(&network, &clean, &chance).unwrap());
+    let clean = samples(12, design.shape.len(), &mut random);
+    let noise = StepNoise::draw(design, &clean, &mut random).unwrap();
+    let value = || term(&terms(&network, &clean, &noise).unwrap());
     let gradients = value().backward().unwrap();
     let mut checked = 0;
     for (name, parameter) in network.parameters() {
@@ -129,7 +129,7 @@ fn gradient_of_the_two_views() {
     let mut design = small(Layers::Dense(vec![7]));
     design.two_view = 0.6;
     check(&design, named("two views"));
-    design.shape = Pictures::features(20);
+    design.shape = ImageShape::features(20);
     design.code_len = 3;
     check(&design, named("two views"));
 }
@@ -137,7 +137,7 @@ fn gradient_of_the_two_views() {
 #[test]
 fn a_moved_picture_is_the_picture_elsewhere() {
     let mut design = small(Layers::Dense(vec![]));
-    design.shape = Pictures {
+    design.shape = ImageShape {
         height: 16,
         width: 16,
         channels: 1,
@@ -176,7 +176,7 @@ fn the_contraction_is_the_jacobians_squared_norm_on_average() {
     let mut random = Normal::new(5);
     let network = Network::new(&design, &mut random).unwrap();
     let d = design.shape.len();
-    let one = pictures(1, d, &mut random);
+    let one = samples(1, d, &mut random);
     // The exact norm: the change along each axis.
     let many = one.broadcast_as((d, d)).unwrap().contiguous().unwrap();
     let axes = Tensor::eye(d, DType::F32, &Device::Cpu).unwrap();
@@ -184,9 +184,9 @@ fn the_contraction_is_the_jacobians_squared_norm_on_average() {
     let exact = scalar(&slope.sqr().unwrap().sum_all().unwrap());
     let n = 20_000;
     let many = one.broadcast_as((n, d)).unwrap().contiguous().unwrap();
-    let chance = Chance::draw(&design, &many, &mut random).unwrap();
+    let noise = StepNoise::draw(&design, &many, &mut random).unwrap();
     let estimate = scalar(&named("contraction")(
-        &terms(&network, &many, &chance).unwrap(),
+        &terms(&network, &many, &noise).unwrap(),
     ));
     assert!((estimate / exact - 1.0).abs() < 0.05, "{estimate} {exact}");
 }
@@ -197,12 +197,12 @@ fn noise_spoils_as_much_as_it_says() {
     let clean = Tensor::full(0.5f32, (100, 20), &Device::Cpu).unwrap();
     let mut design = small(Layers::Dense(vec![]));
     design.noise = Some(Noise::Masking(0.3));
-    let spoiled = spoil(&design, &clean, &mut random).unwrap();
-    let left = scalar(&spoiled.mean_all().unwrap()) / 0.5;
+    let corrupted = corrupt(&design, &clean, &mut random).unwrap();
+    let left = scalar(&corrupted.mean_all().unwrap()) / 0.5;
     assert!((left - 0.7).abs() < 0.04, "{left}");
     design.noise = Some(Noise::Gaussian(0.1));
-    let spoiled = spoil(&design, &clean, &mut random).unwrap();
-    let apart = (spoiled - clean).unwrap().sqr().unwrap();
+    let corrupted = corrupt(&design, &clean, &mut random).unwrap();
+    let apart = (corrupted - clean).unwrap().sqr().unwrap();
     let deviation = scalar(&apart.mean_all().unwrap()).sqrt();
     assert!((deviation - 0.1).abs() < 0.01, "{deviation}");
 }

@@ -1,4 +1,4 @@
-//! The decoder, run: from codes back to pictures.
+//! The decoder, run: from codes back to images.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::encoder_file::{CODE, EncoderInfo, HASH};
 use crate::error::{Error, Result};
 use crate::outside::outside;
 use crate::proto::ModelProto;
-use crate::read::{MOST_MODEL_BYTES, read_whole};
+use crate::read::{MAX_MODEL_BYTES, read_whole};
 use crate::runtime::Runtime;
 
 /// Key of the metadata that names the encoder to which a decoder belongs.
@@ -21,25 +21,25 @@ pub const DECODER_OF: &str = "imgsearch.decoder_of";
 /// Name of the decoder's output: float32 `[n, height, width, channels]`, 0 to 1.
 pub const PICTURES: &str = "pictures";
 
-/// The longest side of a picture that a decoder may make.
-const MOST_SIDE: usize = 4096;
+/// The longest side of an image that a decoder may make.
+const MAX_SIDE: usize = 4096;
 
 /// A decoder, ready to run.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct CodeDecoder {
     session: Session,
     name: String,
     twins: bool,
 }
 
-impl Decoder {
+impl CodeDecoder {
     /// Opens the decoder in a file, which must belong to an encoder.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where it cannot be read, and as [`Decoder::new`].
+    /// [`Error::Io`] if it cannot be read, and as [`CodeDecoder::new`].
     pub fn from_path(path: &Path, of: &EncoderInfo, runtime: &Runtime) -> Result<Self> {
-        let bytes = read_whole(path, MOST_MODEL_BYTES)?;
+        let bytes = read_whole(path, MAX_MODEL_BYTES)?;
         Self::new(&bytes, &path.display().to_string(), of, runtime)
     }
 
@@ -47,7 +47,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] where it is no decoder, or another encoder's; [`Error::Run`] where
+    /// [`Error::Contract`] if it is no decoder, or another encoder's; [`Error::Run`] where
     /// ONNX Runtime refuses it.
     pub fn new(bytes: &[u8], name: &str, of: &EncoderInfo, runtime: &Runtime) -> Result<Self> {
         let refuse = |reason: String| Error::Contract {
@@ -93,16 +93,16 @@ impl Decoder {
         })
     }
 
-    /// Whether the bits of the hash go into a picture beside the code.
+    /// Whether the bits of the hash go into an image beside the code.
     pub fn has_twins(&self) -> bool {
         self.twins
     }
 
-    /// Pictures of codes: `[height, width, channels]` of each, and their numbers from 0 to 1.
+    /// Images of codes: `[height, width, channels]` of each, and their numbers from 0 to 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] where ONNX Runtime fails, [`Error::Contract`] where what it gives are no pictures.
+    /// [`Error::Run`] if ONNX Runtime fails, [`Error::Contract`] if what it gives are no images.
     pub fn decode(&mut self, encodings: &Encodings) -> Result<([usize; 3], Vec<f32>)> {
         let failed = |source: ort::Error| Error::Run {
             name: self.name.clone(),
@@ -128,22 +128,22 @@ impl Decoder {
         let sides = pictures_of(shape, n).ok_or_else(|| Error::Contract {
             name: self.name.clone(),
             reason: format!(
-                "it gave `{PICTURES}` the shape {shape:?}, and {n} pictures of 1 or 3 channels, with sides from 1 to \
-                 {MOST_SIDE}, were wanted"
+                "it gave `{PICTURES}` the shape {shape:?}, and {n} images of 1 or 3 channels, with sides from 1 to \
+                 {MAX_SIDE}, were wanted"
             ),
         })?;
         Ok((sides, values.to_vec()))
     }
 }
 
-/// Height, width and channels of `n` pictures.
+/// Height, width and channels of `n` images.
 fn pictures_of(shape: &[i64], n: usize) -> Option<[usize; 3]> {
     let &[pictures, height, width, channels] = shape else {
         return None;
     };
     let [pictures, height, width, channels] =
         [pictures, height, width, channels].map(|side| usize::try_from(side).unwrap_or(0));
-    let side = 1..=MOST_SIDE;
+    let side = 1..=MAX_SIDE;
     (pictures == n && side.contains(&height) && side.contains(&width) && matches!(channels, 1 | 3))
         .then_some([height, width, channels])
 }
