@@ -1,4 +1,4 @@
-//! The decoder, run: from codes back to images.
+//! Runs a decoder: from codes back to images.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub const DECODER_OF: &str = "imgsearch.decoder_of";
 /// Name of the decoder's output: float32 `[n, height, width, channels]`, 0 to 1.
 pub const PICTURES: &str = "pictures";
 
-/// The longest side of an image that a decoder may make.
+/// The maximum side of an image that a decoder makes.
 const MAX_SIDE: usize = 4096;
 
 /// A decoder, ready to run.
@@ -43,7 +43,7 @@ impl CodeDecoder {
         Self::new(&bytes, &path.display().to_string(), of, runtime)
     }
 
-    /// Opens the decoder in `bytes`, which must belong to an encoder; `name` stands in messages.
+    /// Opens the decoder in `bytes`, which must belong to an encoder; messages use `name`.
     ///
     /// # Errors
     ///
@@ -93,12 +93,12 @@ impl CodeDecoder {
         })
     }
 
-    /// Whether the bits of the hash go into an image beside the code.
+    /// Returns whether the decoder takes the bits of the hash in addition to the code.
     pub fn has_twins(&self) -> bool {
         self.twins
     }
 
-    /// Images of codes: `[height, width, channels]` of each, and their numbers from 0 to 1.
+    /// Reconstructs images from codes: `[height, width, channels]` of each, and their numbers from 0 to 1.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl CodeDecoder {
     }
 }
 
-/// Height, width and channels of `n` images.
+/// Returns height, width and channels of `n` images.
 fn pictures_of(shape: &[i64], n: usize) -> Option<[usize; 3]> {
     let &[pictures, height, width, channels] = shape else {
         return None;

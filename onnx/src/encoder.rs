@@ -1,4 +1,4 @@
-//! The encoder at work: images in, codes and hashes out.
+//! Runs an encoder: images in, codes and hashes out.
 
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -18,7 +18,7 @@ pub enum ProviderChoice {
     Cpu,
     /// On an NVIDIA graphics card, or not at all.
     Cuda,
-    /// On the graphics card if there is one, else on the processor.
+    /// The graphics card if there is one, else the processor.
     Auto,
 }
 
@@ -118,24 +118,24 @@ impl Encoder {
         })
     }
 
-    /// Where it runs.
+    /// Returns where it runs.
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// Why it does not run on the graphics card, if that was tried.
+    /// Returns why it does not run on the graphics card, if that was tried.
     pub fn provider_note(&self) -> Option<&str> {
         self.provider_note.as_deref()
     }
 
-    /// What its file declares.
+    /// Returns what its file declares.
     pub fn info(&self) -> &EncoderInfo {
         &self.info
     }
 
     /// Encodes `n` images: `pixels` holds `n * height * width * 3` bytes of RGB, row by row.
     ///
-    /// An image's code does not depend on what else is in the batch.
+    /// The code of an image does not depend on the rest of the batch.
     ///
     /// # Errors
     ///
@@ -214,14 +214,14 @@ fn open(
         .with_intra_threads(threads)?
         .with_inter_threads(1)?;
     if cuda {
-        // The default falls back to the processor without a word.
+        // The default falls back to the processor silently.
         let provider = ort::ep::CUDA::default().build().error_on_failure();
         builder = builder.with_execution_providers([provider])?;
     }
     builder.commit_from_memory(file.bytes())
 }
 
-/// What a batch of images was turned into.
+/// The outputs for a batch of images.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Encodings {
@@ -247,23 +247,23 @@ impl Encodings {
         }
     }
 
-    /// The code of image `i`.
+    /// Returns the code of image `i`.
     pub fn code(&self, i: usize) -> &[f32] {
         row(&self.codes, self.n, i)
     }
 
-    /// The hash of image `i`: bit `b` is whether logit `b` is above zero, and lies in byte
+    /// Returns the hash of image `i`: bit `b` is set if logit `b` is above zero, and is in byte
     /// `b / 8` at position `b % 8`.
     pub fn hash(&self, i: usize) -> Vec<u8> {
         pack(row(&self.logits, self.n, i))
     }
 
-    /// The logits of image `i`'s hash.
+    /// Returns the logits of the hash of image `i`.
     pub fn logits(&self, i: usize) -> &[f32] {
         row(&self.logits, self.n, i)
     }
 
-    /// The features of image `i`.
+    /// Returns the features of image `i`.
     pub fn features(&self, i: usize) -> &[f32] {
         row(&self.features, self.n, i)
     }

@@ -1,4 +1,4 @@
-//! Surgery: cutting a trunk out of an encoder, and putting a head behind a trunk.
+//! Edits of graphs: cutting a trunk out of an encoder, and adding a head behind a trunk.
 
 use std::collections::HashSet;
 
@@ -10,32 +10,31 @@ use crate::proto::{
     TypeProtoValue, ValueInfoProto, data_type,
 };
 
-/// Name of the constant in a trunk that says how much each direction of its features matters:
+/// Name of the constant in a trunk that weights the directions of its features:
 /// `[feature_len, width]`, float32, or int8 with [`SCALE`] behind the name.
 pub const METRIC: &str = "metric";
 
-/// Name of the constant in a trunk that holds the weights of the classifier that it was trained
-/// under: `[feature_len, classes]`, float32, or int8 with [`SCALE`] behind the name.
+/// Name of the constant in a trunk with the weights of the classifier that it was trained with: `[feature_len, classes]`, float32, or int8 with [`SCALE`] behind the name.
 pub const CLASSES: &str = "classes";
 
 /// The bias of those classes: float32 `[classes]`.
 pub const CLASSES_BIAS: &str = "classes.bias";
 
-/// What a constant's name with this behind it holds: the factor of each column of an int8 matrix,
-/// float32 `[columns]`.
+/// The suffix of the name of a constant with the factor of each column of an int8 matrix, float32
+/// `[columns]`.
 const SCALE: &str = ".scale";
 
 impl EncoderFile {
-    /// The trunk of this encoder, shown images of `side` × `side` pixels: small images are told
-    /// apart better if they are not enlarged as much. Without `resize`, as much of an image
-    /// is seen as now.
+    /// Returns the trunk of this encoder for images of `side` × `side` pixels. Codes of small images are
+    /// better if the images are enlarged less. Without `resize`, the trunk sees the same part of an image
+    /// as before.
     ///
-    /// A trunk that takes one size only is refused when it is opened.
+    /// A trunk that takes one size only fails when it is opened.
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] if the file has no features, and where images brought to size by
-    /// `resize` cannot fill the square.
+    /// [`Error::Contract`] if the file has no features, or if images resized by `resize` cannot fill the
+    /// square.
     pub fn trunk_at(&self, side: u32, resize: Option<EncoderResize>) -> Result<Self> {
         let info = self.info();
         let mut model = cut_trunk(&self.model()?, &info.name)?;
@@ -59,7 +58,7 @@ impl EncoderFile {
     }
 }
 
-/// The model that computes `features` and nothing else.
+/// Returns the model that computes only `features`.
 ///
 /// # Errors
 ///
@@ -75,7 +74,7 @@ pub fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     if graph.output.is_empty() {
         return Err(no_features(name));
     }
-    // Nodes stand in the order of computation, so one way back finds all that is needed.
+    // Nodes are in the order of computation, so one pass backwards finds all that are needed.
     let mut needed: HashSet<String> = HashSet::from([FEATURES.to_owned()]);
     let mut kept = Vec::new();
     for node in graph.node.drain(..).rev() {
@@ -86,7 +85,7 @@ pub fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     }
     kept.reverse();
     graph.node = kept;
-    // These belong to the trunk, though only heads compute with them.
+    // These belong to the trunk, although only heads use them.
     for name in [METRIC, CLASSES, CLASSES_BIAS] {
         needed.extend([name.to_owned(), format!("{name}{SCALE}")]);
     }
@@ -96,7 +95,7 @@ pub fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     Ok(trunk)
 }
 
-/// Has a model take square images of `side` pixels.
+/// Makes a model take square images of `side` pixels.
 pub fn resize_input(model: &mut ModelProto, side: u32) {
     let Some(graph) = &mut model.graph else {
         return;
@@ -112,7 +111,7 @@ pub fn resize_input(model: &mut ModelProto, side: u32) {
             *input = value(INPUT, data_type::UINT8, &sides);
         }
     }
-    // What stands there of shapes in between holds for the old size.
+    // These shapes are for the old size.
     graph.value_info.clear();
 }
 
@@ -128,7 +127,7 @@ pub fn drop_constants(model: &mut ModelProto) {
     }
 }
 
-/// Gives the nodes that took the input `from` what is called `to` instead.
+/// Makes the nodes that take `from` take `to` instead.
 pub fn rename_input(model: &mut ModelProto, from: &str, to: &str) {
     let nodes = model.graph.iter_mut().flat_map(|graph| &mut graph.node);
     let inputs = nodes.flat_map(|node| &mut node.input);
@@ -137,7 +136,7 @@ pub fn rename_input(model: &mut ModelProto, from: &str, to: &str) {
         .for_each(|input| *input = to.to_owned());
 }
 
-/// Calls the model's output `from` otherwise, which then is an output no more.
+/// Renames the model's output `from`, which is then no output any more.
 pub fn rename_output(model: &mut ModelProto, from: &str, to: &str) {
     rename_input(model, from, to);
     if let Some(graph) = &mut model.graph {
@@ -163,15 +162,15 @@ fn find<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
     all.find(|tensor| tensor.name.as_deref() == Some(name))
 }
 
-/// A constant of the graph with this name: its shape and its numbers. Of int8, each column is
-/// multiplied by its factor.
+/// Returns the shape and the numbers of a constant. Each column of an int8 matrix is multiplied by its
+/// factor.
 pub fn constant(model: &ModelProto, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
     let tensor = find(model, name)?;
     let (Some(data_type::INT8), Some(raw)) = (tensor.data_type, &tensor.raw_data) else {
         return floats(tensor);
     };
     let shape = shape_of(tensor)?;
-    // Of float32 only: a file could say that factors have factors, and so on without end.
+    // Only float32, or a file could give factors of factors without end.
     let (_, factors) = floats(find(model, &format!("{name}{SCALE}"))?)?;
     if shape.last() != Some(&factors.len()) {
         return None;
@@ -182,7 +181,7 @@ pub fn constant(model: &ModelProto, name: &str) -> Option<(Vec<usize>, Vec<f32>)
     filled(shape, values.collect())
 }
 
-/// A float32 constant.
+/// Returns a float32 constant.
 fn floats(tensor: &TensorProto) -> Option<(Vec<usize>, Vec<f32>)> {
     let values = match (tensor.data_type?, &tensor.raw_data) {
         (data_type::FLOAT, Some(raw)) => {
@@ -203,20 +202,20 @@ fn shape_of(tensor: &TensorProto) -> Option<Vec<usize>> {
     sides.map(|&side| usize::try_from(side).ok()).collect()
 }
 
-/// The two, if there are as many numbers as the shape says.
+/// Returns both if the number of values matches the shape.
 fn filled(shape: Vec<usize>, values: Vec<f32>) -> Option<(Vec<usize>, Vec<f32>)> {
     let mut sides = shape.iter();
     let length = sides.try_fold(1usize, |length, &side| length.checked_mul(side))?;
     (values.len() == length).then_some((shape, values))
 }
 
-/// Attributes as ONNX numbers their types.
+/// Types of attributes, as ONNX numbers them.
 const INT: i32 = 2;
 const STRING: i32 = 3;
 const INTS: i32 = 7;
 
 impl AttributeProto {
-    /// A whole number.
+    /// Returns an attribute with a whole number.
     pub fn int(name: &str, value: i64) -> Self {
         Self {
             name: Some(name.to_owned()),
@@ -226,7 +225,7 @@ impl AttributeProto {
         }
     }
 
-    /// A word.
+    /// Returns an attribute with a text.
     pub fn string(name: &str, value: &str) -> Self {
         Self {
             name: Some(name.to_owned()),
@@ -236,7 +235,7 @@ impl AttributeProto {
         }
     }
 
-    /// Whole numbers.
+    /// Returns an attribute with whole numbers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
         Self {
             name: Some(name.to_owned()),
@@ -247,30 +246,30 @@ impl AttributeProto {
     }
 }
 
-/// Grows a graph at its end.
+/// Adds nodes at the end of a graph.
 pub struct Grafter<'a> {
     model: &'a mut ModelProto,
     prefix: &'a str,
 }
 
 impl<'a> Grafter<'a> {
-    /// Names of what is added begin with `prefix`.
+    /// Returns a grafter. The names of what it adds start with `prefix`.
     pub fn new(model: &'a mut ModelProto, prefix: &'a str) -> Self {
         Self { model, prefix }
     }
 
-    /// Adds a float32 constant; its name.
+    /// Adds a float32 constant. Returns its name.
     pub fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         self.shared_constant(&format!("{}{name}", self.prefix), shape, values)
     }
 
-    /// Adds a float32 constant under a name without the prefix, unless it is there; the name of
-    /// its numbers, which are computed if it is int8.
+    /// Adds a float32 constant under a name without the prefix, unless it exists. Returns the name of its
+    /// values. If it is int8, nodes compute them.
     pub fn shared_constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
         match find(self.model, name).map(|tensor| tensor.data_type) {
-            // Not by DequantizeLinear, which is left in the graph where a product follows it: a
-            // runtime computes these two once, when it opens the model.
+            // DequantizeLinear would stay in the graph if a product follows it. A runtime computes these two
+            // once, when it opens the model.
             Some(Some(data_type::INT8)) => {
                 let to_float = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
                 let float = self.node_with("Cast", &[name], &format!("{name}.float"), &to_float);
@@ -293,7 +292,7 @@ impl<'a> Grafter<'a> {
         name.to_owned()
     }
 
-    /// Adds a constant shape to bring a tensor to; its name.
+    /// Adds a constant shape. Returns its name.
     pub fn shape(&mut self, name: &str, sides: &[i64]) -> String {
         let name = format!("{}{name}.shape", self.prefix);
         if let Some(graph) = &mut self.model.graph {
@@ -308,12 +307,12 @@ impl<'a> Grafter<'a> {
         name
     }
 
-    /// Adds a node with one output; the output's name.
+    /// Adds a node with one output. Returns the output's name.
     pub fn node(&mut self, operator: &str, inputs: &[&str], output: &str) -> String {
         self.node_with(operator, inputs, output, &[])
     }
 
-    /// Adds a node with attributes and one output; the output's name.
+    /// Adds a node with attributes and one output. Returns the output's name.
     pub fn node_with(
         &mut self,
         operator: &str,
@@ -374,13 +373,13 @@ impl<'a> Grafter<'a> {
 /// A side of a tensor's shape.
 #[derive(Debug, Clone, Copy)]
 pub enum Side<'a> {
-    /// Of any length, under a name.
+    /// Any length, with a name.
     Open(&'a str),
-    /// Of this length.
+    /// This length.
     Of(usize),
 }
 
-/// An input or output of a model.
+/// Describes an input or output of a model.
 fn value(name: &str, kind: i32, sides: &[Side<'_>]) -> ValueInfoProto {
     let dimension = |side: &Side<'_>| TensorShapeProtoDimension {
         value: Some(match side {

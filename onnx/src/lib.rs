@@ -1,9 +1,8 @@
 //! Encoders: finds and loads ONNX Runtime, and reads, checks and runs encoder files.
 //!
-//! One ONNX file is one encoder. It takes images as bytes and gives, for each, a *code* (30
-//! numbers by default), the logits of a *semantic hash* (256 bits by default) and, where a
-//! pretrained trunk is in it, the trunk's *features*. What it needs to know of an image's size
-//! stands in the file, so nobody can feed it wrongly.
+//! One ONNX file is one encoder. It takes images as bytes and returns, for each, a *code* (30 numbers by
+//! default), the logits of a *semantic hash* (256 bits by default) and, if it has a pretrained trunk,
+//! the trunk's *features*. The file also says which size of images it takes.
 //!
 //! ```
 //! use imgsearch_onnx::{Encoder, EncoderFile, Runtime, RuntimeOptions, SessionOptions};
@@ -20,10 +19,10 @@
 //! # Ok::<(), imgsearch_onnx::Error>(())
 //! ```
 //!
-//! - [`Runtime`] finds, fetches and loads ONNX Runtime, once a process.
+//! - [`Runtime`] finds, downloads and loads ONNX Runtime, once per process.
 //! - [`EncoderFile`] reads, checks and holds an encoder; [`EncoderInfo`] is what it declares.
 //! - [`Encoder`] runs it.
-//! - [`CodeDecoder`] makes images from codes again, if an encoder has a decoder.
+//! - [`CodeDecoder`] reconstructs images from codes, if an encoder has a decoder.
 //!
 //! The crate `imgsearch-train` makes new encoder files.
 

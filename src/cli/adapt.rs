@@ -1,4 +1,4 @@
-//! `imgsearch adapt`: an encoder for an index's own photographs.
+//! `imgsearch adapt`: trains an encoder on the images of an index.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -19,9 +19,9 @@ use super::streams::{out, say};
 use super::train::preservation::print_preservation;
 use super::{Outcome, Result, index};
 
-/// The new encoder lies in the index as `adapted-FINGERPRINT.onnx` until the index has moved to it: nobody
-/// else's file has that name.
-const ASIDE: (&str, &str) = ("adapted-", ".onnx");
+/// Start and end of the name of the new encoder, `adapted-FINGERPRINT.onnx`. It is in the index until the
+/// index has moved to it. No other file has that name.
+const TEMPORARY: (&str, &str) = ("adapted-", ".onnx");
 
 pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let dir = index_dir(global)?;
@@ -29,19 +29,19 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let file = match unfinished(&dir)? {
         Some(file) => {
             if !global.quiet && !args.json {
-                say!("going on with the encoder that an earlier run trained");
+                say!("resuming with the encoder that an earlier run trained");
             }
             file
         }
         None => match learn(global, args, &dir, &stop)? {
             Some(file) => {
-                imgsearch::save(&aside_of(&dir, &file), file.bytes())?;
+                imgsearch::save(&temporary_path(&dir, &file), file.bytes())?;
                 file
             }
             None => return Ok(Outcome::Done),
         },
     };
-    let aside = aside_of(&dir, &file);
+    let temporary = temporary_path(&dir, &file);
     let mut open = OpenOptions::default();
     open.encoder = Some(file);
     open.engine = engine_options(global, Some(&args.limits));
@@ -51,9 +51,9 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     if summary.interrupted {
         return Ok(Outcome::Interrupted);
     }
-    std::fs::remove_file(&aside).map_err(|source| imgsearch::Error::Io {
+    std::fs::remove_file(&temporary).map_err(|source| imgsearch::Error::Io {
         action: "remove",
-        path: aside,
+        path: temporary,
         source,
     })?;
     Ok(if summary.failed > 0 {
@@ -63,26 +63,26 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     })
 }
 
-fn aside_of(dir: &Path, file: &EncoderFile) -> PathBuf {
-    let (start, end) = ASIDE;
+fn temporary_path(dir: &Path, file: &EncoderFile) -> PathBuf {
+    let (start, end) = TEMPORARY;
     dir.join(format!("{start}{}{end}", file.info().fingerprint))
 }
 
-/// The encoder that an interrupted run was moving the index to.
+/// Returns the encoder that an interrupted run was moving the index to.
 fn unfinished(dir: &Path) -> Result<Option<EncoderFile>> {
     if !Library::reencoding_begun(dir) {
         return Ok(None);
     }
-    let (start, end) = ASIDE;
+    let (start, end) = TEMPORARY;
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !(name.starts_with(start) && name.ends_with(end)) {
             continue;
         }
-        // A file that is not whole is made again, and one under another's name is not ours.
+        // An incomplete file is made again, and a file with a wrong name is not ours.
         if let Ok(file) = EncoderFile::from_path(&path)
-            && aside_of(dir, &file) == path
+            && temporary_path(dir, &file) == path
         {
             return Ok(Some(file));
         }
@@ -90,7 +90,7 @@ fn unfinished(dir: &Path) -> Result<Option<EncoderFile>> {
     Ok(None)
 }
 
-/// Trains; the encoder, where the index shall move to it.
+/// Trains. Returns the encoder if the index should move to it.
 fn learn(
     global: &Global,
     args: &AdaptArgs,
@@ -109,7 +109,7 @@ fn learn(
     say_provider(global, engine);
     if engine.info().kind == COPIES {
         return Err(
-            "the index's encoder recognises copies, and adapting would make it find what is similar; train another with \
+            "the index's encoder recognises copies, and adapting would make it find similar images; train another with \
              imgsearch train copies, and move the index to it with imgsearch index --reencode --encoder FILE"
                 .into(),
         );
@@ -169,11 +169,11 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
         match (better, args.dry_run, args.force) {
             (true, true, _) => "It is better; without --dry-run the index moves to it.",
             (true, false, _) =>
-                "It is better: the index moves to it, and answers as before until that is done.",
-            (false, _, true) => "It is not better; the index moves to it all the same.",
+                "It is better: the index moves to it, and answers as before until then.",
+            (false, _, true) => "It is not better, but the index moves to it.",
             (false, ..) =>
-                "It is not better than the encoder that the index has: the index is as it was. More photographs, or \
-                 --force, would change that.",
+                "It is not better than the encoder of the index: the index is unchanged. More images, or --force, would \
+                 change that.",
         }
     );
 }

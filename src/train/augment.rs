@@ -1,12 +1,12 @@
-//! Altered copies of images: what a code should not care about, according to its [`Purpose`].
+//! Altered copies of images: changes that a code should ignore, according to its [`Purpose`].
 //!
 //! A view is a crop of half to all of the image's area, mirrored or not, with brightness,
-//! contrast and colour changed a little and sometimes without colour. Training brings the codes
-//! of two views of one image together (the alterations of SimCLR, Chen et al. 2020, without
+//! contrast and colour changed a little and sometimes without colour. Training draws the codes of
+//! two views of one image together (the alterations of SimCLR, Chen et al. 2020, without
 //! blur, whose gain was lost in the noise there).
 //!
-//! A copy ([`copy`]) is the image as it comes back from others: blurred, smaller, written again
-//! and brighter, cut and turned, or mirrored between black bars.
+//! A copy ([`copy`]) is the image as others pass it on: blurred, scaled down, re-encoded and brighter,
+//! cropped and rotated, or mirrored between black bars.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -18,7 +18,7 @@ use std::io::Cursor;
 use crate::decode::{Geometry, Rgb, luma};
 use crate::train::random::SplitMix;
 
-/// What an encoder is to find.
+/// What an encoder finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -30,7 +30,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Altered copies of each image to learn from, if nothing else is asked for.
+    /// Returns the default number of altered copies of each image.
     pub fn views(self) -> usize {
         match self {
             Self::Similar => 2,
@@ -50,9 +50,9 @@ pub struct View {
     pub area: f32,
     /// Width over height of the crop, relative to the image's, 0.75 to 1.33.
     pub aspect: f32,
-    /// Where the crop lies: 0 is left, 1 is right.
+    /// Horizontal position of the crop: 0 is left, 1 is right.
     pub x: f32,
-    /// Where the crop lies: 0 is the top, 1 the bottom.
+    /// Vertical position of the crop: 0 is the top, 1 the bottom.
     pub y: f32,
     /// Mirrored left to right.
     pub mirror: bool,
@@ -91,7 +91,7 @@ impl View {
         }
     }
 
-    /// The crop in pixels of an image: left, top, width, height.
+    /// Returns the crop in pixels of an image: left, top, width, height.
     fn crop(&self, width: u32, height: u32) -> (f64, f64, f64, f64) {
         let (width, height) = (f64::from(width), f64::from(height));
         let side = f64::from(self.area).sqrt();
@@ -121,8 +121,7 @@ fn bits(seed: u64, image: u64, view: u64) -> SplitMix {
 ///
 /// # Errors
 ///
-/// Where the image does not hold the pixels that its size promises, or cannot be written as a
-/// JPEG.
+/// An image that lacks pixels, or that cannot be written as a JPEG.
 pub fn copy(image: &Rgb, seed: u64, number: u64, view: u64) -> Result<Rgb, String> {
     let mut bits = bits(seed, number, view);
     let mut between = |low: f32, high: f32| low + (high - low) * bits.unit();
@@ -176,7 +175,7 @@ pub fn copy(image: &Rgb, seed: u64, number: u64, view: u64) -> Result<Rgb, Strin
     })
 }
 
-/// Blurred by a Gaussian of this many pixels.
+/// Blurs an image by a Gaussian with this deviation in pixels.
 pub(crate) fn blurred(image: &RgbImage, deviation: f32) -> RgbImage {
     // Less is refused, and changes nothing.
     if deviation < 0.1 {
@@ -185,7 +184,7 @@ pub(crate) fn blurred(image: &RgbImage, deviation: f32) -> RgbImage {
     imageops::fast_blur(image, deviation)
 }
 
-/// Written as a JPEG of this quality, and read again.
+/// Writes an image as a JPEG of this quality, and reads it again.
 pub(crate) fn rewritten(image: &RgbImage, quality: u8) -> Result<RgbImage, String> {
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, quality)
@@ -195,7 +194,7 @@ pub(crate) fn rewritten(image: &RgbImage, quality: u8) -> Result<RgbImage, Strin
     Ok(read.map_err(|error| error.to_string())?.into_rgb8())
 }
 
-/// Every value times `factor`.
+/// Multiplies every value by `factor`.
 pub(crate) fn brightened(mut image: RgbImage, factor: f32) -> RgbImage {
     for value in image.iter_mut() {
         *value = (f32::from(*value) * factor).round().min(255.0) as u8;
@@ -203,14 +202,14 @@ pub(crate) fn brightened(mut image: RgbImage, factor: f32) -> RgbImage {
     image
 }
 
-/// With black bars above and below.
+/// Adds black bars above and below.
 pub(crate) fn barred(image: &RgbImage, bar: u32) -> RgbImage {
     let mut barred = RgbImage::new(image.width(), image.height() + 2 * bar);
     imageops::replace(&mut barred, image, 0, i64::from(bar));
     barred
 }
 
-/// Turned about its centre, linear between pixels, black if nothing is left.
+/// Rotates an image about its centre, with linear interpolation and black corners.
 pub(crate) fn turned(image: &RgbImage, degrees: f32) -> RgbImage {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (width, height) = image.dimensions();
@@ -226,7 +225,7 @@ pub(crate) fn turned(image: &RgbImage, degrees: f32) -> RgbImage {
 ///
 /// # Errors
 ///
-/// Where `image` does not hold the pixels that its size promises, or cannot be resized.
+/// An image that lacks pixels, or that cannot be resized.
 pub fn apply(image: &Rgb, view: View, geometry: &Geometry) -> Result<Vec<u8>, String> {
     let (left, top, width, height) = view.crop(image.width, image.height);
     let source = ImageRef::new(image.width, image.height, &image.pixels, PixelType::U8x3)

@@ -1,5 +1,4 @@
-//! Autoencoders on pixels: images made small, or images of an IDX file, and an autoencoder of
-//! any kind trained on them.
+//! Training of autoencoders and of decoders on image files.
 
 use std::path::{Path, PathBuf};
 
@@ -17,24 +16,24 @@ use crate::train::jobs::{self, Silent, check_cancelled, flow, report_unusable};
 use crate::train::random::SplitMix;
 use crate::train::split::is_held_out;
 
-/// Files that a worker decodes before it says so.
+/// Files that a worker decodes at once.
 const CHUNK: usize = 32;
 
-/// Images made small.
+/// Images scaled down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Thumbnails {
-    /// Of each image.
+    /// The shape of each image.
     pub shape: Shape,
     /// Bytes, `[n, height, width, channels]`.
     pub pixels: Vec<u8>,
-    /// Where each image is from.
+    /// The file of each image.
     pub paths: Vec<PathBuf>,
-    /// What could not be used, and why.
+    /// The images that cannot be used, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
 }
 
-/// Makes images small: their centres, scaled to `shape`.
+/// Decodes images and scales their centres to `shape`.
 ///
 /// # Errors
 ///
@@ -63,7 +62,7 @@ fn side(side: usize) -> u32 {
     u32::try_from(side).unwrap_or(u32::MAX)
 }
 
-/// Makes images small that are first brought to `geometry`.
+/// Decodes images, brings them to `geometry`, and then scales them to `shape`.
 fn thumbnails_of(
     paths: &[PathBuf],
     shape: Shape,
@@ -134,7 +133,7 @@ fn grey(rgb: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// What training gave.
+/// The result of [`train_autoencoder`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TrainedAutoencoder {
@@ -142,22 +141,22 @@ pub struct TrainedAutoencoder {
     pub autoencoder: Autoencoder,
     /// The places of the images that validate it.
     pub validation: Vec<usize>,
-    /// The squared error of one of those, on average.
+    /// The mean squared error of those images.
     pub error: f64,
-    /// What as many principal components as there are numbers in the code leave, if images are
-    /// small enough to have them computed.
+    /// The mean squared error that principal components leave, as many as the code has numbers. `None` if
+    /// images are too large to compute them.
     pub component_error: Option<f64>,
     /// Seconds of training.
     pub seconds: f64,
 }
 
-/// Trains an autoencoder on images or features, of which every tenth is held out and validates it.
-/// Where there is a `checkpoint`, the run's state is kept there and it goes on from it.
+/// Trains an autoencoder on images or features. Every tenth sample is held out and validates it. With a
+/// `checkpoint`, the state of the run is saved to that file, and an interrupted run resumes from it.
 ///
 /// # Errors
 ///
-/// What [`autoencoder::train_from`] refuses, and [`Error::Interrupted`](crate::Error::Interrupted)
-/// for a cancellation before the first epoch is done; after it, what is learned is kept.
+/// The errors of [`autoencoder::train_from`]. A cancellation ends the training after an epoch, and what
+/// was learned is kept.
 pub fn train_autoencoder(
     samples: &Samples<'_>,
     recipe: &Recipe,
@@ -188,15 +187,15 @@ pub fn train_autoencoder(
     })
 }
 
-/// Pixels of the side of the images that [`decoder_for`] learns.
+/// Side in pixels of the images that [`decoder_for`] learns.
 const DECODED_SIDE: usize = 32;
 
-/// Trains a decoder for an encoder that was just trained, from its codes to small images of the
-/// same images, as the encoder sees them. `engine` is the one that it was trained on.
+/// Trains a decoder for an encoder that was just trained: from its codes to small versions of the images,
+/// as the encoder sees them. `engine` is the one that it was trained on.
 ///
 /// # Errors
 ///
-/// What [`autoencoder::train_decoder`] refuses, and [`Error::Interrupted`](crate::Error::Interrupted).
+/// The errors of [`autoencoder::train_decoder`], and [`Error::Interrupted`](crate::Error::Interrupted).
 pub fn decoder_for(
     engine: &Engine,
     trained: &Trained,
@@ -216,7 +215,7 @@ pub fn decoder_for(
         engine.threads(),
         &Silent(progress),
     )?;
-    // What could be decoded a moment ago and no longer can is left out.
+    // An image that can no longer be decoded is left out.
     let code_len = trained.file.info().code_len;
     let rows = trained
         .paths
@@ -244,8 +243,8 @@ pub fn decoder_for(
     Ok(file)
 }
 
-/// Corrupts an image of RGB bytes as a denoising autoencoder's input is, the same with the same
-/// seed; `grey` if all three channels are to change alike.
+/// Corrupts an image of RGB bytes as the input of a denoising autoencoder. The same seed gives the same
+/// noise. With `grey`, all three channels change alike.
 pub fn corrupted(image: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
     let mut random = SplitMix::new(seed);
     let change = |value: u8, drawn: [f32; 2]| match noise {
@@ -274,7 +273,7 @@ pub fn corrupted(image: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
     out
 }
 
-/// Where the decoder of an encoder file lies: `my.onnx` has `my.decoder.onnx` beside it.
+/// Returns the path of the decoder of an encoder file: `my.decoder.onnx` for `my.onnx`.
 pub fn decoder_path(encoder: &Path) -> PathBuf {
     encoder.with_extension("decoder.onnx")
 }

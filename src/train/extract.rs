@@ -1,6 +1,6 @@
 //! Extraction: features, codes and hashes of many image files, without an index.
 //!
-//! What training and evaluation start from.
+//! Training and evaluation start from them.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::train::augment::{self, Purpose, View};
 use crate::train::jobs::{self, report_unusable};
 
-/// What was extracted, row by row in the order of the paths.
+/// The result of [`extract`], row by row in the order of the paths.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Extracted {
@@ -30,25 +30,25 @@ pub struct Extracted {
     pub logits: Vec<f32>,
     /// Numbers in a row of features; 0 if the encoder declares none.
     pub feature_len: usize,
-    /// The images that could not be, and why.
+    /// The images that could not be encoded, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
     /// Whether some of those were not tried ([`DecodeError::is_untried`]).
     pub(crate) untried: bool,
 }
 
-/// What to extract.
+/// Options of [`extract`].
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ExtractOptions {
     /// Altered copies of each image to extract features of.
     pub views: usize,
-    /// What the alterations are drawn with.
+    /// Seed of the alterations.
     pub seed: u64,
-    /// What they should teach.
+    /// The purpose of the alterations.
     pub purpose: Purpose,
 }
 
-/// One image's part.
+/// The features, codes and hash of one image.
 struct Row {
     features: Vec<f32>,
     views: Vec<Vec<f32>>,
@@ -57,7 +57,7 @@ struct Row {
     logits: Vec<f32>,
 }
 
-/// Why an image has no row.
+/// The reason why an image has no row.
 struct Failed {
     reason: String,
     untried: bool,
@@ -141,7 +141,7 @@ pub fn extract(
     Ok(extracted)
 }
 
-/// View `v` of image number `i`, as large as the encoder takes it.
+/// Returns view `v` of image number `i`, in the encoder's size.
 fn alteration(
     image: &Rgb,
     options: ExtractOptions,
@@ -160,7 +160,7 @@ fn alteration(
     }
 }
 
-/// The rows of a chunk of files, each with its place's number in `start..`.
+/// Returns the rows of a chunk of files. The first file has number `start`.
 fn rows(
     worker: &mut Worker,
     limits: &Limits,

@@ -1,9 +1,9 @@
-//! Perceptual hashes without learning: what a semantic hash is measured against.
+//! Perceptual hashes without learning, to compare semantic hashes with.
 //!
-//! Both are of 64 bits and look at the whole image in grey. *dHash* says whether each pixel of a
-//! image made 9 by 8 is darker than its neighbour to the right (Krawetz, "Kind of like that",
-//! 2013). *pHash* says whether each of the 8 by 8 lowest frequencies of an image made 32 by 32
-//! lies above their median (Zauner, "Implementation and benchmarking of perceptual image hash
+//! Both have 64 bits and use the whole image in grey. A bit of *dHash* says whether a pixel of the image,
+//! scaled to 9 by 8, is darker than its right neighbour (Krawetz, "Kind of like that", 2013). A bit of
+//! *pHash* says whether one of the 8 by 8 lowest frequencies of the image, scaled to 32 by 32, is above
+//! their median (Zauner, "Implementation and benchmarking of perceptual image hash
 //! functions", 2010).
 
 use std::f32::consts::PI;
@@ -21,10 +21,10 @@ pub const BYTES: usize = 8;
 /// The side of the image that pHash transforms.
 const SIDE: usize = 32;
 
-/// The lowest frequencies that pHash keeps, in each direction.
+/// The number of lowest frequencies that pHash keeps, in each direction.
 const KEPT: usize = 8;
 
-/// Files that a worker hashes before it says so.
+/// Files that a worker hashes at once.
 const CHUNK: usize = 32;
 
 /// The two hashes of an image.
@@ -38,11 +38,11 @@ pub struct Perceptual {
 }
 
 impl Perceptual {
-    /// Of a decoded image.
+    /// Computes the hashes of a decoded image.
     ///
     /// # Errors
     ///
-    /// Where the image does not hold the pixels that its size promises.
+    /// An image that lacks pixels.
     pub fn of(image: &Rgb) -> Result<Self, DecodeError> {
         Ok(Self {
             dhash: dhash(&grey(image, 9, 8)?),
@@ -51,7 +51,7 @@ impl Perceptual {
     }
 }
 
-/// The hashes of image files, in their order; why not, if one cannot be decoded.
+/// Returns the hashes of image files, in their order, or the reason why a file cannot be decoded.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ pub fn of_files(
     Ok(all)
 }
 
-/// The whole image at another size, in grey from 0 to 255.
+/// Returns the whole image at another size, in grey from 0 to 255.
 fn grey(image: &Rgb, width: u32, height: u32) -> Result<Vec<f32>, DecodeError> {
     let geometry = Geometry {
         width,
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn phash_sees_the_frequency_that_is_there() {
         // A wave of four half periods across: of the 64 frequencies only that one stands out
-        // positively, beside the mean.
+        // positively, in addition to the mean.
         let wave = |x: u32| (PI * 4.0 * (2 * x + 1) as f32 / (2 * 96) as f32).cos();
         let hash = Perceptual::of(&image(|x, _| (128.0 + 100.0 * wave(x)) as u8))
             .unwrap()

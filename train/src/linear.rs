@@ -1,7 +1,7 @@
 //! Linear methods on rows of numbers: principal components and iterative quantisation.
 //!
-//! They begin the training of codes and hashes, and are the baselines that a trained encoder is
-//! measured against.
+//! The training of codes and hashes starts from them, and they are baselines to compare trained encoders
+//! with.
 
 use faer::{Mat, MatRef, Side};
 use rand_pcg::Pcg64Mcg;
@@ -13,21 +13,21 @@ use imgsearch_onnx::authoring::pack;
 /// Alternations of iterative quantisation; the published 50.
 const ITQ_ITERATIONS: usize = 50;
 
-/// Rows that iterative quantisation looks at: more change a rotation of 256 dimensions little and
-/// cost in proportion.
+/// The maximum number of rows for iterative quantisation. More change a rotation of 256 dimensions little,
+/// and the time grows with them.
 const ITQ_ROWS: usize = 8192;
 
 /// Directions with less than this share of the largest variance are noise of the arithmetic.
 const MIN_VARIANCE: f32 = 1e-7;
 
-/// Rows are never divided by less, so that an image without features has a code of zeros.
+/// Rows are never divided by less, so an image without features has a code of zeros.
 pub(super) const MIN_NORM: f32 = 1e-6;
 
 fn matrix(rows: &[f32], n: usize, d: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice(rows, n, d)
 }
 
-/// A row-major copy.
+/// Returns a row-major copy.
 pub(super) fn row_major(matrix: MatRef<'_, f32>) -> Vec<f32> {
     let mut out = Vec::with_capacity(matrix.nrows() * matrix.ncols());
     for i in 0..matrix.nrows() {
@@ -36,17 +36,17 @@ pub(super) fn row_major(matrix: MatRef<'_, f32>) -> Vec<f32> {
     out
 }
 
-/// The product of row-major matrices `[n, d]` and `[d, k]`.
+/// Returns the product of row-major matrices `[n, d]` and `[d, k]`.
 pub(crate) fn product(a: &[f32], b: &[f32], n: usize, d: usize, k: usize) -> Vec<f32> {
     row_major((matrix(a, n, d) * matrix(b, d, k)).as_ref())
 }
 
-/// The transpose of a row-major matrix `[n, d]`.
+/// Returns the transpose of a row-major matrix `[n, d]`.
 pub(super) fn transposed(rows: &[f32], n: usize, d: usize) -> Vec<f32> {
     row_major(matrix(rows, n, d).transpose())
 }
 
-/// The mean of the rows.
+/// Returns the mean of the rows.
 pub(crate) fn mean(rows: &[f32], d: usize) -> Vec<f32> {
     let mut sums = vec![0.0f64; d];
     for row in rows.chunks_exact(d) {
@@ -58,7 +58,7 @@ pub(crate) fn mean(rows: &[f32], d: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / n) as f32).collect()
 }
 
-/// Takes `mean` from every row.
+/// Subtracts `mean` from every row.
 pub(crate) fn centre(rows: &mut [f32], mean: &[f32]) {
     for row in rows.chunks_exact_mut(mean.len()) {
         for (value, mean) in row.iter_mut().zip(mean) {
@@ -67,7 +67,7 @@ pub(crate) fn centre(rows: &mut [f32], mean: &[f32]) {
     }
 }
 
-/// Brings every row to length one; a row of zeros stays. The exported graph does the same.
+/// Normalises every row to length one. A row of zeros stays. The exported graph does the same.
 pub(crate) fn normalise(rows: &mut [f32], d: usize) {
     for row in rows.chunks_exact_mut(d) {
         let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
@@ -82,19 +82,19 @@ pub(crate) fn normalise(rows: &mut [f32], d: usize) {
 pub struct Pca {
     /// The mean of the rows.
     pub mean: Vec<f32>,
-    /// `[d, k]`, row-major: a direction a column, the largest variance first.
+    /// `[d, k]`, row-major: each column is a direction, the largest variance first.
     pub directions: Vec<f32>,
     /// The variance along each direction.
     pub variances: Vec<f32>,
 }
 
 impl Pca {
-    /// The `k` principal components of `n` rows of `d` numbers.
+    /// Finds the `k` principal components of `n` rows of `d` numbers.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if there are fewer than two rows, more directions are wanted than
-    /// there are, or numbers are not finite.
+    /// [`Error::InvalidInput`] if there are fewer than two rows, `k` is larger than the
+    /// number of directions, or numbers are not finite.
     pub fn fit(rows: &[f32], n: usize, d: usize, k: usize) -> Result<Self> {
         if n < 2 || rows.len() != n * d || k == 0 || k > d {
             return Err(Error::InvalidInput(format!(
@@ -115,7 +115,7 @@ impl Pca {
         let eigen = covariance
             .self_adjoint_eigen(Side::Lower)
             .map_err(|error| Error::Training(format!("no principal components: {error:?}")))?;
-        // Eigenvalues come smallest first.
+        // The smallest eigenvalue comes first.
         let place = |j: usize| d - 1 - j;
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
         let mut directions = vec![0.0; d * k];
@@ -132,12 +132,12 @@ impl Pca {
         })
     }
 
-    /// Numbers in a projected row.
+    /// Returns the numbers in a projected row.
     pub fn k(&self) -> usize {
         self.variances.len()
     }
 
-    /// The rows along the directions: `[n, k]`, row-major.
+    /// Projects rows on the directions: `[n, k]`, row-major.
     pub fn project(&self, rows: &[f32], n: usize) -> Vec<f32> {
         let d = self.mean.len();
         let mut centred = rows.to_vec();
@@ -146,15 +146,15 @@ impl Pca {
     }
 }
 
-/// How `n` rows of `d` numbers vary about zero: the mean of their outer products, `[d, d]`.
+/// Returns how `n` rows of `d` numbers vary about zero: the mean of their outer products, `[d, d]`.
 pub(super) fn scatter(rows: &[f32], n: usize, d: usize) -> Vec<f32> {
     let rows = matrix(rows, n, d);
     let scatter: Mat<f32> = rows.transpose() * rows * faer::Scale(1.0 / n as f32);
     row_major(scatter.as_ref())
 }
 
-/// What makes rows of a [`scatter`] vary alike in every direction: `[d, d]`, row-major. `ridge` times
-/// the mean variance is added in every direction.
+/// Returns the matrix that gives rows of a [`scatter`] the same variance in every direction: `[d, d]`,
+/// row-major. `ridge` times the mean variance is added in every direction.
 ///
 /// # Errors
 ///
@@ -174,8 +174,8 @@ pub(super) fn whitening(scatter: &[f32], d: usize, ridge: f32) -> Result<Vec<f32
     ))
 }
 
-/// Iterative quantisation (Gong and Lazebnik 2011): principal components turned so that their
-/// signs lose as little as possible.
+/// Iterative quantisation (Gong and Lazebnik 2011): principal components, rotated so that
+/// their signs lose as little as possible.
 #[derive(Debug, Clone)]
 pub struct Itq {
     pca: Pca,
@@ -205,7 +205,7 @@ impl Itq {
         })
     }
 
-    /// The packed hashes of `n` rows, `ceil(bits / 8)` bytes each.
+    /// Returns the packed hashes of `n` rows, `ceil(bits / 8)` bytes each.
     pub fn hash(&self, rows: &[f32], n: usize) -> Vec<u8> {
         let turned = product(
             &self.pca.project(rows, n),
@@ -218,11 +218,11 @@ impl Itq {
     }
 }
 
-/// The rotation `[k, k]` after which the signs of `n` rows of `k` numbers are nearest to them:
-/// alternates between the best signs for the rotation and the best rotation for the signs (the
+/// Returns the rotation `[k, k]` after which the signs of `n` rows of `k` numbers are nearest to the rows.
+/// It alternates between the best signs for the rotation and the best rotation for the signs (the
 /// orthogonal Procrustes problem, by singular value decomposition).
 pub(crate) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Vec<f32>> {
-    // Evenly spread rows, so that sorted collections are represented.
+    // Rows are evenly spread, so that sorted collections are represented.
     let step = n.div_ceil(ITQ_ROWS).max(1);
     let sample: Vec<f32> = rows
         .chunks_exact(k)
@@ -250,8 +250,8 @@ pub(crate) fn rotation(rows: &[f32], n: usize, k: usize, seed: u64) -> Result<Ve
     Ok(row_major(turn.as_ref()))
 }
 
-/// The packed signs of `n` rows of `d` numbers along `bits` directions of a random rotation
-/// (Charikar 2002, with directions made orthogonal as Ji et al. 2012 do).
+/// Returns the packed signs of `n` rows of `d` numbers along `bits` directions of a random rotation
+/// (Charikar 2002, with orthogonal directions as in Ji et al. 2012).
 ///
 /// # Errors
 ///
@@ -269,7 +269,7 @@ pub fn random_signs(rows: &[f32], n: usize, d: usize, bits: usize, seed: u64) ->
     Ok(turned.chunks_exact(bits).flat_map(pack).collect())
 }
 
-/// Seeded draws: the same on every machine and in every run.
+/// Seeded random numbers: the same on every machine and in every run.
 pub(crate) struct Normal {
     bits: Pcg64Mcg,
 }
@@ -281,23 +281,23 @@ impl Normal {
         }
     }
 
-    /// A number in `0.0..1.0`.
+    /// Returns a number in `0.0..1.0`.
     pub fn unit(&mut self) -> f32 {
         (self.bits.next_u32() >> 8) as f32 / (1u32 << 24) as f32
     }
 
-    /// A number below `n`.
+    /// Returns a number below `n`.
     pub fn below(&mut self, n: usize) -> usize {
         (self.bits.next_u64() % n.max(1) as u64) as usize
     }
 
-    /// A standard normal number (Box and Muller 1958).
+    /// Returns a standard normal number (Box and Muller 1958).
     pub fn draw(&mut self) -> f32 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f32::consts::TAU * self.unit()).cos()
     }
 
-    /// Numbers `0..n` in random order (Fisher and Yates).
+    /// Returns the numbers `0..n` in random order (Fisher and Yates).
     pub fn shuffled(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::metadata::{Metadata, fingerprint};
-use super::{
+use super::info::{
     CODE, DEFAULT_CROP, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES, FORMAT_VERSION,
     Fingerprint, HASH, INPUT, MAX_ENLARGED, MAX_NUMBERS, PREFIX, contract,
 };
+use super::metadata::{Metadata, fingerprint};
 use crate::error::{Error, Result};
 use crate::outside::outside;
 use crate::proto::{
@@ -14,7 +14,7 @@ use crate::proto::{
     data_type,
 };
 
-/// Checks a model and returns what it declares; `name` stands in error messages.
+/// Checks a model and returns what it declares; error messages use `name`.
 pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result<EncoderInfo> {
     let checking = Checking {
         metadata: Metadata::of(model),

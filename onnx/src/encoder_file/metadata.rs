@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 
-use super::{EncoderInfo, EncoderResize, FORMAT_VERSION, PREFIX};
+use super::info::{EncoderInfo, EncoderResize, FORMAT_VERSION, PREFIX};
 use crate::proto::{ModelProto, StringStringEntryProto};
 
 /// What a model declares under keys that begin with `imgsearch.`.

@@ -1,155 +1,31 @@
-//! The contract: what an encoder file declares, and how it is checked.
+//! Encoder files: what they declare, and how they are checked.
 //!
-//! One ONNX file is one encoder and carries its own preprocessing. Its input is `images`; its
-//! outputs are `code` and `hash`, beside `features` if there is a trunk; a file with
-//! `features` alone is a trunk, to train on. What the graph cannot say stands in the model's
-//! metadata under keys that begin with `imgsearch.`.
+//! One ONNX file is one encoder and carries its own preprocessing. Its input is `images`. Its outputs are
+//! `code` and `hash`, and `features` if it has a trunk. A file with `features` alone is a trunk, to train
+//! on. Metadata under keys that start with `imgsearch.` describe what the graph cannot.
 
 mod check;
+mod info;
 mod metadata;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use prost::Message as _;
-use serde::Serialize;
+
+pub use info::{
+    CODE, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES, FORMAT_VERSION, HASH, INPUT,
+};
 
 use check::check;
+use info::{Fingerprint, contract};
 use metadata::write_metadata;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::proto::{ModelProto, ModelWords};
 use crate::read::{MAX_MODEL_BYTES, read_whole};
-
-/// The newest format of the metadata that this version knows, which is what it writes.
-pub const FORMAT_VERSION: u32 = 1;
-
-/// Name of the input: uint8 `[n, height, width, 3]`, RGB.
-pub const INPUT: &str = "images";
-/// Name of the output that holds codes: float32 `[n, code_len]`.
-pub const CODE: &str = "code";
-/// Name of the output that holds hash logits: float32 `[n, bits]`; a bit is set where its logit
-/// is above zero.
-pub const HASH: &str = "hash";
-/// Name of the output that holds the trunk's features: float32 `[n, feature_len]`.
-pub const FEATURES: &str = "features";
-
-/// Weight of the hash in a file that does not state it. Squared distances of codes of length one
-/// reach 4 and shares of bits reach 1, so both count alike.
-pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
-
-/// Share of an image's short side that the encoder sees, in a file that does not state it: the
-/// 224 of 256 pixels that most ImageNet models were made for.
-const DEFAULT_CROP: f64 = 224.0 / 256.0;
-
-/// The most numbers of an output for one image: a hundred times what any trunk gives, and small enough that
-/// a batch of them is no burden.
-const MAX_NUMBERS: i64 = 1 << 20;
-
-/// Images are scaled to at most so many times the longer side that an encoder sees.
-const MAX_ENLARGED: u32 = 16;
-
-const PREFIX: &str = "imgsearch.";
-
-/// How an image is brought to the encoder's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EncoderResize {
-    /// Scaled until its short side has so many pixels, then its centre is cut out.
-    ShortSideCrop {
-        /// Pixels of the short side.
-        short: u32,
-    },
-    /// Scaled to the encoder's width and height, whatever its own shape.
-    Squash,
-}
-
-/// As the metadata of an encoder file have it.
-impl FromStr for EncoderResize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let short = text.strip_prefix("short-side-crop:");
-        match short.and_then(|short| short.parse().ok()) {
-            Some(short) => Ok(Self::ShortSideCrop { short }),
-            None if text == "squash" => Ok(Self::Squash),
-            None => Err("that is none of squash and short-side-crop:PIXELS".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for EncoderResize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShortSideCrop { short } => write!(f, "short-side-crop:{short}"),
-            Self::Squash => f.write_str("squash"),
-        }
-    }
-}
-
-/// What an encoder file declares.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct EncoderInfo {
-    /// A name for people.
-    pub name: String,
-    /// The kind of autoencoder, in words.
-    pub kind: String,
-    /// Numbers in a code; 0 for a trunk.
-    pub code_len: usize,
-    /// Bits in a hash; 0 for a trunk.
-    pub bits: usize,
-    /// Numbers in the trunk's features, if the file has them.
-    pub feature_len: Option<usize>,
-    /// Width of the input in pixels.
-    pub width: u32,
-    /// Height of the input in pixels.
-    pub height: u32,
-    /// How images are brought to that size.
-    pub resize: EncoderResize,
-    /// How much the hash counts beside the code if both rank.
-    pub hash_weight: f32,
-    /// How it was trained: JSON, for people.
-    pub training: String,
-    /// Its licence.
-    pub licence: String,
-    /// Whose work is in it.
-    pub attribution: String,
-    /// Names the function from images to codes: of equal fingerprints, codes can be compared.
-    pub fingerprint: String,
-}
-
-impl EncoderInfo {
-    /// Describes an encoder of images of this size, and leaves everything else empty.
-    #[doc(hidden)]
-    pub fn new(width: u32, height: u32, resize: EncoderResize) -> Self {
-        Self {
-            name: String::new(),
-            kind: String::new(),
-            code_len: 0,
-            bits: 0,
-            feature_len: None,
-            width,
-            height,
-            resize,
-            hash_weight: DEFAULT_HASH_WEIGHT,
-            training: String::new(),
-            licence: String::new(),
-            attribution: String::new(),
-            fingerprint: String::new(),
-        }
-    }
-
-    /// Whether the file holds features only, to train on.
-    pub fn is_trunk(&self) -> bool {
-        self.code_len == 0
-    }
-}
 
 /// The built-in encoder's file.
 static DEFAULT: &[u8] = include_bytes!("../../model/default.onnx");
@@ -168,15 +44,6 @@ enum Bytes {
     Own(Arc<[u8]>),
 }
 
-/// Where a file's fingerprint comes from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fingerprint {
-    /// From what it names, which is then compared with what is written.
-    Computed,
-    /// From what is written in a file that cannot have been changed since.
-    Written,
-}
-
 impl std::fmt::Debug for EncoderFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EncoderFile")
@@ -190,17 +57,17 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it cannot be read, [`Error::Contract`] if it is no encoder.
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read, [`Error::Contract`](crate::Error::Contract) if it is no encoder.
     pub fn from_path(path: &Path) -> Result<Self> {
         let bytes = read_whole(path, MAX_MODEL_BYTES)?;
         Self::from_bytes(bytes, &path.display().to_string())
     }
 
-    /// Checks an encoder in memory; `name` stands in error messages.
+    /// Checks an encoder in memory; error messages use `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] if it is no encoder.
+    /// [`Error::Contract`](crate::Error::Contract) if it is no encoder.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>, name: &str) -> Result<Self> {
         let bytes = bytes.into();
         let model = decode(&bytes, name)?;
@@ -215,7 +82,7 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] if this program was built with a broken one.
+    /// [`Error::Contract`](crate::Error::Contract) if this program was built with a broken one.
     pub fn default_encoder() -> Result<Self> {
         const NAME: &str = "the built-in encoder";
         // A test compares its fingerprint with what it names. Doing so here would take a question
@@ -237,7 +104,7 @@ impl EncoderFile {
         })
     }
 
-    /// The decoder that comes with the built-in encoder: small images from its codes, for
+    /// Returns the decoder of the built-in encoder: small images from its codes, for
     /// [`CodeDecoder`](crate::CodeDecoder).
     pub fn default_decoder() -> &'static [u8] {
         include_bytes!("../../model/default.decoder.onnx")
@@ -247,19 +114,19 @@ impl EncoderFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] if the model breaks the contract.
+    /// [`Error::Contract`](crate::Error::Contract) if the model breaks the contract.
     #[doc(hidden)]
     pub fn from_model(mut model: ModelProto, info: &EncoderInfo) -> Result<Self> {
         write_metadata(&mut model, info);
         Self::from_bytes(model.encode_to_vec(), &info.name)
     }
 
-    /// What it declares.
+    /// Returns what it declares.
     pub fn info(&self) -> &EncoderInfo {
         &self.info
     }
 
-    /// The file's bytes.
+    /// Returns the file's bytes.
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::BuiltIn => DEFAULT,
@@ -267,7 +134,7 @@ impl EncoderFile {
         }
     }
 
-    /// The model in it.
+    /// Decodes the model.
     ///
     /// # Errors
     ///
@@ -277,11 +144,11 @@ impl EncoderFile {
         decode(self.bytes(), &self.info.name)
     }
 
-    /// Refuses a trunk if codes are needed.
+    /// Rejects a trunk, which has no codes.
     ///
     /// # Errors
     ///
-    /// [`Error::Contract`] for a trunk.
+    /// [`Error::Contract`](crate::Error::Contract) for a trunk.
     pub fn require_codes(&self) -> Result<()> {
         if self.info.is_trunk() {
             return Err(contract(
@@ -291,13 +158,6 @@ impl EncoderFile {
             ));
         }
         Ok(())
-    }
-}
-
-fn contract(name: &str, reason: impl Into<String>) -> Error {
-    Error::Contract {
-        name: name.to_owned(),
-        reason: reason.into(),
     }
 }
 

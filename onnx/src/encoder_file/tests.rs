@@ -1,7 +1,9 @@
 //! Tests of what the contract accepts, and what it says against the rest.
 
+use super::info::PREFIX;
 use super::*;
 use crate::encoder::{Encoder, SessionOptions};
+use crate::error::Error;
 use crate::proto::{
     StringStringEntryProto, TensorShapeProtoDimension, TensorShapeProtoDimensionValue,
     TypeProtoTensor, TypeProtoValue, ValueInfoProto, data_type,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::common::CommonArgs;
 use super::numbers::{above_zero, from_one, from_two};
-use super::train::CommonArgs;
 
 const DESIGN: &str = "Design";
 const INPUT: &str = "Input";

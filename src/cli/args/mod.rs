@@ -5,6 +5,7 @@
 //! it as well.
 
 mod autoencoder;
+mod common;
 mod index;
 mod measure;
 mod numbers;
@@ -19,12 +20,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
+pub use common::CommonArgs;
 pub use index::{CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs};
 pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};
 pub use search::{ByArg, EncodeArgs, FilterArgs, QueryArgs};
 pub use shared::{LimitArgs, WalkArgs};
-pub use train::{CommonArgs, CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
+pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
 
 /// Search images by what they show. Index folders of images, then query them with an image.
 #[derive(Debug, Parser)]

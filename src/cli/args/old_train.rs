@@ -93,7 +93,7 @@ fn is_global(word: &OsStr) -> bool {
     word == "--offline"
         || word == "--quiet"
         || word == "-q"
-        || WITH_VALUE.iter().any(|o| attached(&o))
+        || WITH_VALUE.iter().any(|o| attached(o))
 }
 
 fn starts_with(word: &OsStr, start: &str) -> bool {

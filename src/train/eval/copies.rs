@@ -1,8 +1,8 @@
-//! Near-duplicates: how many edited copies of images a representation tells from strangers.
+//! Near-duplicates: how many edited copies of images a representation recognises.
 //!
-//! Every image is edited in every way. Of all pairs of an image and a copy of one, the
-//! nearest are called duplicates, down to where so many of them in a thousand would be strangers;
-//! the recall is the share of the true pairs among them.
+//! Every image is edited in every way. Of all pairs of an image and any copy, the nearest count as
+//! duplicates, up to a distance at which one in a thousand is wrong. The recall is the share of the true
+//! pairs among them.
 
 use std::path::PathBuf;
 
@@ -22,10 +22,10 @@ use crate::train::augment;
 use crate::train::jobs::{self, report_unusable};
 use crate::train::perceptual::Perceptual;
 
-/// The precision at which the recall is given.
+/// The precision at which the recall is measured.
 pub const PRECISION: f64 = 0.999;
 
-/// Images that a worker looks at before it says so.
+/// Images that a worker edits at once.
 const CHUNK: usize = 4;
 
 /// A way of editing an image.
@@ -41,7 +41,7 @@ pub enum Edit {
     Crop5,
     /// Without a tenth of its width and height.
     Crop10,
-    /// Turned by 4 degrees, black if nothing is left.
+    /// Rotated by 4 degrees, with black corners.
     Rotate,
     /// Mirrored left to right.
     Mirror,
@@ -55,7 +55,7 @@ pub enum Edit {
     Brightness,
 }
 
-/// All of them.
+/// All edits.
 pub const EDITS: [Edit; 10] = [
     Edit::Reencode,
     Edit::Resize,
@@ -70,7 +70,7 @@ pub const EDITS: [Edit; 10] = [
 ];
 
 impl Edit {
-    /// In words.
+    /// Returns the name of the edit, for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reencode => "re-encode, quality 50",
@@ -86,17 +86,17 @@ impl Edit {
         }
     }
 
-    /// The edited image.
+    /// Edits an image.
     ///
     /// # Errors
     ///
-    /// Where it cannot be written and read as a JPEG, or has no pixels.
+    /// An image that has no pixels, or that cannot be written and read as a JPEG.
     pub fn apply(self, image: &RgbImage) -> Result<RgbImage, String> {
         let (width, height) = image.dimensions();
         let cropped = |share: f64| {
             let cut = |side: u32| ((f64::from(side) * share).round() as u32).min(side - 1);
             let (left, top) = (cut(width), cut(height));
-            // All from one corner: what a hand that crops does not do evenly.
+            // All is cut from one corner, because people do not crop evenly.
             imageops::crop_imm(image, left, top, width - left, height - top).to_image()
         };
         Ok(match self {
@@ -123,7 +123,7 @@ impl Edit {
     }
 }
 
-/// White letters on black across the lower part, as a caption has them.
+/// Writes white letters on black across the lower part, as a caption.
 fn write_over(image: &mut RgbImage) {
     let (width, height) = image.dimensions();
     let scale = (height / 10 / chart::LETTER.1).max(1);
@@ -136,38 +136,38 @@ fn write_over(image: &mut RgbImage) {
     );
 }
 
-/// A representation's recall.
+/// The recall of a representation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CopiesRow {
-    /// What was compared.
+    /// The name of the representation.
     pub representation: String,
-    /// Bytes that one image takes.
+    /// Bytes per image.
     pub bytes: usize,
     /// The recall for each of [`CopiesReport::edits`].
     pub recall: Vec<f64>,
 }
 
-/// What is found of copies.
+/// The result of [`copies`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CopiesReport {
     /// The encoder's name.
     pub encoder: String,
-    /// Images that were edited.
+    /// Number of images that were edited.
     #[serde(rename = "photographs")]
     pub images: usize,
-    /// The precision at which the recall is given.
+    /// The precision at which the recall is measured.
     pub precision: f64,
     /// The edits.
     pub edits: Vec<Edit>,
     /// A row for each representation.
     pub rows: Vec<CopiesRow>,
-    /// What could not be used, and why.
+    /// The images that cannot be used, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
 }
 
-/// What an image is compared by.
+/// What images are compared by.
 struct Signatures {
     code: Vec<f32>,
     hash: Vec<u8>,
@@ -253,7 +253,7 @@ fn sign_all(engine: &Engine, paths: &[PathBuf], progress: &dyn Progress) -> Resu
     Ok(signed)
 }
 
-/// A distance of two signatures.
+/// A distance between two signatures.
 type Distance<'a> = &'a (dyn Fn(&Signatures, &Signatures) -> f32 + Sync);
 
 /// Returns the recall of each representation.
@@ -290,7 +290,7 @@ fn rows(info: &EncoderInfo, signed: &Signed) -> Vec<CopiesRow> {
     ]
 }
 
-/// The signatures of an image and of its edits.
+/// Returns the signatures of an image and of its edits.
 fn signatures(
     worker: &mut Worker,
     whole: Whole,
@@ -339,8 +339,8 @@ fn signatures(
         .ok_or_else(|| "nothing was encoded".to_owned()))
 }
 
-/// The share of true pairs that are nearer than a threshold at which all pairs below are true but
-/// for one in a thousand. All pairs at the same distance stand on the same side of it.
+/// Returns the share of true pairs below a threshold. All pairs below it are true, except one in a
+/// thousand. Pairs at the same distance are on the same side of it.
 fn recall(originals: &[Signatures], copies: &[Signatures], apart: Distance<'_>) -> f64 {
     let own: Vec<f32> = originals
         .iter()
@@ -367,7 +367,7 @@ fn recall_at(mut own: Vec<f32>, mut strangers: Vec<f32>, precision: f64) -> f64 
     strangers.sort_unstable_by(f32::total_cmp);
     let mut best = 0;
     for (i, &threshold) in own.iter().enumerate() {
-        // The last of equal ones speaks for all of them.
+        // Equal distances are counted once, at the last of them.
         if own.get(i + 1).is_some_and(|next| *next == threshold) {
             continue;
         }

@@ -1,12 +1,11 @@
-//! Evaluation: what encoders' codes and hashes are worth on labelled images.
+//! Evaluation of codes and hashes on labelled images.
 //!
-//! Every representation of the same images is scored with the same measures ([`Score`]), beside
-//! what could be had without training ours, fitted to the images that are ranked: principal components
-//! to 30 numbers, an autoencoder that minimises the squared error and nothing else, iterative
-//! quantisation (Gong and Lazebnik 2011) and the signs of a random rotation (Charikar 2002) of the
-//! features, and two perceptual hashes ([`crate::train::perceptual`]). Mean average precision hides a
-//! collapse of the hashes, so the share of distinct ones, the balance of their bits and how much
-//! these go together stand beside it.
+//! Every representation of the same images gets the same measures ([`Score`]). Baselines, fitted to the
+//! database, show what is possible without our training: 30 principal components, an autoencoder that
+//! only minimises the squared error, iterative quantisation (Gong and Lazebnik 2011) and the signs of a
+//! random rotation (Charikar 2002) of the features, and two perceptual hashes
+//! ([`crate::train::perceptual`]). Mean average precision hides a collapse of the hashes. Therefore a
+//! report also has the share of distinct hashes, the balance of their bits and the correlation of bits.
 
 pub mod copies;
 mod metrics;
@@ -46,20 +45,20 @@ const BASELINE_SEED: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// The encoder's name; none for a baseline.
+    /// The encoder's name; `None` for a baseline.
     pub encoder: Option<String>,
-    /// What was ranked by.
+    /// The name of the representation.
     pub representation: String,
     /// Numbers or bits in it.
     pub length: usize,
-    /// Bytes that one image takes.
+    /// Bytes per image.
     pub bytes: usize,
     /// The measures.
     #[serde(flatten)]
     pub score: Score,
-    /// The mean average precision over that of the features, where an encoder has features.
+    /// The mean average precision divided by that of the features, if an encoder has features.
     pub map_of_features: Option<f64>,
-    /// What only hashes have.
+    /// How the bits are used, for hashes.
     #[serde(flatten)]
     pub bits: Option<BitUse>,
 }
@@ -68,7 +67,7 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BitUse {
-    /// Distinct hashes over images.
+    /// Number of distinct hashes divided by the number of images.
     pub distinct: f64,
     /// See [`balance_and_correlation`].
     pub balance: f64,
@@ -88,7 +87,7 @@ pub struct Evaluated {
     pub code_len: usize,
     /// Bits in its hash.
     pub bits: usize,
-    /// Images decoded and encoded in a second.
+    /// Images decoded and encoded per second.
     pub images_per_second: f64,
 }
 
@@ -96,17 +95,17 @@ pub struct Evaluated {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// How it was done, in words.
+    /// A description of the protocol.
     pub protocol: String,
     /// The encoders.
     pub encoders: Vec<Evaluated>,
-    /// Images that asked.
+    /// Number of queries.
     pub queries: usize,
-    /// Images that were ranked.
+    /// Number of images in the database.
     pub database: usize,
-    /// Classes with at least one image.
+    /// Number of classes with at least one image.
     pub classes: usize,
-    /// The rank up to which [`Score::map_at_cutoff`] looks.
+    /// The cutoff rank of [`Score::map_at_cutoff`].
     pub cutoff: usize,
     /// The ranks of [`Score::precision_at`].
     pub ranks: [usize; RANKS.len()],
@@ -114,7 +113,7 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-/// What one encoder made of the images.
+/// The output of one encoder.
 #[derive(Debug, Clone, Copy)]
 pub struct EncoderOutput<'a> {
     /// The encoder.
@@ -125,7 +124,7 @@ pub struct EncoderOutput<'a> {
     pub seconds: f64,
 }
 
-/// What is scored beside the encoders.
+/// Baselines to score in addition to the encoders.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Baselines<'a> {
@@ -135,8 +134,8 @@ pub struct Baselines<'a> {
     pub perceptual: Option<&'a [Perceptual]>,
 }
 
-/// Scores what encoders made of labelled images. `progress` hears of each representation before
-/// it is scored.
+/// Scores the outputs of encoders on labelled images. `progress` gets the name of each representation
+/// before it is scored.
 ///
 /// # Errors
 ///
@@ -223,7 +222,7 @@ struct Table<'a> {
     rows: Vec<Row>,
     /// The features' mean average precision.
     of_features: Option<f64>,
-    /// Whose rows come.
+    /// The encoder of the next rows.
     encoder: Option<String>,
     progress: &'a dyn Progress,
 }
@@ -263,8 +262,8 @@ impl Table<'_> {
         self.hash("hash", hashes, bits);
 
         self.progress.scoring("hash, asymmetric");
-        // The query keeps its numbers: minus their product with the other's bits as plus and minus
-        // one, which ranks as the distance from the query to each corner of the cube does.
+        // The query keeps its logits. The distance is minus their product with the bits as plus and minus
+        // one, which ranks as the distance from the query to the corners of the cube.
         let signs: Vec<f32> = hashes
             .chunks_exact(bytes)
             .flat_map(|hash| {
@@ -319,7 +318,7 @@ impl Table<'_> {
             self.numbers("autoencoder, MSE", &normalised(codes, length), length);
         }
         for bits in BASELINE_BITS {
-            // As many directions as there are bits must exist.
+            // There must be as many directions as bits.
             if bits > d || bits >= own {
                 continue;
             }
@@ -376,8 +375,8 @@ impl Table<'_> {
     }
 }
 
-/// Codes of an autoencoder with one hidden layer that minimises the squared error of the features
-/// and nothing else.
+/// Returns the codes of an autoencoder with one hidden layer that only minimises the squared error of the
+/// features.
 fn plain_autoencoder(
     fitted: &[f32],
     features: &[f32],
@@ -424,8 +423,8 @@ fn bits_apart(hashes: &[u8], bytes: usize, query: usize, out: &mut [f32]) {
     }
 }
 
-/// Rows without the common mean of some of them, each of length one: their Euclidean distances
-/// rank as the centred cosine does.
+/// Subtracts the mean of some rows from all, and normalises them to length one. Their Euclidean distances
+/// rank as the centred cosine.
 fn centred_directions(rows: &[f32], d: usize, of: &[usize]) -> Vec<f32> {
     let mut mean = vec![0.0f64; d];
     for &i in of {

@@ -1,4 +1,4 @@
-//! Who asks and who is found: leave-one-out, or the split that the literature on hashing uses.
+//! Queries and database: leave-one-out, or the split that the literature on hashing uses.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,27 +9,27 @@ use crate::error::{Error, Result};
 use crate::train::dataset::Labelled;
 use crate::train::random::SplitMix;
 
-/// How images are told into those that ask and those that are found.
+/// How images are split into queries and database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// Every image asks once, all others are ranked.
+    /// Every image is a query, and all others are the database.
     LeaveOneOut {
-        /// The rank up to which the average precision at a cutoff looks.
+        /// The cutoff rank of the average precision.
         cutoff: usize,
     },
-    /// So many images ask, so many others are ranked, both drawn at random.
+    /// A number of queries and a number of other images as the database, both drawn at random.
     Split {
-        /// Images that ask.
+        /// Number of queries.
         queries: usize,
-        /// Images that are ranked.
+        /// Number of images in the database.
         database: usize,
-        /// The rank up to which the average precision at a cutoff looks.
+        /// The cutoff rank of the average precision.
         cutoff: usize,
     },
 }
 
-/// The cutoff if none is given.
+/// The default cutoff.
 const CUTOFF: usize = 1000;
 
 impl Default for Protocol {
@@ -89,7 +89,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// Images chosen by a protocol: only they need to be encoded.
+/// Images chosen by a protocol. Only these are encoded.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Chosen {
@@ -97,21 +97,21 @@ pub struct Chosen {
     pub paths: Vec<PathBuf>,
     /// The class of each.
     pub labels: Vec<usize>,
-    /// How many of them, the first ones, ask; 0 if all do.
+    /// The first images, this many, are the queries; 0 if all images are.
     pub queries: usize,
-    /// The rank up to which the average precision at a cutoff looks.
+    /// The cutoff rank of the average precision.
     pub cutoff: usize,
     /// A description of what was done.
     pub description: String,
 }
 
 impl Protocol {
-    /// Chooses among labelled images. Where there are `apart` ones, queries are drawn from those
-    /// and the database from `own`; otherwise both from `own`.
+    /// Chooses among labelled images. Queries are drawn from `apart` if it is given, and the database from
+    /// `own`; otherwise both are drawn from `own`.
     ///
     /// # Errors
     ///
-    /// [`Error::BadEvaluation`] if there are fewer images than are asked for.
+    /// [`Error::BadEvaluation`] if there are not enough images.
     pub fn choose(&self, own: Labelled, apart: Option<Labelled>, seed: u64) -> Result<Chosen> {
         let (wanted, database, cutoff) = match *self {
             Self::LeaveOneOut { cutoff } => {
@@ -189,8 +189,8 @@ impl Protocol {
 }
 
 impl Chosen {
-    /// Who asks and who is found, of those images that could be read: `read` holds their paths in
-    /// the order of [`Chosen::paths`].
+    /// Returns queries and database among the images that could be read. `read` holds their paths in the
+    /// order of [`Chosen::paths`].
     pub fn split(&self, read: &[PathBuf]) -> RetrievalSplit {
         let mut there = read.iter().peekable();
         let mut labels = Vec::with_capacity(read.len());

@@ -227,7 +227,7 @@ impl Header {
         match differs.iter().find(|(_, differs)| *differs) {
             None => Ok(()),
             Some((what, _)) => Err(Error::InvalidInput(format!(
-                "the checkpoint {} is of a run with {what}; ask for the same, or begin anew with --restart",
+                "the checkpoint {} is of a run with {what}; use the same options and data, or start over with --restart",
                 path.display()
             ))),
         }

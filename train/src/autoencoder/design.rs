@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The shape of an image that goes in and comes out.
+/// The shape of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// Pixels from top to bottom.
@@ -16,7 +16,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of features: one pixel of this many channels.
+    /// Returns the shape of features: one pixel of `d` channels.
     pub fn features(d: usize) -> Self {
         Self {
             height: 1,
@@ -35,7 +35,7 @@ impl Shape {
         self.height * self.width * self.channels
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -45,7 +45,7 @@ impl Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layers {
-    /// Fully connected, of this many rectified units each.
+    /// Fully connected layers, with the number of rectified units of each.
     Dense(Vec<usize>),
     /// Convolutions of 3 by 3 with a stride of 2, with the number of rectified channels of each.
     Convolutional(Vec<usize>),

@@ -95,8 +95,8 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Names if they come from. A run that goes on compares this instead of the numbers: those that a graphics
-    /// card computed are not the same to the last digit the next time.
+    /// Sets what identifies their source. A resumed run compares it instead of the numbers, because a
+    /// graphics card never computes the same last digits again.
     #[must_use]
     pub fn from_source(&self, source: [u8; 32]) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What training minimises, and the parameters that it moves.
+//! The loss of a head without a hidden layer, and its parameters.
 //!
 //! The encoder's last layer takes an image's centred features `x` to a code on the unit sphere.
 //! Three terms, each with a weight:
@@ -9,8 +9,8 @@
 //!   up to a constant;
 //! - *reconstruction*: one minus the cosine between the features and what a decoder makes of the
 //!   code, which is what makes it an autoencoder;
-//! - *contrast*: the code of one copy tells its image's other copy from the rest of the batch
-//!   (NT-Xent, Chen et al. 2020).
+//! - *contrast*: the code of one copy is nearest to the other copy of its image in the batch (NT-Xent,
+//!   Chen et al. 2020).
 
 use candle_core::{CpuStorage, CustomOp2, D, Device, Layout, Result, Shape, Tensor, Var};
 use candle_nn::ops::log_softmax;
@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::options::HeadOptions;
 use crate::linear::{Normal, product, transposed};
 
-/// What replaces a similarity that must not count: softmax makes nothing of it.
+/// Replaces a similarity that must not count. Softmax gives it a probability of zero.
 const NEVER: f64 = -1e9;
 
 /// The parameters.
@@ -39,7 +39,7 @@ pub(super) struct Batch {
     pub clean: Tensor,
 }
 
-/// The terms of the loss, each with its weight in.
+/// The terms of the loss, weighted.
 pub(super) struct Terms {
     pub neighbourhood: Tensor,
     pub reconstruction: Tensor,
@@ -53,7 +53,7 @@ impl Terms {
 }
 
 impl Model {
-    /// Begins with a given encoder and a random decoder.
+    /// Starts with a given encoder and a random decoder.
     pub fn new(
         encoder: &[f32],
         d: usize,
@@ -87,7 +87,7 @@ impl Model {
         unit(&features.matmul(&self.encoder)?)
     }
 
-    /// The loss on a batch.
+    /// Returns the loss on a batch.
     pub fn terms(&self, batch: &Batch, options: &HeadOptions) -> Result<Terms> {
         let (one, other) = (self.code(&batch.one)?, self.code(&batch.other)?);
         let clean = unit(&batch.clean)?;
@@ -123,8 +123,8 @@ impl Model {
     }
 }
 
-/// What telling the other copy of each row from the rest of a batch costs: NT-Xent (Chen et al. 2020)
-/// with the rows of `one` as those that ask; the other way round is left out. Rows of length one.
+/// Returns NT-Xent (Chen et al. 2020): the loss of finding the other copy of each row of `one` in the batch.
+/// The opposite direction is left out. Rows must have length one.
 pub(crate) fn contrast(one: &Tensor, other: &Tensor, temperature: f64) -> Result<Tensor> {
     let term = Contrast {
         temperature: temperature as f32,
@@ -132,17 +132,17 @@ pub(crate) fn contrast(one: &Tensor, other: &Tensor, temperature: f64) -> Result
     one.contiguous()?.apply_op2(&other.contiguous()?, term)
 }
 
-/// NT-Xent and its gradient in one piece: made of the library's operations it goes through matrices of
-/// a batch by two batches a dozen times each way.
+/// NT-Xent and its gradient in one operation. As a composition of the library's operations, it would pass
+/// a dozen times over matrices of a batch by two batches, in each direction.
 struct Contrast {
     temperature: f32,
 }
 
-/// What each row of a batch is likely to be paired with.
+/// The probabilities that each row of a batch is paired with others.
 struct Likely {
-    /// By the other copies, `[n, n]`.
+    /// With the other copies, `[n, n]`.
     across: Vec<f32>,
-    /// By the rows of its own side, `[n, n]`, itself left out.
+    /// With the other rows of its own side, `[n, n]`.
     within: Vec<f32>,
     /// The mean cross-entropy.
     loss: f32,
@@ -222,7 +222,7 @@ impl CustomOp2 for Contrast {
             mut across, within, ..
         } = self.likely(&one, &other, n, d);
         (0..n).for_each(|i| across[i * n + i] -= 1.0);
-        // Each similarity moves the row that asks and the row that it is compared with.
+        // Each similarity moves both rows that it compares.
         let mut of_one = product(&across, &other, n, n, d);
         let both_ways = transposed(&within, n, n);
         let both_ways: Vec<f32> = within.iter().zip(&both_ways).map(|(a, b)| a + b).collect();
@@ -236,7 +236,7 @@ impl CustomOp2 for Contrast {
     }
 }
 
-/// The numbers of a contiguous tensor.
+/// Returns the numbers of a contiguous tensor.
 fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
@@ -244,7 +244,7 @@ fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// Rows of length one.
+/// Normalises rows to length one.
 pub(crate) fn unit(rows: &Tensor) -> Result<Tensor> {
     let norm = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-9)?.sqrt()?;
     rows.broadcast_div(&norm)
