@@ -90,10 +90,7 @@ fn is_global(word: &OsStr) -> bool {
         Some(_) => starts_with(word, &format!("{option}=")),
         None => starts_with(word, option),
     };
-    word == "--offline"
-        || word == "--quiet"
-        || word == "-q"
-        || WITH_VALUE.iter().any(|o| attached(o))
+    word == "--offline" || word == "--quiet" || word == "-q" || WITH_VALUE.iter().any(attached)
 }
 
 fn starts_with(word: &OsStr, start: &str) -> bool {
