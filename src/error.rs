@@ -20,6 +20,11 @@ pub enum Error {
     #[error(transparent)]
     Encoder(#[from] imgsearch_onnx::Error),
 
+    /// Training.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Training(#[from] imgsearch_train::Error),
+
     /// The requested image cannot be decoded.
     #[error("{}: {source}", path.display())]
     Image {

@@ -18,8 +18,11 @@
 //! - [`Library`] is the front door: it indexes and searches images, given as paths or bytes.
 //! - [`Engine`] runs an encoder; [`train::extract`], [`train`] and [`train::eval`] build on it.
 //! - [`decode`] turns files of many formats into pixels, even if they are damaged or hostile.
-//! - [`index`] stores and searches codes, for programs with their own codes; [`onnx`] reads, runs and creates
-//!   encoder files.
+//! - [`index`] stores and searches codes, for programs with their own codes; [`onnx`] reads, checks and runs
+//!   encoder files; [`training`] makes new ones from numbers.
+//!
+//! Training and evaluation are behind the feature `train`, which is on by default. Without it, the
+//! library builds about 110 crates fewer.
 
 // Bad files and bad input are errors, never panics.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
@@ -30,7 +33,9 @@ mod error;
 mod indexing;
 mod library;
 mod progress;
+#[cfg(feature = "train")]
 pub mod render;
+#[cfg(feature = "train")]
 pub mod train;
 
 pub use encode::engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
@@ -38,6 +43,8 @@ pub use encode::timings::Timings;
 pub use error::{Error, Result};
 pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
+#[cfg(feature = "train")]
+pub use imgsearch_train as training;
 pub use indexing::walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 pub use indexing::{
     FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use imgsearch_onnx::autoencoder::Epoch;
-use imgsearch_onnx::train::EpochReport;
+#[cfg(feature = "train")]
+use imgsearch_train::{autoencoder::Epoch, head::EpochReport};
 
 use crate::error::Error;
 use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
@@ -87,9 +87,11 @@ pub trait Progress: Sync {
     /// Training and evaluation: an image cannot be used.
     fn unusable(&self, _path: &Path, _reason: &str) {}
 
+    #[cfg(feature = "train")]
     /// Training of a head: an epoch is over.
     fn epoch(&self, _report: &EpochReport) {}
 
+    #[cfg(feature = "train")]
     /// Training of an autoencoder or a decoder: an epoch is over.
     fn autoencoder_epoch(&self, _epoch: &Epoch) {}
 

@@ -1,11 +1,11 @@
-//! The encoder at work: pictures in, codes and hashes out.
+//! Runs an encoder: images in, codes and hashes out.
 
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use serde::Serialize;
 
-use crate::contract::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH, INPUT};
+use crate::encoder_file::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH, INPUT};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 
@@ -18,7 +18,7 @@ pub enum ProviderChoice {
     Cpu,
     /// On an NVIDIA graphics card, or not at all.
     Cuda,
-    /// On the graphics card where there is one, else on the processor.
+    /// The graphics card if there is one, else the processor.
     Auto,
 }
 
@@ -118,34 +118,34 @@ impl Encoder {
         })
     }
 
-    /// Where it runs.
+    /// Returns where it runs.
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// Why it does not run on the graphics card, where that was tried.
+    /// Returns why it does not run on the graphics card, if that was tried.
     pub fn provider_note(&self) -> Option<&str> {
         self.provider_note.as_deref()
     }
 
-    /// What its file declares.
+    /// Returns what its file declares.
     pub fn info(&self) -> &EncoderInfo {
         &self.info
     }
 
-    /// Encodes `n` pictures: `pixels` holds `n * height * width * 3` bytes of RGB, row by row.
+    /// Encodes `n` images: `pixels` holds `n * height * width * 3` bytes of RGB, row by row.
     ///
-    /// A picture's code does not depend on what else is in the batch.
+    /// The code of an image does not depend on the rest of the batch.
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] where `pixels` has another length, [`Error::Run`] where ONNX Runtime
-    /// fails, [`Error::Contract`] where the outputs are not what the file declares, or not finite.
+    /// [`Error::InvalidInput`] if `pixels` has another length, [`Error::Run`] if ONNX Runtime
+    /// fails, [`Error::Contract`] if the outputs are not what the file declares, or not finite.
     pub fn encode(&mut self, pixels: &[u8], n: usize) -> Result<Encodings> {
         let (height, width) = (self.info.height as usize, self.info.width as usize);
         if pixels.len() != n * height * width * 3 || n == 0 {
-            return Err(Error::BadInput(format!(
-                "{} bytes are not {n} pictures of {width} by {height} pixels in RGB",
+            return Err(Error::InvalidInput(format!(
+                "{} bytes are not {n} images of {width} by {height} pixels in RGB",
                 pixels.len()
             )));
         }
@@ -214,45 +214,56 @@ fn open(
         .with_intra_threads(threads)?
         .with_inter_threads(1)?;
     if cuda {
-        // The default falls back to the processor without a word.
+        // The default falls back to the processor silently.
         let provider = ort::ep::CUDA::default().build().error_on_failure();
         builder = builder.with_execution_providers([provider])?;
     }
     builder.commit_from_memory(file.bytes())
 }
 
-/// What a batch of pictures was turned into.
+/// The outputs for a batch of images.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Encodings {
-    /// Pictures in the batch.
+    /// Images in the batch.
     pub n: usize,
     /// Codes, `[n, code_len]`, row-major; empty for a trunk.
     pub codes: Vec<f32>,
     /// Hash logits, `[n, bits]`; empty for a trunk.
     pub logits: Vec<f32>,
-    /// Features, `[n, feature_len]`; empty where the file has none.
+    /// Features, `[n, feature_len]`; empty if the file has none.
     pub features: Vec<f32>,
 }
 
 impl Encodings {
-    /// The code of picture `i`.
+    /// Returns a batch of `n` codes without hashes and features, as a decoder takes it.
+    #[doc(hidden)]
+    pub fn of_codes(n: usize, codes: Vec<f32>) -> Self {
+        Self {
+            n,
+            codes,
+            logits: Vec::new(),
+            features: Vec::new(),
+        }
+    }
+
+    /// Returns the code of image `i`.
     pub fn code(&self, i: usize) -> &[f32] {
         row(&self.codes, self.n, i)
     }
 
-    /// The hash of picture `i`: bit `b` is whether logit `b` is above zero, and lies in byte
+    /// Returns the hash of image `i`: bit `b` is set if logit `b` is above zero, and is in byte
     /// `b / 8` at position `b % 8`.
     pub fn hash(&self, i: usize) -> Vec<u8> {
         pack(row(&self.logits, self.n, i))
     }
 
-    /// The logits of picture `i`'s hash.
+    /// Returns the logits of the hash of image `i`.
     pub fn logits(&self, i: usize) -> &[f32] {
         row(&self.logits, self.n, i)
     }
 
-    /// The features of picture `i`.
+    /// Returns the features of image `i`.
     pub fn features(&self, i: usize) -> &[f32] {
         row(&self.features, self.n, i)
     }
@@ -264,7 +275,7 @@ fn row(rows: &[f32], n: usize, i: usize) -> &[f32] {
 }
 
 /// Packs logits into bits, the lowest bit of the first byte first.
-pub(crate) fn pack(logits: &[f32]) -> Vec<u8> {
+pub fn pack(logits: &[f32]) -> Vec<u8> {
     logits
         .chunks(8)
         .map(|chunk| {

@@ -70,13 +70,9 @@ pub enum Error {
         source: Source,
     },
 
-    /// What was given to encode or to train on cannot be right.
+    /// The input of an encoder has the wrong size.
     #[error("{0}")]
-    BadInput(String),
-
-    /// Training could not come to a result.
-    #[error("training failed: {0}")]
-    Training(String),
+    InvalidInput(String),
 
     /// A file cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]

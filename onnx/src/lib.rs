@@ -1,9 +1,8 @@
-//! Encoders: ONNX Runtime found and loaded, the encoder file contract, and the trainer.
+//! Encoders: finds and loads ONNX Runtime, and reads, checks and runs encoder files.
 //!
-//! One ONNX file is one encoder. It takes pictures as bytes and gives, for each, a *code* (30
-//! numbers by default), the logits of a *semantic hash* (256 bits by default) and, where a
-//! pretrained trunk is in it, the trunk's *features*. What it needs to know of a picture's size
-//! stands in the file, so nobody can feed it wrongly.
+//! One ONNX file is one encoder. It takes images as bytes and returns, for each, a *code* (30 numbers by
+//! default), the logits of a *semantic hash* (256 bits by default) and, if it has a pretrained trunk,
+//! the trunk's *features*. The file also says which size of images it takes.
 //!
 //! ```
 //! use imgsearch_onnx::{Encoder, EncoderFile, Runtime, RuntimeOptions, SessionOptions};
@@ -20,28 +19,50 @@
 //! # Ok::<(), imgsearch_onnx::Error>(())
 //! ```
 //!
-//! - [`Runtime`] finds, fetches and loads ONNX Runtime, once a process.
+//! - [`Runtime`] finds, downloads and loads ONNX Runtime, once per process.
 //! - [`EncoderFile`] reads, checks and holds an encoder; [`EncoderInfo`] is what it declares.
 //! - [`Encoder`] runs it.
-//! - [`train`] makes a new one on a trunk's features; [`autoencoder`] makes one on pixels or features.
+//! - [`CodeDecoder`] reconstructs images from codes, if an encoder has a decoder.
+//!
+//! The crate `imgsearch-train` makes new encoder files.
 
 // What a file or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod autoencoder;
-mod contract;
+mod code_decoder;
 mod encoder;
+mod encoder_file;
 mod error;
+mod graph_edit;
 mod outside;
 mod proto;
 mod read;
 mod runtime;
-mod surgery;
-pub mod train;
 
-pub use contract::{DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, FORMAT_VERSION, Resize};
+pub use code_decoder::CodeDecoder;
 pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
+pub use encoder_file::{
+    DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, EncoderResize, FORMAT_VERSION,
+};
 pub use error::{Error, Result};
+/// What the trainer needs to read and write encoder files: messages of ONNX, edits of graphs, names
+/// of outputs. It is not meant for other crates and may change at any time.
+#[doc(hidden)]
+pub mod authoring {
+    pub use crate::code_decoder::{DECODER_OF, PICTURES};
+    pub use crate::encoder::pack;
+    pub use crate::encoder_file::{CODE, FEATURES, HASH, INPUT};
+    pub use crate::graph_edit::{
+        CLASSES, CLASSES_BIAS, Grafter, METRIC, Side, constant, cut_trunk, drop_constants,
+        rename_input, rename_output,
+    };
+    pub use crate::proto::{
+        AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto,
+        data_type,
+    };
+    pub use crate::read::{open_regular, too_large};
+}
+
 pub use runtime::{
     FoundBy, InstallOptions, PINNED_CUDA_VERSION, PINNED_VERSION, Runtime, RuntimeOptions,
     cache_folder, disable_telemetry, install,

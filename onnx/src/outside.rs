@@ -1,8 +1,8 @@
-//! Looking for data that a model keeps in other files.
+//! Finds data that a model keeps in other files.
 //!
 //! An encoder or a decoder is one file. ONNX lets any tensor in a model name another file to read its numbers
-//! from, so a model of unknown origin could have any file of its user's read. Each place where a tensor may stand
-//! is looked at: constants, attributes of nodes, also sparse ones, graphs inside of nodes, functions and what
+//! from, so a model of unknown origin could make its user's program read any file. This module checks every
+//! place that can hold a tensor: constants, attributes of nodes, also sparse ones, graphs inside of nodes, functions and what
 //! belongs to training.
 
 use crate::proto::{

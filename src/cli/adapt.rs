@@ -1,25 +1,26 @@
-//! `imgsearch adapt`: an encoder for an index's own photographs.
+//! `imgsearch adapt`: trains an encoder on the images of an index.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use imgsearch::onnx::EncoderFile;
-use imgsearch::onnx::train::copies::COPIES;
 use imgsearch::train::{TrainOptions, Trained, train};
+use imgsearch::training::copies::COPIES;
 use imgsearch::{Engine, Library, OpenOptions};
 use serde_json::json;
 
 use super::args::{AdaptArgs, Global};
 use super::output::{count, duration};
+use super::progress::{CommandProgress, Task};
 use super::setup::{engine_options, index_dir, open_options, say_provider};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::train::{View as TrainView, print_preservation};
+use super::train::preservation::print_preservation;
 use super::{Outcome, Result, index};
 
-/// The new encoder lies in the index as `adapted-FINGERPRINT.onnx` until the index has moved to it: nobody
-/// else's file has that name.
-const ASIDE: (&str, &str) = ("adapted-", ".onnx");
+/// Start and end of the name of the new encoder, `adapted-FINGERPRINT.onnx`. It is in the index until the
+/// index has moved to it. No other file has that name.
+const TEMPORARY: (&str, &str) = ("adapted-", ".onnx");
 
 pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let dir = index_dir(global)?;
@@ -27,19 +28,19 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     let file = match unfinished(&dir)? {
         Some(file) => {
             if !global.quiet && !args.json {
-                say!("going on with the encoder that an earlier run trained");
+                say!("resuming with the encoder that an earlier run trained");
             }
             file
         }
         None => match learn(global, args, &dir, &stop)? {
             Some(file) => {
-                imgsearch::save(&aside_of(&dir, &file), file.bytes())?;
+                imgsearch::save(&temporary_path(&dir, &file), file.bytes())?;
                 file
             }
             None => return Ok(Outcome::Done),
         },
     };
-    let aside = aside_of(&dir, &file);
+    let temporary = temporary_path(&dir, &file);
     let mut open = OpenOptions::default();
     open.engine = engine_options(global, Some(&args.limits));
     let mut library = Library::open_with(&dir, open)?;
@@ -49,9 +50,9 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     if summary.interrupted {
         return Ok(Outcome::Interrupted);
     }
-    std::fs::remove_file(&aside).map_err(|source| imgsearch::Error::Io {
+    std::fs::remove_file(&temporary).map_err(|source| imgsearch::Error::Io {
         action: "remove",
-        path: aside,
+        path: temporary,
         source,
     })?;
     Ok(if summary.failed > 0 {
@@ -61,26 +62,26 @@ pub fn run(global: &Global, args: &AdaptArgs) -> Result {
     })
 }
 
-fn aside_of(dir: &Path, file: &EncoderFile) -> PathBuf {
-    let (start, end) = ASIDE;
+fn temporary_path(dir: &Path, file: &EncoderFile) -> PathBuf {
+    let (start, end) = TEMPORARY;
     dir.join(format!("{start}{}{end}", file.info().fingerprint))
 }
 
-/// The encoder that an interrupted run was moving the index to.
+/// Returns the encoder that an interrupted run was moving the index to.
 fn unfinished(dir: &Path) -> Result<Option<EncoderFile>> {
     if !Library::open(dir)?.has_unfinished_reencoding() {
         return Ok(None);
     }
-    let (start, end) = ASIDE;
+    let (start, end) = TEMPORARY;
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !(name.starts_with(start) && name.ends_with(end)) {
             continue;
         }
-        // A file that is not whole is made again, and one under another's name is not ours.
+        // An incomplete file is made again, and a file with a wrong name is not ours.
         if let Ok(file) = EncoderFile::from_path(&path)
-            && aside_of(dir, &file) == path
+            && temporary_path(dir, &file) == path
         {
             return Ok(Some(file));
         }
@@ -88,7 +89,7 @@ fn unfinished(dir: &Path) -> Result<Option<EncoderFile>> {
     Ok(None)
 }
 
-/// Trains; the encoder, where the index shall move to it.
+/// Trains. Returns the encoder if the index should move to it.
 fn learn(
     global: &Global,
     args: &AdaptArgs,
@@ -96,19 +97,19 @@ fn learn(
     stop: &AtomicBool,
 ) -> Result<Option<EncoderFile>> {
     let library = Library::open_with(dir, open_options(global, None, Some(&args.limits))?)?;
-    let mut photographs: Vec<PathBuf> = library.index_view()?.to_reader()?.paths()?;
-    let all = photographs.len();
+    let mut images: Vec<PathBuf> = library.index_view()?.to_reader()?.paths()?;
+    let all = images.len();
     if args.limit < all {
-        photographs = (0..args.limit)
-            .map(|i| photographs[i * all / args.limit].clone())
+        images = (0..args.limit)
+            .map(|i| images[i * all / args.limit].clone())
             .collect();
     }
     let engine: &Engine = library.engine()?;
     say_provider(global, engine);
     if engine.info().kind == COPIES {
         return Err(
-            "the index's encoder recognises copies, and adapting would make it find what is similar; train another with \
-             imgsearch train --for copies, and move the index to it with imgsearch index --reencode --encoder FILE"
+            "the index's encoder recognises copies, and adapting would make it find similar images; train another with \
+             imgsearch train copies, and move the index to it with imgsearch index --reencode --encoder FILE"
                 .into(),
         );
     }
@@ -120,7 +121,7 @@ fn learn(
     );
     options.data = format!(
         "{} photographs of the user's own index",
-        count(photographs.len() as u64)
+        count(images.len() as u64)
     );
     options.head.code_len = args.code;
     options.head.bits = args.bits;
@@ -128,9 +129,9 @@ fn learn(
     if let Some(epochs) = args.epochs {
         options.head.epochs = epochs;
     }
-    let mut view = TrainView::new(global, args.json, photographs.len());
-    let trained = train(engine, &photographs, &options, stop, &mut view)?;
-    view.finish();
+    let progress = CommandProgress::new(Task::Head, global, args.json, stop);
+    let trained = train(engine, &images, &options, &progress)?;
+    progress.finish();
     let better = trained
         .before
         .is_none_or(|before| trained.after.both > before.both);
@@ -145,7 +146,7 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
             "{}",
             json!({
                 "event": "trained", "fingerprint": trained.file.info().fingerprint, "better": better,
-                "photographs": trained.photographs, "held_out": trained.held_out,
+                "photographs": trained.images, "held_out": trained.held_out,
                 "neighbours": trained.neighbours, "before": trained.before, "after": trained.after,
                 "extract_seconds": trained.extract_seconds, "train_seconds": trained.train_seconds,
             })
@@ -156,8 +157,8 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
         return;
     }
     out!(
-        "trained on {} photographs in {} (after {} for their features)",
-        count(trained.photographs as u64),
+        "trained on {} images in {} (after {} for their features)",
+        count(trained.images as u64),
         duration(trained.train_seconds),
         duration(trained.extract_seconds)
     );
@@ -167,11 +168,11 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
         match (better, args.dry_run, args.force) {
             (true, true, _) => "It is better; without --dry-run the index moves to it.",
             (true, false, _) =>
-                "It is better: the index moves to it, and answers as before until that is done.",
-            (false, _, true) => "It is not better; the index moves to it all the same.",
+                "It is better: the index moves to it, and answers as before until then.",
+            (false, _, true) => "It is not better, but the index moves to it.",
             (false, ..) =>
-                "It is not better than the encoder that the index has: the index is as it was. More photographs, or \
-                 --force, would change that.",
+                "It is not better than the encoder of the index: the index is unchanged. More images, or --force, would \
+                 change that.",
         }
     );
 }

@@ -1,29 +1,29 @@
-//! The pictures that training leaves beside an encoder.
+//! The charts that training writes next to an encoder.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use imgsearch::onnx::train::baseline::Pca;
 use imgsearch::render::chart::{self, Series};
+use imgsearch::training::baseline::Pca;
 
 use super::Result;
 
-/// Pictures are enlarged until their sides are about so long.
+/// Images are enlarged to about this side, in pixels.
 const SHOWN_SIDE: u32 = 96;
-/// Pixels between pictures.
+/// Pixels between images.
 const GAP: u32 = 4;
 /// Room for a line of a caption.
 const LINE: u32 = chart::LETTER.1 + 2;
-/// Dots that a chart shows at most.
-const MOST_DOTS: usize = 4_000;
+/// The maximum number of dots in a chart.
+const MAX_DOTS: usize = 4_000;
 
-/// `my.onnx` has `my.losses.png` beside it.
-fn beside(encoder: &Path, what: &str) -> PathBuf {
+/// Returns the path of a chart: `my.losses.png` for `my.onnx`.
+fn path_of(encoder: &Path, what: &str) -> PathBuf {
     encoder.with_extension(format!("{what}.png"))
 }
 
-/// Saves a picture in the format that its name ends in: whole or not at all, and through no link.
+/// Saves an image in the format of its extension, completely or not at all, and never through a link.
 pub fn save(picture: &RgbImage, path: PathBuf) -> Result<PathBuf> {
     let mut bytes = Cursor::new(Vec::new());
     ImageFormat::from_path(&path)
@@ -33,7 +33,7 @@ pub fn save(picture: &RgbImage, path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Losses by passes; each with a name and one value a pass.
+/// Draws losses, each with a name and one value per epoch.
 pub fn losses(encoder: &Path, losses: &[(&str, Vec<f64>)]) -> Result<PathBuf> {
     let series: Vec<Series> = losses
         .iter()
@@ -42,11 +42,11 @@ pub fn losses(encoder: &Path, losses: &[(&str, Vec<f64>)]) -> Result<PathBuf> {
             points: (1..).map(f64::from).zip(values.iter().copied()).collect(),
         })
         .collect();
-    let chart = chart::lines("Losses by passes", ["pass", "loss"], false, &series);
-    save(&chart, beside(encoder, "losses"))
+    let chart = chart::lines("Losses by epoch", ["epoch", "loss"], false, &series);
+    save(&chart, path_of(encoder, "losses"))
 }
 
-/// Codes in the two directions in which they differ most, coloured by group.
+/// Draws codes along their two principal components, coloured by group.
 pub fn codes(
     encoder: &Path,
     codes: &[f32],
@@ -61,7 +61,7 @@ pub fn codes(
     let mut names = groups.to_vec();
     names.sort_unstable();
     names.dedup();
-    let shown = n.min(MOST_DOTS);
+    let shown = n.min(MAX_DOTS);
     let points: Vec<(f64, f64, usize)> = (0..shown)
         .map(|i| i * n / shown)
         .map(|i| {
@@ -69,22 +69,22 @@ pub fn codes(
             (f64::from(plane[2 * i]), f64::from(plane[2 * i + 1]), group)
         })
         .collect();
-    let title = format!("Codes of {n} images, along their two main directions");
+    let title = format!("Codes of {n} images, along their two principal components");
     let chart = chart::dots(&title, ["first", "second"], &points, &names);
-    save(&chart, beside(encoder, "codes")).map(Some)
+    save(&chart, path_of(encoder, "codes")).map(Some)
 }
 
-/// Rows of pictures, the last with captions below.
+/// Draws rows of images, the last with captions below.
 pub fn reconstructions(
     encoder: &Path,
     rows: &[Vec<RgbImage>],
     captions: &[Vec<String>],
 ) -> Result<PathBuf> {
-    save(&grid(rows, captions), beside(encoder, "reconstructions"))
+    save(&grid(rows, captions), path_of(encoder, "reconstructions"))
 }
 
-/// A picture of numbers from 0 to 1, channels last.
-pub fn picture([height, width, channels]: [usize; 3], values: &[f32]) -> Option<RgbImage> {
+/// Returns an image of numbers from 0 to 1, channels last.
+pub fn image([height, width, channels]: [usize; 3], values: &[f32]) -> Option<RgbImage> {
     let bytes = values.chunks_exact(channels).flat_map(|pixel| {
         let channel = |i: usize| (pixel[i % channels].clamp(0.0, 1.0) * 255.0).round() as u8;
         [channel(0), channel(1), channel(2)]
@@ -92,8 +92,8 @@ pub fn picture([height, width, channels]: [usize; 3], values: &[f32]) -> Option<
     RgbImage::from_raw(width as u32, height as u32, bytes.collect())
 }
 
-/// Rows of pictures on white, enlarged in whole steps. Each row has lines of a caption for each
-/// of its pictures below, or none.
+/// Returns rows of images on white, enlarged by a whole factor. Each row can have captions below its
+/// images.
 pub fn grid(rows: &[Vec<RgbImage>], captions: &[Vec<String>]) -> RgbImage {
     let (width, height) = rows[0][0].dimensions();
     let scale = (SHOWN_SIDE / width.max(height)).max(1);
@@ -111,8 +111,8 @@ pub fn grid(rows: &[Vec<RgbImage>], captions: &[Vec<String>]) -> RgbImage {
     let mut grid = RgbImage::from_pixel(columns * (width + GAP) + GAP, tall + GAP, Rgb([255; 3]));
     let mut top = GAP;
     for (y, row) in rows.iter().enumerate() {
-        for (x, picture) in row.iter().enumerate() {
-            let large = imageops::resize(picture, width, height, imageops::FilterType::Nearest);
+        for (x, image) in row.iter().enumerate() {
+            let large = imageops::resize(image, width, height, imageops::FilterType::Nearest);
             let left = GAP + x as u32 * (width + GAP);
             imageops::replace(&mut grid, &large, i64::from(left), i64::from(top));
             let caption = captions.get(y).and_then(|row| row.get(x));
@@ -121,7 +121,7 @@ pub fn grid(rows: &[Vec<RgbImage>], captions: &[Vec<String>]) -> RgbImage {
                 .flat_map(|text| text.lines())
                 .enumerate()
             {
-                // As many letters as fit under the picture.
+                // As many letters as fit under the image.
                 let line: String = line
                     .chars()
                     .take((width / chart::LETTER.0) as usize)

@@ -1,74 +1,58 @@
 //! `imgsearch eval`.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use imgsearch::train::dataset::{self, Labelled, Part};
 use imgsearch::train::eval::copies::{CopiesReport, copies};
-use imgsearch::train::eval::{Baselines, Judged, Protocol, Report, Row, evaluate};
+use imgsearch::train::eval::{Baselines, Chosen, EncoderOutput, Protocol, Report, Row, evaluate};
 use imgsearch::train::extract::{ExtractOptions, Extracted, extract};
 use imgsearch::train::perceptual::{self, Perceptual};
 use imgsearch::{Engine, WalkOptions, walk};
 use serde_json::json;
 
 use super::args::{EvalArgs, Global};
-use super::output::{bar, count, shown, with_path};
+use super::destination::check_output;
+use super::output::{count, shown, with_path};
+use super::progress::{CommandProgress, Task};
 use super::setup::engine;
 use super::signals::stop_flag;
-use super::streams::{out, say};
+use super::streams::out;
 use super::{Outcome, Result, html};
 
 pub fn run(global: &Global, args: &EvalArgs) -> Result {
-    // Before the work, not after it.
+    // Wrong arguments are reported before the work.
     let part: Part = args.part.parse()?;
     let protocol = match &args.protocol {
         Some(text) => text.parse()?,
         None => Protocol::default(),
     };
     if let Some(page) = &args.html {
-        super::train::check_output(page)?;
+        check_output(page)?;
     }
-    let files: Vec<Option<&Path>> = if args.encoder.is_empty() {
-        vec![None]
-    } else {
-        args.encoder
-            .iter()
-            .map(|path| Some(path.as_path()))
-            .collect()
-    };
-    let engines = files
-        .into_iter()
-        .map(|file| {
-            let engine = engine(global, file, Some(&args.limits))?;
-            engine.file().require_codes()?;
-            Ok(engine)
-        })
-        .collect::<Result<Vec<Engine>>>()?;
+    let engines = open_encoders(global, args)?;
     let stop = stop_flag("stopping")?;
     let mut outcome = Outcome::Done;
     let (mut report, mut of_copies) = (None, Vec::new());
     if let Some(folder) = &args.folder {
-        let made = judge(global, args, (folder, part, protocol), &engines, &stop)?;
-        if made.1 > 0 {
+        let chosen = choose(args, folder, part, protocol)?;
+        let progress = CommandProgress::new(Task::Evaluation, global, args.json, &stop);
+        let made = measure(args, &chosen, &engines, &progress)?;
+        progress.finish();
+        if made.failed > 0 {
             outcome = Outcome::Partial;
         }
-        report = Some(made.0);
+        report = Some(made.report);
     }
     if let Some(folder) = &args.copies {
         let walked = walk(std::slice::from_ref(folder), &WalkOptions::default())?;
         let paths: Vec<PathBuf> = walked.candidates.into_iter().map(|one| one.path).collect();
         for engine in &engines {
-            let bar = bar(global, args.json, paths.len() as u64, "photographs edited");
-            let made = copies(engine, &paths, &stop, &mut |done| {
-                bar.set_position(done as u64);
-            })?;
-            bar.finish_and_clear();
+            let progress = CommandProgress::new(Task::Copies, global, args.json, &stop);
+            let made = copies(engine, &paths, &progress)?;
+            progress.finish();
             if !made.failed.is_empty() {
                 outcome = Outcome::Partial;
-            }
-            for (path, reason) in &made.failed {
-                say!("{}: {reason}", shown(path));
             }
             of_copies.push(made);
         }
@@ -103,77 +87,88 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     Ok(outcome)
 }
 
-/// Encodes the labelled images with every encoder and scores them; the report, and how many images
-/// could not be used.
-fn judge(
-    global: &Global,
-    args: &EvalArgs,
-    (folder, part, protocol): (&Path, Part, Protocol),
-    engines: &[Engine],
-    stop: &AtomicBool,
-) -> Result<(Report, usize)> {
+/// Opens the encoders to measure.
+fn open_encoders(global: &Global, args: &EvalArgs) -> Result<Vec<Engine>> {
+    let files: Vec<Option<&Path>> = if args.encoder.is_empty() {
+        vec![None]
+    } else {
+        let files = args.encoder.iter();
+        files.map(|path| Some(path.as_path())).collect()
+    };
+    files
+        .into_iter()
+        .map(|file| {
+            let engine = engine(global, file, Some(&args.limits))?;
+            engine.file().require_codes()?;
+            Ok(engine)
+        })
+        .collect()
+}
+
+/// Chooses queries and database among the labelled images.
+fn choose(args: &EvalArgs, folder: &Path, part: Part, protocol: Protocol) -> Result<Chosen> {
     let list = |folder: &Path| dataset::list(folder, part, &WalkOptions::default());
     let (train, test) = (folder.join("train"), folder.join("test"));
     let apart = matches!(protocol, Protocol::Split { .. }) && train.is_dir() && test.is_dir();
-    let (own, asking): (Labelled, Option<Labelled>) = if apart {
+    let (own, queries): (Labelled, Option<Labelled>) = if apart {
         (list(&train)?, Some(list(&test)?))
     } else {
         (list(folder)?, None)
     };
-    let chosen = protocol.choose(own, asking, args.seed)?;
+    Ok(protocol.choose(own, queries, args.seed)?)
+}
+
+/// A report, and how many images could not be used for it.
+struct Measured {
+    report: Report,
+    failed: usize,
+}
+
+/// Encodes the chosen images with every encoder and scores the results.
+fn measure(
+    args: &EvalArgs,
+    chosen: &Chosen,
+    engines: &[Engine],
+    progress: &CommandProgress<'_>,
+) -> Result<Measured> {
     let mut all: Vec<(Extracted, f64)> = Vec::new();
     for engine in engines {
-        let bar = bar(global, args.json, chosen.paths.len() as u64, "images");
         let started = Instant::now();
         let paths = all.first().map_or(&chosen.paths, |(first, _)| &first.paths);
-        let options = ExtractOptions::default();
-        let extracted = extract(engine, paths, options, stop, &mut |done| {
-            bar.set_position(done as u64);
-        })?;
-        bar.finish_and_clear();
+        let extracted = extract(engine, paths, ExtractOptions::default(), progress)?;
         all.push((extracted, started.elapsed().as_secs_f64()));
-    }
-    let failed: Vec<_> = all.iter().flat_map(|(one, _)| &one.failed).collect();
-    for (path, reason) in &failed {
-        say!("{}: {reason}", shown(path));
     }
     let read = &all[0].0.paths;
     let hashes = if args.no_baselines {
         None
     } else {
-        Some(perceptual_hashes(&engines[0], read, stop)?)
+        Some(perceptual_hashes(&engines[0], read, progress)?)
     };
     let mut baselines = Baselines::default();
     baselines.of_features = !args.no_baselines;
     baselines.perceptual = hashes.as_deref();
-    let judged: Vec<Judged<'_>> = engines
+    let outputs: Vec<EncoderOutput<'_>> = engines
         .iter()
         .zip(&all)
-        .map(|(engine, (extracted, seconds))| Judged {
+        .map(|(engine, (extracted, seconds))| EncoderOutput {
             info: engine.info(),
             extracted,
             seconds: *seconds,
         })
         .collect();
-    let scoring = bar(global, args.json, 0, "");
-    let report = evaluate(
-        &judged,
-        chosen.sets(read),
-        &chosen.words,
-        baselines,
-        &mut |name| scoring.set_message(format!("scoring {name}")),
-    )?;
-    scoring.finish_and_clear();
-    Ok((report, failed.len()))
+    let split = chosen.split(read);
+    Ok(Measured {
+        report: evaluate(&outputs, split, &chosen.description, baselines, progress)?,
+        failed: all.iter().map(|(one, _)| one.failed.len()).sum(),
+    })
 }
 
 fn perceptual_hashes(
     engine: &Engine,
     paths: &[PathBuf],
-    stop: &AtomicBool,
+    progress: &CommandProgress<'_>,
 ) -> Result<Vec<Perceptual>> {
-    let limits = (engine.limits(), engine.threads());
-    let made = perceptual::of_files(paths, limits, stop)?;
+    let made = perceptual::of_files(paths, engine.limits(), engine.threads(), progress)?;
     paths
         .iter()
         .zip(made)
@@ -225,7 +220,7 @@ fn print(report: &Report, part: Part) {
     }
     out!(
         "\nkept: share of the ten nearest by features that are among the ten nearest; balance: how often the rarer \
-         value of a bit occurs, doubled; correl.: mean absolute correlation of two bits"
+         value of a bit occurs, times two; correl.: mean absolute correlation of two bits"
     );
 }
 
@@ -254,8 +249,8 @@ fn line(row: &Row) -> String {
 
 fn print_copies(report: &CopiesReport) {
     out!(
-        "\ncopies of {} photographs recognised by {}, at a precision of {:.1} %",
-        count(report.photographs as u64),
+        "\ncopies of {} images recognised by {}, at a precision of {:.1} %",
+        count(report.images as u64),
         report.encoder,
         report.precision * 100.0
     );
@@ -273,7 +268,7 @@ fn print_copies(report: &CopiesReport) {
     }
 }
 
-/// A report as JSON, with those names in it that are no text, too.
+/// Returns a report as JSON, including paths that are not UTF-8.
 fn copies_json(report: &mut CopiesReport) -> Result<serde_json::Value> {
     let failed = std::mem::take(&mut report.failed);
     let mut value = serde_json::to_value(report)?;

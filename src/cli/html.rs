@@ -1,4 +1,4 @@
-//! `imgsearch eval --html`: one page with tables and charts, everything in one file.
+//! `imgsearch eval --html`: a page with tables and charts in one file.
 
 use std::fmt::Write as _;
 use std::io::Cursor;
@@ -19,7 +19,7 @@ th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}\
 th:first-child,td:first-child{text-align:left}tr.group td{font-weight:600;border-bottom:2px solid #999;padding-top:1rem}\
 td.best{font-weight:700}img{max-width:100%;height:auto}p.note{color:#555}.scroll{overflow-x:auto}";
 
-/// The page.
+/// Returns the page.
 pub fn page(report: Option<&Report>, copies: &[CopiesReport]) -> Result<String> {
     let mut body = String::new();
     if let Some(report) = report {
@@ -37,6 +37,14 @@ pub fn page(report: Option<&Report>, copies: &[CopiesReport]) -> Result<String> 
 }
 
 fn evaluation(body: &mut String, report: &Report) -> Result<()> {
+    encoders(body, report)?;
+    retrieval(body, report)?;
+    precision(body, report)?;
+    sizes(body, report)
+}
+
+/// Writes the encoders.
+fn encoders(body: &mut String, report: &Report) -> Result<()> {
     writeln!(
         body,
         "<p>{}. {} queries, {} images, {} classes.</p>\n<h2>Encoders</h2>\n<div class=\"scroll\"><table><tr><th>name</th>\
@@ -57,9 +65,15 @@ fn evaluation(body: &mut String, report: &Report) -> Result<()> {
             one.images_per_second
         )?;
     }
+    body.push_str("</table></div>\n");
+    Ok(())
+}
+
+/// Writes the measures of each representation.
+fn retrieval(body: &mut String, report: &Report) -> Result<()> {
     writeln!(
         body,
-        "</table></div>\n<h2>Retrieval</h2>\n<div class=\"scroll\"><table><tr><th>ranked by</th><th>length</th>\
+        "<h2>Retrieval</h2>\n<div class=\"scroll\"><table><tr><th>ranked by</th><th>length</th>\
          <th>bytes</th><th>mAP</th><th>of features</th><th>mAP@{}</th><th>P@1</th><th>P@10</th><th>P@100</th>\
          <th>neighbours kept</th><th>distinct</th><th>balance</th><th>correlation</th></tr>",
         report.cutoff
@@ -99,8 +113,13 @@ fn evaluation(body: &mut String, report: &Report) -> Result<()> {
         body,
         "</table></div>\n<p class=\"note\">mAP: mean average precision over the whole ranking. Neighbours kept: share of \
          the ten nearest by features among the ten nearest. Distinct: different hashes over images. Balance: how often \
-         the rarer value of a bit occurs, doubled. Correlation: mean absolute one of two bits.</p>"
+         the rarer value of a bit occurs, times two. Correlation: mean absolute correlation of two bits.</p>"
     )?;
+    Ok(())
+}
+
+/// Draws the precision among the first k.
+fn precision(body: &mut String, report: &Report) -> Result<()> {
     let name = |encoder: &Option<String>, representation: &str| match encoder {
         Some(encoder) if report.encoders.len() > 1 => format!("{encoder}: {representation}"),
         _ => representation.to_owned(),
@@ -128,8 +147,13 @@ fn evaluation(body: &mut String, report: &Report) -> Result<()> {
     writeln!(
         body,
         "<h2>Precision</h2>\n{}",
-        picture(&chart, "precision among the first k")?
+        image(&chart, "precision among the first k")?
     )?;
+    Ok(())
+}
+
+/// Draws the mean average precision by size.
+fn sizes(body: &mut String, report: &Report) -> Result<()> {
     let mut groups: Vec<&Option<String>> = report.rows.iter().map(|row| &row.encoder).collect();
     groups.dedup();
     let sizes: Vec<Series> = groups
@@ -157,7 +181,7 @@ fn evaluation(body: &mut String, report: &Report) -> Result<()> {
     writeln!(
         body,
         "{}",
-        picture(&chart, "mean average precision by bytes an image")?
+        image(&chart, "mean average precision by bytes an image")?
     )?;
     Ok(())
 }
@@ -194,15 +218,15 @@ fn copies_table(body: &mut String, report: &CopiesReport) {
         })
         .collect();
     body.push_str(&format!(
-        "<h2>Copies</h2>\n<p>{} photographs, edited; recall at a precision of {:.1} %, by {}.</p>\n<div \
+        "<h2>Copies</h2>\n<p>{} images, edited; recall at a precision of {:.1} %, by {}.</p>\n<div \
          class=\"scroll\"><table><tr><th>edit</th>{heads}</tr>\n{lines}</table></div>\n",
-        report.photographs,
+        report.images,
         report.precision * 100.0,
         escaped(&report.encoder)
     ));
 }
 
-fn picture(chart: &RgbImage, words: &str) -> Result<String> {
+fn image(chart: &RgbImage, words: &str) -> Result<String> {
     let mut file = Cursor::new(Vec::new());
     chart.write_to(&mut file, ImageFormat::Png)?;
     Ok(format!(

@@ -9,6 +9,7 @@ mod args;
 mod charts;
 mod check;
 mod dates;
+mod destination;
 mod encode;
 mod eval;
 mod filter;
@@ -18,7 +19,7 @@ mod html;
 mod index;
 mod optimize;
 mod output;
-mod pixels;
+mod progress;
 mod query;
 mod reconstruct;
 mod remove;
@@ -37,7 +38,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Cli, Command, old_train};
 use streams::say;
 
 /// How a command ended.
@@ -56,9 +57,16 @@ pub type Result<T = Outcome, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 pub fn main() -> ExitCode {
     let started = Instant::now();
-    let cli = match Cli::try_parse() {
+    let (arguments, old) = old_train::rewritten(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(said) => return streams::usage(&said),
+        Err(error) => {
+            let status = streams::usage(&error);
+            if let Some(training) = old.filter(|_| error.use_stderr()) {
+                say!("\n{}", training.hint());
+            }
+            return status;
+        }
     };
     let global = &cli.global;
     let result = match &cli.command {

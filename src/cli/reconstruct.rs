@@ -1,23 +1,26 @@
 //! `imgsearch reconstruct`.
 
+use std::path::PathBuf;
+
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
-use imgsearch::decode::{Decoder as ImageDecoder, Source};
-use imgsearch::onnx::autoencoder::{Decoder, Design, Noise};
-use imgsearch::onnx::{EncoderFile, EncoderInfo, Encodings};
-use imgsearch::train::autoencoder::{decoder_path, spoiled};
+use imgsearch::decode::{Decoder, Source};
+use imgsearch::onnx::{CodeDecoder, EncoderFile, EncoderInfo, Encodings};
+use imgsearch::train::autoencoder::{corrupted, decoder_path};
+use imgsearch::training::autoencoder::{Design, Noise};
+use imgsearch::{Engine, Worker};
 use serde_json::json;
 
 use super::args::{Global, ReconstructArgs};
-use super::charts::{self, grid, picture};
+use super::charts::{self, grid};
+use super::destination::check_output;
 use super::output::{shown as shown_path, with_path};
 use super::setup::engine;
 use super::streams::{out, say};
-use super::train::check_output;
 use super::{Outcome, Result};
 
-/// The most pictures in a row.
-const MOST_COLUMNS: usize = 12;
+/// The maximum number of images in a row.
+const MAX_COLUMNS: usize = 12;
 
 pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     check_output(&args.output)?;
@@ -30,144 +33,201 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     }
     let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
     engine.file().require_codes()?;
-    let beside = args.decoder.clone();
-    let beside = beside.or_else(|| args.encoder.as_deref().map(decoder_path));
-    let opened = match &beside {
-        None => Decoder::new(
-            EncoderFile::default_decoder(),
-            "the built-in decoder",
-            engine.info(),
-            engine.runtime(),
-        ),
-        Some(path) => Decoder::from_path(path, engine.info(), engine.runtime()),
-    };
-    let mut decoder = opened.map_err(|error| match error {
-        imgsearch::onnx::Error::Io { .. } => format!(
-            "{error}\nAn encoder that imgsearch train --kind made on pixels, or train --decoder, has its decoder beside \
-             it; name it with --decoder where it is elsewhere"
-        )
-        .into(),
-        error => Box::<dyn std::error::Error>::from(error),
-    })?;
+    let mut decoder = open_decoder(args, &engine)?;
     let mut worker = engine.worker()?;
-
-    let size = worker.image_bytes();
-    let mut pixels = Vec::new();
-    let mut used = Vec::new();
-    let mut outcome = Outcome::Done;
-    let mut files = ImageDecoder::new(*engine.limits());
-    let mut file = Source::default();
-    for path in &args.images {
-        let mut picture = vec![0; size];
-        let read = file.reopen(path, engine.limits());
-        let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
-            files
-                .decode_into(&file, &engine.geometry(), &mut picture)
-                .map_err(|error| error.to_string())
-        });
-        match decoded {
-            Ok(_) => {
-                pixels.extend(picture);
-                used.push(path);
-            }
-            Err(reason) => {
-                say!("imgsearch: {}: {reason}", shown_path(path));
-                outcome = Outcome::Partial;
-            }
-        }
-    }
-    if used.is_empty() {
-        return Ok(Outcome::Partial);
-    }
-    let n = used.len();
-    let (width, height) = (engine.info().width, engine.info().height);
-    let shown = |pixels: &[u8]| -> Vec<RgbImage> {
-        let raw = pixels.chunks_exact(size);
-        raw.filter_map(|picture| RgbImage::from_raw(width, height, picture.to_vec()))
-            .collect()
-    };
-    let originals = shown(&pixels);
-    let picture_of = if let (Some(steps), 2) = (args.interpolate, n) {
-        let encodings = worker.encode(&pixels, n)?;
-        let (sides, made) = decoder.decode(&between(&encodings, steps))?;
-        let mut row = vec![originals[0].clone()];
-        row.extend(pictures(sides, &made));
-        row.push(originals[1].clone());
-        grid(&[row], &[])
+    let input = read(args, &engine, worker.image_bytes());
+    let outcome = if input.paths.len() < args.images.len() {
+        Outcome::Partial
     } else {
-        let noise = noise_of(engine.info());
-        let input: Vec<u8> = match noise {
-            Some((noise, grey)) => pixels
-                .chunks_exact(size)
-                .enumerate()
-                .flat_map(|(i, picture)| spoiled(picture, noise, grey, i as u64))
-                .collect(),
-            None => pixels,
-        };
-        let encodings = worker.encode(&input, n)?;
-        let (sides, made) = decoder.decode(&encodings)?;
-        let grey = sides[2] == 1;
-        let made = pictures(sides, &made);
-        let pixel_bytes: usize = sides.iter().product();
-        let code_bytes = engine.info().code_len * 4
-            + if decoder.has_twins() {
-                engine.info().bits.div_ceil(8)
-            } else {
-                0
-            };
-        let mut captions = Vec::new();
-        for ((path, original), made) in used.iter().zip(&originals).zip(&made) {
-            // A decoder may make smaller pictures than its encoder sees.
-            let (width, height) = made.dimensions();
-            let small = imageops::resize(original, width, height, FilterType::Triangle);
-            let error = squared_error(&small, made, grey);
-            captions.push(format!("error {error:.2}\n{code_bytes} of {pixel_bytes} B"));
-            if args.json {
-                let line = json!({
-                    "squared_error": error, "pixel_bytes": pixel_bytes, "code_bytes": code_bytes,
-                });
-                out!("{}", with_path(line, "path", path));
-            } else if !global.quiet {
-                out!(
-                    "{}: squared error {error:.3}; {pixel_bytes} bytes of pixels in {code_bytes} bytes of code",
-                    shown_path(path),
-                );
-            }
-        }
-        let input = noise.map(|_| shown(&input));
-        let mut rows = Vec::new();
-        let mut below = Vec::new();
-        for start in (0..n).step_by(MOST_COLUMNS) {
-            let part = start..n.min(start + MOST_COLUMNS);
-            rows.push(originals[part.clone()].to_vec());
-            if let Some(input) = &input {
-                rows.push(input[part.clone()].to_vec());
-            }
-            rows.push(made[part.clone()].to_vec());
-            below.resize(rows.len() - 1, Vec::new());
-            below.push(captions[part].to_vec());
-        }
-        grid(&rows, &below)
+        Outcome::Done
     };
-    charts::save(&picture_of, args.output.clone())?;
+    if input.paths.is_empty() {
+        return Ok(outcome);
+    }
+    let picture = match (args.interpolate, input.paths.len()) {
+        (Some(steps), 2) => interpolate(&input, steps, &mut worker, &mut decoder)?,
+        _ => reconstruct(global, args, input, &engine, &mut worker, &mut decoder)?,
+    };
+    charts::save(&picture, args.output.clone())?;
     if !args.json && !global.quiet {
         out!("wrote {}", args.output.display());
     }
     Ok(outcome)
 }
 
-/// What a denoising autoencoder's input was spoiled with, from its file's record, and whether it
-/// sees no colours.
+/// Opens the decoder that was named, the one next to the encoder, or the built-in one.
+fn open_decoder(args: &ReconstructArgs, engine: &Engine) -> Result<CodeDecoder> {
+    let path = args.decoder.clone();
+    let path = path.or_else(|| args.encoder.as_deref().map(decoder_path));
+    let opened = match &path {
+        None => CodeDecoder::new(
+            EncoderFile::default_decoder(),
+            "the built-in decoder",
+            engine.info(),
+            engine.runtime(),
+        ),
+        Some(path) => CodeDecoder::from_path(path, engine.info(), engine.runtime()),
+    };
+    opened.map_err(|error| match error {
+        imgsearch::onnx::Error::Io { .. } => format!(
+            "{error}\n`imgsearch train autoencoder` on pixels and `imgsearch train head --decoder` write the decoder next \
+             to the encoder. If it is elsewhere, name it with --decoder"
+        )
+        .into(),
+        error => Box::<dyn std::error::Error>::from(error),
+    })
+}
+
+/// The images that could be decoded.
+struct Input {
+    paths: Vec<PathBuf>,
+    /// Their pixels, as the encoder takes them.
+    pixels: Vec<u8>,
+    /// The same as images.
+    images: Vec<RgbImage>,
+}
+
+/// Decodes the images, and prints which ones cannot be decoded.
+fn read(args: &ReconstructArgs, engine: &Engine, size: usize) -> Input {
+    let (mut paths, mut pixels) = (Vec::new(), Vec::new());
+    let mut files = Decoder::new(*engine.limits());
+    let mut file = Source::default();
+    for path in &args.images {
+        let mut image = vec![0; size];
+        let read = file.reopen(path, engine.limits());
+        let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
+            files
+                .decode_into(&file, &engine.geometry(), &mut image)
+                .map_err(|error| error.to_string())
+        });
+        match decoded {
+            Ok(_) => {
+                pixels.extend(image);
+                paths.push(path.clone());
+            }
+            Err(reason) => say!("imgsearch: {}: {reason}", shown_path(path)),
+        }
+    }
+    Input {
+        paths,
+        images: seen(&pixels, engine.info()),
+        pixels,
+    }
+}
+
+/// Returns images from the pixels that an encoder takes.
+fn seen(pixels: &[u8], info: &EncoderInfo) -> Vec<RgbImage> {
+    let size = info.width as usize * info.height as usize * 3;
+    pixels
+        .chunks_exact(size)
+        .filter_map(|image| RgbImage::from_raw(info.width, info.height, image.to_vec()))
+        .collect()
+}
+
+/// Draws the steps from the code of the first image to that of the second.
+fn interpolate(
+    input: &Input,
+    steps: usize,
+    worker: &mut Worker,
+    decoder: &mut CodeDecoder,
+) -> Result<RgbImage> {
+    let encodings = worker.encode(&input.pixels, input.paths.len())?;
+    let (sides, made) = decoder.decode(&between(&encodings, steps))?;
+    let mut row = vec![input.images[0].clone()];
+    row.extend(images(sides, &made));
+    row.push(input.images[1].clone());
+    Ok(grid(&[row], &[]))
+}
+
+/// Reconstructs each image from its code, prints the errors, and draws both.
+fn reconstruct(
+    global: &Global,
+    args: &ReconstructArgs,
+    input: Input,
+    engine: &Engine,
+    worker: &mut Worker,
+    decoder: &mut CodeDecoder,
+) -> Result<RgbImage> {
+    let info = engine.info();
+    let n = input.paths.len();
+    let noise = noise_of(info);
+    let pixels: Vec<u8> = match noise {
+        Some((noise, grey)) => input
+            .pixels
+            .chunks_exact(worker.image_bytes())
+            .enumerate()
+            .flat_map(|(i, image)| corrupted(image, noise, grey, i as u64))
+            .collect(),
+        None => input.pixels,
+    };
+    let encodings = worker.encode(&pixels, n)?;
+    let (sides, made) = decoder.decode(&encodings)?;
+    let is_grey = sides[2] == 1;
+    let made = images(sides, &made);
+    let pixel_bytes: usize = sides.iter().product();
+    let hash_bytes = if decoder.has_twins() {
+        info.bits.div_ceil(8)
+    } else {
+        0
+    };
+    let code_bytes = info.code_len * 4 + hash_bytes;
+    let mut captions = Vec::new();
+    for ((path, original), made) in input.paths.iter().zip(&input.images).zip(&made) {
+        // A decoder can make smaller images than its encoder sees.
+        let (width, height) = made.dimensions();
+        let small = imageops::resize(original, width, height, FilterType::Triangle);
+        let error = squared_error(&small, made, is_grey);
+        captions.push(format!("error {error:.2}\n{code_bytes} of {pixel_bytes} B"));
+        if args.json {
+            let line = json!({
+                "squared_error": error, "pixel_bytes": pixel_bytes, "code_bytes": code_bytes,
+            });
+            out!("{}", with_path(line, "path", path));
+        } else if !global.quiet {
+            out!(
+                "{}: squared error {error:.3}; {pixel_bytes} bytes of pixels in {code_bytes} bytes of code",
+                shown_path(path),
+            );
+        }
+    }
+    let corrupted = noise.map(|_| seen(&pixels, info));
+    Ok(draw(&input.images, corrupted.as_deref(), &made, &captions))
+}
+
+/// Draws images, the corrupted ones if there are any, and the reconstructions with captions.
+fn draw(
+    originals: &[RgbImage],
+    corrupted: Option<&[RgbImage]>,
+    made: &[RgbImage],
+    captions: &[String],
+) -> RgbImage {
+    let n = originals.len();
+    let (mut rows, mut below) = (Vec::new(), Vec::new());
+    for start in (0..n).step_by(MAX_COLUMNS) {
+        let part = start..n.min(start + MAX_COLUMNS);
+        rows.push(originals[part.clone()].to_vec());
+        if let Some(corrupted) = corrupted {
+            rows.push(corrupted[part.clone()].to_vec());
+        }
+        rows.push(made[part.clone()].to_vec());
+        below.resize(rows.len() - 1, Vec::new());
+        below.push(captions[part].to_vec());
+    }
+    grid(&rows, &below)
+}
+
+/// Returns the noise that a denoising autoencoder's input is corrupted with, from the record in its
+/// file, and whether it sees grey images.
 fn noise_of(info: &EncoderInfo) -> Option<(Noise, bool)> {
     let training: serde_json::Value = serde_json::from_str(&info.training).ok()?;
     let design: Design = serde_json::from_value(training["design"].clone()).ok()?;
     Some((design.noise?, design.shape.channels == 1))
 }
 
-/// How far a code's length may be from one where codes are brought to that length.
+/// How far the length of a code may be from one if an encoder normalises its codes.
 const LENGTH_ERROR: f32 = 1e-3;
 
-/// Codes on the straight way from the first to the second, both ends included; where both have the
+/// Returns codes on the straight line from the first to the second, both ends included. If both have
 /// length one, all between have it too.
 fn between(encodings: &Encodings, steps: usize) -> Encodings {
     let steps = steps.max(2);
@@ -195,14 +255,14 @@ fn between(encodings: &Encodings, steps: usize) -> Encodings {
     between
 }
 
-fn pictures(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
+fn images(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
     values
         .chunks_exact(sides.iter().product())
-        .filter_map(|values| picture(sides, values))
+        .filter_map(|values| charts::image(sides, values))
         .collect()
 }
 
-/// The squared error of a picture, its numbers from 0 to 1; of grey ones each pixel counts once.
+/// Returns the squared error of an image, with numbers from 0 to 1. A grey pixel counts once.
 fn squared_error(original: &RgbImage, made: &RgbImage, grey: bool) -> f64 {
     let pixels = original.pixels().zip(made.pixels());
     let errors = pixels.map(|(a, b)| {

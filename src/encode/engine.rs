@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use imgsearch_index::EncoderRecord;
 use imgsearch_onnx::{
-    Encoder, EncoderFile, EncoderInfo, Encodings, Provider, ProviderChoice, Resize, Runtime,
+    Encoder, EncoderFile, EncoderInfo, EncoderResize, Encodings, Provider, ProviderChoice, Runtime,
     RuntimeOptions, SessionOptions,
 };
 
@@ -266,8 +266,8 @@ pub(crate) fn geometry_of(info: &EncoderInfo) -> Geometry {
         width: info.width,
         height: info.height,
         resize: match info.resize {
-            Resize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
-            Resize::Squash => decode::Resize::Squash,
+            EncoderResize::ShortSideCrop { short } => decode::Resize::ShortSideCrop { short },
+            EncoderResize::Squash => decode::Resize::Squash,
             // Files of a later format with other ways are refused when they are read.
             _ => decode::Resize::Squash,
         },

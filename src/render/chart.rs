@@ -1,4 +1,4 @@
-//! Pictures of numbers: lines, dots and words on a white ground, for people to look at.
+//! Charts: lines, dots and text on a white ground.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{Rgb, RgbImage, imageops};
 
-/// Colours that people with any colour vision tell apart (Okabe and Ito 2008).
+/// Colours that people with any colour vision can distinguish (Okabe and Ito 2008).
 const COLOURS: [[u8; 3]; 8] = [
     [0, 114, 178],
     [213, 94, 0],
@@ -26,12 +26,12 @@ const COLOURS: [[u8; 3]; 8] = [
 
 const GREY: Rgb888 = Rgb888::new(110, 110, 110);
 const PALE: Rgb888 = Rgb888::new(225, 225, 225);
-/// Room for numbers and words around a chart: left, top, right, bottom.
+/// Margins around a chart: left, top, right, bottom.
 const MARGIN: [i32; 4] = [72, 36, 24, 48];
 const SIZE: (u32, u32) = (860, 480);
-/// Names in a legend at most.
-const MOST_NAMES: usize = 24;
-/// How wide and high a letter of the small font is.
+/// The maximum number of names in a legend.
+const MAX_NAMES: usize = 24;
+/// Width and height of a letter of the small font.
 pub const LETTER: (u32, u32) = (6, 10);
 
 struct Canvas(RgbImage);
@@ -63,7 +63,7 @@ impl DrawTarget for Canvas {
     }
 }
 
-/// Where a text lies from its point.
+/// The position of a text relative to its point.
 #[derive(Clone, Copy)]
 enum From {
     Left,
@@ -77,7 +77,7 @@ impl Canvas {
     }
 
     fn draw(&mut self, what: &impl Drawable<Color = Rgb888>) {
-        // Nothing can go wrong on a canvas of pixels in memory.
+        // Drawing on a canvas in memory cannot fail.
         let Ok(_) = what.draw(self);
     }
 
@@ -119,7 +119,7 @@ impl Canvas {
 
 fn colour(i: usize) -> Rgb888 {
     let [r, g, b] = COLOURS[i % COLOURS.len()];
-    // Beyond the first round the same hues, paler.
+    // After the first round, the same hues are paler.
     let pale = |value: u8| {
         (f32::from(value) + 0.45 * (i / COLOURS.len()) as f32 * (255.0 - f32::from(value)))
             .min(235.0) as u8
@@ -177,7 +177,7 @@ impl Axis {
         first + (share * f64::from(last - first)).round() as i32
     }
 
-    /// Values to write at the axis: round ones.
+    /// Returns round values to label the axis with.
     fn ticks(&self) -> Vec<f64> {
         if self.logarithmic {
             let decades = self.low.floor() as i32..=self.high.ceil() as i32;
@@ -219,7 +219,7 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Lines over a common axis, each with its name.
+/// Draws lines over a common axis, each with its name.
 pub fn lines(title: &str, axes: [&str; 2], logarithmic_x: bool, series: &[Series]) -> RgbImage {
     let (mut canvas, area) = framed(
         title,
@@ -251,7 +251,7 @@ pub fn lines(title: &str, axes: [&str; 2], logarithmic_x: bool, series: &[Series
     canvas.0
 }
 
-/// Dots in a plane, coloured by the group they belong to: a place in `groups`.
+/// Draws dots in a plane, coloured by group, a place in `groups`.
 pub fn dots(
     title: &str,
     axes: [&str; 2],
@@ -276,7 +276,8 @@ pub fn dots(
     canvas.0
 }
 
-/// A canvas with title, names and legend; the area left, `[left, top, right, bottom]`.
+/// Makes a canvas with title, names and legend. Returns it and the area that is left, `[left, top, right,
+/// bottom]`.
 fn framed<'a>(
     title: &str,
     axes: [&str; 2],
@@ -284,7 +285,7 @@ fn framed<'a>(
 ) -> (Canvas, [i32; 4]) {
     let names: Vec<&str> = names.collect();
     let shown = if names.len() > 1 {
-        names.len().min(MOST_NAMES)
+        names.len().min(MAX_NAMES)
     } else {
         0
     };
@@ -372,7 +373,7 @@ pub fn caption(picture: &mut RgbImage, text: &str, (left, top): (u32, u32)) {
     *picture = canvas.0;
 }
 
-/// White letters on black, each pixel enlarged `scale` times.
+/// Returns white letters on black, with each pixel enlarged `scale` times.
 pub fn stamp(text: &str, scale: u32) -> RgbImage {
     let letters = text.chars().count() as u32;
     let (width, height) = (LETTER.0 * letters, LETTER.1);
@@ -410,7 +411,7 @@ mod tests {
         let axis = Axis::over([1.0, 1000.0].into_iter(), true, (0, 100));
         assert_eq!(axis.ticks()[..4], [1.0, 2.0, 5.0, 10.0]);
         assert_eq!((axis.place(1.0), axis.place(1000.0)), (0, 100));
-        // Nothing, one value and what is no number are drawn as well.
+        // No values, one value, and values that are not numbers are drawn as well.
         for values in [vec![], vec![3.0], vec![f64::NAN, 2.0, 2.0]] {
             let axis = Axis::over(values.into_iter(), false, (0, 100));
             assert!(axis.high > axis.low && !axis.ticks().is_empty());

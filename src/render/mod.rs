@@ -1,3 +1,3 @@
-//! What is drawn for people.
+//! Drawings for people.
 
 pub mod chart;

@@ -1,12 +1,12 @@
-//! Altered copies of photographs: what a code should not care about, according to its [`Purpose`].
+//! Altered copies of images: changes that a code should ignore, according to its [`Purpose`].
 //!
-//! A view is a crop of half to all of the picture's area, mirrored or not, with brightness,
-//! contrast and colour changed a little and sometimes without colour. Training brings the codes
-//! of two views of one picture together (the alterations of SimCLR, Chen et al. 2020, without
+//! A view is a crop of half to all of the image's area, mirrored or not, with brightness,
+//! contrast and colour changed a little and sometimes without colour. Training draws the codes of
+//! two views of one image together (the alterations of SimCLR, Chen et al. 2020, without
 //! blur, whose gain was lost in the noise there).
 //!
-//! A copy ([`copy`]) is the picture as it comes back from others: blurred, smaller, written again
-//! and brighter, cut and turned, or mirrored between black bars.
+//! A copy ([`copy`]) is the image as others pass it on: blurred, scaled down, re-encoded and brighter,
+//! cropped and rotated, or mirrored between black bars.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -18,19 +18,19 @@ use std::io::Cursor;
 use crate::decode::{Geometry, Rgb, luma};
 use crate::train::random::SplitMix;
 
-/// What an encoder is to find.
+/// What an encoder finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Purpose {
-    /// Photographs that show similar things.
+    /// Images that show similar things.
     #[default]
     Similar,
-    /// Edited copies of the same photograph.
+    /// Edited copies of the same image.
     Copies,
 }
 
 impl Purpose {
-    /// Altered copies of each photograph to learn from, where nothing else is asked for.
+    /// Returns the default number of altered copies of each image.
     pub fn views(self) -> usize {
         match self {
             Self::Similar => 2,
@@ -39,20 +39,20 @@ impl Purpose {
     }
 }
 
-/// Ways in which [`copy`] alters a picture.
+/// Ways in which [`copy`] alters an image.
 const COPIES: usize = 5;
 
 /// One alteration, drawn from a seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct View {
-    /// Share of the picture's area that is kept, 0.5 to 1.
+    /// Share of the image's area that is kept, 0.5 to 1.
     pub area: f32,
-    /// Width over height of the crop, relative to the picture's, 0.75 to 1.33.
+    /// Width over height of the crop, relative to the image's, 0.75 to 1.33.
     pub aspect: f32,
-    /// Where the crop lies: 0 is left, 1 is right.
+    /// Horizontal position of the crop: 0 is left, 1 is right.
     pub x: f32,
-    /// Where the crop lies: 0 is the top, 1 the bottom.
+    /// Vertical position of the crop: 0 is the top, 1 the bottom.
     pub y: f32,
     /// Mirrored left to right.
     pub mirror: bool,
@@ -65,7 +65,7 @@ pub struct View {
 }
 
 impl View {
-    /// Draws view number `view` of picture number `image`. The same numbers give the same view.
+    /// Draws view number `view` of image number `image`. The same numbers give the same view.
     pub fn draw(seed: u64, image: u64, view: u64) -> Self {
         let mut bits = bits(seed, image, view);
         let mut between = |low: f32, high: f32| low + (high - low) * bits.unit();
@@ -91,7 +91,7 @@ impl View {
         }
     }
 
-    /// The crop in pixels of a picture: left, top, width, height.
+    /// Returns the crop in pixels of an image: left, top, width, height.
     fn crop(&self, width: u32, height: u32) -> (f64, f64, f64, f64) {
         let (width, height) = (f64::from(width), f64::from(height));
         let side = f64::from(self.area).sqrt();
@@ -116,21 +116,20 @@ fn bits(seed: u64, image: u64, view: u64) -> SplitMix {
     )
 }
 
-/// Copy number `view` of a picture, which is number `image`: each way of altering it in turn, how
-/// much drawn from the seed. The same numbers give the same copy.
+/// Returns copy number `view` of an image, which is number `number`. Each view alters it in another
+/// way, by an amount drawn from the seed. The same numbers give the same copy.
 ///
 /// # Errors
 ///
-/// Where the picture does not hold the pixels that its size promises, or cannot be written as a
-/// JPEG.
-pub fn copy(picture: &Rgb, seed: u64, image: u64, view: u64) -> Result<Rgb, String> {
-    let mut bits = bits(seed, image, view);
+/// An image that lacks pixels, or that cannot be written as a JPEG.
+pub fn copy(image: &Rgb, seed: u64, number: u64, view: u64) -> Result<Rgb, String> {
+    let mut bits = bits(seed, number, view);
     let mut between = |low: f32, high: f32| low + (high - low) * bits.unit();
-    let (width, height) = (picture.width, picture.height);
+    let (width, height) = (image.width, image.height);
     let short = width.min(height) as f32;
     let share = |side: u32, share: f32| (side as f32 * share) as u32;
-    let whole = RgbImage::from_raw(width, height, picture.pixels.clone())
-        .ok_or("the picture does not hold the pixels that its size promises")?;
+    let whole = RgbImage::from_raw(width, height, image.pixels.clone())
+        .ok_or("the image does not hold the pixels that its size promises")?;
     let copy = match view as usize % COPIES {
         0 => blurred(&whole, short * between(0.004, 0.016)),
         1 => {
@@ -176,49 +175,49 @@ pub fn copy(picture: &Rgb, seed: u64, image: u64, view: u64) -> Result<Rgb, Stri
     })
 }
 
-/// Blurred by a Gaussian of so many pixels.
-pub(crate) fn blurred(picture: &RgbImage, deviation: f32) -> RgbImage {
+/// Blurs an image by a Gaussian with this deviation in pixels.
+pub(crate) fn blurred(image: &RgbImage, deviation: f32) -> RgbImage {
     // Less is refused, and changes nothing.
     if deviation < 0.1 {
-        return picture.clone();
+        return image.clone();
     }
-    imageops::fast_blur(picture, deviation)
+    imageops::fast_blur(image, deviation)
 }
 
-/// Written as a JPEG of this quality, and read again.
-pub(crate) fn rewritten(picture: &RgbImage, quality: u8) -> Result<RgbImage, String> {
+/// Writes an image as a JPEG of this quality, and reads it again.
+pub(crate) fn rewritten(image: &RgbImage, quality: u8) -> Result<RgbImage, String> {
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, quality)
-        .encode_image(picture)
+        .encode_image(image)
         .map_err(|error| error.to_string())?;
     let read = image::load(Cursor::new(file), ImageFormat::Jpeg);
     Ok(read.map_err(|error| error.to_string())?.into_rgb8())
 }
 
-/// Every value times `factor`.
-pub(crate) fn brightened(mut picture: RgbImage, factor: f32) -> RgbImage {
-    for value in picture.iter_mut() {
+/// Multiplies every value by `factor`.
+pub(crate) fn brightened(mut image: RgbImage, factor: f32) -> RgbImage {
+    for value in image.iter_mut() {
         *value = (f32::from(*value) * factor).round().min(255.0) as u8;
     }
-    picture
+    image
 }
 
-/// With black bars above and below.
-pub(crate) fn barred(picture: &RgbImage, bar: u32) -> RgbImage {
-    let mut barred = RgbImage::new(picture.width(), picture.height() + 2 * bar);
-    imageops::replace(&mut barred, picture, 0, i64::from(bar));
+/// Adds black bars above and below.
+pub(crate) fn barred(image: &RgbImage, bar: u32) -> RgbImage {
+    let mut barred = RgbImage::new(image.width(), image.height() + 2 * bar);
+    imageops::replace(&mut barred, image, 0, i64::from(bar));
     barred
 }
 
-/// Turned about its centre, linear between pixels, black where nothing is left.
-pub(crate) fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
+/// Rotates an image about its centre, with linear interpolation and black corners.
+pub(crate) fn turned(image: &RgbImage, degrees: f32) -> RgbImage {
     let (sin, cos) = degrees.to_radians().sin_cos();
-    let (width, height) = picture.dimensions();
+    let (width, height) = image.dimensions();
     let middle = [(width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0];
     RgbImage::from_fn(width, height, |x, y| {
         let (x, y) = (x as f32 - middle[0], y as f32 - middle[1]);
         let (x, y) = (cos * x + sin * y + middle[0], cos * y - sin * x + middle[1]);
-        imageops::interpolate_bilinear(picture, x, y).unwrap_or(Pixel([0; 3]))
+        imageops::interpolate_bilinear(image, x, y).unwrap_or(Pixel([0; 3]))
     })
 }
 
@@ -226,16 +225,11 @@ pub(crate) fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
 ///
 /// # Errors
 ///
-/// Where `picture` does not hold the pixels that its size promises, or cannot be resized.
-pub fn apply(picture: &Rgb, view: View, geometry: &Geometry) -> Result<Vec<u8>, String> {
-    let (left, top, width, height) = view.crop(picture.width, picture.height);
-    let source = ImageRef::new(
-        picture.width,
-        picture.height,
-        &picture.pixels,
-        PixelType::U8x3,
-    )
-    .map_err(|error| error.to_string())?;
+/// An image that lacks pixels, or that cannot be resized.
+pub fn apply(image: &Rgb, view: View, geometry: &Geometry) -> Result<Vec<u8>, String> {
+    let (left, top, width, height) = view.crop(image.width, image.height);
+    let source = ImageRef::new(image.width, image.height, &image.pixels, PixelType::U8x3)
+        .map_err(|error| error.to_string())?;
     let mut target = Image::new(geometry.width, geometry.height, PixelType::U8x3);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
@@ -280,7 +274,7 @@ mod tests {
     use super::*;
     use crate::decode::Resize;
 
-    fn picture() -> Rgb {
+    fn image() -> Rgb {
         sized(60, 40)
     }
 
@@ -316,10 +310,7 @@ mod tests {
 
     #[test]
     fn a_view_that_changes_nothing_gives_the_picture() {
-        assert_eq!(
-            apply(&picture(), plain(), &GEOMETRY).unwrap(),
-            picture().pixels
-        );
+        assert_eq!(apply(&image(), plain(), &GEOMETRY).unwrap(), image().pixels);
     }
 
     #[test]
@@ -328,8 +319,8 @@ mod tests {
             mirror: true,
             ..plain()
         };
-        let mirrored = apply(&picture(), view, &GEOMETRY).unwrap();
-        let original = picture().pixels;
+        let mirrored = apply(&image(), view, &GEOMETRY).unwrap();
+        let original = image().pixels;
         for (y, x) in [(0, 0), (3, 17), (39, 59)] {
             let there = (y * 60 + 59 - x) * 3;
             let here = (y * 60 + x) * 3;
@@ -343,30 +334,30 @@ mod tests {
             saturation: 0.0,
             ..plain()
         };
-        for pixel in apply(&picture(), view, &GEOMETRY).unwrap().chunks_exact(3) {
+        for pixel in apply(&image(), view, &GEOMETRY).unwrap().chunks_exact(3) {
             assert!(pixel.iter().all(|c| c.abs_diff(pixel[0]) <= 1), "{pixel:?}");
         }
     }
 
     #[test]
     fn copies_repeat_differ_and_still_show_the_picture() {
-        let mean = |picture: &Rgb| {
-            let sum: f64 = picture.pixels.iter().map(|v| f64::from(*v)).sum();
-            sum / picture.pixels.len() as f64
+        let mean = |image: &Rgb| {
+            let sum: f64 = image.pixels.iter().map(|v| f64::from(*v)).sum();
+            sum / image.pixels.len() as f64
         };
         // Large enough for blurs of different strength to differ.
-        let picture = sized(300, 200);
+        let image = sized(300, 200);
         for view in 0..2 * COPIES as u64 {
-            let made = copy(&picture, 3, 5, view).unwrap();
-            assert_eq!(made, copy(&picture, 3, 5, view).unwrap());
+            let made = copy(&image, 3, 5, view).unwrap();
+            assert_eq!(made, copy(&image, 3, 5, view).unwrap());
             // Two may be altered alike, for sides are whole pixels; not all.
-            let others = (6..16).map(|image| copy(&picture, 3, image, view).unwrap());
+            let others = (6..16).map(|number| copy(&image, 3, number, view).unwrap());
             let alike = others.filter(|other| *other == made).count();
             assert!(alike <= 5, "{view}: {alike}");
-            assert_ne!(made, picture, "{view}");
+            assert_ne!(made, image, "{view}");
             let bytes = made.width * made.height * 3;
             assert_eq!(made.pixels.len(), bytes as usize);
-            let ratio = mean(&made) / mean(&picture);
+            let ratio = mean(&made) / mean(&image);
             assert!((0.6..1.45).contains(&ratio), "{view}: {ratio}");
         }
         let dot = Rgb {

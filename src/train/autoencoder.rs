@@ -1,53 +1,50 @@
-//! Autoencoders on pixels: photographs made small, or images of an IDX file, and an autoencoder of
-//! any kind trained on them.
+//! Training of autoencoders and of decoders on image files.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use imgsearch_onnx::autoencoder::{
-    self, Autoencoder, Design, Epoch, Noise, Pictures, Schedule, Shape, component_error,
+use imgsearch_train::autoencoder::{
+    self, Autoencoder, Noise, Recipe, Samples, Schedule, Shape, component_error,
 };
 
 use crate::decode::{Decoder, Geometry, Limits, Resize, Rgb, Source, luma, resized};
 use crate::encode::engine::Engine;
-use crate::error::{Error, Result};
-use crate::indexing::worker_pool;
+use crate::error::Result;
+use crate::indexing::worker_pool::Jobs;
+use crate::progress::Progress;
 use crate::train::Trained;
+use crate::train::jobs::{self, Silent, check_cancelled, flow, report_unusable};
 use crate::train::random::SplitMix;
+use crate::train::split::is_held_out;
 
-/// One picture in so many is held out of the training and judges it.
-const HELD_OUT: usize = 10;
-
-/// Files that a worker decodes before it says so.
+/// Files that a worker decodes at once.
 const CHUNK: usize = 32;
 
-/// Photographs made small.
+/// Images scaled down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Small {
-    /// Of each picture.
+pub struct Thumbnails {
+    /// The shape of each image.
     pub shape: Shape,
     /// Bytes, `[n, height, width, channels]`.
     pub pixels: Vec<u8>,
-    /// Where each picture is from.
+    /// The file of each image.
     pub paths: Vec<PathBuf>,
-    /// What could not be used, and why.
+    /// The images that cannot be used, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
 }
 
-/// Makes photographs small: their centres, scaled to `shape`.
+/// Decodes images and scales their centres to `shape`.
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`].
-pub fn small(
+/// [`Error::Interrupted`](crate::Error::Interrupted).
+pub fn thumbnails(
     paths: &[PathBuf],
     shape: Shape,
-    (limits, threads): (&Limits, usize),
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
-) -> Result<Small> {
+    limits: &Limits,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<Thumbnails> {
     let (width, height) = (side(shape.width), side(shape.height));
     let geometry = Geometry {
         width,
@@ -58,35 +55,36 @@ pub fn small(
             Resize::Squash
         },
     };
-    small_of(paths, (shape, geometry), (limits, threads), stop, tick)
+    thumbnails_of(paths, shape, geometry, limits, threads, progress)
 }
 
 fn side(side: usize) -> u32 {
     u32::try_from(side).unwrap_or(u32::MAX)
 }
 
-/// Makes photographs small that are first brought to `geometry`.
-fn small_of(
+/// Decodes images, brings them to `geometry`, and then scales them to `shape`.
+fn thumbnails_of(
     paths: &[PathBuf],
-    (shape, geometry): (Shape, Geometry),
-    (limits, threads): (&Limits, usize),
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
-) -> Result<Small> {
+    shape: Shape,
+    geometry: Geometry,
+    limits: &Limits,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<Thumbnails> {
     let squashed = Geometry {
         width: side(shape.width),
         height: side(shape.height),
         resize: Resize::Squash,
     };
-    let mut made = Small {
+    let mut made = Thumbnails {
         shape,
         pixels: Vec::new(),
         paths: Vec::new(),
         failed: Vec::new(),
     };
-    worker_pool::run(
-        worker_pool::Jobs::in_order(threads, paths.len(), CHUNK),
-        stop,
+    jobs::run(
+        Jobs::in_order(threads, paths.len(), CHUNK),
+        progress,
         || Ok((Decoder::new(*limits), Source::default())),
         |(decoder, file), range| {
             let decoded = paths[range].iter().map(|path| {
@@ -119,13 +117,11 @@ fn small_of(
                     Err(reason) => made.failed.push((path.clone(), reason)),
                 }
             }
-            tick(range.end);
+            progress.encoded(range.end, paths.len());
             Ok(())
         },
     )?;
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
+    report_unusable(&made.failed, progress);
     Ok(made)
 }
 
@@ -137,95 +133,89 @@ fn grey(rgb: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// What training gave.
+/// The result of [`train_autoencoder`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TrainedAutoencoder {
     /// The autoencoder.
     pub autoencoder: Autoencoder,
-    /// The places of the pictures that judged it.
-    pub judges: Vec<usize>,
-    /// The squared error of one of those, on average.
+    /// The places of the images that validate it.
+    pub validation: Vec<usize>,
+    /// The mean squared error of those images.
     pub error: f64,
-    /// What as many main components as there are numbers in the code leave, where pictures are
-    /// small enough to have them computed.
+    /// The mean squared error that principal components leave, as many as the code has numbers. `None` if
+    /// images are too large to compute them.
     pub component_error: Option<f64>,
     /// Seconds of training.
     pub seconds: f64,
 }
 
-/// Trains an autoencoder on pictures or features, of which every tenth is held out and judges it.
-/// Where there is a `checkpoint`, the run's state is kept there and it goes on from it.
+/// Trains an autoencoder on images or features. Every tenth sample is held out and validates it. With a
+/// `checkpoint`, the state of the run is saved to that file, and an interrupted run resumes from it.
 ///
 /// # Errors
 ///
-/// What [`autoencoder::train_from`] refuses, and [`Error::Interrupted`] where `stop` was set
-/// before the first pass was done; later, what was learned by then is kept.
+/// The errors of [`autoencoder::train_from`]. A cancellation ends the training after an epoch, and what
+/// was learned is kept.
 pub fn train_autoencoder(
-    pictures: &Pictures<'_>,
-    (design, schedule, bits): (&Design, &Schedule, usize),
+    samples: &Samples<'_>,
+    recipe: &Recipe,
     checkpoint: Option<&Path>,
-    stop: &AtomicBool,
-    progress: &mut dyn FnMut(&Epoch),
+    progress: &dyn Progress,
 ) -> Result<TrainedAutoencoder> {
-    let held = |i: &usize| i % HELD_OUT == HELD_OUT - 1;
-    let own: Vec<usize> = (0..pictures.len()).filter(|i| !held(i)).collect();
-    let judges: Vec<usize> = (0..pictures.len()).filter(held).collect();
+    let (validation, own): (Vec<usize>, Vec<usize>) =
+        (0..samples.len()).partition(|&i| is_held_out(i));
     let started = std::time::Instant::now();
     let autoencoder = autoencoder::train_from(
-        &pictures.only(&own),
-        &pictures.only(&judges),
-        (design, schedule, bits),
+        &samples.only(&own),
+        &samples.only(&validation),
+        recipe,
         checkpoint,
         &mut |epoch| {
-            progress(epoch);
-            if stop.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            progress.autoencoder_epoch(epoch);
+            flow(progress)
         },
     )?;
     let seconds = started.elapsed().as_secs_f64();
-    let judging = pictures.only(&judges);
+    let validating = samples.only(&validation);
     Ok(TrainedAutoencoder {
-        error: autoencoder.squared_error(&judging)?,
-        component_error: component_error(&pictures.only(&own), &judging, design.code_len)?,
+        error: autoencoder.squared_error(&validating)?,
+        component_error: component_error(&samples.only(&own), &validating, recipe.design.code_len)?,
         autoencoder,
-        judges,
+        validation,
         seconds,
     })
 }
 
-/// Pixels of the side of the pictures that [`decoder_for`] learns.
+/// Side in pixels of the images that [`decoder_for`] learns.
 const DECODED_SIDE: usize = 32;
 
-/// Trains a decoder for an encoder that was just trained, from its codes to small pictures of the
-/// same photographs, as the encoder sees them. `engine` is the one that it was trained on.
+/// Trains a decoder for an encoder that was just trained: from its codes to small versions of the images,
+/// as the encoder sees them. `engine` is the one that it was trained on.
 ///
 /// # Errors
 ///
-/// What [`autoencoder::train_decoder`] refuses, and [`Error::Interrupted`].
+/// The errors of [`autoencoder::train_decoder`], and [`Error::Interrupted`](crate::Error::Interrupted).
 pub fn decoder_for(
     engine: &Engine,
     trained: &Trained,
     seed: u64,
-    stop: &AtomicBool,
-    progress: &mut dyn FnMut(&Epoch),
+    progress: &dyn Progress,
 ) -> Result<Vec<u8>> {
     let shape = Shape {
         height: DECODED_SIDE,
         width: DECODED_SIDE,
         channels: 3,
     };
-    let made = small_of(
+    let made = thumbnails_of(
         &trained.paths,
-        (shape, engine.geometry()),
-        (engine.limits(), engine.threads()),
-        stop,
-        &mut |_| {},
+        shape,
+        engine.geometry(),
+        engine.limits(),
+        engine.threads(),
+        &Silent(progress),
     )?;
-    // What could be decoded a moment ago and no longer can is left out.
+    // An image that can no longer be decoded is left out.
     let code_len = trained.file.info().code_len;
     let rows = trained
         .paths
@@ -243,25 +233,19 @@ pub fn decoder_for(
         seed,
         ..Schedule::default()
     };
-    let pictures = Pictures::new(shape, &made.pixels);
+    let samples = Samples::new(shape, &made.pixels);
     let file =
-        autoencoder::train_decoder(&codes, &pictures, &trained.file, &schedule, &mut |epoch| {
-            progress(epoch);
-            if stop.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+        autoencoder::train_decoder(&codes, &samples, &trained.file, &schedule, &mut |epoch| {
+            progress.autoencoder_epoch(epoch);
+            flow(progress)
         })?;
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
+    check_cancelled(progress)?;
     Ok(file)
 }
 
-/// A picture of RGB bytes spoiled as a denoising autoencoder's input is, the same with the same
-/// seed; `grey` where all three channels are to change alike.
-pub fn spoiled(picture: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
+/// Corrupts an image of RGB bytes as the input of a denoising autoencoder. The same seed gives the same
+/// noise. With `grey`, all three channels change alike.
+pub fn corrupted(image: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
     let mut random = SplitMix::new(seed);
     let change = |value: u8, drawn: [f32; 2]| match noise {
         Noise::Gaussian(deviation) => {
@@ -275,8 +259,8 @@ pub fn spoiled(picture: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
         Noise::Masking(share) if f64::from(drawn[0]) < share => 0,
         Noise::Masking(_) => value,
     };
-    let (pixels, _) = picture.as_chunks::<3>();
-    let mut out = Vec::with_capacity(picture.len());
+    let (pixels, _) = image.as_chunks::<3>();
+    let mut out = Vec::with_capacity(image.len());
     for pixel in pixels {
         let mut drawn = [random.unit(), random.unit()];
         for (channel, &value) in pixel.iter().enumerate() {
@@ -289,7 +273,7 @@ pub fn spoiled(picture: &[u8], noise: Noise, grey: bool, seed: u64) -> Vec<u8> {
     out
 }
 
-/// Where the decoder of an encoder file lies: `my.onnx` has `my.decoder.onnx` beside it.
+/// Returns the path of the decoder of an encoder file: `my.decoder.onnx` for `my.onnx`.
 pub fn decoder_path(encoder: &Path) -> PathBuf {
     encoder.with_extension("decoder.onnx")
 }
@@ -299,19 +283,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spoiling_repeats_and_changes_as_much_as_it_says() {
-        let picture = vec![128u8; 3 * 10_000];
+    fn corruption_repeats_and_changes_as_much_as_it_says() {
+        let image = vec![128u8; 3 * 10_000];
         for grey in [false, true] {
-            let masked = spoiled(&picture, Noise::Masking(0.3), grey, 1);
-            assert_eq!(masked, spoiled(&picture, Noise::Masking(0.3), grey, 1));
+            let masked = corrupted(&image, Noise::Masking(0.3), grey, 1);
+            assert_eq!(masked, corrupted(&image, Noise::Masking(0.3), grey, 1));
             let share = masked.iter().filter(|&&value| value == 0).count() as f64 / 30_000.0;
             assert!((share - 0.3).abs() < 0.02, "{share}");
             let (pixels, _) = masked.as_chunks::<3>();
             let alike = pixels.iter().all(|[r, g, b]| r == g && g == b);
             assert_eq!(alike, grey);
         }
-        let shaken = spoiled(&picture, Noise::Gaussian(0.1), false, 1);
-        let square: f64 = shaken.iter().map(|&v| (f64::from(v) - 128.0).powi(2)).sum();
+        let noisy = corrupted(&image, Noise::Gaussian(0.1), false, 1);
+        let square: f64 = noisy.iter().map(|&v| (f64::from(v) - 128.0).powi(2)).sum();
         let deviation = (square / 30_000.0).sqrt() / 255.0;
         assert!((deviation - 0.1).abs() < 0.005, "{deviation}");
     }

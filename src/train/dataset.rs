@@ -1,7 +1,6 @@
 //! Labelled folders: one folder for each class, and parts of them.
 //!
-//! Owns how a collection is split, so that what an encoder was trained on and what it is judged
-//! by are told apart in one place.
+//! Owns how a labelled folder is split, so that training and evaluation use disjoint parts.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,23 +16,23 @@ pub enum Part {
     /// Everything.
     #[default]
     All,
-    /// Every `of`-th class in alphabetical order, beginning with number `first`, counted from 0.
+    /// Every `of`-th class in alphabetical order, starting with number `first`, counted from 0.
     Classes {
         /// The first class taken.
         first: usize,
-        /// One in so many classes is taken.
+        /// One in this number of classes is taken.
         of: usize,
     },
     /// The classes that [`Part::Classes`] does not take.
     OtherClasses {
         /// The first class left out.
         first: usize,
-        /// One in so many classes is left out.
+        /// One in this number of classes is left out.
         of: usize,
     },
-    /// Every second image of each class, beginning with the first.
+    /// Every second image of each class, starting with the first.
     FirstHalf,
-    /// Every second image of each class, beginning with the second.
+    /// Every second image of each class, starting with the second.
     SecondHalf,
 }
 
@@ -108,7 +107,7 @@ pub struct Labelled {
 ///
 /// # Errors
 ///
-/// [`Error::BadEvaluation`] where the folder holds fewer than two classes with images.
+/// [`Error::BadEvaluation`] if the folder holds fewer than two classes with images.
 pub fn list(folder: &Path, part: Part, options: &WalkOptions) -> Result<Labelled> {
     let walked = walk::walk(&[folder.to_owned()], options)?;
     let root = walked
@@ -126,7 +125,7 @@ pub fn list(folder: &Path, part: Part, options: &WalkOptions) -> Result<Labelled
             .unwrap_or(&candidate.path)
             .components();
         let (Some(first), Some(_)) = (inside.next(), inside.next()) else {
-            // An image beside the class folders belongs to no class.
+            // An image outside of the class folders belongs to no class.
             continue;
         };
         let here = first.as_os_str().to_string_lossy().into_owned();

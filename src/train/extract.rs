@@ -1,17 +1,18 @@
 //! Extraction: features, codes and hashes of many image files, without an index.
 //!
-//! What training and evaluation start from.
+//! Training and evaluation start from them.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use crate::decode::{self, DecodeError, Geometry, Limits, Rgb, Source};
 use crate::encode::engine::{Engine, Worker};
-use crate::error::{Error, Result};
-use crate::indexing::worker_pool;
+use crate::error::Result;
+use crate::indexing::worker_pool::Jobs;
+use crate::progress::Progress;
 use crate::train::augment::{self, Purpose, View};
+use crate::train::jobs::{self, report_unusable};
 
-/// What was extracted, row by row in the order of the paths.
+/// The result of [`extract`], row by row in the order of the paths.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Extracted {
@@ -27,27 +28,27 @@ pub struct Extracted {
     pub hashes: Vec<u8>,
     /// Logits of the hashes' bits, `[images, bits]`; empty for a trunk.
     pub logits: Vec<f32>,
-    /// Numbers in a row of features; 0 where the encoder declares none.
+    /// Numbers in a row of features; 0 if the encoder declares none.
     pub feature_len: usize,
-    /// The images that could not be, and why.
+    /// The images that could not be encoded, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
     /// Whether some of those were not tried ([`DecodeError::is_untried`]).
     pub(crate) untried: bool,
 }
 
-/// What to extract.
+/// Options of [`extract`].
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ExtractOptions {
     /// Altered copies of each image to extract features of.
     pub views: usize,
-    /// What the alterations are drawn with.
+    /// Seed of the alterations.
     pub seed: u64,
-    /// What they should teach.
+    /// The purpose of the alterations.
     pub purpose: Purpose,
 }
 
-/// One image's part.
+/// The features, codes and hash of one image.
 struct Row {
     features: Vec<f32>,
     views: Vec<Vec<f32>>,
@@ -56,7 +57,7 @@ struct Row {
     logits: Vec<f32>,
 }
 
-/// Why an image has no row.
+/// The reason why an image has no row.
 struct Failed {
     reason: String,
     untried: bool,
@@ -80,17 +81,17 @@ impl From<DecodeError> for Failed {
     }
 }
 
-/// Encodes the files at `paths` on all workers of the engine; `tick` is told how many are done.
+/// Encodes the files at `paths` on all workers of the engine.
 ///
 /// # Errors
 ///
-/// Where the encoder fails, and [`Error::Interrupted`] once `stop` is set. An image that cannot be decoded is listed in [`Extracted::failed`].
+/// The errors of the encoder, and [`Error::Interrupted`](crate::Error::Interrupted). An image that
+/// cannot be decoded is listed in [`Extracted::failed`].
 pub fn extract(
     engine: &Engine,
     paths: &[PathBuf],
     options: ExtractOptions,
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
+    progress: &dyn Progress,
 ) -> Result<Extracted> {
     let feature_len = engine.info().feature_len.unwrap_or(0);
     let mut extracted = Extracted {
@@ -99,9 +100,9 @@ pub fn extract(
         ..Extracted::default()
     };
     let batch = engine.batch();
-    worker_pool::run(
-        worker_pool::Jobs::in_order(engine.threads(), paths.len(), batch),
-        stop,
+    jobs::run(
+        Jobs::in_order(engine.threads(), paths.len(), batch),
+        progress,
         || engine.worker(),
         |worker, range| {
             rows(
@@ -132,19 +133,17 @@ pub fn extract(
                     }
                 }
             }
-            tick(end);
+            progress.encoded(end, paths.len());
             Ok(())
         },
     )?;
-    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
+    report_unusable(&extracted.failed, progress);
     Ok(extracted)
 }
 
-/// View `v` of picture number `i`, as large as the encoder takes it.
+/// Returns view `v` of image number `i`, in the encoder's size.
 fn alteration(
-    picture: &Rgb,
+    image: &Rgb,
     options: ExtractOptions,
     (i, v): (usize, usize),
     geometry: &Geometry,
@@ -152,16 +151,16 @@ fn alteration(
     match options.purpose {
         Purpose::Similar => {
             let view = View::draw(options.seed, i as u64, v as u64);
-            augment::apply(picture, view, geometry)
+            augment::apply(image, view, geometry)
         }
         Purpose::Copies => {
-            let copy = augment::copy(picture, options.seed, i as u64, v as u64)?;
+            let copy = augment::copy(image, options.seed, i as u64, v as u64)?;
             decode::resized(&copy, geometry).map_err(|error| error.to_string())
         }
     }
 }
 
-/// The rows of a chunk of files, each with its place's number in `start..`.
+/// Returns the rows of a chunk of files. The first file has number `start`.
 fn rows(
     worker: &mut Worker,
     limits: &Limits,

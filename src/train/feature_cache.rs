@@ -1,8 +1,8 @@
-//! Files of features: what training reads of photographs, kept for the next time.
+//! Cache files of features.
 //!
-//! Encoding photographs and their altered copies takes minutes, learning from them seconds. The
-//! file names what it was made of by a hash over the encoder, what was asked for, the limits, and each
-//! photograph's path, size and modification time; where any of those is another, it is made anew.
+//! Encoding images and their altered copies takes minutes, and learning from them takes seconds. A hash
+//! over the encoder, the options, the limits, and the path, size and modification time of each image
+//! identifies the content of a file. If any of these differs, the file is written again.
 //!
 //! Little-endian: 24 bytes that name the format, the hash, the counts as eight u64, the failures as
 //! JSON, features, views, codes, hashes and logits, and the BLAKE3 of all before.
@@ -10,49 +10,50 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::library::save::Saving;
+use crate::progress::Progress;
 use crate::train::extract::{ExtractOptions, Extracted, extract};
+use crate::train::jobs::report_unusable;
 
-/// How such a file begins; the number is the format's.
+/// The first bytes of a file, with the number of the format.
 const MAGIC: &[u8; 24] = b"imgsearch features 1\n\0\0\0";
 
 /// Numbers that are converted at once.
 const CHUNK: usize = 1 << 14;
 
-/// More altered copies than anybody asks for.
-const MOST_VIEWS: usize = 1 << 16;
+/// The maximum number of altered copies in a valid file.
+const MAX_VIEWS: usize = 1 << 16;
 
-/// What is extracted from the photographs at `paths`: as [`extract`] does, or from `file`, where that
-/// holds the same. Otherwise `file` is written. The second part says whether it was read.
+/// Extracts as [`extract`] does, or reads the result from `file` if it holds the same. Otherwise `file`
+/// is written. Returns the result and whether it was read.
 ///
 /// # Errors
 ///
-/// What [`extract`] reports; [`Error::Io`] where the file cannot be read or written, and where it is
-/// something else, which is left as it is.
-pub fn extract_kept(
+/// The errors of [`extract`]; [`Error::Io`] if the file cannot be read or written, or holds something
+/// else. Such a file stays as it is.
+pub fn extract_cached(
     file: &Path,
     engine: &Engine,
     paths: &[PathBuf],
     options: ExtractOptions,
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
+    progress: &dyn Progress,
 ) -> Result<(Extracted, bool)> {
     let key = key(engine, paths, options)?;
     if let Some(extracted) =
         read(file, &key, paths).map_err(|error| Error::io("read", file, error))?
     {
-        tick(paths.len());
+        progress.encoded(paths.len(), paths.len());
+        report_unusable(&extracted.failed, progress);
         return Ok((extracted, true));
     }
-    // Before the work, not after it.
+    // A file that cannot be written is reported before the work.
     let (saving, out) = Saving::begin(file)?;
-    let made = extract(engine, paths, options, stop, tick);
+    let made = extract(engine, paths, options, progress);
     let made = match made {
-        // The next time they may be read.
+        // Some images were not tried, and can be readable the next time.
         Ok(extracted) if extracted.untried => {
             saving.abandon();
             return Ok((extracted, false));
@@ -66,8 +67,8 @@ pub fn extract_kept(
     saving.end(written)
 }
 
-/// Names what the features of these photographs are made of: the encoder, what is asked for, the limits, and each
-/// photograph's path, size and modification time.
+/// Returns what identifies the features of these images: a hash over the encoder, the options, the limits,
+/// and the path, size and modification time of each image.
 ///
 /// # Errors
 ///
@@ -82,7 +83,7 @@ pub fn key(engine: &Engine, paths: &[PathBuf], options: ExtractOptions) -> Resul
     put(format!("{options:?} {:?}", engine.limits()).as_bytes());
     for path in paths {
         put(path.as_os_str().as_encoded_bytes());
-        // One that is gone is among the failures, of the first time and of the next.
+        // A missing image is a failure, this time and the next.
         let stat = std::fs::metadata(path).ok();
         let changed = stat.as_ref().and_then(|stat| stat.modified().ok());
         let since = changed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
@@ -100,7 +101,7 @@ fn damaged() -> io::Error {
     invalid("it is damaged; delete it")
 }
 
-/// Bytes that pass, and their hash.
+/// A stream that hashes its bytes.
 struct Hashed<T> {
     inner: T,
     hasher: blake3::Hasher,
@@ -123,7 +124,7 @@ impl<T: Write> Hashed<T> {
 
 impl<T: Read> Hashed<T> {
     fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        // Grows as bytes come, so that a damaged count takes no memory.
+        // The buffer grows as bytes come, so a damaged count takes no memory.
         let mut bytes = Vec::new();
         (&mut self.inner)
             .take(count as u64)
@@ -188,7 +189,7 @@ fn write(file: File, key: &[u8; 32], paths: &[PathBuf], extracted: &Extracted) -
     file.sync_all()
 }
 
-/// What the file holds; none where there is no file, or one of something else of this kind.
+/// Reads the file. Returns `None` if there is none, or if it holds the features of something else.
 fn read(path: &Path, key: &[u8; 32], paths: &[PathBuf]) -> io::Result<Option<Extracted>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -214,7 +215,7 @@ fn read(path: &Path, key: &[u8; 32], paths: &[PathBuf]) -> io::Result<Option<Ext
     }
     let [n, feature_len, views, codes, hashes, logits, failed, _] = counts;
     let rows = n.checked_mul(feature_len).ok_or_else(damaged)?;
-    if views > MOST_VIEWS {
+    if views > MAX_VIEWS {
         return Err(damaged());
     }
     let failed: Vec<(usize, String)> = serde_json::from_slice(&from.take(failed)?)?;
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_and_damage_is_told() {
+    fn a_written_file_is_read_and_damage_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("features");
         let (paths, extracted) = made();

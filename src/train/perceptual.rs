@@ -1,32 +1,33 @@
-//! Perceptual hashes without learning: what a semantic hash is measured against.
+//! Perceptual hashes without learning, to compare semantic hashes with.
 //!
-//! Both are of 64 bits and look at the whole picture in grey. *dHash* says whether each pixel of a
-//! picture made 9 by 8 is darker than its neighbour to the right (Krawetz, "Kind of like that",
-//! 2013). *pHash* says whether each of the 8 by 8 lowest frequencies of a picture made 32 by 32
-//! lies above their median (Zauner, "Implementation and benchmarking of perceptual image hash
+//! Both have 64 bits and use the whole image in grey. A bit of *dHash* says whether a pixel of the image,
+//! scaled to 9 by 8, is darker than its right neighbour (Krawetz, "Kind of like that", 2013). A bit of
+//! *pHash* says whether one of the 8 by 8 lowest frequencies of the image, scaled to 32 by 32, is above
+//! their median (Zauner, "Implementation and benchmarking of perceptual image hash
 //! functions", 2010).
 
 use std::f32::consts::PI;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use crate::decode::{self, DecodeError, Decoder, Geometry, Limits, Resize, Rgb, Source};
 use crate::error::Result;
-use crate::indexing::worker_pool;
+use crate::indexing::worker_pool::Jobs;
+use crate::progress::Progress;
+use crate::train::jobs;
 
 /// Bytes of each of the two hashes.
 pub const BYTES: usize = 8;
 
-/// The side of the picture that pHash transforms.
+/// The side of the image that pHash transforms.
 const SIDE: usize = 32;
 
-/// The lowest frequencies that pHash keeps, in each direction.
+/// The number of lowest frequencies that pHash keeps, in each direction.
 const KEPT: usize = 8;
 
-/// Files that a worker hashes before it says so.
+/// Files that a worker hashes at once.
 const CHUNK: usize = 32;
 
-/// The two hashes of a picture.
+/// The two hashes of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Perceptual {
@@ -37,33 +38,34 @@ pub struct Perceptual {
 }
 
 impl Perceptual {
-    /// Of a decoded picture.
+    /// Computes the hashes of a decoded image.
     ///
     /// # Errors
     ///
-    /// Where the picture does not hold the pixels that its size promises.
-    pub fn of(picture: &Rgb) -> Result<Self, DecodeError> {
+    /// An image that lacks pixels.
+    pub fn of(image: &Rgb) -> Result<Self, DecodeError> {
         Ok(Self {
-            dhash: dhash(&grey(picture, 9, 8)?),
-            phash: phash(&grey(picture, SIDE as u32, SIDE as u32)?),
+            dhash: dhash(&grey(image, 9, 8)?),
+            phash: phash(&grey(image, SIDE as u32, SIDE as u32)?),
         })
     }
 }
 
-/// The hashes of image files, in their order; why not, where one cannot be decoded.
+/// Returns the hashes of image files, in their order, or the reason why a file cannot be decoded.
 ///
 /// # Errors
 ///
-/// [`crate::Error::Interrupted`] once `stop` is set.
+/// [`crate::Error::Interrupted`] after a cancellation.
 pub fn of_files(
     paths: &[PathBuf],
-    (limits, threads): (&Limits, usize),
-    stop: &AtomicBool,
+    limits: &Limits,
+    threads: usize,
+    progress: &dyn Progress,
 ) -> Result<Vec<Result<Perceptual, String>>> {
     let mut all = Vec::with_capacity(paths.len());
-    worker_pool::run(
-        worker_pool::Jobs::in_order(threads, paths.len(), CHUNK),
-        stop,
+    jobs::run(
+        Jobs::in_order(threads, paths.len(), CHUNK),
+        progress,
         || Ok((Decoder::new(*limits), Source::default())),
         |(decoder, file), range| {
             let hashes = paths[range].iter().map(|path| {
@@ -71,7 +73,7 @@ pub fn of_files(
                     .map_err(|error| error.to_string())?;
                 decoder
                     .decode_whole(&*file, decode::MIN_SHORT_SIDE)
-                    .and_then(|picture| Perceptual::of(&picture))
+                    .and_then(|image| Perceptual::of(&image))
                     .map_err(|error| error.to_string())
             });
             Ok(hashes.collect::<Vec<_>>())
@@ -81,20 +83,17 @@ pub fn of_files(
             Ok(())
         },
     )?;
-    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-        return Err(crate::Error::Interrupted);
-    }
     Ok(all)
 }
 
-/// The whole picture at another size, in grey from 0 to 255.
-fn grey(picture: &Rgb, width: u32, height: u32) -> Result<Vec<f32>, DecodeError> {
+/// Returns the whole image at another size, in grey from 0 to 255.
+fn grey(image: &Rgb, width: u32, height: u32) -> Result<Vec<f32>, DecodeError> {
     let geometry = Geometry {
         width,
         height,
         resize: Resize::Squash,
     };
-    let small = decode::resized(picture, &geometry)?;
+    let small = decode::resized(image, &geometry)?;
     let (pixels, _) = small.as_chunks::<3>();
     Ok(pixels.iter().map(decode::luma).collect())
 }
@@ -143,7 +142,7 @@ fn packed(bits: impl Iterator<Item = bool>) -> [u8; BYTES] {
 mod tests {
     use super::*;
 
-    fn picture(of: impl Fn(u32, u32) -> u8) -> Rgb {
+    fn image(of: impl Fn(u32, u32) -> u8) -> Rgb {
         let (width, height) = (96, 64);
         let pixels = (0..height)
             .flat_map(|y| (0..width).map(move |x| (x, y)))
@@ -158,8 +157,8 @@ mod tests {
 
     #[test]
     fn brighter_to_the_right_sets_every_bit_of_dhash() {
-        let up = Perceptual::of(&picture(|x, _| (x * 2) as u8)).unwrap();
-        let down = Perceptual::of(&picture(|x, _| 255 - (x * 2) as u8)).unwrap();
+        let up = Perceptual::of(&image(|x, _| (x * 2) as u8)).unwrap();
+        let down = Perceptual::of(&image(|x, _| 255 - (x * 2) as u8)).unwrap();
         assert_eq!(up.dhash, [0xff; BYTES]);
         assert_eq!(down.dhash, [0; BYTES]);
     }
@@ -167,9 +166,9 @@ mod tests {
     #[test]
     fn phash_sees_the_frequency_that_is_there() {
         // A wave of four half periods across: of the 64 frequencies only that one stands out
-        // positively, beside the mean.
+        // positively, in addition to the mean.
         let wave = |x: u32| (PI * 4.0 * (2 * x + 1) as f32 / (2 * 96) as f32).cos();
-        let hash = Perceptual::of(&picture(|x, _| (128.0 + 100.0 * wave(x)) as u8))
+        let hash = Perceptual::of(&image(|x, _| (128.0 + 100.0 * wave(x)) as u8))
             .unwrap()
             .phash;
         assert_eq!(hash[0] & 0b1_0001, 0b1_0001, "{:08b}", hash[0]);
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn half_of_the_bits_of_phash_are_set() {
-        let hash = Perceptual::of(&picture(|x, y| (x * y % 251) as u8)).unwrap();
+        let hash = Perceptual::of(&image(|x, y| (x * y % 251) as u8)).unwrap();
         let set: u32 = hash.phash.iter().map(|byte| byte.count_ones()).sum();
         assert_eq!(set, 32);
     }
@@ -185,9 +184,9 @@ mod tests {
     #[test]
     fn a_brighter_picture_keeps_its_hashes_and_another_does_not() {
         let of = |x: u32, y: u32| ((x * x / 40 + y * 3 + (x / 7 % 3) * 20) % 200) as u8;
-        let one = Perceptual::of(&picture(of)).unwrap();
-        let brighter = Perceptual::of(&picture(|x, y| of(x, y) + 30)).unwrap();
-        let other = Perceptual::of(&picture(|x, y| of(y, 95 - x))).unwrap();
+        let one = Perceptual::of(&image(of)).unwrap();
+        let brighter = Perceptual::of(&image(|x, y| of(x, y) + 30)).unwrap();
+        let other = Perceptual::of(&image(|x, y| of(y, 95 - x))).unwrap();
         let apart = |a: [u8; BYTES], b: [u8; BYTES]| imgsearch_index::hamming(&a, &b);
         assert!(apart(one.dhash, brighter.dhash) <= 4);
         assert!(apart(one.phash, brighter.phash) <= 4);
@@ -201,7 +200,7 @@ mod tests {
         let cat = samples.join("cat.jpg");
         let paths = [cat.clone(), samples.join("README.md"), cat];
         let limits = Limits::default();
-        let hashes = of_files(&paths, (&limits, 2), &AtomicBool::new(false)).unwrap();
+        let hashes = of_files(&paths, &limits, 2, &()).unwrap();
         assert_eq!(hashes[0], hashes[2]);
         assert!(hashes[1].is_err());
     }

@@ -5,7 +5,7 @@
 pub struct SplitMix(u64);
 
 impl SplitMix {
-    /// The same seed gives the same numbers.
+    /// Returns a generator. The same seed gives the same numbers.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -18,12 +18,12 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    /// A number in `0.0..1.0`.
+    /// Returns a number in `0.0..1.0`.
     pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1u64 << 24) as f32
     }
 
-    /// A number in `0..n`, or 0 where `n` is 0 (Lemire 2019, without its correction of a bias below
+    /// Returns a number in `0..n`, or 0 if `n` is 0 (Lemire 2019, without its correction of a bias below
     /// `n / 2^64`).
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize

@@ -204,7 +204,7 @@ fn an_encoder_for_copies_recognises_them_better_than_one_for_similarity() {
     let nearest = place.nearest(&place.photo("cat.jpg"), 2);
     assert!(nearest[0].ends_with("cat.jpg"), "{nearest:?}");
     let refused = place.run(&["adapt"]).ended(2).stderr;
-    assert!(refused.contains("--for copies"), "{refused}");
+    assert!(refused.contains("train copies"), "{refused}");
     let twice = [&train[..], &["x.onnx", "--trunk", "copies.onnx"]].concat();
     let refused = place.run(&twice).ended(2).stderr;
     assert!(refused.contains("already"), "{refused}");

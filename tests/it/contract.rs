@@ -166,8 +166,8 @@ fn training_says_what_is_missing() {
         .run(&["train", "photos", "-o", "my.onnx"])
         .ended(2)
         .stderr;
-    assert!(few.contains("2 photographs were found"), "{few}");
-    assert!(few.contains("takes at least 34"), "{few}");
+    assert!(few.contains("2 images were found"), "{few}");
+    assert!(few.contains("needs at least 34"), "{few}");
     let folder = place
         .run(&["train", "photos", "-o", "nowhere/my.onnx"])
         .ended(2)

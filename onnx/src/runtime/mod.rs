@@ -1,4 +1,4 @@
-//! ONNX Runtime: found, fetched where it is missing, loaded once a process.
+//! ONNX Runtime: found, fetched if it is missing, loaded once a process.
 //!
 //! Owns the process's one environment. The library is loaded through `ort::init_from`, which
 //! reports what is wrong; the path that loads it lazily would panic.
@@ -8,6 +8,7 @@
 //! path, and one that nobody named only from where others cannot put it.
 
 mod fetch;
+mod library_files;
 mod locate;
 mod programs;
 mod system;
@@ -22,7 +23,8 @@ use std::time::Instant;
 use ort::ep::ExecutionProvider as _;
 
 pub use fetch::{InstallOptions, install};
-pub use locate::{FoundBy, cache_folder};
+pub use library_files::cache_folder;
+pub use locate::FoundBy;
 pub use telemetry::disable_telemetry;
 pub use wheel::{PINNED_CUDA_VERSION, PINNED_VERSION};
 
@@ -70,8 +72,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::BadRuntime`] where a library was named and cannot be used,
-    /// [`Error::NoRuntime`] where none was found and none may be fetched, [`Error::Fetch`].
+    /// [`Error::BadRuntime`] if a library was named and cannot be used,
+    /// [`Error::NoRuntime`] if none was found and none may be fetched, [`Error::Fetch`].
     pub fn load(options: &RuntimeOptions) -> Result<&'static Self> {
         let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = RUNTIME.get() {

@@ -28,7 +28,7 @@ const PASSED: &[&str] = &[
     "FTP_PROXY",
     "ALL_PROXY",
     "NO_PROXY",
-    // pip: where packages come from, who may have them, and how patient it is. What comes is compared with
+    // pip: if packages come from, who may have them, and how patient it is. What comes is compared with
     // the pinned hash, so that none of these can have other code run.
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",

@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::locate::{is_library_name, libraries_in};
+use super::library_files::{is_library_name, libraries_in};
 use super::programs::trusted_folders;
 
 /// The list of libraries that `ldconfig` keeps (glibc).
 const LOADER_CACHE: &str = "/etc/ld.so.cache";
 
 /// That list is some hundred kilobytes; more is not believed.
-const MOST_CACHE_BYTES: u64 = 16 << 20;
+const MAX_CACHE_BYTES: u64 = 16 << 20;
 
 /// The candidates, in the order in which the loader would look.
 pub(super) fn libraries() -> Vec<PathBuf> {
@@ -61,7 +61,7 @@ fn usual_folders() -> Vec<PathBuf> {
 fn known_to_loader() -> Vec<PathBuf> {
     let mut bytes = Vec::new();
     let read = File::open(LOADER_CACHE)
-        .and_then(|file| file.take(MOST_CACHE_BYTES).read_to_end(&mut bytes));
+        .and_then(|file| file.take(MAX_CACHE_BYTES).read_to_end(&mut bytes));
     match read {
         Ok(_) => of_loader_cache(&bytes),
         // Systems without glibc have none.
@@ -72,7 +72,7 @@ fn known_to_loader() -> Vec<PathBuf> {
     }
 }
 
-/// The ONNX Runtime libraries that a list of `ldconfig`'s names; none where it makes no sense.
+/// The ONNX Runtime libraries that a list of `ldconfig`'s names; none if it makes no sense.
 fn of_loader_cache(bytes: &[u8]) -> Vec<PathBuf> {
     const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
     /// Magic, two counts, and what this does not need.

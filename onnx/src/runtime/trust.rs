@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-/// Why a file must not be run or loaded: somebody else could have put it there. None where it may be.
+/// Why a file must not be run or loaded: somebody else could have put it there. None if it may be.
 pub(super) fn distrust(file: &Path) -> Option<String> {
     if !file.is_absolute() {
         return Some("it is named by a relative path".to_owned());

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::fetch::{changed, failed};
-use super::locate::{cache_folder, is_library_name};
+use super::library_files::{cache_folder, is_library_name};
 use crate::error::{Error, Result};
 
 /// The version that is fetched for the processor.
@@ -156,7 +155,7 @@ pub(super) fn extract_pinned(wheel: &Path, sha256: &str, target: &Path) -> Resul
     Ok(())
 }
 
-/// The SHA-256 of a file from where it stands, in hexadecimal.
+/// The SHA-256 of a file from if it stands, in hexadecimal.
 fn sha256_of(file: &mut File) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -175,4 +174,24 @@ fn is_provider_name(name: &str) -> bool {
     ["onnxruntime_providers_shared", "onnxruntime_providers_cuda"]
         .iter()
         .any(|provider| name.trim_start_matches("lib").starts_with(provider))
+}
+
+/// Returns the error of a package that is not the pinned one.
+pub(super) fn changed(how: &str) -> Error {
+    Error::Fetch {
+        reason: format!("the package that came is not the pinned one: its hash is another ({how})"),
+        cure: "Nothing of it was kept. A proxy, a mirror or pip's own cache may have changed it: try another \
+               network or `pip cache purge`, or name a library that you trust with --ort-library FILE"
+            .to_owned(),
+    }
+}
+
+/// Returns the error of a download that failed.
+pub(super) fn failed(reason: &str) -> Error {
+    Error::Fetch {
+        reason: reason.to_owned(),
+        cure: "Check the network and try again, or install ONNX Runtime 1.17 or newer yourself (pip install \
+               onnxruntime) or name its library with --ort-library FILE"
+            .to_owned(),
+    }
 }

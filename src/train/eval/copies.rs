@@ -1,32 +1,34 @@
-//! Near-duplicates: how many edited copies of photographs a representation tells from strangers.
+//! Near-duplicates: how many edited copies of images a representation recognises.
 //!
-//! Every photograph is edited in every way. Of all pairs of a photograph and a copy of one, the
-//! nearest are called duplicates, down to where so many of them in a thousand would be strangers;
-//! the recall is the share of the true pairs among them.
+//! Every image is edited in every way. Of all pairs of an image and any copy, the nearest count as
+//! duplicates, up to a distance at which one in a thousand is wrong. The recall is the share of the true
+//! pairs among them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use image::{RgbImage, imageops};
 use imgsearch_index::{hamming, l2_squared};
+use imgsearch_onnx::EncoderInfo;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::decode::{self, Rgb, Source, Whole};
 use crate::encode::engine::{Engine, Worker};
 use crate::error::{Error, Result};
-use crate::indexing::worker_pool;
+use crate::indexing::worker_pool::Jobs;
+use crate::progress::Progress;
 use crate::render::chart;
 use crate::train::augment;
+use crate::train::jobs::{self, report_unusable};
 use crate::train::perceptual::Perceptual;
 
-/// The precision at which the recall is given.
+/// The precision at which the recall is measured.
 pub const PRECISION: f64 = 0.999;
 
-/// Photographs that a worker looks at before it says so.
+/// Images that a worker edits at once.
 const CHUNK: usize = 4;
 
-/// A way of editing a photograph.
+/// A way of editing an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -39,7 +41,7 @@ pub enum Edit {
     Crop5,
     /// Without a tenth of its width and height.
     Crop10,
-    /// Turned by 4 degrees, black where nothing is left.
+    /// Rotated by 4 degrees, with black corners.
     Rotate,
     /// Mirrored left to right.
     Mirror,
@@ -53,7 +55,7 @@ pub enum Edit {
     Brightness,
 }
 
-/// All of them.
+/// All edits.
 pub const EDITS: [Edit; 10] = [
     Edit::Reencode,
     Edit::Resize,
@@ -68,7 +70,7 @@ pub const EDITS: [Edit; 10] = [
 ];
 
 impl Edit {
-    /// In words.
+    /// Returns the name of the edit, for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reencode => "re-encode, quality 50",
@@ -84,111 +86,135 @@ impl Edit {
         }
     }
 
-    /// The edited picture.
+    /// Edits an image.
     ///
     /// # Errors
     ///
-    /// Where it cannot be written and read as a JPEG, or has no pixels.
-    pub fn apply(self, picture: &RgbImage) -> Result<RgbImage, String> {
-        let (width, height) = picture.dimensions();
+    /// An image that has no pixels, or that cannot be written and read as a JPEG.
+    pub fn apply(self, image: &RgbImage) -> Result<RgbImage, String> {
+        let (width, height) = image.dimensions();
         let cropped = |share: f64| {
             let cut = |side: u32| ((f64::from(side) * share).round() as u32).min(side - 1);
             let (left, top) = (cut(width), cut(height));
-            // All from one corner: what a hand that crops does not do evenly.
-            imageops::crop_imm(picture, left, top, width - left, height - top).to_image()
+            // All is cut from one corner, because people do not crop evenly.
+            imageops::crop_imm(image, left, top, width - left, height - top).to_image()
         };
         Ok(match self {
-            Self::Reencode => augment::rewritten(picture, 50)?,
+            Self::Reencode => augment::rewritten(image, 50)?,
             Self::Resize => imageops::resize(
-                picture,
+                image,
                 (width / 2).max(1),
                 (height / 2).max(1),
                 imageops::FilterType::Triangle,
             ),
             Self::Crop5 => cropped(0.05),
             Self::Crop10 => cropped(0.10),
-            Self::Rotate => augment::turned(picture, 4.0),
-            Self::Mirror => imageops::flip_horizontal(picture),
-            Self::Pad => augment::barred(picture, (height / 10).max(1)),
+            Self::Rotate => augment::turned(image, 4.0),
+            Self::Mirror => imageops::flip_horizontal(image),
+            Self::Pad => augment::barred(image, (height / 10).max(1)),
             Self::Text => {
-                let mut written = picture.clone();
+                let mut written = image.clone();
                 write_over(&mut written);
                 written
             }
-            Self::Blur => augment::blurred(picture, width.min(height) as f32 / 100.0),
-            Self::Brightness => augment::brightened(picture.clone(), 4.0 / 3.0),
+            Self::Blur => augment::blurred(image, width.min(height) as f32 / 100.0),
+            Self::Brightness => augment::brightened(image.clone(), 4.0 / 3.0),
         })
     }
 }
 
-/// White letters on black across the lower part, as a caption has them.
-fn write_over(picture: &mut RgbImage) {
-    let (width, height) = picture.dimensions();
+/// Writes white letters on black across the lower part, as a caption.
+fn write_over(image: &mut RgbImage) {
+    let (width, height) = image.dimensions();
     let scale = (height / 10 / chart::LETTER.1).max(1);
     let letters = chart::stamp("SAMPLE TEXT", scale);
     imageops::replace(
-        picture,
+        image,
         &letters,
         i64::from(width / 20),
         i64::from(height * 4 / 5),
     );
 }
 
-/// A representation's recall.
+/// The recall of a representation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CopiesRow {
-    /// What was compared.
+    /// The name of the representation.
     pub representation: String,
-    /// Bytes that one image takes.
+    /// Bytes per image.
     pub bytes: usize,
     /// The recall for each of [`CopiesReport::edits`].
     pub recall: Vec<f64>,
 }
 
-/// What is found of copies.
+/// The result of [`copies`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CopiesReport {
     /// The encoder's name.
     pub encoder: String,
-    /// Photographs that were edited.
-    pub photographs: usize,
-    /// The precision at which the recall is given.
+    /// Number of images that were edited.
+    #[serde(rename = "photographs")]
+    pub images: usize,
+    /// The precision at which the recall is measured.
     pub precision: f64,
     /// The edits.
     pub edits: Vec<Edit>,
     /// A row for each representation.
     pub rows: Vec<CopiesRow>,
-    /// What could not be used, and why.
+    /// The images that cannot be used, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
 }
 
-/// What a picture is compared by.
-struct Marks {
+/// What images are compared by.
+struct Signatures {
     code: Vec<f32>,
     hash: Vec<u8>,
     perceptual: Perceptual,
 }
 
-/// Edits the photographs at `paths` and finds the copies again.
+/// Edits the images at `paths` and finds the copies again.
 ///
 /// # Errors
 ///
-/// [`Error::BadEvaluation`] where fewer than two photographs can be used, and
-/// [`Error::Interrupted`] once `stop` is set.
-pub fn copies(
-    engine: &Engine,
-    paths: &[PathBuf],
-    stop: &AtomicBool,
-    tick: &mut dyn FnMut(usize),
-) -> Result<CopiesReport> {
-    let mut originals: Vec<Marks> = Vec::new();
-    let mut edited: Vec<Vec<Marks>> = EDITS.iter().map(|_| Vec::new()).collect();
-    let mut failed = Vec::new();
-    worker_pool::run(
-        worker_pool::Jobs::in_order(engine.threads(), paths.len(), CHUNK),
-        stop,
+/// [`Error::BadEvaluation`] if fewer than two images can be used, and
+/// [`Error::Interrupted`] after a cancellation.
+pub fn copies(engine: &Engine, paths: &[PathBuf], progress: &dyn Progress) -> Result<CopiesReport> {
+    let signed = sign_all(engine, paths, progress)?;
+    if signed.originals.len() < 2 {
+        return Err(Error::BadEvaluation(format!(
+            "{} images could be used, and telling copies from strangers needs at least two",
+            signed.originals.len()
+        )));
+    }
+    Ok(CopiesReport {
+        encoder: engine.info().name.clone(),
+        images: signed.originals.len(),
+        precision: PRECISION,
+        edits: EDITS.to_vec(),
+        rows: rows(engine.info(), &signed),
+        failed: signed.failed,
+    })
+}
+
+/// The signatures of all images.
+struct Signed {
+    originals: Vec<Signatures>,
+    /// Those of the edited images, for each of [`EDITS`].
+    edited: Vec<Vec<Signatures>>,
+    failed: Vec<(PathBuf, String)>,
+}
+
+fn sign_all(engine: &Engine, paths: &[PathBuf], progress: &dyn Progress) -> Result<Signed> {
+    let mut signed = Signed {
+        originals: Vec::new(),
+        edited: EDITS.iter().map(|_| Vec::new()).collect(),
+        failed: Vec::new(),
+    };
+    jobs::run(
+        Jobs::in_order(engine.threads(), paths.len(), CHUNK),
+        progress,
         || Ok((engine.worker()?, Source::default())),
         |(worker, file), range| {
             paths[range]
@@ -201,102 +227,95 @@ pub fn copies(
                             .map_err(|error| error.to_string())
                     });
                     match whole {
-                        Ok(whole) => marks(worker, whole),
+                        Ok(whole) => signatures(worker, whole),
                         Err(reason) => Ok(Err(reason)),
                     }
                 })
                 .collect::<Result<Vec<_>>>()
         },
         |range, all| {
-            for (path, marks) in paths[range.clone()].iter().zip(all) {
-                match marks {
+            for (path, signatures) in paths[range.clone()].iter().zip(all) {
+                match signatures {
                     Ok((original, copies)) => {
-                        originals.push(original);
-                        for (all, copy) in edited.iter_mut().zip(copies) {
+                        signed.originals.push(original);
+                        for (all, copy) in signed.edited.iter_mut().zip(copies) {
                             all.push(copy);
                         }
                     }
-                    Err(reason) => failed.push((path.clone(), reason)),
+                    Err(reason) => signed.failed.push((path.clone(), reason)),
                 }
             }
-            tick(range.end);
+            progress.encoded(range.end, paths.len());
             Ok(())
         },
     )?;
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
-    if originals.len() < 2 {
-        return Err(Error::BadEvaluation(format!(
-            "{} photographs could be used, and telling copies from strangers takes at least two",
-            originals.len()
-        )));
-    }
-    let info = engine.info();
-    let weight = info.hash_weight / info.bits as f32;
-    let of = |name: &str, bytes: usize, apart: &(dyn Fn(&Marks, &Marks) -> f32 + Sync)| CopiesRow {
-        representation: name.to_owned(),
-        bytes,
-        recall: edited
-            .iter()
-            .map(|copies| recall(&originals, copies, apart))
-            .collect(),
-    };
-    let hash_bytes = info.bits.div_ceil(8);
-    let rows = vec![
-        of(
-            &format!("code of {}", info.code_len),
-            info.code_len * 4,
-            &|a, b| l2_squared(&a.code, &b.code),
-        ),
-        of(
-            &format!("hash of {} bits", info.bits),
-            hash_bytes,
-            &|a, b| hamming(&a.hash, &b.hash) as f32,
-        ),
-        of("code + hash", info.code_len * 4 + hash_bytes, &|a, b| {
-            l2_squared(&a.code, &b.code) + weight * hamming(&a.hash, &b.hash) as f32
-        }),
-        of("dHash", 8, &|a, b| {
-            hamming(&a.perceptual.dhash, &b.perceptual.dhash) as f32
-        }),
-        of("pHash", 8, &|a, b| {
-            hamming(&a.perceptual.phash, &b.perceptual.phash) as f32
-        }),
-    ];
-    Ok(CopiesReport {
-        encoder: info.name.clone(),
-        photographs: originals.len(),
-        precision: PRECISION,
-        edits: EDITS.to_vec(),
-        rows,
-        failed,
-    })
+    report_unusable(&signed.failed, progress);
+    Ok(signed)
 }
 
-/// The marks of a picture and of its edits.
-fn marks(worker: &mut Worker, whole: Whole) -> Result<Result<(Marks, Vec<Marks>), String>> {
+/// A distance between two signatures.
+type Distance<'a> = &'a (dyn Fn(&Signatures, &Signatures) -> f32 + Sync);
+
+/// Returns the recall of each representation.
+fn rows(info: &EncoderInfo, signed: &Signed) -> Vec<CopiesRow> {
+    let row = |name: &str, bytes: usize, distance: Distance<'_>| CopiesRow {
+        representation: name.to_owned(),
+        bytes,
+        recall: signed
+            .edited
+            .iter()
+            .map(|copies| recall(&signed.originals, copies, distance))
+            .collect(),
+    };
+    let weight = info.hash_weight / info.bits as f32;
+    let (code_bytes, hash_bytes) = (info.code_len * 4, info.bits.div_ceil(8));
+    let (code_name, hash_name) = (
+        format!("code of {}", info.code_len),
+        format!("hash of {} bits", info.bits),
+    );
+    vec![
+        row(&code_name, code_bytes, &|a, b| l2_squared(&a.code, &b.code)),
+        row(&hash_name, hash_bytes, &|a, b| {
+            hamming(&a.hash, &b.hash) as f32
+        }),
+        row("code + hash", code_bytes + hash_bytes, &|a, b| {
+            l2_squared(&a.code, &b.code) + weight * hamming(&a.hash, &b.hash) as f32
+        }),
+        row("dHash", 8, &|a, b| {
+            hamming(&a.perceptual.dhash, &b.perceptual.dhash) as f32
+        }),
+        row("pHash", 8, &|a, b| {
+            hamming(&a.perceptual.phash, &b.perceptual.phash) as f32
+        }),
+    ]
+}
+
+/// Returns the signatures of an image and of its edits.
+fn signatures(
+    worker: &mut Worker,
+    whole: Whole,
+) -> Result<Result<(Signatures, Vec<Signatures>), String>> {
     let whole = whole.into_rgb();
     let Some(original) = RgbImage::from_raw(whole.width, whole.height, whole.pixels) else {
         return Ok(Err("has fewer pixels than its size promises".to_owned()));
     };
-    let pictures: Result<Vec<RgbImage>, String> =
+    let images: Result<Vec<RgbImage>, String> =
         EDITS.iter().map(|edit| edit.apply(&original)).collect();
-    let pictures = match pictures {
+    let images = match images {
         Ok(edited) => [vec![original], edited].concat(),
         Err(reason) => return Ok(Err(reason)),
     };
-    let mut pixels = Vec::with_capacity(pictures.len() * worker.image_bytes());
-    let mut hashes = Vec::with_capacity(pictures.len());
-    for picture in pictures {
-        let (width, height) = picture.dimensions();
-        let picture = Rgb {
+    let mut pixels = Vec::with_capacity(images.len() * worker.image_bytes());
+    let mut hashes = Vec::with_capacity(images.len());
+    for image in images {
+        let (width, height) = image.dimensions();
+        let image = Rgb {
             width,
             height,
-            pixels: picture.into_raw(),
+            pixels: image.into_raw(),
         };
-        let made = decode::resized(&picture, &worker.geometry())
-            .and_then(|small| Ok((small, Perceptual::of(&picture)?)));
+        let made = decode::resized(&image, &worker.geometry())
+            .and_then(|small| Ok((small, Perceptual::of(&image)?)));
         match made {
             Ok((small, perceptual)) => {
                 pixels.extend(small);
@@ -306,24 +325,23 @@ fn marks(worker: &mut Worker, whole: Whole) -> Result<Result<(Marks, Vec<Marks>)
         }
     }
     let encodings = worker.encode(&pixels, hashes.len())?;
-    let mut marks = hashes.into_iter().enumerate().map(|(i, perceptual)| Marks {
-        code: encodings.code(i).to_vec(),
-        hash: encodings.hash(i),
-        perceptual,
-    });
-    Ok(marks
+    let mut signatures = hashes
+        .into_iter()
+        .enumerate()
+        .map(|(i, perceptual)| Signatures {
+            code: encodings.code(i).to_vec(),
+            hash: encodings.hash(i),
+            perceptual,
+        });
+    Ok(signatures
         .next()
-        .map(|original| (original, marks.collect()))
+        .map(|original| (original, signatures.collect()))
         .ok_or_else(|| "nothing was encoded".to_owned()))
 }
 
-/// The share of true pairs that are nearer than a threshold at which all pairs below are true but
-/// for one in a thousand. All pairs at the same distance stand on the same side of it.
-fn recall(
-    originals: &[Marks],
-    copies: &[Marks],
-    apart: &(dyn Fn(&Marks, &Marks) -> f32 + Sync),
-) -> f64 {
+/// Returns the share of true pairs below a threshold. All pairs below it are true, except one in a
+/// thousand. Pairs at the same distance are on the same side of it.
+fn recall(originals: &[Signatures], copies: &[Signatures], apart: Distance<'_>) -> f64 {
     let own: Vec<f32> = originals
         .iter()
         .zip(copies)
@@ -349,7 +367,7 @@ fn recall_at(mut own: Vec<f32>, mut strangers: Vec<f32>, precision: f64) -> f64 
     strangers.sort_unstable_by(f32::total_cmp);
     let mut best = 0;
     for (i, &threshold) in own.iter().enumerate() {
-        // The last of equal ones speaks for all of them.
+        // Equal distances are counted once, at the last of them.
         if own.get(i + 1).is_some_and(|next| *next == threshold) {
             continue;
         }
@@ -367,7 +385,7 @@ mod tests {
     use super::*;
     use image::Rgb as Pixel;
 
-    fn picture() -> RgbImage {
+    fn image() -> RgbImage {
         RgbImage::from_fn(120, 80, |x, y| {
             Pixel([(x * 2) as u8, (y * 3) as u8, ((x + y) % 90) as u8])
         })
@@ -390,10 +408,10 @@ mod tests {
 
     #[test]
     fn every_edit_changes_a_picture_and_keeps_what_it_says() {
-        let picture = picture();
+        let image = image();
         for edit in EDITS {
-            let edited = edit.apply(&picture).unwrap();
-            assert_ne!(edited, picture, "{edit:?}");
+            let edited = edit.apply(&image).unwrap();
+            assert_ne!(edited, image, "{edit:?}");
             let (width, height) = edited.dimensions();
             let wanted = match edit {
                 Edit::Resize => (60, 40),
@@ -404,16 +422,13 @@ mod tests {
             };
             assert_eq!((width, height), wanted, "{edit:?}");
         }
-        let turned = Edit::Rotate.apply(&picture).unwrap();
+        let turned = Edit::Rotate.apply(&image).unwrap();
         assert_eq!(turned.get_pixel(0, 0).0, [0; 3]);
         // The centre stays.
-        let moved = turned.get_pixel(60, 40).0[0].abs_diff(picture.get_pixel(60, 40).0[0]);
+        let moved = turned.get_pixel(60, 40).0[0].abs_diff(image.get_pixel(60, 40).0[0]);
         assert!(moved <= 3, "{moved}");
-        let written = Edit::Text.apply(&picture).unwrap();
-        let changed = written
-            .pixels()
-            .zip(picture.pixels())
-            .filter(|(a, b)| a != b);
+        let written = Edit::Text.apply(&image).unwrap();
+        let changed = written.pixels().zip(image.pixels()).filter(|(a, b)| a != b);
         let changed = changed.count() as f64 / (120.0 * 80.0);
         assert!(changed > 0.02 && changed < 0.2, "{changed}");
     }

@@ -3,28 +3,28 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// The ranks that [`Score::precision_at`] looks at.
+/// The ranks of [`Score::precision_at`].
 pub const RANKS: [usize; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
-/// How many nearest by features [`Score::neighbours_kept`] looks for.
+/// The number of nearest neighbours of [`Score::neighbours_kept`].
 pub const NEIGHBOURS: usize = 10;
 
-/// Who asks, who is found, and how.
+/// Queries and database of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Sets {
+pub struct RetrievalSplit {
     /// The class of each item.
     pub labels: Vec<usize>,
-    /// The items that ask.
+    /// The queries.
     pub queries: Vec<usize>,
-    /// The items that are ranked; at equal distance in this order. An item never finds itself.
+    /// The items that are ranked, at equal distance in this order. A query never finds itself.
     pub database: Vec<usize>,
-    /// The rank up to which [`Score::map_at_cutoff`] looks.
+    /// The cutoff rank of [`Score::map_at_cutoff`].
     pub cutoff: usize,
 }
 
-impl Sets {
-    /// Every item asks, all others are ranked.
+impl RetrievalSplit {
+    /// Makes every item a query, with all others as the database.
     pub fn leave_one_out(labels: Vec<usize>, cutoff: usize) -> Self {
         let all: Vec<usize> = (0..labels.len()).collect();
         Self {
@@ -35,7 +35,7 @@ impl Sets {
         }
     }
 
-    /// Some items ask, others are ranked.
+    /// Makes some items queries and others the database.
     pub fn split(
         labels: Vec<usize>,
         queries: Vec<usize>,
@@ -51,32 +51,32 @@ impl Sets {
     }
 }
 
-/// How well a representation puts images of one class beside each other.
+/// How well a representation ranks images of the same class first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Score {
     /// Mean over the queries of the average precision over the whole ranking, which counts every
     /// item of the query's class (Manning, Raghavan and Schütze 2008, section 8.4).
     pub map: f64,
-    /// Mean over the queries of the average precision among the first so many, divided by the
-    /// items of the query's class among them, as the literature on hashing has it.
+    /// Mean over the queries of the average precision up to the cutoff, divided by the number of items of
+    /// the query's class up to it, as in the literature on hashing.
     pub map_at_cutoff: f64,
     /// Mean share of items of the query's class among the first [`RANKS`].
     pub precision_at: [f64; RANKS.len()],
     /// The share of the ten nearest by the features that are among the ten nearest.
     pub neighbours_kept: Option<f64>,
-    /// Queries that counted: items whose class has an item in the database.
+    /// Number of queries that count: those whose class has an item in the database.
     pub queries: usize,
 }
 
 impl Score {
-    /// Mean share of items of the query's class among the first ten.
+    /// Returns the mean share of items of the query's class among the first ten.
     pub fn precision_at_10(&self) -> f64 {
         self.precision_at[3]
     }
 }
 
-/// What one query's ranking is worth.
+/// The measures of one query.
 #[derive(Debug, Clone, Copy, Default)]
 struct One {
     map: f64,
@@ -87,24 +87,24 @@ struct One {
 
 /// Scores representations of the same items.
 #[derive(Debug)]
-pub struct Judge {
-    sets: Sets,
-    /// The nearest of each query by the features, once those were scored.
+pub struct Evaluator {
+    split: RetrievalSplit,
+    /// The nearest items of each query by the features, after those are scored.
     nearest: Option<Vec<Vec<usize>>>,
 }
 
-impl Judge {
-    /// For these items.
-    pub fn new(sets: Sets) -> Self {
+impl Evaluator {
+    /// Returns an evaluator of these items.
+    pub fn new(split: RetrievalSplit) -> Self {
         Self {
-            sets,
+            split,
             nearest: None,
         }
     }
 
-    /// The items.
-    pub fn sets(&self) -> &Sets {
-        &self.sets
+    /// Returns queries and database.
+    pub fn split(&self) -> &RetrievalSplit {
+        &self.split
     }
 
     /// Scores a representation. `distances(i, out)` writes the distances from item `i` to all
@@ -113,7 +113,7 @@ impl Judge {
         self.run(distances).0
     }
 
-    /// Scores the representation whose neighbours the others shall keep.
+    /// Scores the reference representation, whose neighbours the others should keep.
     pub fn score_reference(&mut self, distances: impl Fn(usize, &mut [f32]) + Sync) -> Score {
         let (score, nearest) = self.run(distances);
         self.nearest = Some(nearest);
@@ -121,12 +121,12 @@ impl Judge {
     }
 
     fn run(&self, distances: impl Fn(usize, &mut [f32]) + Sync) -> (Score, Vec<Vec<usize>>) {
-        let Sets {
+        let RetrievalSplit {
             labels,
             queries,
             database,
             ..
-        } = &self.sets;
+        } = &self.split;
         let mut of_class = vec![0usize; labels.iter().max().map_or(0, |most| most + 1)];
         for &item in database {
             of_class[labels[item]] += 1;
@@ -179,14 +179,14 @@ impl Judge {
         )
     }
 
-    /// A ranking of places in the database.
+    /// Measures a ranking of places in the database.
     fn one(&self, query: usize, order: &[usize], relevant: usize) -> One {
-        let Sets {
+        let RetrievalSplit {
             labels,
             database,
             cutoff,
             ..
-        } = &self.sets;
+        } = &self.split;
         let mut one = One::default();
         let (mut hits, mut precisions) = (0usize, 0.0);
         let mut ranks = RANKS.iter().zip(&mut one.precision_at).peekable();
@@ -202,7 +202,7 @@ impl Judge {
                 one.map_at_cutoff = precisions / hits.max(1) as f64;
             }
         }
-        // Fewer items than the rank asks for: what there is counts.
+        // If there are fewer items than a rank, all of them count.
         for (_, precision) in ranks {
             *precision = hits as f64 / order.len().max(1) as f64;
         }
@@ -211,16 +211,15 @@ impl Judge {
     }
 }
 
-/// The share of items whose hash no other item has, among all distinct hashes possible:
-/// distinct hashes over items. 1 where all differ.
+/// Returns the number of distinct hashes divided by the number of items: 1 if all differ.
 pub fn share_distinct(hashes: &[u8], bytes: usize) -> f64 {
     let all: std::collections::HashSet<&[u8]> = hashes.chunks_exact(bytes).collect();
     all.len() as f64 / (hashes.len() / bytes).max(1) as f64
 }
 
-/// How evenly hashes use their bits: the mean over the bits of how often the rarer value occurs,
-/// 1 where both occur equally often, and the mean absolute correlation of pairs of bits, 0 where
-/// they tell different things.
+/// Returns how evenly hashes use their bits: the mean over the bits of how often the rarer value occurs,
+/// 1 if both occur equally often, and the mean absolute correlation of pairs of bits, 0 if they are
+/// independent.
 pub fn balance_and_correlation(hashes: &[u8], bits: usize) -> (f64, f64) {
     let bytes = bits.div_ceil(8);
     let n = hashes.len() / bytes;
@@ -257,7 +256,7 @@ pub fn balance_and_correlation(hashes: &[u8], bits: usize) -> (f64, f64) {
                     if spread > 0.0 {
                         ((f64::from(both) / n as f64 - p * q) / spread).abs()
                     } else {
-                        // A bit that never changes tells nothing of its own.
+                        // A bit that never changes holds no information.
                         1.0
                     }
                 })
@@ -281,7 +280,7 @@ mod tests {
     }
 
     fn on_a_line(labels: &[usize], places: &[f32]) -> Score {
-        Judge::new(Sets::leave_one_out(labels.to_vec(), 1000)).score(line(places))
+        Evaluator::new(RetrievalSplit::leave_one_out(labels.to_vec(), 1000)).score(line(places))
     }
 
     #[test]
@@ -300,14 +299,14 @@ mod tests {
     #[test]
     fn average_precision_is_as_worked_out_by_hand() {
         // Query 0 ranks 1 (wrong), 2 (right), 3 (wrong), 4 (right): (1/2 + 2/4) / 2.
-        let judge = Judge::new(Sets::leave_one_out(vec![0, 1, 0, 2, 0], 3));
-        let one = judge.one(0, &[1, 2, 3, 4], 2);
+        let evaluator = Evaluator::new(RetrievalSplit::leave_one_out(vec![0, 1, 0, 2, 0], 3));
+        let one = evaluator.one(0, &[1, 2, 3, 4], 2);
         assert!((one.map - 0.5).abs() < 1e-12);
         // Among the first three there is one right, on rank two.
         assert!((one.map_at_cutoff - 0.5).abs() < 1e-12);
         assert!((one.precision_at[1] - 0.5).abs() < 1e-12);
-        let judge = Judge::new(Sets::leave_one_out(vec![0, 1, 0, 2, 0], 1));
-        assert_eq!(judge.one(0, &[1, 2, 3, 4], 2).map_at_cutoff, 0.0);
+        let evaluator = Evaluator::new(RetrievalSplit::leave_one_out(vec![0, 1, 0, 2, 0], 1));
+        assert_eq!(evaluator.one(0, &[1, 2, 3, 4], 2).map_at_cutoff, 0.0);
     }
 
     #[test]
@@ -328,8 +327,8 @@ mod tests {
     #[test]
     fn queries_find_the_database_only_and_ties_go_by_its_order() {
         let labels = vec![0, 0, 1, 0, 1];
-        let sets = Sets::split(labels, vec![0], vec![4, 3, 2], 1000);
-        let score = Judge::new(sets).score(line(&[0.0; 5]));
+        let split = RetrievalSplit::split(labels, vec![0], vec![4, 3, 2], 1000);
+        let score = Evaluator::new(split).score(line(&[0.0; 5]));
         // 4 (wrong), 3 (right), 2 (wrong).
         assert!((score.map - 0.5).abs() < 1e-12);
         assert_eq!(score.queries, 1);
@@ -339,13 +338,13 @@ mod tests {
     fn neighbours_of_the_reference_are_looked_for() {
         let labels: Vec<usize> = (0..40).map(|i| i % 2).collect();
         let places: Vec<f32> = (0..40u8).map(f32::from).collect();
-        let mut judge = Judge::new(Sets::leave_one_out(labels, 1000));
-        assert_eq!(judge.score(line(&places)).neighbours_kept, None);
-        judge.score_reference(line(&places));
-        let same = judge.score(line(&places)).neighbours_kept.unwrap();
+        let mut evaluator = Evaluator::new(RetrievalSplit::leave_one_out(labels, 1000));
+        assert_eq!(evaluator.score(line(&places)).neighbours_kept, None);
+        evaluator.score_reference(line(&places));
+        let same = evaluator.score(line(&places)).neighbours_kept.unwrap();
         assert!((same - 1.0).abs() < 1e-12);
         let shuffled: Vec<f32> = (0..40u32).map(|i| (i * 17 % 40) as f32).collect();
-        let other = judge.score(line(&shuffled)).neighbours_kept.unwrap();
+        let other = evaluator.score(line(&shuffled)).neighbours_kept.unwrap();
         assert!(other > 0.1 && other < 0.5, "{other}");
     }
 

@@ -1,27 +1,31 @@
-//! Evaluation: what encoders' codes and hashes are worth on labelled images.
+//! Evaluation of codes and hashes on labelled images.
 //!
-//! Every representation of the same images is scored with the same measures ([`Score`]), beside
-//! what could be had without training ours, fitted to the images that are ranked: main components
-//! to 30 numbers, an autoencoder that minimises the squared error and nothing else, iterative
-//! quantisation (Gong and Lazebnik 2011) and the signs of a random rotation (Charikar 2002) of the
-//! features, and two perceptual hashes ([`crate::train::perceptual`]). Mean average precision hides a
-//! collapse of the hashes, so the share of distinct ones, the balance of their bits and how much
-//! these go together stand beside it.
+//! Every representation of the same images gets the same measures ([`Score`]). Baselines, fitted to the
+//! database, show what is possible without our training: 30 principal components, an autoencoder that
+//! only minimises the squared error, iterative quantisation (Gong and Lazebnik 2011) and the signs of a
+//! random rotation (Charikar 2002) of the features, and two perceptual hashes
+//! ([`crate::train::perceptual`]). Mean average precision hides a collapse of the hashes. Therefore a
+//! report also has the share of distinct hashes, the balance of their bits and the correlation of bits.
 
 pub mod copies;
 mod metrics;
 mod protocol;
 
-pub use metrics::{Judge, NEIGHBOURS, RANKS, Score, Sets, balance_and_correlation, share_distinct};
-pub use protocol::Protocol;
+pub use metrics::{
+    Evaluator, NEIGHBOURS, RANKS, RetrievalSplit, Score, balance_and_correlation, share_distinct,
+};
+pub use protocol::{Chosen, Protocol};
 
 use imgsearch_index::{hamming, l2_squared};
 use imgsearch_onnx::EncoderInfo;
-use imgsearch_onnx::autoencoder::{self, Design, Layers, Pictures, Scaling, Schedule, Shape};
-use imgsearch_onnx::train::baseline::{Itq, Pca, random_signs};
+use imgsearch_train::autoencoder::{
+    self, Design, Layers, Recipe, Samples, Scaling, Schedule, Shape,
+};
+use imgsearch_train::baseline::{Itq, Pca, random_signs};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::train::extract::Extracted;
 use crate::train::perceptual::{self, Perceptual};
 
@@ -31,7 +35,7 @@ pub const PCA_LENGTH: usize = 30;
 /// Bits of the ITQ and random baselines.
 pub const BASELINE_BITS: [usize; 2] = [64, 256];
 
-/// Units in the hidden layer of the plain autoencoder, and its passes.
+/// Units in the hidden layer of the plain autoencoder, and its epochs.
 const PLAIN: (usize, usize) = (512, 10);
 
 /// The seed of the baselines' random numbers.
@@ -41,20 +45,20 @@ const BASELINE_SEED: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// The encoder's name; none for a baseline.
+    /// The encoder's name; `None` for a baseline.
     pub encoder: Option<String>,
-    /// What was ranked by.
+    /// The name of the representation.
     pub representation: String,
     /// Numbers or bits in it.
     pub length: usize,
-    /// Bytes that one image takes.
+    /// Bytes per image.
     pub bytes: usize,
     /// The measures.
     #[serde(flatten)]
     pub score: Score,
-    /// The mean average precision over that of the features, where an encoder has features.
+    /// The mean average precision divided by that of the features, if an encoder has features.
     pub map_of_features: Option<f64>,
-    /// What only hashes have.
+    /// How the bits are used, for hashes.
     #[serde(flatten)]
     pub bits: Option<BitUse>,
 }
@@ -63,7 +67,7 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BitUse {
-    /// Distinct hashes over images.
+    /// Number of distinct hashes divided by the number of images.
     pub distinct: f64,
     /// See [`balance_and_correlation`].
     pub balance: f64,
@@ -83,7 +87,7 @@ pub struct Evaluated {
     pub code_len: usize,
     /// Bits in its hash.
     pub bits: usize,
-    /// Images decoded and encoded in a second.
+    /// Images decoded and encoded per second.
     pub images_per_second: f64,
 }
 
@@ -91,17 +95,17 @@ pub struct Evaluated {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// How it was done, in words.
+    /// A description of the protocol.
     pub protocol: String,
     /// The encoders.
     pub encoders: Vec<Evaluated>,
-    /// Images that asked.
+    /// Number of queries.
     pub queries: usize,
-    /// Images that were ranked.
+    /// Number of images in the database.
     pub database: usize,
-    /// Classes with at least one image.
+    /// Number of classes with at least one image.
     pub classes: usize,
-    /// The rank up to which [`Score::map_at_cutoff`] looks.
+    /// The cutoff rank of [`Score::map_at_cutoff`].
     pub cutoff: usize,
     /// The ranks of [`Score::precision_at`].
     pub ranks: [usize; RANKS.len()],
@@ -109,9 +113,9 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-/// What one encoder made of the images.
+/// The output of one encoder.
 #[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
+pub struct EncoderOutput<'a> {
     /// The encoder.
     pub info: &'a EncoderInfo,
     /// Features, codes and hashes; the same images in the same order for every encoder.
@@ -120,7 +124,7 @@ pub struct Judged<'a> {
     pub seconds: f64,
 }
 
-/// What is scored beside the encoders.
+/// Baselines to score in addition to the encoders.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Baselines<'a> {
@@ -130,36 +134,36 @@ pub struct Baselines<'a> {
     pub perceptual: Option<&'a [Perceptual]>,
 }
 
-/// Scores what encoders made of labelled images. `tick` is told of each representation before it
-/// is scored.
+/// Scores the outputs of encoders on labelled images. `progress` gets the name of each representation
+/// before it is scored.
 ///
 /// # Errors
 ///
-/// [`Error::BadEvaluation`] where no class has a query and another image, or where encoders saw
+/// [`Error::BadEvaluation`] if no class has a query and another image, or if encoders saw
 /// different images.
 pub fn evaluate(
-    encoders: &[Judged<'_>],
-    sets: Sets,
+    encoders: &[EncoderOutput<'_>],
+    split: RetrievalSplit,
     protocol: &str,
     baselines: Baselines<'_>,
-    tick: &mut dyn FnMut(&str),
+    progress: &dyn Progress,
 ) -> Result<Report> {
-    let n = sets.labels.len();
+    let n = split.labels.len();
     if encoders.iter().any(|own| own.extracted.paths.len() != n) {
         return Err(Error::BadEvaluation(
             "encoders could not read the same images, so they cannot be compared".to_owned(),
         ));
     }
-    let mut classes = sets.labels.clone();
+    let mut classes = split.labels.clone();
     classes.sort_unstable();
     classes.dedup();
-    let (queries, database, cutoff) = (sets.queries.len(), sets.database.len(), sets.cutoff);
+    let (queries, database, cutoff) = (split.queries.len(), split.database.len(), split.cutoff);
     let mut table = Table {
-        judge: Judge::new(sets),
+        evaluator: Evaluator::new(split),
         rows: Vec::new(),
         of_features: None,
         encoder: None,
-        tick,
+        progress,
     };
     let reference = encoders
         .iter()
@@ -214,23 +218,23 @@ pub fn evaluate(
 }
 
 struct Table<'a> {
-    judge: Judge,
+    evaluator: Evaluator,
     rows: Vec<Row>,
     /// The features' mean average precision.
     of_features: Option<f64>,
-    /// Whose rows come.
+    /// The encoder of the next rows.
     encoder: Option<String>,
-    tick: &'a mut dyn FnMut(&str),
+    progress: &'a dyn Progress,
 }
 
 impl Table<'_> {
     fn features(&mut self, extracted: &Extracted, reference: bool) -> Result<()> {
-        (self.tick)("features");
+        self.progress.scoring("features");
         let d = extracted.feature_len;
-        let centred = centred_directions(&extracted.features, d, &self.judge.sets().database);
+        let centred = centred_directions(&extracted.features, d, &self.evaluator.split().database);
         let apart = |q: usize, out: &mut [f32]| euclidean(&centred, d, q, out);
         let score = if reference {
-            let score = self.judge.score_reference(apart);
+            let score = self.evaluator.score_reference(apart);
             if score.queries == 0 {
                 return Err(Error::BadEvaluation(
                     "no class holds two images, so there is nothing to find".to_owned(),
@@ -239,13 +243,13 @@ impl Table<'_> {
             self.of_features = Some(score.map);
             score
         } else {
-            self.judge.score(apart)
+            self.evaluator.score(apart)
         };
         self.push("features", (d, d * 4), score, None);
         Ok(())
     }
 
-    fn encoder(&mut self, own: &Judged<'_>) {
+    fn encoder(&mut self, own: &EncoderOutput<'_>) {
         let (code_len, bits) = (own.info.code_len, own.info.bits);
         let bytes = bits.div_ceil(8);
         let Extracted {
@@ -257,9 +261,9 @@ impl Table<'_> {
         self.numbers("code", codes, code_len);
         self.hash("hash", hashes, bits);
 
-        (self.tick)("hash, asymmetric");
-        // The query keeps its numbers: minus their product with the other's bits as plus and minus
-        // one, which ranks as the distance from the query to each corner of the cube does.
+        self.progress.scoring("hash, asymmetric");
+        // The query keeps its logits. The distance is minus their product with the bits as plus and minus
+        // one, which ranks as the distance from the query to the corners of the cube.
         let signs: Vec<f32> = hashes
             .chunks_exact(bytes)
             .flat_map(|hash| {
@@ -272,7 +276,7 @@ impl Table<'_> {
                 })
             })
             .collect();
-        let score = self.judge.score(|q, out| {
+        let score = self.evaluator.score(|q, out| {
             let asked = &logits[q * bits..(q + 1) * bits];
             for (out, signs) in out.iter_mut().zip(signs.chunks_exact(bits)) {
                 *out = -asked.iter().zip(signs).map(|(a, b)| a * b).sum::<f32>();
@@ -280,10 +284,10 @@ impl Table<'_> {
         });
         self.push("hash, asymmetric", (bits, bytes), score, None);
 
-        (self.tick)("code + hash");
+        self.progress.scoring("code + hash");
         let weight = own.info.hash_weight / bits as f32;
-        let n = self.judge.sets().labels.len();
-        let score = self.judge.score(|q, out| {
+        let n = self.evaluator.split().labels.len();
+        let score = self.evaluator.score(|q, out| {
             let mut apart = vec![0.0; n];
             bits_apart(hashes, bytes, q, &mut apart);
             euclidean(codes, code_len, q, out);
@@ -297,8 +301,8 @@ impl Table<'_> {
     fn baselines(&mut self, features: &[f32], d: usize) -> Result<()> {
         let n = features.len() / d;
         let fitted: Vec<f32> = self
-            .judge
-            .sets()
+            .evaluator
+            .split()
             .database
             .iter()
             .flat_map(|&i| &features[i * d..(i + 1) * d])
@@ -309,19 +313,19 @@ impl Table<'_> {
         let pca = Pca::fit(&fitted, own, d, length)?;
         let projected = normalised(pca.project(features, n), length);
         self.numbers(&format!("PCA to {length}"), &projected, length);
-        if own >= autoencoder::LEAST_PICTURES + 2 {
+        if own >= autoencoder::MIN_IMAGES + 2 {
             let codes = plain_autoencoder(&fitted, features, d, length)?;
             self.numbers("autoencoder, MSE", &normalised(codes, length), length);
         }
         for bits in BASELINE_BITS {
-            // As many directions as there are bits must exist.
+            // There must be as many directions as bits.
             if bits > d || bits >= own {
                 continue;
             }
             let itq = Itq::fit(&fitted, own, d, bits, BASELINE_SEED)?;
             self.hash(&format!("ITQ {bits}"), &itq.hash(features, n), bits);
         }
-        let centred = centred_directions(features, d, &self.judge.sets().database);
+        let centred = centred_directions(features, d, &self.evaluator.split().database);
         for bits in BASELINE_BITS.into_iter().filter(|&bits| bits <= d) {
             let hashes = random_signs(&centred, n, d, bits, BASELINE_SEED)?;
             self.hash(&format!("random signs {bits}"), &hashes, bits);
@@ -330,15 +334,19 @@ impl Table<'_> {
     }
 
     fn numbers(&mut self, name: &str, rows: &[f32], length: usize) {
-        (self.tick)(name);
-        let score = self.judge.score(|q, out| euclidean(rows, length, q, out));
+        self.progress.scoring(name);
+        let score = self
+            .evaluator
+            .score(|q, out| euclidean(rows, length, q, out));
         self.push(name, (length, length * 4), score, None);
     }
 
     fn hash(&mut self, name: &str, hashes: &[u8], bits: usize) {
-        (self.tick)(name);
+        self.progress.scoring(name);
         let bytes = bits.div_ceil(8);
-        let score = self.judge.score(|q, out| bits_apart(hashes, bytes, q, out));
+        let score = self
+            .evaluator
+            .score(|q, out| bits_apart(hashes, bytes, q, out));
         let (balance, correlation) = balance_and_correlation(hashes, bits);
         let bit_use = BitUse {
             distinct: share_distinct(hashes, bytes),
@@ -367,8 +375,8 @@ impl Table<'_> {
     }
 }
 
-/// Codes of an autoencoder with one hidden layer that minimises the squared error of the features
-/// and nothing else.
+/// Returns the codes of an autoencoder with one hidden layer that only minimises the squared error of the
+/// features.
 fn plain_autoencoder(
     fitted: &[f32],
     features: &[f32],
@@ -388,16 +396,16 @@ fn plain_autoencoder(
         ..Schedule::default()
     };
     let scaling = Scaling::of(fitted, d)?;
-    let of = |rows| Pictures::features(rows, &scaling);
-    let (judges, own) = fitted.split_at((fitted.len() / d / 10).max(1) * d);
-    let trained = autoencoder::train(
-        &of(own),
-        &of(judges),
-        &design,
-        &schedule,
-        BASELINE_BITS[0],
-        &mut |_| std::ops::ControlFlow::Continue(()),
-    )?;
+    let of = |rows| Samples::features(rows, &scaling);
+    let (validation, own) = fitted.split_at((fitted.len() / d / 10).max(1) * d);
+    let recipe = Recipe {
+        design,
+        schedule,
+        bits: BASELINE_BITS[0],
+    };
+    let trained = autoencoder::train(&of(own), &of(validation), &recipe, &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    })?;
     Ok(trained.codes(&of(features))?)
 }
 
@@ -415,8 +423,8 @@ fn bits_apart(hashes: &[u8], bytes: usize, query: usize, out: &mut [f32]) {
     }
 }
 
-/// Rows without the common mean of some of them, each of length one: their Euclidean distances
-/// rank as the centred cosine does.
+/// Subtracts the mean of some rows from all, and normalises them to length one. Their Euclidean distances
+/// rank as the centred cosine.
 fn centred_directions(rows: &[f32], d: usize, of: &[usize]) -> Vec<f32> {
     let mut mean = vec![0.0f64; d];
     for &i in of {

@@ -1,35 +1,35 @@
-//! Who asks and who is found: leave-one-out, or the split that the literature on hashing uses.
+//! Queries and database: leave-one-out, or the split that the literature on hashing uses.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Sets;
+use super::metrics::RetrievalSplit;
 use crate::error::{Error, Result};
 use crate::train::dataset::Labelled;
 use crate::train::random::SplitMix;
 
-/// How images are told into those that ask and those that are found.
+/// How images are split into queries and database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// Every image asks once, all others are ranked.
+    /// Every image is a query, and all others are the database.
     LeaveOneOut {
-        /// The rank up to which the average precision at a cutoff looks.
+        /// The cutoff rank of the average precision.
         cutoff: usize,
     },
-    /// So many images ask, so many others are ranked, both drawn at random.
+    /// A number of queries and a number of other images as the database, both drawn at random.
     Split {
-        /// Images that ask.
+        /// Number of queries.
         queries: usize,
-        /// Images that are ranked.
+        /// Number of images in the database.
         database: usize,
-        /// The rank up to which the average precision at a cutoff looks.
+        /// The cutoff rank of the average precision.
         cutoff: usize,
     },
 }
 
-/// The cutoff where none is given.
+/// The default cutoff.
 const CUTOFF: usize = 1000;
 
 impl Default for Protocol {
@@ -89,7 +89,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// Images chosen by a protocol: only they need to be encoded.
+/// Images chosen by a protocol. Only these are encoded.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Chosen {
@@ -97,27 +97,28 @@ pub struct Chosen {
     pub paths: Vec<PathBuf>,
     /// The class of each.
     pub labels: Vec<usize>,
-    /// How many of them, the first ones, ask; 0 where all do.
+    /// The first images, this many, are the queries; 0 if all images are.
     pub queries: usize,
-    /// The rank up to which the average precision at a cutoff looks.
+    /// The cutoff rank of the average precision.
     pub cutoff: usize,
-    /// What was done, in words.
-    pub words: String,
+    /// A description of what was done.
+    pub description: String,
 }
 
 impl Protocol {
-    /// Chooses among labelled images. Where there are `apart` ones, queries are drawn from those
-    /// and the database from `own`; otherwise both from `own`.
+    /// Chooses among labelled images. Queries are drawn from `apart` if it is given, and the database from
+    /// `own`; otherwise both are drawn from `own`.
     ///
     /// # Errors
     ///
-    /// [`Error::BadEvaluation`] where there are fewer images than are asked for.
+    /// [`Error::BadEvaluation`] if there are not enough images.
     pub fn choose(&self, own: Labelled, apart: Option<Labelled>, seed: u64) -> Result<Chosen> {
         let (wanted, database, cutoff) = match *self {
             Self::LeaveOneOut { cutoff } => {
                 return Ok(Chosen {
-                    words: "leave-one-out: every image asks, all others are ranked; ties by path"
-                        .to_owned(),
+                    description:
+                        "leave-one-out: every image asks, all others are ranked; ties by path"
+                            .to_owned(),
                     paths: own.paths,
                     labels: own.labels,
                     queries: 0,
@@ -152,7 +153,7 @@ impl Protocol {
             "and database drawn from the whole folder, without overlap"
         };
         let mut chosen = Chosen {
-            words: format!(
+            description: format!(
                 "{wanted} queries {from}, at random with seed {seed}; {database} images ranked by each; mAP@{cutoff} is \
                  the mean of sum(precision at each hit) / hits among the first {cutoff}; ties by random order"
             ),
@@ -188,9 +189,9 @@ impl Protocol {
 }
 
 impl Chosen {
-    /// Who asks and who is found, of those images that could be read: `read` holds their paths in
-    /// the order of [`Chosen::paths`].
-    pub fn sets(&self, read: &[PathBuf]) -> Sets {
+    /// Returns queries and database among the images that could be read. `read` holds their paths in the
+    /// order of [`Chosen::paths`].
+    pub fn split(&self, read: &[PathBuf]) -> RetrievalSplit {
         let mut there = read.iter().peekable();
         let mut labels = Vec::with_capacity(read.len());
         let mut queries = 0;
@@ -201,10 +202,10 @@ impl Chosen {
             }
         }
         if self.queries == 0 {
-            return Sets::leave_one_out(labels, self.cutoff);
+            return RetrievalSplit::leave_one_out(labels, self.cutoff);
         }
         let n = labels.len();
-        Sets::split(
+        RetrievalSplit::split(
             labels,
             (0..queries).collect(),
             (queries..n).collect(),
@@ -256,13 +257,13 @@ mod tests {
         paths.sort();
         paths.dedup();
         assert_eq!(paths.len(), 16);
-        let sets = chosen.sets(&chosen.paths);
-        assert_eq!(sets.queries, (0..4).collect::<Vec<_>>());
-        assert_eq!(sets.database, (4..16).collect::<Vec<_>>());
+        let split = chosen.split(&chosen.paths);
+        assert_eq!(split.queries, (0..4).collect::<Vec<_>>());
+        assert_eq!(split.database, (4..16).collect::<Vec<_>>());
         // One query could not be read.
-        let sets = chosen.sets(&chosen.paths[1..]);
-        assert_eq!((sets.queries.len(), sets.database.len()), (3, 12));
-        assert_eq!(sets.labels, chosen.labels[1..]);
+        let split = chosen.split(&chosen.paths[1..]);
+        assert_eq!((split.queries.len(), split.database.len()), (3, 12));
+        assert_eq!(split.labels, chosen.labels[1..]);
         assert!(protocol.choose(labelled(15, 0), None, 3).is_err());
     }
 

@@ -1,0 +1,171 @@
+//! Encoder files: what they declare, and how they are checked.
+//!
+//! One ONNX file is one encoder and carries its own preprocessing. Its input is `images`. Its outputs are
+//! `code` and `hash`, and `features` if it has a trunk. A file with `features` alone is a trunk, to train
+//! on. Metadata under keys that start with `imgsearch.` describe what the graph cannot.
+
+mod check;
+mod info;
+mod metadata;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use prost::Message as _;
+
+pub use info::{
+    CODE, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES, FORMAT_VERSION, HASH, INPUT,
+};
+
+use check::check;
+use info::{Fingerprint, contract};
+use metadata::write_metadata;
+
+use crate::error::Result;
+use crate::proto::{ModelProto, ModelWords};
+use crate::read::{MAX_MODEL_BYTES, read_whole};
+
+/// The built-in encoder's file.
+static DEFAULT: &[u8] = include_bytes!("../../model/default.onnx");
+
+/// An encoder file, checked.
+#[derive(Clone)]
+pub struct EncoderFile {
+    bytes: Bytes,
+    info: EncoderInfo,
+}
+
+/// The bytes of an encoder's file.
+#[derive(Clone)]
+enum Bytes {
+    BuiltIn,
+    Own(Arc<[u8]>),
+}
+
+impl std::fmt::Debug for EncoderFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EncoderFile")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EncoderFile {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) if it cannot be read, [`Error::Contract`](crate::Error::Contract) if it is no encoder.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        let bytes = read_whole(path, MAX_MODEL_BYTES)?;
+        Self::from_bytes(bytes, &path.display().to_string())
+    }
+
+    /// Checks an encoder in memory; error messages use `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`](crate::Error::Contract) if it is no encoder.
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>, name: &str) -> Result<Self> {
+        let bytes = bytes.into();
+        let model = decode(&bytes, name)?;
+        let info = check(&model, name, Fingerprint::Computed)?;
+        Ok(Self {
+            bytes: Bytes::Own(bytes),
+            info,
+        })
+    }
+
+    /// The encoder that is built in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`](crate::Error::Contract) if this program was built with a broken one.
+    pub fn default_encoder() -> Result<Self> {
+        const NAME: &str = "the built-in encoder";
+        // A test compares its fingerprint with what it names. Doing so here would take a question
+        // some milliseconds, each time.
+        let info = check(&decode(DEFAULT, NAME)?, NAME, Fingerprint::Written)?;
+        Ok(Self {
+            bytes: Bytes::BuiltIn,
+            info,
+        })
+    }
+
+    /// Whether the built-in encoder has this fingerprint, without reading the whole of it.
+    pub fn is_default(fingerprint: &str) -> bool {
+        ModelWords::decode(DEFAULT).is_ok_and(|words| {
+            words.metadata_props.iter().any(|entry| {
+                entry.key.as_deref() == Some("imgsearch.fingerprint")
+                    && entry.value.as_deref() == Some(fingerprint)
+            })
+        })
+    }
+
+    /// Returns the decoder of the built-in encoder: small images from its codes, for
+    /// [`CodeDecoder`](crate::CodeDecoder).
+    pub fn default_decoder() -> &'static [u8] {
+        include_bytes!("../../model/default.decoder.onnx")
+    }
+
+    /// Writes a model with its metadata, and checks what was written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`](crate::Error::Contract) if the model breaks the contract.
+    #[doc(hidden)]
+    pub fn from_model(mut model: ModelProto, info: &EncoderInfo) -> Result<Self> {
+        write_metadata(&mut model, info);
+        Self::from_bytes(model.encode_to_vec(), &info.name)
+    }
+
+    /// Returns what it declares.
+    pub fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    /// Returns the file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::BuiltIn => DEFAULT,
+            Bytes::Own(bytes) => bytes,
+        }
+    }
+
+    /// Decodes the model.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the file was checked.
+    #[doc(hidden)]
+    pub fn model(&self) -> Result<ModelProto> {
+        decode(self.bytes(), &self.info.name)
+    }
+
+    /// Rejects a trunk, which has no codes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contract`](crate::Error::Contract) for a trunk.
+    pub fn require_codes(&self) -> Result<()> {
+        if self.info.is_trunk() {
+            return Err(contract(
+                &self.info.name,
+                "it is a trunk: it has the output `features` and no `code`. Make an encoder of it with: imgsearch train \
+                 head PHOTOS --trunk FILE -o my.onnx",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn decode(bytes: &[u8], name: &str) -> Result<ModelProto> {
+    let model = ModelProto::decode(bytes)
+        .map_err(|error| contract(name, format!("it is not an ONNX file ({error})")))?;
+    if model.graph.is_none() {
+        return Err(contract(name, "it is not an ONNX file: it holds no graph"));
+    }
+    Ok(model)
+}

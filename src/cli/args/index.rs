@@ -1,0 +1,135 @@
+//! Arguments of the commands that change or check an index.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::shared::{LimitArgs, WalkArgs};
+
+const MISSING: &str = "Missing files";
+const ENCODER: &str = "Encoder";
+const FILES: &str = "Files";
+const OUTPUT: &str = "Output";
+
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Folders and files to index [default: the folders of the last run]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub walk: WalkArgs,
+
+    /// Do not read files again if only their inode number or change time differs. For network disks
+    /// that invent them
+    #[arg(long, help_heading = FILES)]
+    pub ignore_inode: bool,
+
+    /// Retry files that could not be decoded before, even if they did not change
+    #[arg(long, help_heading = FILES)]
+    pub retry: bool,
+
+    /// Keep images in the index even if their files are missing
+    #[arg(long, help_heading = MISSING)]
+    pub keep_missing: bool,
+
+    /// Forget images whose files are missing, even if they are many: more than 100, or at least 10 and
+    /// more than a tenth, or all of a folder. Without it they are kept unless you confirm it on the
+    /// terminal
+    #[arg(long, conflicts_with = "keep_missing", help_heading = MISSING)]
+    pub prune: bool,
+
+    /// Encoder to use [default: the encoder of the index; the built-in one for a new index]
+    #[arg(long, value_name = "FILE", help_heading = ENCODER)]
+    pub encoder: Option<PathBuf>,
+
+    /// Encode every stored image again, with --encoder or the built-in encoder. The old codes answer
+    /// queries until the new ones are complete. After an interruption, run it again to resume
+    #[arg(long, help_heading = ENCODER)]
+    pub reencode: bool,
+
+    /// Print events as JSON, one object per line
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What builds the graphs of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuilderArg {
+    /// imgsearch's own builder: faster, and finds more
+    Flat,
+    /// The crate hnsw_rs
+    #[cfg(feature = "hnsw-rs")]
+    HnswRs,
+}
+
+#[derive(Debug, Args)]
+pub struct OptimizeArgs {
+    /// Rebuild every segment
+    #[arg(long)]
+    pub rebuild: bool,
+
+    /// Build the graphs of the rebuilt segments with this
+    #[arg(long, value_enum, default_value_t = BuilderArg::Flat, requires = "rebuild")]
+    pub builder: BuilderArg,
+
+    /// Print JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Rebuild what is damaged
+    #[arg(long)]
+    pub repair: bool,
+
+    /// Print JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// List the files that could not be read or decoded, with the reasons
+    #[arg(long)]
+    pub damaged: bool,
+
+    /// Print JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// Files and folders to remove from the index. They need not exist any more
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// Delete their codes at once, and those of all images removed before. Without it they can be
+    /// restored for 30 days: see imgsearch restore
+    #[arg(long)]
+    pub forever: bool,
+
+    /// Print JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Files and folders whose images to restore [default: all removed images]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// List what can be restored, and change nothing
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}

@@ -1,0 +1,145 @@
+//! The command line as clap reads it. Each command turns its arguments into the plain options of the
+//! library, and nothing below knows clap.
+//!
+//! Each option names its own heading, because a heading of a group would apply to all options after
+//! it as well.
+
+mod autoencoder;
+mod common;
+mod index;
+mod measure;
+mod numbers;
+pub mod old_train;
+mod runtime;
+mod search;
+mod shared;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
+pub use common::CommonArgs;
+pub use index::{
+    BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
+};
+pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
+pub use runtime::{RuntimeArgs, RuntimeCommand};
+pub use search::{ByArg, EncodeArgs, FilterArgs, QueryArgs};
+pub use shared::{LimitArgs, WalkArgs};
+pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
+
+/// Search images by what they show. Index folders of images, then query them with an image.
+#[derive(Debug, Parser)]
+#[command(name = "imgsearch", version, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  imgsearch index ~/Pictures                  index a folder, or update its index
+  imgsearch query cat.jpg -k 5                find the five images most similar to cat.jpg
+  imgsearch train head ~/Pictures -o my.onnx  train an encoder on these images
+
+JSON holds text. A path that is not UTF-8 also has its bytes in Base64, as path_bytes.
+
+Exit status: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const GLOBAL: &str = "Global options";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder of the index [env: IMGSEARCH_INDEX] [default: the user's data folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
+    pub index: Option<PathBuf>,
+
+    /// Device that runs the encoder
+    #[arg(long, global = true, value_enum, default_value_t = ProviderArg::Cpu, value_name = "PROVIDER")]
+    #[arg(help_heading = GLOBAL)]
+    pub provider: ProviderArg,
+
+    /// ONNX Runtime library to load [env: ORT_DYLIB_PATH, an absolute path] [default: search for one,
+    /// and download it once if there is none]
+    // The library reads the variable. It accepts no relative path there.
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    pub ort_library: Option<PathBuf>,
+
+    /// Never download anything
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub offline: bool,
+
+    /// Number of worker threads [default: one for each core]
+    #[arg(
+        long,
+        short = 'j',
+        global = true,
+        value_name = "N",
+        default_value_t = 0
+    )]
+    #[arg(hide_default_value = true, help_heading = GLOBAL)]
+    pub threads: usize,
+
+    /// Print only results and errors
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProviderArg {
+    /// The processor
+    Cpu,
+    /// An NVIDIA graphics card; an error if there is none
+    Cuda,
+    /// The graphics card if there is one, and a message that says which device was used
+    Auto,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Index folders of images, or update their index
+    Index(IndexArgs),
+    /// Find the images most similar to one or more images
+    #[command(visible_alias = "search")]
+    Query(QueryArgs),
+    /// Show where the index is, what it holds and how the last run went
+    Status(StatusArgs),
+    /// Remove images from the index; the files themselves stay
+    Remove(RemoveArgs),
+    /// Restore images that were removed from the index
+    #[command(alias = "restore-removed")]
+    Restore(RestoreArgs),
+    /// Print the code and the hash of images
+    Encode(EncodeArgs),
+    /// Train an encoder on your own images
+    Train(TrainArgs),
+    /// Reconstruct images from their codes with a decoder
+    Reconstruct(ReconstructArgs),
+    /// Train an encoder on the images of the index, and move the index to it if it is better
+    Adapt(AdaptArgs),
+    /// Measure encoders on a labelled folder, with one folder for each class
+    Eval(EvalArgs),
+    /// Make searches fast: fold new and removed images into the segments
+    Optimize(OptimizeArgs),
+    /// Verify the segments, and that every image can be found
+    Check(CheckArgs),
+    /// Show which ONNX Runtime is used, or install one
+    Runtime(RuntimeArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn clap_accepts_the_definition() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,44 @@
+//! Parsers of numbers.
+
+use std::time::Duration;
+
+/// Parses a whole number of at least 1.
+pub fn from_one(text: &str) -> Result<usize, String> {
+    at_least(1, text)
+}
+
+/// Parses a whole number of at least 2.
+pub fn from_two(text: &str) -> Result<usize, String> {
+    at_least(2, text)
+}
+
+fn at_least(min: usize, text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&number| number >= min);
+    number.ok_or_else(|| format!("it must be a whole number from {min} up"))
+}
+
+/// Parses a finite number above 0.
+pub fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f64| number.is_finite() && *number > 0.0)
+        .ok_or_else(|| "it must be a number above 0".to_owned())
+}
+
+/// Parses a finite number from 0 up.
+pub fn from_zero(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f32| number.is_finite() && *number >= 0.0)
+        .ok_or_else(|| "it must be a number from 0 up".to_owned())
+}
+
+/// Parses a positive number of seconds.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    let time = Duration::try_from_secs_f64(number).map_err(|error| error.to_string())?;
+    if time.is_zero() {
+        return Err("it must be above 0; a large number is as good as no limit".to_owned());
+    }
+    Ok(time)
+}

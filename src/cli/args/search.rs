@@ -1,0 +1,129 @@
+//! Arguments of `query` and `encode`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::numbers::{from_one, from_zero};
+use super::shared::LimitArgs;
+
+const FILTERS: &str = "Filters";
+const OUTPUT: &str = "Output";
+const SEARCH: &str = "Search";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ByArg {
+    /// By the code: 30 numbers, Euclidean distance
+    Code,
+    /// By the semantic hash: number of different bits
+    Hash,
+    /// By both together
+    Both,
+}
+
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// Images to search for; - reads one from standard input
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+
+    /// Number of images to find
+    #[arg(short, value_name = "K", default_value_t = 10, help_heading = SEARCH)]
+    pub k: usize,
+
+    /// What to rank images by
+    #[arg(long, value_enum, default_value_t = ByArg::Both, value_name = "WHAT", help_heading = SEARCH)]
+    pub by: ByArg,
+
+    /// Encoder to use. It must be the one that made the index [default: the encoder of the index]
+    #[arg(long, value_name = "FILE", help_heading = SEARCH)]
+    pub encoder: Option<PathBuf>,
+
+    /// Scan every image. Nothing is missed
+    #[arg(long, group = "way", help_heading = SEARCH)]
+    pub exact: bool,
+
+    /// Size of the candidate list of a graph search: a larger one takes longer and misses fewer images
+    /// [default: as measured for the index, so that 99 of 100 results equal those of --exact]
+    #[arg(long, value_name = "N", value_parser = from_one, help_heading = SEARCH)]
+    pub ef: Option<usize>,
+
+    /// Maximum distance
+    #[arg(long, value_name = "DISTANCE", value_parser = from_zero, help_heading = SEARCH)]
+    pub radius: Option<f32>,
+
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    /// Print one JSON object per query
+    #[arg(long, group = "format", help_heading = OUTPUT)]
+    pub json: bool,
+
+    /// Print paths only, one per line
+    #[arg(long, group = "format", help_heading = OUTPUT)]
+    pub paths: bool,
+
+    /// Print paths only, separated by NUL bytes, for `xargs -0`
+    #[arg(long, short = '0', group = "format", help_heading = OUTPUT)]
+    pub print0: bool,
+
+    /// Explain how the search was done, and where the time went
+    #[arg(long, help_heading = OUTPUT)]
+    pub explain: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Images that may be found.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
+    /// Only images at or below this path. Can be repeated
+    #[arg(long, value_name = "PATH", help_heading = FILTERS)]
+    pub under: Vec<PathBuf>,
+
+    /// Only images whose whole path matches, such as '*/2024/*.png'. Can be repeated
+    #[arg(long, value_name = "GLOB", help_heading = FILTERS)]
+    pub glob: Vec<String>,
+
+    /// Only images taken at this time or later: 2024, 2024-05, 2024-05-17 or 2024-05-17T18:30, in the
+    /// time of the camera's clock. If an image does not say when it was taken, the date of its file
+    /// counts, in local time (variable TZ). With an offset, as in 2024-05-17T18:30Z or …+02:00, it is
+    /// that exact moment
+    #[arg(long, value_name = "DATE", help_heading = FILTERS)]
+    pub after: Option<String>,
+
+    /// Only images taken before this time
+    #[arg(long, value_name = "DATE", help_heading = FILTERS)]
+    pub before: Option<String>,
+
+    /// Only files of at least this size: 300, 200k, 1.5M
+    #[arg(long, value_name = "SIZE", help_heading = FILTERS)]
+    pub min_size: Option<String>,
+
+    /// Only files of at most this size
+    #[arg(long, value_name = "SIZE", help_heading = FILTERS)]
+    pub max_size: Option<String>,
+
+    /// Only images of this format, such as jpeg or png. Can be repeated
+    #[arg(long = "type", value_name = "FORMAT", help_heading = FILTERS)]
+    pub formats: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EncodeArgs {
+    /// Images to encode; - reads one from standard input
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+
+    /// Encoder to use [default: the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+
+    /// Print one JSON object per image
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}

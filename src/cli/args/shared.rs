@@ -1,0 +1,48 @@
+//! Options that several commands share.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::numbers::seconds;
+
+const FILES: &str = "Files";
+const LIMITS: &str = "Limits";
+
+/// Limits on what one image may cost.
+#[derive(Debug, Args)]
+pub struct LimitArgs {
+    /// Reject images with more megapixels
+    #[arg(long, value_name = "MP", default_value_t = 256, help_heading = LIMITS)]
+    pub max_megapixels: u64,
+
+    /// Reject files larger than this many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = LIMITS)]
+    pub max_file_size: u64,
+
+    /// Memory limit in MiB of all decoders together, in addition to 16 MiB for each worker. An image
+    /// that needs more is rejected
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = LIMITS)]
+    pub max_memory: u64,
+
+    /// Time limit in seconds for decoding one image
+    #[arg(long, value_name = "S", default_value = "60", value_parser = seconds, help_heading = LIMITS)]
+    pub max_seconds: Duration,
+}
+
+/// Files that are walked.
+#[derive(Debug, Args)]
+pub struct WalkArgs {
+    /// Include hidden files and folders
+    #[arg(long, help_heading = FILES)]
+    pub hidden: bool,
+
+    /// Do not follow symbolic links
+    #[arg(long, help_heading = FILES)]
+    pub no_follow: bool,
+
+    /// Exclude files that match, as in .gitignore. Can be repeated; '!GLOB' overrides the patterns
+    /// before it. A file .imgsearchignore in a folder lists such patterns for everything below it
+    #[arg(long, value_name = "GLOB", help_heading = FILES)]
+    pub ignore: Vec<String>,
+}

@@ -1,0 +1,106 @@
+//! The help of every command: each option is under its own heading.
+
+use crate::support::Place;
+
+/// Returns the heading above an option in a help text.
+fn heading_of(help: &str, option: &str) -> String {
+    let mut heading = "";
+    for line in help.lines() {
+        if !line.starts_with(' ') && line.ends_with(':') {
+            heading = line;
+        }
+        let mut words = line.split([' ', ',']).filter(|word| !word.is_empty());
+        if line.starts_with(' ') && words.any(|word| word == option) {
+            return heading.to_owned();
+        }
+    }
+    panic!("{option} is missing: {help}");
+}
+
+#[test]
+fn options_are_under_their_own_headings() {
+    let place = Place::new();
+    for (command, options) in [
+        (
+            &["query"][..],
+            &[
+                ("--under", "Filters:"),
+                ("--type", "Filters:"),
+                ("--exact", "Search:"),
+                ("--by", "Search:"),
+                ("--json", "Output:"),
+                ("--paths", "Output:"),
+                ("-0", "Output:"),
+                ("--max-seconds", "Limits:"),
+                ("--quiet", "Global options:"),
+            ][..],
+        ),
+        (
+            &["index"],
+            &[
+                ("--hidden", "Files:"),
+                ("--prune", "Missing files:"),
+                ("--json", "Output:"),
+            ],
+        ),
+        (
+            &["train", "head"],
+            &[
+                ("--output", "Options:"),
+                ("--json", "Output:"),
+                ("--hidden", "Files:"),
+                ("--trunk", "Trunk:"),
+                ("--epochs", "Training:"),
+            ],
+        ),
+        (
+            &["train", "copies"],
+            &[("--json", "Output:"), ("--views", "Training:")],
+        ),
+        (
+            &["train", "autoencoder"],
+            &[
+                ("--json", "Output:"),
+                ("--hidden", "Files:"),
+                ("--kind", "Design:"),
+                ("--grey", "Input:"),
+                ("--resume", "Interrupted runs:"),
+            ],
+        ),
+        (
+            &["adapt"],
+            &[("--json", "Output:"), ("--code", "Training:")],
+        ),
+        (
+            &["eval"],
+            &[("--json", "Output:"), ("--max-memory", "Limits:")],
+        ),
+        (&["reconstruct"], &[("--json", "Output:")]),
+        (&["status"], &[("--json", "Output:")]),
+    ] {
+        let help = place.run(&[command, &["-h"]].concat()).ended(0).stdout;
+        for (option, heading) in options {
+            assert_eq!(&heading_of(&help, option), heading, "{command:?} {option}");
+        }
+    }
+}
+
+#[test]
+fn the_old_spelling_of_train_says_how_it_was_read() {
+    let place = Place::new();
+    let refused = place
+        .run(&[
+            "train", "photos", "--for", "copies", "-o", "f", "--epochs", "2",
+        ])
+        .ended(2)
+        .stderr;
+    assert!(
+        refused.contains("read as `imgsearch train copies`"),
+        "{refused}"
+    );
+    let refused = place
+        .run(&["train", "copies", "photos", "-o", "f", "--epochs", "2"])
+        .ended(2)
+        .stderr;
+    assert!(!refused.contains("read as"), "{refused}");
+}
