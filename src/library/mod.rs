@@ -385,10 +385,9 @@ impl Library {
         params: &SearchParams,
     ) -> Result<(Vec<Match>, SearchStats)> {
         let index = self.index_view()?;
-        let query = Query {
-            code: &encoded.code,
-            hash: Some(&encoded.hash),
-        };
+        let query = Query::new(&encoded.code)
+            .hash(&encoded.hash)
+            .logits(&encoded.logits);
         let started = Instant::now();
         let searcher = index.searcher()?;
         let view_ms = ms_since(started);

@@ -34,7 +34,7 @@ use format::{Header, MAX_FINGERPRINT, MAX_LEVELS, SECTIONS, Section, checksum};
 pub use format::SEGMENT_FORMAT;
 pub(crate) use format::seal;
 use graphs::FusedGraph;
-pub(crate) use graphs::SearchScratch;
+pub(crate) use graphs::{FusedQuery, SearchScratch};
 
 /// Graphs of a segment: each row is linked into so many.
 pub(crate) const GRAPHS: usize = 2;

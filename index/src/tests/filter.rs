@@ -27,10 +27,7 @@ fn filters_are_met_and_k_is_reached_where_it_can_be() {
                     .strategy(strategy)
                     .filter(filter.clone());
                 let code = code_of(9_999_999);
-                let query = Query {
-                    code: &code,
-                    hash: None,
-                };
+                let query = Query::new(&code);
                 let found = index.search(&query, &params).unwrap();
                 assert_eq!(found.len(), wanted.len().min(k), "{filter:?} {strategy:?}");
                 assert!(found.iter().all(|found| expected(found.id.0 as u64 - 1)));

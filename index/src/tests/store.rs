@@ -29,10 +29,7 @@ fn what_cannot_be_asked_or_stored_is_refused_and_nothing_changes() {
         );
     }
     assert!(index.within_hamming(&[0], 3).is_err());
-    let no_hash = Query {
-        code: &[0.0; 4],
-        hash: None,
-    };
+    let no_hash = Query::new(&[0.0; 4]);
     assert!(
         index
             .search(&no_hash, &SearchParams::new(1).by(RankBy::Hash))
@@ -523,7 +520,7 @@ proptest! {
             prop_assert_eq!(stored, expected);
             for strategy in [SearchStrategy::Auto, SearchStrategy::Exact, SearchStrategy::Graph] {
                 let params = SearchParams::new(100).strategy(strategy);
-                let found = index.search(&Query { code: &[0.0, 0.0], hash: None }, &params).unwrap();
+                let found = index.search(&Query::new(&[0.0, 0.0]), &params).unwrap();
                 let found: Vec<(f32, i64)> = found.iter().map(|found| (found.distance, found.id.0)).collect();
                 let mut expected: Vec<(f32, i64)> = model
                     .values()
