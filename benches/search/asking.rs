@@ -16,10 +16,7 @@ pub type Answers = Vec<Vec<ImageId>>;
 
 fn query(images: &Images, i: usize) -> Query<'_> {
     let (code, hash) = images.get(i);
-    Query {
-        code,
-        hash: Some(hash),
-    }
+    Query::new(code).hash(hash)
 }
 
 /// The answers to at most `n` queries, and microseconds a query on one thread.

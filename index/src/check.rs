@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::progress::{Counter, Report, Step};
 use crate::search::{DEFAULT_EF, Neighbour, Query, RankBy, SearchParams, SearchStrategy};
-use crate::segment::{SearchScratch, Segment};
+use crate::segment::{FusedQuery, SearchScratch, Segment};
 use crate::store::reader::Reader;
 use crate::store::types::ImageId;
 
@@ -237,10 +237,7 @@ impl Index {
                 if !report.step() {
                     return Ok(());
                 }
-                let query = Query {
-                    code,
-                    hash: Some(hash),
-                };
+                let query = Query::new(code).hash(hash);
                 let ask = |strategy, selection, fall_back| {
                     searcher
                         .search_parts(&query, &params(strategy), selection, fall_back)
@@ -298,8 +295,12 @@ fn lost_images(segment: &Segment, counter: &Counter) -> Vec<i64> {
                 segment.candidates(rows.code(row), ef, scratch, found);
                 let mut is_lost = !found.contains(&(row as u32));
                 if segment.has_fused_graph() {
-                    let asked = (rows.code(row), rows.hash(row));
-                    segment.fused_candidates(asked, ef, scratch, found);
+                    let query = FusedQuery {
+                        code: rows.code(row),
+                        hash: rows.hash(row),
+                        weights: None,
+                    };
+                    segment.fused_candidates(&query, ef, scratch, found);
                     is_lost |= !found.contains(&(row as u32));
                 }
                 counter.done.fetch_add(1, Ordering::Relaxed);

@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicUsize;
 use crate::error::Result;
 use crate::graph::GraphOptions;
 use crate::kernels::distance::{LANES, hamming_words, l2_squared};
+use crate::kernels::weighted::BitWeights;
 use crate::segment::mapped::Bytes;
-use crate::segment::{Content, SearchScratch, Segment, seal};
+use crate::segment::{Content, FusedQuery, SearchScratch, Segment, seal};
 use crate::store::rows::Loaded;
 use crate::store::types::EncoderRecord;
 
@@ -83,11 +84,23 @@ pub fn search(bytes: &[u8]) -> Result<usize> {
         for (ef, number) in [(1, 0.0), (16, 0.5), (usize::MAX, -1e30), (64, f32::NAN)] {
             let mut code = vec![number; CODE_LEN];
             code.resize(CODE_LEN.next_multiple_of(LANES), 0.0);
-            for fused in [false, true] {
-                if fused {
-                    segment.fused_candidates((&code, &[ef as u64]), ef, &mut scratch, &mut found);
-                } else {
-                    segment.candidates(&code, ef, &mut scratch, &mut found);
+            let hash = [ef as u64];
+            let logits: Vec<f32> = (0..64)
+                .map(|bit| if hash[0] >> bit & 1 == 1 { 1.0 } else { -0.5 })
+                .collect();
+            let weights = BitWeights::new(&logits, 16.0);
+            // The graph of the codes, and that of codes and hashes without and with weights.
+            for fused in [None, Some(None), Some(Some(&weights))] {
+                match fused {
+                    Some(weights) => {
+                        let query = FusedQuery {
+                            code: &code,
+                            hash: &hash,
+                            weights,
+                        };
+                        segment.fused_candidates(&query, ef, &mut scratch, &mut found);
+                    }
+                    None => segment.candidates(&code, ef, &mut scratch, &mut found),
                 }
                 assert!(found.len() <= segment.len(), "more rows than there are");
                 for &row in &found {

@@ -56,13 +56,31 @@ fn stored(dir: &Path, images: &Images) -> Arc<Searcher> {
 /// The recall of `params` against its own exact answers, and how many queries had a part that fell
 /// back to a scan.
 fn recall(searcher: &Searcher, asked: &Images, params: &SearchParams) -> (f64, usize) {
+    recall_of(searcher, asked, params, false)
+}
+
+/// As [`recall`], with logits of random sizes if `with_logits` says so.
+fn recall_of(
+    searcher: &Searcher,
+    asked: &Images,
+    params: &SearchParams,
+    with_logits: bool,
+) -> (f64, usize) {
+    let mut random = synthetic::Random(9);
     let (mut same, mut of, mut fell_back) = (0, 0, 0);
     for i in 0..asked.len() {
         let (code, hash) = asked.get(i);
-        let query = Query {
-            code,
-            hash: Some(hash),
-        };
+        let logits: Vec<f32> = (0..BITS)
+            .map(|bit| {
+                let size = random.normal().abs().max(f32::MIN_POSITIVE);
+                let set = hash[bit / 8] >> (bit % 8) & 1 == 1;
+                if set { size } else { -size }
+            })
+            .collect();
+        let mut query = Query::new(code).hash(hash);
+        if with_logits {
+            query = query.logits(&logits);
+        }
         let exact = params.clone().strategy(SearchStrategy::Exact);
         let truth = searcher.search(&query, &exact).unwrap();
         let (found, explained) = searcher.explain(&query, params).unwrap();
@@ -122,6 +140,26 @@ fn every_ranking_finds_along_the_graph_what_a_scan_finds() {
 }
 
 #[test]
+fn a_query_with_logits_finds_along_the_graph_what_a_scan_finds() {
+    let images = synthetic::draw(IMAGES, IMAGES, 1);
+    let asked = synthetic::draw(QUERIES, IMAGES, 2);
+    let dir = tempfile::tempdir().unwrap();
+    let searcher = stored(dir.path(), &images);
+    let params = SearchParams::new(K).by(RankBy::Both);
+    let graph = params.clone().strategy(SearchStrategy::Graph);
+    let (reached, fell_back) = recall_of(&searcher, &asked, &graph, true);
+    assert!(reached >= RECALL, "{reached}");
+    assert_eq!(fell_back, 0);
+    for ids in [at_random(&images, 0.1), one_side(&images, 0.1)] {
+        let params = params.clone().filter(Filter::default().ids(ids));
+        let (reached, _) = recall_of(&searcher, &asked, &params, true);
+        assert!(reached >= RECALL, "{reached}");
+    }
+    let (reached, _) = recall_of(&searcher, &asked, &graph.ef(1), true);
+    assert!(reached < RECALL, "{reached}");
+}
+
+#[test]
 fn where_64_candidates_miss_much_more_are_taken() {
     // One cloud: everything is about as far from everything.
     let images = synthetic::draw(2 * IMAGES, 1, 5);
@@ -133,10 +171,7 @@ fn where_64_candidates_miss_much_more_are_taken() {
         let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Graph);
         let (of_64, _) = recall(&searcher, &asked, &params.clone().ef(64));
         let (reached, fell_back) = recall(&searcher, &asked, &params);
-        let query = Query {
-            code,
-            hash: Some(asked.get(0).1),
-        };
+        let query = Query::new(code).hash(asked.get(0).1);
         let (_, explained) = searcher.explain(&query, &params).unwrap();
         let ef = explained.parts[0].ef.unwrap();
         println!("{by:?}: {of_64} with 64, {reached} with {ef}");
@@ -204,10 +239,7 @@ fn a_part_that_finds_too_little_does_not_hide_behind_another() {
     let far: Vec<ImageId> = (EACH..2 * EACH + 12)
         .map(|i| ImageId(i as i64 + 1))
         .collect();
-    let query = Query {
-        code: &[0.0; CODE],
-        hash: Some(&[0; BITS / 8]),
-    };
+    let query = Query::new(&[0.0; CODE]).hash(&[0; BITS / 8]);
     let check = |searcher: &Searcher, filter: &Filter| {
         for by in [RankBy::Code, RankBy::Both] {
             let params = SearchParams::new(3).by(by).filter(filter.clone());

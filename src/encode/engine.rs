@@ -315,6 +315,8 @@ pub struct Encoded {
     pub code: Vec<f32>,
     /// The semantic hash, bit `i` in byte `i / 8` at position `i % 8`.
     pub hash: Vec<u8>,
+    /// The logits of the hash, one per bit: a bit is set if its logit is above zero.
+    pub logits: Vec<f32>,
     /// Width in pixels of the upright image.
     pub width: u32,
     /// Height in pixels of the upright image.
@@ -398,6 +400,7 @@ impl Worker {
         Ok(Encoded {
             code: encodings.code(0).to_vec(),
             hash: encodings.hash(0),
+            logits: encodings.logits(0).to_vec(),
             width: decoded.width,
             height: decoded.height,
             damage: decoded.damage,

@@ -68,10 +68,9 @@ impl Library {
     /// As [`Library::nearest`], and if the filter is invalid.
     pub fn search(&self, encoded: &Encoded, params: &SearchParams) -> Result<Answer> {
         let index = self.index_view()?;
-        let query = Query {
-            code: &encoded.code,
-            hash: Some(&encoded.hash),
-        };
+        let query = Query::new(&encoded.code)
+            .hash(&encoded.hash)
+            .logits(&encoded.logits);
         let started = Instant::now();
         let searcher = index.searcher()?;
         let view_ms = ms_since(started);

@@ -151,10 +151,7 @@ fn the_library_refuses_a_radius_that_is_not_a_distance() {
     let place = Place::with(&["cat.jpg"]);
     place.index();
     let index = imgsearch::index::Index::open(place.index_dir()).unwrap();
-    let query = Query {
-        code: &[0.0; 30],
-        hash: None,
-    };
+    let query = Query::new(&[0.0; 30]);
     for radius in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0] {
         let error = index
             .search(&query, &SearchParams::new(1).radius(radius))

@@ -2,6 +2,7 @@
 
 use crate::kernels::distance::l2_lanes;
 use crate::kernels::prefetch::prefetch;
+use crate::kernels::weighted::BitWeights;
 
 /// Points and how far they are from each other, as keys: a smaller key is a smaller distance.
 pub(crate) trait Space: Sync {
@@ -195,6 +196,53 @@ impl Space for Fused<'_> {
     #[inline(always)]
     fn prefetch(&self, node: u32) {
         prefetch(self.rows, node as usize * self.stride, self.stride);
+    }
+}
+
+/// Fused rows as a query with logits ranks them: each differing bit counts by its weight, rounded down.
+/// Only searched, never built on: a distance is between the query and a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weighted<'a> {
+    pub fused: Fused<'a>,
+    pub weights: &'a BitWeights,
+}
+
+impl Space for Weighted<'_> {
+    type Point = [u8];
+
+    fn len(&self) -> usize {
+        self.fused.len()
+    }
+
+    #[inline(always)]
+    fn point(&self, node: u32) -> &[u8] {
+        self.fused.point(node)
+    }
+
+    #[inline(always)]
+    fn key(&self, query: &[u8], row: &[u8]) -> u32 {
+        let (code, _) = query.split_at(self.fused.code_bytes);
+        let (row_code, row_hash) = row.split_at(self.fused.code_bytes);
+        let sum = squared(bytemuck::cast_slice(code), bytemuck::cast_slice(row_code));
+        let (hash, _) = row_hash.as_chunks::<8>();
+        let hash = hash.iter().map(|word| u64::from_ne_bytes(*word));
+        let bits = self.weights.lower_bound_of(hash);
+        (sum as f32 * self.fused.step + bits).to_bits()
+    }
+
+    #[inline(always)]
+    fn distance(&self, key: u32) -> f32 {
+        f32::from_bits(key)
+    }
+
+    #[inline(always)]
+    fn slack(&self) -> f32 {
+        self.fused.slack()
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, node: u32) {
+        self.fused.prefetch(node);
     }
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod bits;
 pub(crate) mod distance;
 pub(crate) mod prefetch;
 pub(crate) mod simd;
+pub(crate) mod weighted;

@@ -14,8 +14,9 @@ use super::strategy;
 use super::view::Source;
 use crate::error::{Error, Result};
 use crate::kernels::bits::Bits;
-use crate::kernels::distance::{finite, hamming_words, words};
+use crate::kernels::distance::{finite, hamming_words, pack_bits, words};
 use crate::kernels::simd;
+use crate::kernels::weighted::BitWeights;
 use crate::store::types::{EncoderRecord, ImageId};
 
 impl Searcher {
@@ -27,7 +28,7 @@ impl Searcher {
     /// [`Error::InvalidInput`] if `k` is 0 or `code` is not
     /// [`code_len`](EncoderRecord::code_len) finite numbers.
     pub fn nearest(&self, code: &[f32], k: usize) -> Result<Vec<Neighbour>> {
-        self.search(&Query { code, hash: None }, &SearchParams::new(k))
+        self.search(&Query::new(code), &SearchParams::new(k))
     }
 
     /// Returns the nearest images by code, by hash or by both.
@@ -96,7 +97,18 @@ impl Searcher {
                 "ranking by hash needs a query with a hash".to_owned(),
             ));
         }
-        let scorer = self.scorer(params.by, &code, hash.as_deref().unwrap_or(&[]));
+        let weights = match query.logits {
+            Some(logits) if params.by == RankBy::Both => {
+                Some(self.bit_weights(logits, query.hash)?)
+            }
+            _ => None,
+        };
+        let scorer = self.scorer(
+            params.by,
+            &code,
+            hash.as_deref().unwrap_or(&[]),
+            weights.as_ref(),
+        );
         let allowed = |part: usize| match selection {
             Some(selection) => &selection.parts[part],
             None => &self.parts[part].live,
@@ -135,7 +147,13 @@ impl Searcher {
     }
 
     /// Returns what computes the distances of a ranking.
-    fn scorer<'a>(&self, by: RankBy, code: &'a [f32], hash: &'a [u64]) -> Scorer<'a> {
+    fn scorer<'a>(
+        &self,
+        by: RankBy,
+        code: &'a [f32],
+        hash: &'a [u64],
+        weights: Option<&'a BitWeights>,
+    ) -> Scorer<'a> {
         let bits = self.encoder.bits as f32;
         Scorer {
             code,
@@ -145,7 +163,31 @@ impl Searcher {
                 RankBy::Both => self.encoder.hash_weight / bits,
                 _ => 1.0 / bits,
             },
+            weights,
         }
+    }
+
+    /// Returns what each differing bit adds for a query with these logits.
+    fn bit_weights(&self, logits: &[f32], hash: Option<&[u8]>) -> Result<BitWeights> {
+        if logits.len() != self.encoder.bits {
+            return Err(Error::InvalidInput(format!(
+                "{} logits were given, and the index holds hashes of {} bits",
+                logits.len(),
+                self.encoder.bits
+            )));
+        }
+        if !finite(logits) {
+            return Err(Error::InvalidInput(
+                "the logits hold a number that is not finite".to_owned(),
+            ));
+        }
+        if hash.is_some_and(|hash| hash != pack_bits(logits)) {
+            return Err(Error::InvalidInput(
+                "the logits are not those of the hash: bit i is set if logit i is above zero"
+                    .to_owned(),
+            ));
+        }
+        Ok(BitWeights::new(logits, self.encoder.hash_weight))
     }
 
     /// Refuses what no search can be done with.

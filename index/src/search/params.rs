@@ -9,13 +9,52 @@ use crate::filter::Filter;
 /// searched with more.
 pub const DEFAULT_EF: usize = 64;
 
-/// What is asked with.
+/// What a search asks for.
+///
+/// # Examples
+///
+/// ```
+/// use imgsearch_index::{Query, pack_bits};
+///
+/// let (code, logits) = ([0.5, -0.25], [1.5, -0.1, 0.3, -2.0]);
+/// let query = Query::new(&code).hash(&pack_bits(&logits)).logits(&logits);
+/// assert_eq!(query.hash, Some(&[0b0101][..]));
+/// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Query<'a> {
     /// A code of the index's length.
     pub code: &'a [f32],
-    /// A packed hash of the index's length, if the hash is to count.
+    /// A packed hash of the index's length. Ranking by hash or by both needs it.
     pub hash: Option<&'a [u8]>,
+    /// The logits of the hash, one per bit. If they are given, [`RankBy::Both`] counts a differing bit
+    /// by the size of its logit.
+    pub logits: Option<&'a [f32]>,
+}
+
+impl<'a> Query<'a> {
+    /// Asks with a code.
+    pub fn new(code: &'a [f32]) -> Self {
+        Self {
+            code,
+            hash: None,
+            logits: None,
+        }
+    }
+
+    /// Asks with a hash as well.
+    #[must_use]
+    pub fn hash(mut self, hash: &'a [u8]) -> Self {
+        self.hash = Some(hash);
+        self
+    }
+
+    /// Asks with the logits of the hash as well.
+    #[must_use]
+    pub fn logits(mut self, logits: &'a [f32]) -> Self {
+        self.logits = Some(logits);
+        self
+    }
 }
 
 /// What images are ranked by.
@@ -28,8 +67,9 @@ pub enum RankBy {
     Code,
     /// The share of bits that differ between the hashes.
     Hash,
-    /// The squared Euclidean distance of the codes, and the share of differing bits times the
-    /// encoder's [`hash_weight`](crate::EncoderRecord::hash_weight), added.
+    /// The squared Euclidean distance of the codes plus the share of differing bits times the encoder's
+    /// [`hash_weight`](crate::EncoderRecord::hash_weight). If the query has [logits](Query::logits), each
+    /// bit counts by the size of its logit.
     Both,
 }
 

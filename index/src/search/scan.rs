@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 use crate::kernels::bits::Bits;
 use crate::kernels::distance::{hamming_words, l2};
 use crate::kernels::simd::{self, Simd};
+use crate::kernels::weighted::BitWeights;
 use crate::search::RankBy;
-use crate::segment::{SearchScratch, Segment};
+use crate::segment::{FusedQuery, SearchScratch, Segment};
 use crate::store::rows::Rows;
 
 /// Rows that one task of a parallel scan looks at: enough that starting it costs nothing compared to
@@ -54,6 +55,8 @@ pub(crate) struct Scorer<'a> {
     pub by: RankBy,
     /// What a differing bit counts.
     pub bit: f32,
+    /// What each differing bit counts, for ranking by both with logits.
+    pub weights: Option<&'a BitWeights>,
 }
 
 impl Scorer<'_> {
@@ -63,8 +66,11 @@ impl Scorer<'_> {
             RankBy::Code => l2(simd, self.code, rows.code(row)),
             RankBy::Hash => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
             RankBy::Both => {
-                let apart = hamming_words(self.hash, rows.hash(row));
-                self.both(simd, rows, row, apart as f32 * self.bit)
+                let bits = match self.weights {
+                    Some(weights) => weights.distance(rows.hash(row)),
+                    None => hamming_words(self.hash, rows.hash(row)) as f32 * self.bit,
+                };
+                self.both(simd, rows, row, bits)
             }
         }
     }
@@ -97,7 +103,12 @@ pub(crate) fn along_graph(
 ) -> (Vec<Candidate>, usize) {
     SCRATCH.with_borrow_mut(|(scratch, candidates)| {
         if scorer.is_fused() {
-            segment.fused_candidates((scorer.code, scorer.hash), ef, scratch, candidates);
+            let query = FusedQuery {
+                code: scorer.code,
+                hash: scorer.hash,
+                weights: scorer.weights,
+            };
+            segment.fused_candidates(&query, ef, scratch, candidates);
         } else {
             segment.candidates(scorer.code, ef, scratch, candidates);
         }
@@ -222,8 +233,8 @@ impl simd::Work for Scan<'_> {
             worst: f32::INFINITY,
             beyond: f32::from_bits(bound.load(AtomicOrdering::Relaxed)),
         };
-        match (scorer.by, allowed.is_all()) {
-            (RankBy::Code, true) => {
+        match (scorer.by, allowed.is_all(), scorer.weights) {
+            (RankBy::Code, true, _) => {
                 let codes = &rows.codes[range.start * rows.stride..range.end * rows.stride];
                 for (row, code) in range.zip(codes.chunks_exact(rows.stride)) {
                     crate::kernels::prefetch::prefetch(
@@ -234,13 +245,32 @@ impl simd::Work for Scan<'_> {
                     best.take(row, l2(simd, scorer.code, code));
                 }
             }
-            (RankBy::Hash, true) => {
+            (RankBy::Hash, true, _) => {
                 each_apart(&rows, range, scorer.hash, |row, apart| {
                     best.take(row, apart as f32 * scorer.bit);
                 });
             }
+            (RankBy::Both, all, Some(weights)) => {
+                // Two bounds: one that is quick, and what the bits add. They keep most codes from being
+                // read.
+                let mut look = |row: usize| {
+                    let hash = rows.hash(row);
+                    if best.refuses(weights.lower_bound(hash)) {
+                        return;
+                    }
+                    let bits = weights.distance(hash);
+                    if !best.refuses(bits) {
+                        best.take(row, scorer.both(simd, &rows, row, bits));
+                    }
+                };
+                if all {
+                    range.for_each(look);
+                } else {
+                    allowed.for_each(range, &mut look);
+                }
+            }
             // What the bits alone add is a lower bound, and keeps most codes from being read.
-            (RankBy::Both, true) => {
+            (RankBy::Both, true, None) => {
                 each_apart(&rows, range, scorer.hash, |row, apart| {
                     let bits = apart as f32 * scorer.bit;
                     if !best.refuses(bits) {
@@ -248,13 +278,13 @@ impl simd::Work for Scan<'_> {
                     }
                 });
             }
-            (RankBy::Both, false) => allowed.for_each(range, |row| {
+            (RankBy::Both, false, None) => allowed.for_each(range, |row| {
                 let bits = hamming_words(scorer.hash, rows.hash(row)) as f32 * scorer.bit;
                 if !best.refuses(bits) {
                     best.take(row, scorer.both(simd, &rows, row, bits));
                 }
             }),
-            (_, false) => {
+            (_, false, _) => {
                 allowed.for_each(range, |row| {
                     best.take(row, scorer.distance(simd, &rows, row))
                 });

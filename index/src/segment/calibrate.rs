@@ -15,7 +15,7 @@ use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 
 use super::format::Section;
-use super::{SearchScratch, Segment};
+use super::{FusedQuery, SearchScratch, Segment};
 use crate::graph::NONE;
 use crate::kernels::bits::Bits;
 use crate::kernels::simd;
@@ -102,6 +102,7 @@ impl Question {
             hash: &self.hash,
             by,
             bit: segment.header.fused_bit,
+            weights: None,
         }
     }
 
@@ -133,7 +134,12 @@ impl Question {
     ) -> usize {
         scratch.leave_out(self.without);
         if by == RankBy::Both {
-            segment.fused_candidates((&self.code, &self.hash), ef, scratch, candidates);
+            let query = FusedQuery {
+                code: &self.code,
+                hash: &self.hash,
+                weights: None,
+            };
+            segment.fused_candidates(&query, ef, scratch, candidates);
         } else {
             segment.candidates(&self.code, ef, scratch, candidates);
         }

@@ -10,9 +10,11 @@ use std::sync::atomic::AtomicUsize;
 use super::Segment;
 use super::format::Section;
 use crate::graph::space::{
-    Bytes as ByteSpace, Floats, Fused as FusedSpace, fuse, fused_stride, quantise,
+    Bytes as ByteSpace, Floats, Fused as FusedSpace, Weighted as WeightedSpace, fuse, fused_stride,
+    quantise,
 };
 use crate::graph::{self, Flat, FlatView, GraphOptions, InBytes, NONE, Points, Scratch, distinct};
+use crate::kernels::weighted::BitWeights;
 use crate::store::rows::Rows;
 use crate::store::types::EncoderRecord;
 
@@ -34,6 +36,17 @@ impl SearchScratch {
     pub fn visited(&self) -> usize {
         self.beam.visited()
     }
+}
+
+/// A query of the graph over codes and hashes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FusedQuery<'a> {
+    /// The padded code.
+    pub code: &'a [f32],
+    /// The hash in words.
+    pub hash: &'a [u64],
+    /// What each differing bit counts; if none, all the same.
+    pub weights: Option<&'a BitWeights>,
 }
 
 /// A graph over codes and hashes.
@@ -186,7 +199,7 @@ impl Segment {
     /// nothing if there is none.
     pub fn fused_candidates(
         &self,
-        (code, hash): (&[f32], &[u64]),
+        query: &FusedQuery<'_>,
         ef: usize,
         scratch: &mut SearchScratch,
         out: &mut Vec<u32>,
@@ -196,9 +209,9 @@ impl Segment {
             return;
         }
         scratch.bytes.clear();
-        quantise(code, self.header.scale, &mut scratch.bytes);
+        quantise(query.code, self.header.scale, &mut scratch.bytes);
         scratch.fused.clear();
-        fuse(&scratch.bytes, hash, &mut scratch.fused);
+        fuse(&scratch.bytes, query.hash, &mut scratch.fused);
         if scratch.bytes.len() != self.header.byte_stride
             || scratch.fused.len() != self.header.fused_stride
         {
@@ -220,7 +233,16 @@ impl Segment {
             bit: self.header.fused_bit,
         };
         let ef = ef.clamp(1, self.len());
-        graph.search(&space, &scratch.fused, ef, &mut scratch.beam);
+        match query.weights {
+            Some(weights) => {
+                let space = WeightedSpace {
+                    fused: space,
+                    weights,
+                };
+                graph.search(&space, &scratch.fused, ef, &mut scratch.beam);
+            }
+            None => graph.search(&space, &scratch.fused, ef, &mut scratch.beam),
+        }
         unfold(&scratch.beam, self.section(Section::FusedDuplicates), out);
     }
 }

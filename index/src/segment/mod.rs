@@ -35,7 +35,7 @@ pub use format::SEGMENT_FORMAT;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use format::seal;
 use graphs::FusedGraph;
-pub(crate) use graphs::SearchScratch;
+pub(crate) use graphs::{FusedQuery, SearchScratch};
 
 /// Graphs of a segment: each row is linked into this number of them.
 pub(crate) const GRAPHS: usize = 2;

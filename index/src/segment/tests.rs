@@ -402,8 +402,13 @@ fn every_frozen_segment_is_read_for_good() {
             assert_eq!(found(&segment, code, 1, 16), [(0.0, row)]);
             let mut rows = Vec::new();
             let hash = [u64::from(row) + 1];
-            let asked = (&*padded(code), &hash[..]);
-            segment.fused_candidates(asked, 16, &mut SearchScratch::default(), &mut rows);
+            let code = padded(code);
+            let query = FusedQuery {
+                code: &code,
+                hash: &hash,
+                weights: None,
+            };
+            segment.fused_candidates(&query, 16, &mut SearchScratch::default(), &mut rows);
             assert_eq!(rows.first(), (format > 1).then_some(&row));
         }
     }

@@ -29,10 +29,7 @@ fn meets(index: &Index, filter: &Filter, expected: &dyn Fn(u64) -> bool) {
                 .strategy(strategy)
                 .filter(filter.clone());
             let code = code_of(9_999_999);
-            let query = Query {
-                code: &code,
-                hash: None,
-            };
+            let query = Query::new(&code);
             let found = index.search(&query, &params).unwrap();
             assert_eq!(found.len(), wanted.len().min(k), "{filter:?} {strategy:?}");
             assert!(found.iter().all(|found| expected(found.id.0 as u64 - 1)));

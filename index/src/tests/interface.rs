@@ -93,10 +93,7 @@ fn finds(searched: &impl SearchStore, image: ImageId) {
         (searched.len().unwrap(), searched.is_empty().unwrap()),
         (3, false)
     );
-    let query = Query {
-        code: &[2.2, 0.0],
-        hash: Some(&[2]),
-    };
+    let query = Query::new(&[2.2, 0.0]).hash(&[2]);
     for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
         let params = SearchParams::new(2).by(by);
         let (found, stats) = searched.explain(&query, &params).unwrap();

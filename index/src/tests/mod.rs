@@ -166,10 +166,7 @@ pub(super) fn recall(index: &Index, params: &SearchParams) -> f64 {
     let (mut same, mut of) = (0, 0);
     for i in 0..100u64 {
         let code = code_of(1_000_000 + i);
-        let query = Query {
-            code: &code,
-            hash: None,
-        };
+        let query = Query::new(&code);
         let exact = index
             .search(&query, &params.clone().strategy(SearchStrategy::Exact))
             .unwrap();

@@ -9,10 +9,7 @@ fn search_is_the_naive_ranking_for_every_measure_and_length() {
         let rows = filled(dir.path(), 400, code_len, bits);
         let index = Index::open(dir.path()).unwrap();
         for (code, hash) in rows.iter().take(20) {
-            let query = Query {
-                code,
-                hash: Some(hash),
-            };
+            let query = Query::new(code).hash(hash);
             for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
                 let mut naive: Vec<(f32, i64)> = rows
                     .iter()
@@ -53,6 +50,98 @@ fn search_is_the_naive_ranking_for_every_measure_and_length() {
             );
         }
     }
+}
+
+#[test]
+fn logits_weigh_the_differing_bits_by_every_strategy() {
+    for (code_len, bits) in [(30, 256), (7, 65), (1, 1), (33, 100)] {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = filled(dir.path(), 400, code_len, bits);
+        let index = Index::open(dir.path()).unwrap();
+        let few = Filter::default().ids((1..=400).filter(|id| id % 3 == 0).map(ImageId));
+        for (n, (code, hash)) in rows.iter().take(20).enumerate() {
+            // Sizes from 0 on, with the signs that the hash has.
+            let logits: Vec<f32> = (0..bits)
+                .map(|i| {
+                    let size = ((i * 7 + n) % 11) as f32 / 4.0;
+                    let set = hash[i / 8] >> (i % 8) & 1 == 1;
+                    if set { size + 0.1 } else { -size }
+                })
+                .collect();
+            let sum: f32 = logits.iter().map(|logit| logit.abs()).sum();
+            let naive = |id: ImageId| -> f32 {
+                let (other, bits_of) = &rows[id.0 as usize - 1];
+                let square: f32 = code.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum();
+                let differ = |i: &usize| (hash[i / 8] ^ bits_of[i / 8]) >> (i % 8) & 1 == 1;
+                let weights = (0..bits).filter(differ).map(|i| logits[i].abs());
+                square + 3.0 * weights.sum::<f32>() / sum.max(f32::MIN_POSITIVE)
+            };
+            let query = Query::new(code).hash(hash).logits(&logits);
+            for filter in [Filter::default(), few.clone()] {
+                let params = SearchParams::new(50).by(RankBy::Both).filter(filter);
+                let found = index.search(&query, &params).unwrap();
+                assert_eq!(found.len(), 50);
+                for pair in found.windows(2) {
+                    assert!(
+                        (pair[0].distance, pair[0].id) < (pair[1].distance, pair[1].id),
+                        "{pair:?}"
+                    );
+                }
+                for found in &found {
+                    let expected = naive(found.id);
+                    assert!(
+                        (found.distance - expected).abs() < 1e-4,
+                        "{found:?} {expected}"
+                    );
+                }
+                let nearest = (1..=400)
+                    .map(ImageId)
+                    .filter(|id| params.filter.is_empty() || id.0 % 3 == 0)
+                    .map(naive)
+                    .fold(f32::INFINITY, f32::min);
+                assert!((found[0].distance - nearest).abs() < 1e-4);
+                // A shortlist that holds everything is exact.
+                let all = params.clone().strategy(SearchStrategy::Shortlist(8));
+                assert_eq!(index.search(&query, &all).unwrap(), found);
+            }
+            // Only ranking by both looks at them.
+            let plain = Query::new(code).hash(hash);
+            for by in [RankBy::Code, RankBy::Hash] {
+                let params = SearchParams::new(9).by(by);
+                assert_eq!(
+                    index.search(&query, &params).unwrap(),
+                    index.search(&plain, &params).unwrap()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_that_are_not_those_of_the_hash_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = filled(dir.path(), 3, 4, 8);
+    let index = Index::open(dir.path()).unwrap();
+    let (code, hash) = &rows[0];
+    let right: Vec<f32> = (0..8)
+        .map(|i| if hash[0] >> i & 1 == 1 { 1.0 } else { -1.0 })
+        .collect();
+    let mut nan = right.clone();
+    nan[3] = f32::NAN;
+    let wrong: Vec<f32> = right.iter().map(|logit| -logit).collect();
+    let params = SearchParams::new(1).by(RankBy::Both);
+    let cases = [
+        (&right[..7], "7 logits were given"),
+        (&nan, "not finite"),
+        (&wrong, "not those of the hash"),
+    ];
+    for (logits, says) in cases {
+        let query = Query::new(code).hash(hash).logits(logits);
+        let error = index.search(&query, &params).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let query = Query::new(code).hash(hash).logits(&right);
+    assert_eq!(index.search(&query, &params).unwrap()[0].distance, 0.0);
 }
 
 #[test]
@@ -131,10 +220,7 @@ fn the_cheaper_way_is_taken_and_told() {
     let searcher = Index::open(dir.path()).unwrap().searcher().unwrap();
     let code = code_of(1);
     let hash = 1u64.to_le_bytes();
-    let query = Query {
-        code: &code,
-        hash: Some(&hash),
-    };
+    let query = Query::new(&code).hash(&hash);
     let explain = |params: SearchParams| searcher.explain(&query, &params).unwrap();
     let (found, told) = explain(SearchParams::new(10));
     assert_eq!(

@@ -27,10 +27,7 @@ fn what_cannot_be_asked_or_stored_is_refused_and_nothing_changes() {
         );
     }
     assert!(index.within_hamming(&[0], 3).is_err());
-    let no_hash = Query {
-        code: &[0.0; 4],
-        hash: None,
-    };
+    let no_hash = Query::new(&[0.0; 4]);
     assert!(
         index
             .search(&no_hash, &SearchParams::new(1).by(RankBy::Hash))
@@ -302,10 +299,7 @@ fn holds(reader: &Reader, index: &Index, model: &Model) {
         SearchStrategy::Graph,
     ] {
         let params = SearchParams::new(100).strategy(strategy);
-        let query = Query {
-            code: &[0.0, 0.0],
-            hash: None,
-        };
+        let query = Query::new(&[0.0, 0.0]);
         let found = index.search(&query, &params).unwrap();
         let found: Vec<(f32, i64)> = found
             .iter()

@@ -13,10 +13,7 @@ fn a_selection_of_another_view_is_refused() {
     add(&mut writer, 100..200);
     let new = index.searcher().unwrap();
     let code = code_of(3);
-    let query = Query {
-        code: &code,
-        hash: None,
-    };
+    let query = Query::new(&code);
     let params = SearchParams::new(5);
     assert_eq!(
         old.search_in(&query, &params, Some(&selection))
