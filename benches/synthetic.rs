@@ -35,6 +35,8 @@ pub struct Images {
     pub codes: Vec<f32>,
     /// [`HASH`] bytes each.
     pub hashes: Vec<u8>,
+    /// The logits of the hashes, [`BITS`] numbers each, or none: stored images have bits only.
+    pub logits: Vec<f32>,
 }
 
 impl Images {
@@ -49,6 +51,27 @@ impl Images {
             &self.codes[i * CODE..(i + 1) * CODE],
             &self.hashes[i * HASH..(i + 1) * HASH],
         )
+    }
+
+    /// The logits of an image's hash, if there are any.
+    pub fn logits(&self, i: usize) -> Option<&[f32]> {
+        self.logits.get(i * BITS..(i + 1) * BITS)
+    }
+
+    /// The same images as queries with logits: of normally distributed size, with the signs of the bits.
+    pub fn with_logits(&self, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let mut all = self.clone();
+        all.logits.clear();
+        for i in 0..self.len() {
+            let (_, hash) = self.get(i);
+            all.logits.extend((0..BITS).map(|bit| {
+                let size = random.normal().abs().max(f32::MIN_POSITIVE);
+                let set = hash[bit / 8] >> (bit % 8) & 1 == 1;
+                if set { size } else { -size }
+            }));
+        }
+        all
     }
 
     /// Adds an image.

@@ -16,7 +16,11 @@ pub type Answers = Vec<Vec<ImageId>>;
 
 fn query(images: &Images, i: usize) -> Query<'_> {
     let (code, hash) = images.get(i);
-    Query::new(code).hash(hash)
+    let query = Query::new(code).hash(hash);
+    match images.logits(i) {
+        Some(logits) => query.logits(logits),
+        None => query,
+    }
 }
 
 /// The answers to at most `n` queries, and microseconds a query on one thread.
@@ -81,7 +85,10 @@ pub fn strategy(searcher: &Searcher, asked: &Images, params: &SearchParams) -> S
 }
 
 /// The rankings that are measured, with their names.
-pub const RANKINGS: [(&str, RankBy); 2] = [
-    ("code", RankBy::Code),
-    ("code and hash, the default", RankBy::Both),
-];
+pub const RANKINGS: [(&str, RankBy); 2] = [("code", RankBy::Code), ("code and hash", RankBy::Both)];
+
+/// What `imgsearch query` ranks by: code and hash, and the query has the logits of its hash.
+pub const DEFAULT: &str = "code and hash with logits, the default";
+
+/// What the sizes of logits are drawn with.
+pub const LOGITS: u64 = 7;

@@ -4,14 +4,14 @@
 //!
 //! Images are drawn from a seed: codes in clusters, 30 numbers of length one each, and 256 bits that are
 //! as loosely tied to them as real ones. With `--codes INDEX` they are the codes and hashes of an index
-//! of real images, of which every fifth asks; with `--images` as well, as many copies of them, moved a
+//! of real images, of which every fifth asks (an index has no logits, so their sizes are drawn); with `--images` as well, as many copies of them, moved a
 //! little, as it takes to come to that number. No photograph is decoded. Recall is always that of the
 //! ranking's own exact answers. `benches/peers.py` measures other libraries on the same codes, in turns
 //! with this program.
 //!
 //! `--ef N,N,…` asks with these numbers of candidates. `--only-graph` leaves out everything that is not
-//! along the graph, `--json` is for programs (with `--by both` for the default ranking instead of the
-//! code's), `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate
+//! along the graph, `--json` is for programs (with `--by both` for the ranking by code and hash
+//! instead of the code's), `--opened` only opens the index of `--keep` and asks once, and `--hnsw-rs` asks the crate
 //! `hnsw_rs` as it comes (with the feature `hnsw-rs`).
 
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use imgsearch_index::{FoldOptions, Index, RankBy, SearchParams, SearchStrategy, Searcher, Writer};
 
-use asking::{K, RANKINGS, ask, per_second, recall, truth};
+use asking::{DEFAULT, K, LOGITS, RANKINGS, ask, per_second, recall, truth};
 use data::Data;
 use synthetic::Images;
 
@@ -140,7 +140,10 @@ fn main() {
     if options.json {
         return;
     }
+    let asked = data.asked.with_logits(LOGITS);
+    along_the_graph(&searcher, &asked, &options, DEFAULT, RankBy::Both);
     tables::defaults(&searcher, &data.asked);
+    tables::default_ranking(&searcher, &asked);
     if options.only_graph {
         return;
     }

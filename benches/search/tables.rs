@@ -30,6 +30,14 @@ pub fn defaults(searcher: &Searcher, asked: &Images) {
     row(searcher, asked, &format!("the same, k = {MANY}"), &many);
 }
 
+/// The default ranking, asked with logits.
+pub fn default_ranking(searcher: &Searcher, asked: &Images) {
+    let params = SearchParams::new(K).by(RankBy::Both);
+    row(searcher, asked, "code and hash with logits", &params);
+    let scan = params.strategy(SearchStrategy::Exact);
+    row(searcher, asked, "the same, every row", &scan);
+}
+
 fn row(searcher: &Searcher, asked: &Images, name: &str, params: &SearchParams) {
     let truth = truth(searcher, asked, FEW, params);
     let (found, us) = ask(searcher, asked, FEW, params);

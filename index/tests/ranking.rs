@@ -56,31 +56,11 @@ fn stored(dir: &Path, images: &Images) -> Arc<Searcher> {
 /// The recall of `params` against its own exact answers, and how many queries had a part that fell
 /// back to a scan.
 fn recall(searcher: &Searcher, asked: &Images, params: &SearchParams) -> (f64, usize) {
-    recall_of(searcher, asked, params, false)
-}
-
-/// As [`recall`], with logits of random sizes if `with_logits` says so.
-fn recall_of(
-    searcher: &Searcher,
-    asked: &Images,
-    params: &SearchParams,
-    with_logits: bool,
-) -> (f64, usize) {
-    let mut random = synthetic::Random(9);
     let (mut same, mut of, mut fell_back) = (0, 0, 0);
     for i in 0..asked.len() {
         let (code, hash) = asked.get(i);
-        let logits: Vec<f32> = (0..BITS)
-            .map(|bit| {
-                let size = random.normal().abs().max(f32::MIN_POSITIVE);
-                let set = hash[bit / 8] >> (bit % 8) & 1 == 1;
-                if set { size } else { -size }
-            })
-            .collect();
         let mut query = Query::new(code).hash(hash);
-        if with_logits {
-            query = query.logits(&logits);
-        }
+        query.logits = asked.logits(i);
         let exact = params.clone().strategy(SearchStrategy::Exact);
         let truth = searcher.search(&query, &exact).unwrap();
         let (found, explained) = searcher.explain(&query, params).unwrap();
@@ -142,20 +122,20 @@ fn every_ranking_finds_along_the_graph_what_a_scan_finds() {
 #[test]
 fn a_query_with_logits_finds_along_the_graph_what_a_scan_finds() {
     let images = synthetic::draw(IMAGES, IMAGES, 1);
-    let asked = synthetic::draw(QUERIES, IMAGES, 2);
+    let asked = synthetic::draw(QUERIES, IMAGES, 2).with_logits(9);
     let dir = tempfile::tempdir().unwrap();
     let searcher = stored(dir.path(), &images);
     let params = SearchParams::new(K).by(RankBy::Both);
     let graph = params.clone().strategy(SearchStrategy::Graph);
-    let (reached, fell_back) = recall_of(&searcher, &asked, &graph, true);
+    let (reached, fell_back) = recall(&searcher, &asked, &graph);
     assert!(reached >= RECALL, "{reached}");
     assert_eq!(fell_back, 0);
     for ids in [at_random(&images, 0.1), one_side(&images, 0.1)] {
         let params = params.clone().filter(Filter::default().ids(ids));
-        let (reached, _) = recall_of(&searcher, &asked, &params, true);
+        let (reached, _) = recall(&searcher, &asked, &params);
         assert!(reached >= RECALL, "{reached}");
     }
-    let (reached, _) = recall_of(&searcher, &asked, &graph.ef(1), true);
+    let (reached, _) = recall(&searcher, &asked, &graph.ef(1));
     assert!(reached < RECALL, "{reached}");
 }
 
