@@ -16,9 +16,8 @@ use super::streams::out;
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &CheckArgs) -> Result {
-    let library = Library::open(index_dir(global)?)?;
-    let index = library.index_view()?;
-    let checked = check(global, index, args.json)?;
+    let mut library = Library::open(index_dir(global)?)?;
+    let checked = check(global, library.index_view()?, args.json)?;
     let encoder = library.check_encoder_copy()?;
     let sound = checked.is_sound() && encoder.is_none();
     let mut repaired = None;
@@ -29,9 +28,9 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result {
         options.all = true;
         // A checksum shows which segments to rebuild; a lost image or a wrong row does not.
         options.rebuild = !checked.segments_are_sound();
-        let folded = optimize::fold(global, &library, &options, args.json)?;
+        let folded = optimize::fold(global, &mut library, &options, args.json)?;
         library.repair_encoder_copy()?;
-        let again = check(global, index, args.json)?;
+        let again = check(global, library.index_view()?, args.json)?;
         repaired = Some((mended, folded, again, library.check_encoder_copy()?));
     }
     if args.json {

@@ -22,7 +22,7 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     options.graph.builder = builder(args.builder);
     let folded = fold(
         global,
-        &Library::open(index_dir(global)?)?,
+        &mut Library::open(index_dir(global)?)?,
         &options,
         args.json,
     )?;
@@ -70,7 +70,7 @@ pub fn summary_line(folded: &Folded) -> String {
 /// Folds with a progress bar.
 pub fn fold(
     global: &Global,
-    library: &Library,
+    library: &mut Library,
     options: &FoldOptions,
     json: bool,
 ) -> Result<Folded> {

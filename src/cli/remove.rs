@@ -13,13 +13,13 @@ use super::streams::{out, say};
 use super::{Outcome, Result, optimize};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
-    let library = Library::open(index_dir(global)?)?;
+    let mut library = Library::open(index_dir(global)?)?;
     let removed = if args.forever {
         let removed = library.remove_forever(&args.paths)?;
         // Segments hold the codes of removed images until they are rebuilt.
         let mut options = FoldOptions::default();
         options.all = true;
-        if optimize::fold(global, &library, &options, args.json)?.interrupted {
+        if optimize::fold(global, &mut library, &options, args.json)?.interrupted {
             say!(
                 "the images are forgotten; to take their codes out of the segments, too: {}",
                 command(global.index.as_deref(), &[OsStr::new("optimize")])

@@ -138,8 +138,11 @@ impl<'a> Indexer<'a> {
         } = self;
         let paths: Vec<PathBuf> = paths.into_iter().map(Into::into).collect();
         // What can fail before anything is created fails here.
-        let engine = library.engine()?;
+        library.engine()?;
         walk::check(&paths, &options.walk)?;
+        // See `Library::writer`.
+        library.index.take();
+        let engine = library.engine()?;
         let mut writer = Writer::open(&library.dir, &engine.record())?;
         if writer.dropped_from_trash() > 0 {
             progress.note(&format!(
@@ -197,7 +200,8 @@ impl<'a> Indexer<'a> {
             options,
             progress,
         } = self;
-        Index::open(&library.dir)?;
+        library.index_view()?;
+        library.index.take();
         encoder.require_codes()?;
         let engine = Engine::new(encoder.clone(), library.options.clone())?;
         let summary = reencode::run(&library.dir, &engine, &options, progress)?;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use imgsearch_index::{Index, Reader};
+use imgsearch_index::{Index, Reader, Writer};
 use imgsearch_onnx::EncoderFile;
 
 use crate::decode::Limits;
@@ -216,6 +216,13 @@ impl Library {
             times.session_ms = engine.started().session_ms;
         }
         Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// Opens the index for writing. The view closes first: SQLite deletes its log when the last connection
+    /// closes, and a connection that only reads cannot.
+    fn writer(&mut self) -> Result<Writer> {
+        self.index.take();
+        Ok(Writer::open_existing(&self.dir)?)
     }
 
     /// Returns what opening and the newest query took. If several threads query at once, their steps

@@ -16,7 +16,7 @@ impl Library {
     /// # Errors
     ///
     /// If there is no index, another process writes to it, or it cannot be written.
-    pub fn remove<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<usize> {
+    pub fn remove<P: AsRef<Path>>(&mut self, paths: impl IntoIterator<Item = P>) -> Result<usize> {
         self.forget(paths, |writer, path| writer.discard_under(path))
     }
 
@@ -27,18 +27,18 @@ impl Library {
     ///
     /// As [`Library::remove`].
     pub fn remove_forever<P: AsRef<Path>>(
-        &self,
+        &mut self,
         paths: impl IntoIterator<Item = P>,
     ) -> Result<usize> {
         self.forget(paths, |writer, path| writer.remove_under(path))
     }
 
     fn forget<P: AsRef<Path>>(
-        &self,
+        &mut self,
         paths: impl IntoIterator<Item = P>,
         forget: impl Fn(&mut Writer, &Path) -> imgsearch_index::Result<usize>,
     ) -> Result<usize> {
-        let mut writer = Writer::open_existing(&self.dir)?;
+        let mut writer = self.writer()?;
         let reader = writer.reader()?;
         let names = Names::of(&reader)?;
         let mut removed = 0;
@@ -74,8 +74,8 @@ impl Library {
     /// # Errors
     ///
     /// As [`Library::remove`].
-    pub fn restore(&self, paths: &[PathBuf]) -> Result<Restored> {
-        let mut writer = Writer::open_existing(&self.dir)?;
+    pub fn restore(&mut self, paths: &[PathBuf]) -> Result<Restored> {
+        let mut writer = self.writer()?;
         if paths.is_empty() {
             return Ok(writer.restore(None)?);
         }

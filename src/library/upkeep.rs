@@ -1,6 +1,6 @@
 //! What an index needs in addition to images: fast search, and repair of what is damaged.
 
-use imgsearch_index::{FoldOptions, Folded, Repaired, Writer};
+use imgsearch_index::{FoldOptions, Folded, Repaired};
 
 use super::{Library, encoder_copy, reencode};
 use crate::error::Result;
@@ -15,8 +15,8 @@ impl Library {
     ///
     /// If there is no index, another process writes to it, or a segment cannot be written. The index
     /// then keeps the segments that it has.
-    pub fn optimize(&self, options: &FoldOptions, progress: &dyn Progress) -> Result<Folded> {
-        let mut writer = Writer::open_existing(&self.dir)?;
+    pub fn optimize(&mut self, options: &FoldOptions, progress: &dyn Progress) -> Result<Folded> {
+        let mut writer = self.writer()?;
         indexing::fold(&mut writer, options, progress)
     }
 
@@ -43,8 +43,8 @@ impl Library {
     /// # Errors
     ///
     /// If there is no index, another process writes to it, or the file cannot be written.
-    pub fn repair_encoder_copy(&self) -> Result<bool> {
-        let writer = Writer::open_existing(&self.dir)?;
+    pub fn repair_encoder_copy(&mut self) -> Result<bool> {
+        let writer = self.writer()?;
         let record = writer.encoder();
         Ok(encoder_copy::problem(&self.dir, record).is_none()
             || encoder_copy::restore(&self.dir, record)?)
@@ -56,7 +56,7 @@ impl Library {
     /// # Errors
     ///
     /// If there is no index, another process writes to it, or it cannot be written.
-    pub fn repair_codes(&self) -> Result<Repaired> {
-        Ok(Writer::open_existing(&self.dir)?.repair()?)
+    pub fn repair_codes(&mut self) -> Result<Repaired> {
+        Ok(self.writer()?.repair()?)
     }
 }

@@ -202,8 +202,9 @@ fn evaluation_prints_every_representation() {
         "hash",
         "hash, asymmetric",
         "code + hash",
+        "code + hash, asymmetric",
     ];
-    assert_eq!(&names[..5], first);
+    assert_eq!(&names[..6], first);
     for baseline in [
         "PCA to 30",
         "autoencoder, MSE",

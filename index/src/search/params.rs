@@ -17,7 +17,8 @@ pub const DEFAULT_EF: usize = 64;
 /// use imgsearch_index::{Query, pack_bits};
 ///
 /// let (code, logits) = ([0.5, -0.25], [1.5, -0.1, 0.3, -2.0]);
-/// let query = Query::new(&code).hash(&pack_bits(&logits)).logits(&logits);
+/// let hash = pack_bits(&logits);
+/// let query = Query::new(&code).hash(&hash).logits(&logits);
 /// assert_eq!(query.hash, Some(&[0b0101][..]));
 /// ```
 #[derive(Debug, Clone, Copy)]

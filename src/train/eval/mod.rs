@@ -227,6 +227,46 @@ struct Table<'a> {
     progress: &'a dyn Progress,
 }
 
+/// Distances of hashes by the query's logits, as the default ranking computes them: each differing bit
+/// counts by the size of its logit.
+struct ByLogits<'a> {
+    /// The stored bits as plus and minus one, `[n, bits]`.
+    signs: Vec<f32>,
+    logits: &'a [f32],
+    bits: usize,
+}
+
+impl<'a> ByLogits<'a> {
+    fn new(hashes: &[u8], logits: &'a [f32], bits: usize) -> Self {
+        let sign = |hash: &[u8], i: usize| {
+            if hash[i / 8] >> (i % 8) & 1 == 1 {
+                1.0
+            } else {
+                -1.0
+            }
+        };
+        let hashes = hashes.chunks_exact(bits.div_ceil(8));
+        Self {
+            signs: hashes
+                .flat_map(|hash| (0..bits).map(move |i| sign(hash, i)))
+                .collect(),
+            logits,
+            bits,
+        }
+    }
+
+    /// Writes the distances of query `q` to all images: `total` if all bits differ.
+    fn apart(&self, q: usize, total: f32, out: &mut [f32]) {
+        let asked = &self.logits[q * self.bits..(q + 1) * self.bits];
+        let sum: f32 = asked.iter().map(|logit| logit.abs()).sum();
+        let scale = 0.5 * total / sum.max(f32::MIN_POSITIVE);
+        for (out, signs) in out.iter_mut().zip(self.signs.chunks_exact(self.bits)) {
+            let agreement: f32 = asked.iter().zip(signs).map(|(a, b)| a * b).sum();
+            *out = scale * (sum - agreement);
+        }
+    }
+}
+
 impl Table<'_> {
     fn features(&mut self, extracted: &Extracted, reference: bool) -> Result<()> {
         self.progress.scoring("features");
@@ -262,26 +302,8 @@ impl Table<'_> {
         self.hash("hash", hashes, bits);
 
         self.progress.scoring("hash, asymmetric");
-        // The query keeps its logits. The distance is minus their product with the bits as plus and minus
-        // one, which ranks as the distance from the query to the corners of the cube.
-        let signs: Vec<f32> = hashes
-            .chunks_exact(bytes)
-            .flat_map(|hash| {
-                (0..bits).map(|i| {
-                    if hash[i / 8] >> (i % 8) & 1 == 1 {
-                        1.0
-                    } else {
-                        -1.0
-                    }
-                })
-            })
-            .collect();
-        let score = self.evaluator.score(|q, out| {
-            let asked = &logits[q * bits..(q + 1) * bits];
-            for (out, signs) in out.iter_mut().zip(signs.chunks_exact(bits)) {
-                *out = -asked.iter().zip(signs).map(|(a, b)| a * b).sum::<f32>();
-            }
-        });
+        let by_logits = ByLogits::new(hashes, logits, bits);
+        let score = self.evaluator.score(|q, out| by_logits.apart(q, 1.0, out));
         self.push("hash, asymmetric", (bits, bytes), score, None);
 
         self.progress.scoring("code + hash");
@@ -296,6 +318,18 @@ impl Table<'_> {
             }
         });
         self.push("code + hash", (code_len, code_len * 4 + bytes), score, None);
+
+        self.progress.scoring("code + hash, asymmetric");
+        let score = self.evaluator.score(|q, out| {
+            let mut apart = vec![0.0; n];
+            by_logits.apart(q, own.info.hash_weight, &mut apart);
+            euclidean(codes, code_len, q, out);
+            for (out, apart) in out.iter_mut().zip(apart) {
+                *out += apart;
+            }
+        });
+        let size = (code_len, code_len * 4 + bytes);
+        self.push("code + hash, asymmetric", size, score, None);
     }
 
     fn baselines(&mut self, features: &[f32], d: usize) -> Result<()> {
