@@ -21,9 +21,9 @@ pub(crate) struct Rotten {
 /// A code and a hash, as the database stores them.
 pub(crate) type StoredCode = (Vec<u8>, Vec<u8>);
 
-/// What a repair did.
+/// What replacing codes did.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct ReplacedCodes {
     /// Images whose codes are right again.
     pub restored: usize,
     /// Images whose codes are lost.
@@ -92,10 +92,10 @@ impl Writer {
         &mut self,
         contents: &[i64],
         mut copy_of: impl FnMut(i64) -> Option<StoredCode>,
-    ) -> Result<Outcome> {
+    ) -> Result<ReplacedCodes> {
         let dir = self.dir().to_owned();
         let fail = |source| Error::database(&dir, source);
-        let mut outcome = Outcome::default();
+        let mut outcome = ReplacedCodes::default();
         let transaction = self.connection.transaction().map_err(fail)?;
         for &content in contents {
             let images = images_of(&transaction, content).map_err(fail)?;
