@@ -18,12 +18,8 @@ fn classes(folder: &Path) {
     }
 }
 
-#[test]
-fn encoders_are_compared_by_a_protocol_in_one_table_and_on_a_page() {
-    let place = Place::new();
-    for part in ["train", "test"] {
-        classes(&place.photo(part));
-    }
+/// Trains one autoencoder on pixels, and one on the features of the trunk.
+fn train_two(place: &Place) {
     place
         .run(&[
             "train",
@@ -69,6 +65,15 @@ fn encoders_are_compared_by_a_protocol_in_one_table_and_on_a_page() {
             "behind.onnx",
         ])
         .ended(0);
+}
+
+#[test]
+fn encoders_are_compared_by_a_protocol_in_one_table_and_on_a_page() {
+    let place = Place::new();
+    for part in ["train", "test"] {
+        classes(&place.photo(part));
+    }
+    train_two(&place);
     let folder = place.photos().with_file_name("");
     for chart in ["behind.losses.png", "behind.codes.png"] {
         assert!(image::open(folder.join(chart)).is_ok(), "{chart}");

@@ -104,3 +104,35 @@ fn the_old_spelling_of_train_says_how_it_was_read() {
         .stderr;
     assert!(!refused.contains("read as"), "{refused}");
 }
+
+#[test]
+fn a_subcommand_of_train_does_what_its_old_spelling_did() {
+    let place = Place::new();
+    let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 8, 0, 0, 0, 8];
+    idx.extend((0..40 * 64).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
+    std::fs::write(place.photos().with_file_name("images"), idx).unwrap();
+    let trained = |words: &[&str], output: &str| {
+        let shared = [
+            "images",
+            "--kind",
+            "simple",
+            "--code",
+            "4",
+            "--bits",
+            "8",
+            "--epochs",
+            "2",
+            "--batch",
+            "8",
+            "--no-charts",
+            "--json",
+            "-o",
+            output,
+        ];
+        let lines = place.run(&[words, &shared].concat()).ended(0).json_lines();
+        lines.last().unwrap()["fingerprint"].clone()
+    };
+    let new = trained(&["train", "autoencoder"], "new.onnx");
+    assert!(new.is_string());
+    assert_eq!(new, trained(&["train"], "old.onnx"));
+}

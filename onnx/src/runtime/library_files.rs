@@ -57,7 +57,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_library_is_told_from_what_lies_beside_it() {
+    fn the_library_is_recognised_among_other_files() {
         let dir = tempfile::tempdir().unwrap();
         assert!(libraries_in(dir.path()).is_empty());
         for name in [

@@ -1,6 +1,6 @@
-//! Where ONNX Runtime may lie on a machine.
+//! Places where ONNX Runtime can be on a machine.
 //!
-//! Every candidate is an absolute path, and one that somebody else could have put there is not loaded.
+//! Every candidate is an absolute path. A library that another user could have put there is not loaded.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -18,27 +18,27 @@ use super::wheel::Package;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FoundBy {
-    /// It was named by an option or an environment variable.
+    /// An option or an environment variable names it.
     Named,
-    /// It lies beside the executable.
+    /// It is next to the executable.
     BesideExecutable,
-    /// It was fetched before.
+    /// It was downloaded before.
     Cache,
-    /// It lies in a folder of the system's loader.
+    /// It is in a folder of the system's loader.
     System,
     /// It belongs to an installed Python package.
     PythonPackage,
-    /// It was fetched just now.
+    /// It was downloaded just now.
     Fetched,
 }
 
-/// A place that was looked at.
+/// A place that was searched.
 pub(super) enum Place {
     Library { path: PathBuf, found: FoundBy },
     Nothing { place: String, why: String },
 }
 
-/// The places in the order in which they are tried. They are looked at as they are asked for.
+/// Returns the places in the order in which they are tried. Each is searched only when it is needed.
 pub(super) fn places(prefer_cuda: bool) -> impl Iterator<Item = Place> {
     let looks: [fn(bool) -> Vec<Place>; 4] = [
         |_| beside_executable(),
@@ -89,9 +89,9 @@ fn in_system() -> Vec<Place> {
     judged(libraries, FoundBy::System)
 }
 
-/// The library of a Python package, found without importing it.
+/// Finds the library of a Python package without importing it.
 fn python_package() -> Vec<Place> {
-    // An older Python takes its working folder for a place of packages.
+    // An older Python also searches its working folder for packages.
     const LOOK: &str = "import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; \
                         s = u.find_spec('onnxruntime'); \
                         print(s.submodule_search_locations[0] if s else '')";

@@ -1,4 +1,4 @@
-//! ONNX Runtime: found, fetched if it is missing, loaded once a process.
+//! ONNX Runtime: finds it, downloads it if it is missing, and loads it once per process.
 //!
 //! Owns the process's one environment. The library is loaded through `ort::init_from`, which
 //! reports what is wrong; the path that loads it lazily would panic.
@@ -65,7 +65,7 @@ impl Runtime {
     /// process loads one library for good.
     ///
     /// It is looked for in this order: the option; the environment variable `ORT_DYLIB_PATH`;
-    /// beside the executable; in the user's cache folder; in the folders of the system's loader; in an
+    /// next to the executable; in the user's cache folder; in the folders of the system's loader; in an
     /// installed Python package `onnxruntime`. In each, the newest is tried first, and then the others.
     /// One that everybody can replace is left out, unless it was named. Where there is none, it is fetched
     /// once by `pip download` from the pinned, hashed package.

@@ -138,7 +138,7 @@ impl Programs {
             .envs(passed(env::vars_os()))
             // Python from 3.11 on then keeps its working folder off its path; an older one finds nothing there.
             .env("PYTHONSAFEPATH", "1")
-            // Nothing is written beside what is not ours.
+            // Nothing is written next to foreign files.
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null());
         if let Ok(path) = env::join_paths(&self.folders) {

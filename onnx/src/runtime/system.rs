@@ -72,7 +72,7 @@ fn known_to_loader() -> Vec<PathBuf> {
     }
 }
 
-/// The ONNX Runtime libraries that a list of `ldconfig`'s names; none if it makes no sense.
+/// Returns the ONNX Runtime libraries in a list of `ldconfig`; none if the list cannot be parsed.
 fn of_loader_cache(bytes: &[u8]) -> Vec<PathBuf> {
     const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
     /// Magic, two counts, and what this does not need.

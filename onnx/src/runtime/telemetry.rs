@@ -1,4 +1,4 @@
-//! ONNX Runtime's telemetry, turned off before it begins.
+//! Turns off ONNX Runtime's telemetry before it starts.
 //!
 //! Since 1.29 Microsoft's builds for Linux and macOS report each process and session over the
 //! network, and keep an identifier and what is still to be sent in the user's cache folder
@@ -10,7 +10,7 @@
 
 use std::env;
 
-/// The variable. Where it is set already, whoever set it has decided.
+/// The variable. If it is set already, it stays.
 const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
 /// Keeps ONNX Runtime from reporting anything. Loading it does this, too; a program does best to call

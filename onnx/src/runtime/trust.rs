@@ -141,8 +141,8 @@ mod tests {
         assert!(distrust(&file).unwrap().contains("the file"));
         mode(&file, 0o644);
         mode(&folder, 0o777);
-        let told = distrust(&file).unwrap();
-        assert!(told.contains(folder.to_str().unwrap()), "{told}");
+        let reason = distrust(&file).unwrap();
+        assert!(reason.contains(folder.to_str().unwrap()), "{reason}");
         assert!(distrust_folder(&folder).is_some());
 
         // Our own file in a sticky folder can be replaced by nobody, but files can be added there.
@@ -172,7 +172,7 @@ mod tests {
             println!("skipped: giving a file to somebody else takes root ({error})");
             return;
         }
-        let told = distrust(&file).unwrap();
-        assert!(told.contains("12345"), "{told}");
+        let reason = distrust(&file).unwrap();
+        assert!(reason.contains("12345"), "{reason}");
     }
 }

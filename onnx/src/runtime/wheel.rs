@@ -123,7 +123,7 @@ impl Package {
 
 /// Takes the libraries out of a wheel, which is a zip archive, if its hash is the pinned one.
 ///
-/// pip was told the hash, too, but what is loaded is not to depend on which pip that was.
+/// pip checks the hash as well, but the loaded library must not depend on that pip.
 ///
 /// # Errors
 ///
