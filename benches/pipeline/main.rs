@@ -27,6 +27,8 @@ mod folders;
 mod program;
 mod speed;
 mod stored;
+// The search bench uses the rest.
+#[allow(dead_code)]
 #[path = "../synthetic.rs"]
 mod synthetic;
 mod unchanged;
