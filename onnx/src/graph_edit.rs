@@ -11,10 +11,10 @@ use crate::proto::{
 };
 
 /// Name of the constant in a trunk that weights the directions of its features:
-/// `[feature_len, width]`, float32, or int8 with [`SCALE`] behind the name.
+/// `[feature_len, width]`, float32, or int8 with `.scale` behind the name.
 pub const METRIC: &str = "metric";
 
-/// Name of the constant in a trunk with the weights of the classifier that it was trained with: `[feature_len, classes]`, float32, or int8 with [`SCALE`] behind the name.
+/// Name of the constant in a trunk with the weights of the classifier that it was trained with: `[feature_len, classes]`, float32, or int8 with `.scale` behind the name.
 pub const CLASSES: &str = "classes";
 
 /// The bias of those classes: float32 `[classes]`.

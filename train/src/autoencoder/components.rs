@@ -15,7 +15,7 @@ const MAX_NUMBERS: usize = 2_048;
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] if there are too few images for `k` components.
+/// [`InvalidInput`](crate::Error::InvalidInput) if there are too few images for `k` components.
 pub fn component_error(
     samples: &Samples<'_>,
     held_out: &Samples<'_>,

@@ -217,7 +217,7 @@ fn transforms() -> [Vec<f32>; 2] {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] as [`super::train_head`], and if there are no altered copies.
+/// [`Error::InvalidInput`] as [`train_head`](crate::head::train_head), and if there are no altered copies.
 pub fn train_copies_head(set: &TrainingSet<'_>, options: &HeadOptions) -> Result<Head> {
     let n = check(set, options)?;
     if set.views.is_empty() {
