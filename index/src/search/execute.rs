@@ -6,6 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::Searcher;
+use super::checked::{bit_weights, checked_hash, padded};
 use super::params::{Query, RankBy, SearchParams, SearchStrategy};
 use super::results::{Neighbour, SearchStats, SegmentStats};
 use super::scan::{Candidate, ROWS_A_TASK, Rank, Scan, Scorer, along_graph};
@@ -14,10 +15,11 @@ use super::strategy;
 use super::view::Source;
 use crate::error::{Error, Result};
 use crate::kernels::bits::Bits;
-use crate::kernels::distance::{finite, hamming_words, pack_bits, words};
+use crate::kernels::distance::hamming_words;
 use crate::kernels::simd;
 use crate::kernels::weighted::BitWeights;
-use crate::store::types::{EncoderRecord, ImageId};
+use crate::store::rows::Rows;
+use crate::store::types::ImageId;
 
 impl Searcher {
     /// Returns the `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer if
@@ -26,7 +28,7 @@ impl Searcher {
     /// # Errors
     ///
     /// [`Error::InvalidInput`] if `k` is 0 or `code` is not
-    /// [`code_len`](EncoderRecord::code_len) finite numbers.
+    /// [`code_len`](crate::EncoderRecord::code_len) finite numbers.
     pub fn nearest(&self, code: &[f32], k: usize) -> Result<Vec<Neighbour>> {
         self.search(&Query::new(code), &SearchParams::new(k))
     }
@@ -84,6 +86,28 @@ impl Searcher {
     ) -> Result<(Vec<Neighbour>, SearchStats)> {
         let started = Instant::now();
         self.check(params, selection)?;
+        let (found, mut stats) = if params.expand > 0 {
+            self.find_expanded(query, params, selection, fall_back)?
+        } else {
+            self.find(query, params, selection, fall_back)?
+        };
+        let hash = query
+            .hash
+            .map(|hash| checked_hash(&self.encoder, hash))
+            .transpose()?;
+        let neighbours = self.finish(found, params, hash.as_deref());
+        stats.search_us = started.elapsed().as_secs_f64() * 1e6;
+        Ok((neighbours, stats))
+    }
+
+    /// Finds the nearest `k` rows or more, in no order.
+    pub(super) fn find(
+        &self,
+        query: &Query<'_>,
+        params: &SearchParams,
+        selection: Option<&Selection>,
+        fall_back: bool,
+    ) -> Result<(Vec<Candidate>, SearchStats)> {
         let code = padded(&self.encoder, query.code)?;
         let hash = query
             .hash
@@ -99,7 +123,7 @@ impl Searcher {
         }
         let weights = match query.logits {
             Some(logits) if params.by == RankBy::Both => {
-                Some(self.bit_weights(logits, query.hash)?)
+                Some(bit_weights(&self.encoder, logits, query.hash)?)
             }
             _ => None,
         };
@@ -120,6 +144,7 @@ impl Searcher {
                 .sum(),
             parts: Vec::with_capacity(self.parts.len()),
             fell_back: false,
+            expanded: 0,
             filter_us: selection.map_or(0.0, |selection| selection.seconds * 1e6),
             search_us: 0.0,
         };
@@ -141,9 +166,12 @@ impl Searcher {
                 .collect();
             self.execute(&scorer, params.k, &efs, allowed, fall_back, &mut stats)
         };
-        let neighbours = self.finish(found, params, hash.as_deref());
-        stats.search_us = started.elapsed().as_secs_f64() * 1e6;
-        Ok((neighbours, stats))
+        Ok((found, stats))
+    }
+
+    /// Returns the rows of a part.
+    pub(super) fn rows_of(&self, part: usize) -> Rows<'_> {
+        self.parts[part].rows()
     }
 
     /// Returns what computes the distances of a ranking.
@@ -165,29 +193,6 @@ impl Searcher {
             },
             weights,
         }
-    }
-
-    /// Returns what each differing bit adds for a query with these logits.
-    fn bit_weights(&self, logits: &[f32], hash: Option<&[u8]>) -> Result<BitWeights> {
-        if logits.len() != self.encoder.bits {
-            return Err(Error::InvalidInput(format!(
-                "{} logits were given, and the index holds hashes of {} bits",
-                logits.len(),
-                self.encoder.bits
-            )));
-        }
-        if !finite(logits) {
-            return Err(Error::InvalidInput(
-                "the logits hold a number that is not finite".to_owned(),
-            ));
-        }
-        if hash.is_some_and(|hash| hash != pack_bits(logits)) {
-            return Err(Error::InvalidInput(
-                "the logits are not those of the hash: bit i is set if logit i is above zero"
-                    .to_owned(),
-            ));
-        }
-        Ok(BitWeights::new(logits, self.encoder.hash_weight))
     }
 
     /// Refuses what no search can be done with.
@@ -450,36 +455,4 @@ fn split(part: usize, rows: usize) -> impl Iterator<Item = (usize, std::ops::Ran
     (0..rows)
         .step_by(ROWS_A_TASK)
         .map(move |start| (part, start..rows.min(start + ROWS_A_TASK)))
-}
-
-fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> {
-    if code.len() != encoder.code_len {
-        return Err(Error::InvalidInput(format!(
-            "a code of {} numbers was given, and the index holds codes of {}",
-            code.len(),
-            encoder.code_len
-        )));
-    }
-    if !finite(code) {
-        return Err(Error::InvalidInput(
-            "the code holds a number that is not finite".to_owned(),
-        ));
-    }
-    let mut padded = code.to_vec();
-    padded.resize(
-        code.len().next_multiple_of(crate::kernels::distance::LANES),
-        0.0,
-    );
-    Ok(padded)
-}
-
-fn checked_hash(encoder: &EncoderRecord, hash: &[u8]) -> Result<Vec<u64>> {
-    if hash.len() != encoder.hash_bytes() {
-        return Err(Error::InvalidInput(format!(
-            "a hash of {} bytes was given, and the index holds hashes of {}",
-            hash.len(),
-            encoder.hash_bytes()
-        )));
-    }
-    Ok(words(hash).collect())
 }

@@ -4,7 +4,9 @@
 //! Each part of a query is answered the cheaper way: along the graph, or by an exhaustive scan of the
 //! rows that may be found. What the parts found is merged, best first, ties by id.
 
+mod checked;
 mod execute;
+mod expand;
 mod interface;
 mod params;
 mod results;

@@ -108,6 +108,9 @@ pub struct SearchParams {
     pub filter: Filter,
     /// Nothing at a larger distance is found. Default: no limit.
     pub radius: Option<f32>,
+    /// Query expansion: a first search finds this number of nearest images, and a second one searches with
+    /// the query mixed with them. Distances are those from the mixture. Default: 0, no expansion.
+    pub expand: usize,
 }
 
 impl SearchParams {
@@ -120,6 +123,7 @@ impl SearchParams {
             strategy: SearchStrategy::Auto,
             filter: Filter::default(),
             radius: None,
+            expand: 0,
         }
     }
 
@@ -148,6 +152,13 @@ impl SearchParams {
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Searches again with the query mixed with this number of nearest images; 0 for none.
+    #[must_use]
+    pub fn expand(mut self, expand: usize) -> Self {
+        self.expand = expand;
         self
     }
 

@@ -28,6 +28,9 @@ pub struct SearchStats {
     pub parts: Vec<SegmentStats>,
     /// Whether the graph of some part found too few, so that its rows were scanned after all.
     pub fell_back: bool,
+    /// Nearest images that the query was mixed with.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub expanded: usize,
     /// What resolving the filter took, in microseconds.
     pub filter_us: f64,
     /// What searching took, in microseconds.
@@ -50,4 +53,8 @@ pub struct SegmentStats {
     pub fell_back: bool,
     /// Distances that were computed.
     pub distances: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }

@@ -118,6 +118,52 @@ fn logits_weigh_the_differing_bits_by_every_strategy() {
 }
 
 #[test]
+fn an_expanded_search_is_a_search_with_the_mixture() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = filled(dir.path(), 400, 30, 256);
+    let index = Index::open(dir.path()).unwrap();
+    for (code, hash) in rows.iter().take(20) {
+        let logits: Vec<f32> = (0..256)
+            .map(|i| {
+                let size = (i % 7) as f32 + 0.5;
+                if hash[i / 8] >> (i % 8) & 1 == 1 {
+                    size
+                } else {
+                    -size
+                }
+            })
+            .collect();
+        let query = Query::new(code).hash(hash).logits(&logits);
+        for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
+            let params = SearchParams::new(10).by(by);
+            let plain = index.search(&query, &params).unwrap();
+            // Mixed with itself alone, a stored image stays the nearest.
+            let one = index.search(&query, &params.clone().expand(1)).unwrap();
+            assert_eq!(one[0].id, plain[0].id, "{by:?}");
+            for expand in [2, 3, 400, 1000] {
+                let params = params.clone().expand(expand);
+                let (found, stats) = index.searcher().unwrap().explain(&query, &params).unwrap();
+                assert_eq!(stats.expanded, expand.min(400));
+                assert_eq!(found.len(), 10);
+                assert!(found.is_sorted_by(|a, b| (a.distance, a.id) < (b.distance, b.id)));
+                // The hash is still compared with the query's own.
+                let own = found.iter().find(|found| found.id == plain[0].id);
+                assert!(own.is_none_or(|own| own.hamming == Some(0)));
+                let exact = params.strategy(SearchStrategy::Exact);
+                assert_eq!(index.search(&query, &exact).unwrap(), found);
+            }
+        }
+    }
+    let empty = tempfile::tempdir().unwrap();
+    filled(empty.path(), 0, 30, 256);
+    let index = Index::open(empty.path()).unwrap();
+    let (code, hash) = &rows[0];
+    let params = SearchParams::new(3).by(RankBy::Both).expand(3);
+    let found = index.search(&Query::new(code).hash(hash), &params);
+    assert!(found.unwrap().is_empty());
+}
+
+#[test]
 fn logits_that_are_not_those_of_the_hash_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let rows = filled(dir.path(), 3, 4, 8);

@@ -48,6 +48,11 @@ pub struct QueryArgs {
     #[arg(long, value_name = "N", value_parser = from_one, help_heading = SEARCH)]
     pub ef: Option<usize>,
 
+    /// Query expansion: search again with the query mixed with its N nearest images. Finds more of the
+    /// same kind; 2 to 4 are good values, 0 is none
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = SEARCH)]
+    pub expand: usize,
+
     /// Maximum distance
     #[arg(long, value_name = "DISTANCE", value_parser = from_zero, help_heading = SEARCH)]
     pub radius: Option<f32>,
