@@ -194,7 +194,7 @@ fn print(report: &Report, part: Part) {
     }
     let cutoff = format!("mAP@{}", report.cutoff);
     let head = format!(
-        "{:<18} {:>6} {:>6}  {:>6}  {:>11}  {cutoff:>8}  {:>6}  {:>6}  {:>6}  {:>8}  {:>7}  {:>7}",
+        "{:<24} {:>6} {:>6}  {:>6}  {:>11}  {cutoff:>8}  {:>6}  {:>6}  {:>6}  {:>8}  {:>7}  {:>7}",
         "ranked by",
         "length",
         "bytes",
@@ -229,7 +229,7 @@ fn line(row: &Row) -> String {
         value.map_or_else(String::new, |value| format!("{value:.digits$}"))
     };
     format!(
-        "{:<18} {:>6} {:>6}  {:.4}  {:>11}  {:>8.4}  {:.4}  {:.4}  {:>6}  {:>8}  {:>7}  {:>7}",
+        "{:<24} {:>6} {:>6}  {:.4}  {:>11}  {:>8.4}  {:.4}  {:.4}  {:>6}  {:>8}  {:>7}  {:>7}",
         row.representation,
         row.length,
         row.bytes,

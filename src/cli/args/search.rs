@@ -49,7 +49,7 @@ pub struct QueryArgs {
     pub ef: Option<usize>,
 
     /// Query expansion: search again with the query mixed with its N nearest images. Finds more of the
-    /// same kind; 2 to 4 are good values, 0 is none
+    /// same kind. 2 is a good value, 0 is none; from 3 on, the query image itself may not come first
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = SEARCH)]
     pub expand: usize,
 
