@@ -70,8 +70,8 @@ pub use kernels::distance::{hamming, l2_squared, pack_bits};
 pub use progress::Step;
 pub use repair::Repaired;
 pub use search::{
-    DEFAULT_EF, Neighbour, Note, Query, RankBy, SearchParams, SearchStats, SearchStore,
-    SearchStrategy, Searcher, SegmentStats, Selection,
+    DEFAULT_EF, DEFAULT_EXPAND, Mixture, Neighbour, Note, Query, RankBy, SearchParams, SearchStats,
+    SearchStore, SearchStrategy, Searcher, SegmentStats, Selection, expansion_weight,
 };
 pub use segment::{MAX_ROWS, SEGMENT_FORMAT};
 pub use store::holder::Holder;

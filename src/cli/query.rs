@@ -40,7 +40,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     }
     params.filter = filter(global, &library, &args.filter)?;
     params.radius = args.radius;
-    params.expand = args.expand;
+    params.expand = if args.no_expand { 0 } else { args.expand };
     let mut noted = false;
     let mut outcome = Outcome::Done;
     let several = args.images.len() > 1;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use imgsearch_index::{ImageId, Query, RankBy, SearchParams, SearchStats};
+use imgsearch_index::{DEFAULT_EXPAND, ImageId, Query, RankBy, SearchParams, SearchStats};
 
 use super::Library;
 use super::query_encoders::QueryEncoder;
@@ -50,14 +50,15 @@ impl Library {
         self.nearest(&encoded, k, RankBy::Both)
     }
 
-    /// Returns the `k` images nearest to an encoded image, best first, ties by id.
+    /// Returns the `k` images nearest to an encoded image, best first, ties by id. The query is expanded by
+    /// the [`DEFAULT_EXPAND`] nearest images, which come first; [`Library::search`] can do without.
     ///
     /// # Errors
     ///
     /// If `k` is 0, if the code has another length than those of the index, or if nothing has been
     /// indexed yet.
     pub fn nearest(&self, encoded: &Encoded, k: usize, by: RankBy) -> Result<Vec<Match>> {
-        let answer = self.search(encoded, &SearchParams::new(k).by(by))?;
+        let answer = self.search(encoded, &SearchParams::new(k).by(by).expand(DEFAULT_EXPAND))?;
         Ok(answer.matches)
     }
 

@@ -203,8 +203,9 @@ fn evaluation_prints_every_representation() {
         "hash, asymmetric",
         "code + hash",
         "code + hash, asymmetric",
+        "code + hash, expanded",
     ];
-    assert_eq!(&names[..6], first);
+    assert_eq!(&names[..7], first);
     for baseline in [
         "PCA to 30",
         "autoencoder, MSE",
@@ -214,7 +215,7 @@ fn evaluation_prints_every_representation() {
     ] {
         assert!(names.contains(&baseline), "{names:?}");
     }
-    for row in &rows[..5] {
+    for row in &rows[..7] {
         // Three parts of each of sixteen images: every ranking by content finds most of them.
         assert!(row["map"].as_f64().unwrap() > 0.7, "{row}");
     }

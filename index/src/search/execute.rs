@@ -21,6 +21,15 @@ use crate::kernels::weighted::BitWeights;
 use crate::store::rows::Rows;
 use crate::store::types::ImageId;
 
+/// A query in the shape of the stored rows.
+pub(super) struct Prepared {
+    /// Padded with zeros.
+    code: Vec<f32>,
+    /// Empty if the query has none.
+    hash: Vec<u64>,
+    weights: Option<BitWeights>,
+}
+
 impl Searcher {
     /// Returns the `k` images whose codes are nearest to `code`, nearest first, ties by id; fewer if
     /// there are fewer.
@@ -108,6 +117,12 @@ impl Searcher {
         selection: Option<&Selection>,
         fall_back: bool,
     ) -> Result<(Vec<Candidate>, SearchStats)> {
+        let prepared = self.prepare(query, params)?;
+        self.find_prepared(&prepared, params, selection, fall_back)
+    }
+
+    /// Checks a query, and brings it into the shape of the stored rows.
+    pub(super) fn prepare(&self, query: &Query<'_>, params: &SearchParams) -> Result<Prepared> {
         let code = padded(&self.encoder, query.code)?;
         let hash = query
             .hash
@@ -127,12 +142,22 @@ impl Searcher {
             }
             _ => None,
         };
-        let scorer = self.scorer(
-            params.by,
-            &code,
-            hash.as_deref().unwrap_or(&[]),
-            weights.as_ref(),
-        );
+        Ok(Prepared {
+            code,
+            hash: hash.unwrap_or_default(),
+            weights,
+        })
+    }
+
+    /// Does what [`Searcher::find`] does, with a query that was checked.
+    pub(super) fn find_prepared(
+        &self,
+        prepared: &Prepared,
+        params: &SearchParams,
+        selection: Option<&Selection>,
+        fall_back: bool,
+    ) -> Result<(Vec<Candidate>, SearchStats)> {
+        let scorer = self.scorer(params.by, prepared);
         let allowed = |part: usize| match selection {
             Some(selection) => &selection.parts[part],
             None => &self.parts[part].live,
@@ -175,23 +200,17 @@ impl Searcher {
     }
 
     /// Returns what computes the distances of a ranking.
-    fn scorer<'a>(
-        &self,
-        by: RankBy,
-        code: &'a [f32],
-        hash: &'a [u64],
-        weights: Option<&'a BitWeights>,
-    ) -> Scorer<'a> {
+    pub(super) fn scorer<'a>(&self, by: RankBy, prepared: &'a Prepared) -> Scorer<'a> {
         let bits = self.encoder.bits as f32;
         Scorer {
-            code,
-            hash,
+            code: &prepared.code,
+            hash: &prepared.hash,
             by,
             bit: match by {
                 RankBy::Both => self.encoder.hash_weight / bits,
                 _ => 1.0 / bits,
             },
-            weights,
+            weights: prepared.weights.as_ref(),
         }
     }
 
@@ -426,7 +445,11 @@ impl Searcher {
     }
 
     /// Returns the same rows with the distances of another scorer.
-    fn rescored(&self, scorer: &Scorer<'_>, mut found: Vec<Candidate>) -> Vec<Candidate> {
+    pub(super) fn rescored(
+        &self,
+        scorer: &Scorer<'_>,
+        mut found: Vec<Candidate>,
+    ) -> Vec<Candidate> {
         found.sort_unstable_by_key(|found| (found.part, found.row));
         let of_parts = found.chunk_by(|a, b| a.part == b.part);
         let ranked = of_parts.flat_map(|some| {

@@ -29,6 +29,13 @@ pub(crate) struct Candidate {
     pub row: u32,
 }
 
+impl Candidate {
+    /// Returns which row of which part it is.
+    pub fn place(&self) -> (u32, u32) {
+        (self.part, self.row)
+    }
+}
+
 impl Eq for Candidate {}
 
 impl Ord for Candidate {

@@ -12,6 +12,15 @@ pub fn from_two(text: &str) -> Result<usize, String> {
     at_least(2, text)
 }
 
+/// Parses a number of images from 1 to 100.
+pub fn up_to_hundred(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=100).contains(number));
+    number.ok_or_else(|| "it must be a whole number from 1 to 100".to_owned())
+}
+
 fn at_least(min: usize, text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&number| number >= min);
     number.ok_or_else(|| format!("it must be a whole number from {min} up"))

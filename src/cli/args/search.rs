@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use imgsearch::index::DEFAULT_EXPAND;
 
-use super::numbers::{from_one, from_zero};
+use super::numbers::{from_one, from_zero, up_to_hundred};
 use super::shared::LimitArgs;
 
 const FILTERS: &str = "Filters";
@@ -48,10 +49,14 @@ pub struct QueryArgs {
     #[arg(long, value_name = "N", value_parser = from_one, help_heading = SEARCH)]
     pub ef: Option<usize>,
 
-    /// Query expansion: search again with the query mixed with its N nearest images. Finds more of the
-    /// same kind. 2 is a good value, 0 is none; from 3 on, the query image itself may not come first
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = SEARCH)]
+    /// Query expansion: search again with the query mixed with the N nearest images, which come first
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_EXPAND, value_parser = up_to_hundred)]
+    #[arg(help_heading = SEARCH)]
     pub expand: usize,
+
+    /// Search once, with the query alone
+    #[arg(long, conflicts_with = "expand", help_heading = SEARCH)]
+    pub no_expand: bool,
 
     /// Maximum distance
     #[arg(long, value_name = "DISTANCE", value_parser = from_zero, help_heading = SEARCH)]

@@ -8,6 +8,7 @@
 //! report also has the share of distinct hashes, the balance of their bits and the correlation of bits.
 
 pub mod copies;
+mod default_ranking;
 mod metrics;
 mod protocol;
 
@@ -28,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::train::extract::Extracted;
 use crate::train::perceptual::{self, Perceptual};
+use default_ranking::{ByLogits, DefaultRanking};
 
 /// Numbers that the PCA and autoencoder baselines keep.
 pub const PCA_LENGTH: usize = 30;
@@ -227,46 +229,6 @@ struct Table<'a> {
     progress: &'a dyn Progress,
 }
 
-/// Distances of hashes by the query's logits, as the default ranking computes them: each differing bit
-/// counts by the size of its logit.
-struct ByLogits<'a> {
-    /// The stored bits as plus and minus one, `[n, bits]`.
-    signs: Vec<f32>,
-    logits: &'a [f32],
-    bits: usize,
-}
-
-impl<'a> ByLogits<'a> {
-    fn new(hashes: &[u8], logits: &'a [f32], bits: usize) -> Self {
-        let sign = |hash: &[u8], i: usize| {
-            if hash[i / 8] >> (i % 8) & 1 == 1 {
-                1.0
-            } else {
-                -1.0
-            }
-        };
-        let hashes = hashes.chunks_exact(bits.div_ceil(8));
-        Self {
-            signs: hashes
-                .flat_map(|hash| (0..bits).map(move |i| sign(hash, i)))
-                .collect(),
-            logits,
-            bits,
-        }
-    }
-
-    /// Writes the distances of query `q` to all images: `total` if all bits differ.
-    fn apart(&self, q: usize, total: f32, out: &mut [f32]) {
-        let asked = &self.logits[q * self.bits..(q + 1) * self.bits];
-        let sum: f32 = asked.iter().map(|logit| logit.abs()).sum();
-        let scale = 0.5 * total / sum.max(f32::MIN_POSITIVE);
-        for (out, signs) in out.iter_mut().zip(self.signs.chunks_exact(self.bits)) {
-            let agreement: f32 = asked.iter().zip(signs).map(|(a, b)| a * b).sum();
-            *out = scale * (sum - agreement);
-        }
-    }
-}
-
 impl Table<'_> {
     fn features(&mut self, extracted: &Extracted, reference: bool) -> Result<()> {
         self.progress.scoring("features");
@@ -303,7 +265,9 @@ impl Table<'_> {
 
         self.progress.scoring("hash, asymmetric");
         let by_logits = ByLogits::new(hashes, logits, bits);
-        let score = self.evaluator.score(|q, out| by_logits.apart(q, 1.0, out));
+        let score = self
+            .evaluator
+            .score(|q, out| by_logits.apart(by_logits.of(q), 1.0, out));
         self.push("hash, asymmetric", (bits, bytes), score, None);
 
         self.progress.scoring("code + hash");
@@ -319,17 +283,25 @@ impl Table<'_> {
         });
         self.push("code + hash", (code_len, code_len * 4 + bytes), score, None);
 
-        self.progress.scoring("code + hash, asymmetric");
-        let score = self.evaluator.score(|q, out| {
-            let mut apart = vec![0.0; n];
-            by_logits.apart(q, own.info.hash_weight, &mut apart);
-            euclidean(codes, code_len, q, out);
-            for (out, apart) in out.iter_mut().zip(apart) {
-                *out += apart;
-            }
-        });
+        let default = DefaultRanking {
+            codes,
+            code_len,
+            hashes,
+            by_logits,
+            hash_weight: own.info.hash_weight,
+        };
         let size = (code_len, code_len * 4 + bytes);
+        self.progress.scoring("code + hash, asymmetric");
+        let score = self.evaluator.score(|q, out| default.plain(q, out));
         self.push("code + hash, asymmetric", size, score, None);
+
+        self.progress.scoring("code + hash, expanded");
+        let score = {
+            let database = &self.evaluator.split().database;
+            self.evaluator
+                .score(|q, out| default.expanded(q, database, out))
+        };
+        self.push("code + hash, expanded", size, score, None);
     }
 
     fn baselines(&mut self, features: &[f32], d: usize) -> Result<()> {
@@ -444,8 +416,12 @@ fn plain_autoencoder(
 }
 
 fn euclidean(rows: &[f32], length: usize, query: usize, out: &mut [f32]) {
-    let asked = &rows[query * length..(query + 1) * length];
-    for (out, row) in out.iter_mut().zip(rows.chunks_exact(length)) {
+    euclidean_from(&rows[query * length..(query + 1) * length], rows, out);
+}
+
+/// Writes the squared distances from `asked` to rows of its length.
+fn euclidean_from(asked: &[f32], rows: &[f32], out: &mut [f32]) {
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(asked.len())) {
         *out = l2_squared(asked, row);
     }
 }

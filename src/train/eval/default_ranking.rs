@@ -1,0 +1,126 @@
+//! The default ranking of queries, over all images of an evaluation.
+
+use imgsearch_index::{DEFAULT_EXPAND, Mixture, Query, expansion_weight};
+
+use super::euclidean_from;
+
+/// Distances of hashes by a query's logits: each differing bit counts by the size of its logit.
+pub(super) struct ByLogits<'a> {
+    /// The stored bits as plus and minus one, `[n, bits]`.
+    signs: Vec<f32>,
+    logits: &'a [f32],
+    bits: usize,
+}
+
+impl<'a> ByLogits<'a> {
+    pub fn new(hashes: &[u8], logits: &'a [f32], bits: usize) -> Self {
+        let sign = |hash: &[u8], i: usize| {
+            if hash[i / 8] >> (i % 8) & 1 == 1 {
+                1.0
+            } else {
+                -1.0
+            }
+        };
+        let hashes = hashes.chunks_exact(bits.div_ceil(8));
+        Self {
+            signs: hashes
+                .flat_map(|hash| (0..bits).map(move |i| sign(hash, i)))
+                .collect(),
+            logits,
+            bits,
+        }
+    }
+
+    /// Returns the logits of image `q`.
+    pub fn of(&self, q: usize) -> &'a [f32] {
+        &self.logits[q * self.bits..(q + 1) * self.bits]
+    }
+
+    /// Writes the distances from a query's logits to all images: `total` if all bits differ.
+    pub fn apart(&self, asked: &[f32], total: f32, out: &mut [f32]) {
+        let sum: f32 = asked.iter().map(|logit| logit.abs()).sum();
+        let scale = 0.5 * total / sum.max(f32::MIN_POSITIVE);
+        for (out, signs) in out.iter_mut().zip(self.signs.chunks_exact(self.bits)) {
+            let agreement: f32 = asked.iter().zip(signs).map(|(a, b)| a * b).sum();
+            *out = scale * (sum - agreement);
+        }
+    }
+}
+
+/// Codes and hashes, ranked as a query ranks them by default.
+pub(super) struct DefaultRanking<'a> {
+    pub codes: &'a [f32],
+    pub code_len: usize,
+    pub hashes: &'a [u8],
+    pub by_logits: ByLogits<'a>,
+    pub hash_weight: f32,
+}
+
+impl DefaultRanking<'_> {
+    /// Writes the distances from image `q` to all images.
+    pub fn plain(&self, q: usize, out: &mut [f32]) {
+        self.apart(self.code(q), self.by_logits.of(q), out);
+    }
+
+    /// Writes the distances from image `q`, expanded by its nearest images of `database`, to all images. Image `q`
+    /// is not in the database.
+    pub fn expanded(&self, q: usize, database: &[usize], out: &mut [f32]) {
+        let mut plain = vec![0.0; out.len()];
+        self.plain(q, &mut plain);
+        let mut near: Vec<(f32, usize)> = database
+            .iter()
+            .filter(|&&i| i != q)
+            .map(|&i| (plain[i], i))
+            .collect();
+        let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        if near.len() > DEFAULT_EXPAND {
+            near.select_nth_unstable_by(DEFAULT_EXPAND - 1, order);
+            near.truncate(DEFAULT_EXPAND);
+        }
+        near.sort_unstable_by(order);
+        let (Some(&(nearest, _)), Some(&(last, _))) = (near.first(), near.last()) else {
+            out.copy_from_slice(&plain);
+            return;
+        };
+        let query = Query::new(self.code(q))
+            .hash(self.hash(q))
+            .logits(self.by_logits.of(q));
+        let mut mixture = Mixture::new(&query, self.by_logits.bits);
+        for &(distance, i) in &near {
+            let weight = expansion_weight(distance - nearest);
+            mixture.add(weight, self.code(i), self.hash(i));
+        }
+        let mixture = mixture.finish();
+        let mixed = mixture.query();
+        self.apart(mixed.code, mixed.logits.unwrap_or_default(), out);
+        let from_mixture: f32 = near.iter().map(|&(_, i)| out[i]).sum();
+        let from_query: f32 = near.iter().map(|(distance, _)| distance).sum();
+        let scale = if from_mixture > 0.0 && from_query > 0.0 {
+            from_query / from_mixture
+        } else {
+            1.0
+        };
+        let behind = last.next_up();
+        out.iter_mut()
+            .for_each(|out| *out = (*out * scale).max(behind));
+        near.iter().for_each(|&(distance, i)| out[i] = distance);
+    }
+
+    fn apart(&self, code: &[f32], logits: &[f32], out: &mut [f32]) {
+        let mut codes = vec![0.0; out.len()];
+        euclidean_from(code, self.codes, &mut codes);
+        self.by_logits.apart(logits, self.hash_weight, out);
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out += code;
+        }
+    }
+
+    fn code(&self, i: usize) -> &[f32] {
+        &self.codes[i * self.code_len..(i + 1) * self.code_len]
+    }
+
+    fn hash(&self, i: usize) -> &[u8] {
+        let bytes = self.by_logits.bits.div_ceil(8);
+        &self.hashes[i * bytes..(i + 1) * bytes]
+    }
+}
