@@ -81,6 +81,6 @@ pub use store::schema::FORMAT_VERSION;
 pub use store::trash::{Restored, TRASH_DAYS, Trashed};
 pub use store::types::{
     Change, Digest, EncoderRecord, Failure, FailureKind, FileStat, FolderId, Image, ImageId,
-    KnownPath, NewContent, Run, Stats,
+    KnownPath, NewCode, NewContent, Run, Stats,
 };
 pub use store::writer::Writer;

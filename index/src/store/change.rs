@@ -186,7 +186,7 @@ fn insert_content(
     path: &Path,
     content: &NewContent,
 ) -> Result<i64, Refused> {
-    let code: Vec<u8> = content.code.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let code = code_bytes(&content.code);
     let stored = transaction
         .prepare_cached("SELECT digest, code, hash, checksum, id FROM contents WHERE digest = ?1")?
         .query_row([content.digest], |row| {
@@ -222,6 +222,13 @@ fn insert_content(
             checksum::of(&content.digest, &code, &content.hash)
         ])?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// Returns a code as it is stored.
+pub(super) fn code_bytes(code: &[f32]) -> Vec<u8> {
+    code.iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
 }
 
 /// How far apart two codes of one content may be, as a share of the longer one's length: what

@@ -8,6 +8,7 @@ mod checksum;
 mod clock;
 mod columns;
 mod database_error;
+mod facts;
 mod failures;
 mod folders;
 pub(crate) mod holder;

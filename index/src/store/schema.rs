@@ -169,6 +169,13 @@ const MIGRATIONS: &[&str] = &[
         WHERE kind = 'limit'
           AND reason LIKE 'too slow: decoding it takes longer than the limit of % seconds%';
     ",
+    // 5: what is known of the collection as a whole, such as whether its encoder was trained on it.
+    "
+    CREATE TABLE facts (
+        name  TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The step that gave contents their checksums, which SQL alone cannot compute.

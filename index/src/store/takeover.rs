@@ -1,8 +1,84 @@
-//! One index takes the place of another.
+//! Another encoder takes over: with another index, or with new codes of the same contents.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
+use super::change::code_bytes;
+use super::checksum;
 use super::trash;
+use super::types::{EncoderRecord, NewCode};
+
+/// Makes `encoder` the index's encoder.
+pub(super) fn set_encoder(
+    connection: &Connection,
+    encoder: &EncoderRecord,
+) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM encoder", ())?;
+    connection.execute(
+        "INSERT INTO encoder VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            encoder.fingerprint,
+            encoder.name,
+            encoder.code_len as i64,
+            encoder.bits as i64,
+            f64::from(encoder.hash_weight),
+            encoder.metadata
+        ],
+    )?;
+    Ok(())
+}
+
+/// Gives every content the code of another encoder, in one transaction. Returns how many images went from the
+/// trash, or `None` if there is no code for a stored image: then nothing is changed.
+pub(super) fn switch(
+    connection: &mut Connection,
+    encoder: &EncoderRecord,
+    codes: &[NewCode],
+) -> rusqlite::Result<Option<usize>> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch("CREATE TEMP TABLE switched (content INTEGER PRIMARY KEY)")?;
+    {
+        let mut update = transaction.prepare(
+            "UPDATE contents SET code = ?2, hash = ?3, checksum = ?4 WHERE digest = ?1 RETURNING id",
+        )?;
+        let mut note = transaction.prepare("INSERT OR IGNORE INTO switched VALUES (?1)")?;
+        for new in codes {
+            let code = code_bytes(&new.code);
+            let sum = checksum::of(&new.digest, &code, &new.hash);
+            let mut rows = update.query(params![new.digest, code, new.hash, sum])?;
+            while let Some(row) = rows.next()? {
+                note.execute([row.get::<_, i64>(0)?])?;
+            }
+        }
+    }
+    let lacking: i64 = transaction.query_row(
+        "SELECT count(*) FROM images WHERE content NOT IN (SELECT content FROM switched)",
+        (),
+        |row| row.get(0),
+    )?;
+    if lacking > 0 {
+        // The temporary table goes with the transaction.
+        return Ok(None);
+    }
+    let dropped = transaction.execute(
+        "DELETE FROM trash WHERE content NOT IN (SELECT content FROM switched)",
+        (),
+    )?;
+    transaction.execute_batch(
+        "
+        DELETE FROM contents WHERE id NOT IN (SELECT content FROM switched);
+        DROP TABLE switched;
+        -- See `replace`.
+        INSERT INTO segments (first_image, last_image, images) VALUES (0, 0, 0);
+        DELETE FROM segments;
+        DELETE FROM removed;
+        DELETE FROM facts;
+        UPDATE generation SET number = number + 1;
+        ",
+    )?;
+    set_encoder(&transaction, encoder)?;
+    transaction.commit()?;
+    Ok(Some(dropped))
+}
 
 /// Puts the attached database `new` in the place of this one, in one transaction. Returns how many images
 /// went from the trash.
@@ -48,6 +124,8 @@ pub(super) fn replace(connection: &mut Connection) -> rusqlite::Result<usize> {
             WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.content = contents.id)
               AND NOT EXISTS (SELECT 1 FROM trash WHERE trash.content = contents.id);
         INSERT OR REPLACE INTO folders SELECT * FROM new.folders;
+        DELETE FROM facts;
+        INSERT INTO facts SELECT * FROM new.facts;
 
         DELETE FROM failures WHERE path IN (SELECT path FROM images);
         INSERT OR REPLACE INTO failures (path, size, mtime_ns, kind, reason, inode, ctime_ns, limit_ms)

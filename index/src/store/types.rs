@@ -156,6 +156,17 @@ pub struct NewContent {
     pub hash: Vec<u8>,
 }
 
+/// A code of a stored content by another encoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCode {
+    /// BLAKE3 of the file.
+    pub digest: Digest,
+    /// The code, in the length of the new encoder.
+    pub code: Vec<f32>,
+    /// The packed hash.
+    pub hash: Vec<u8>,
+}
+
 /// Why a file could not be used. It decides when the file is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

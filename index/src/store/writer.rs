@@ -14,8 +14,8 @@ use crate::store::path;
 use crate::store::reader::Reader;
 use crate::store::refused::Refused;
 use crate::store::schema;
-use crate::store::takeover::replace;
-use crate::store::types::{Change, Digest, EncoderRecord, Image};
+use crate::store::takeover::{replace, set_encoder, switch};
+use crate::store::types::{Change, Digest, EncoderRecord, Image, NewCode};
 
 /// Writes to an index. While it lives nobody else does; readers go on.
 #[derive(Debug)]
@@ -260,6 +260,37 @@ impl Writer {
         self.encoder = self.reader.encoder()?;
         Ok(())
     }
+
+    /// Gives every stored image the code of another encoder, which becomes the index's encoder, in one
+    /// transaction: readers see the codes of the one or the other. Facts are deleted, and so are the images in
+    /// the trash that have no new code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if there is no code for a stored image, or one is not of the encoder's length;
+    /// if the database fails. Nothing is changed then.
+    pub fn switch_encoder(&mut self, encoder: &EncoderRecord, codes: &[NewCode]) -> Result<()> {
+        let hash_bytes = encoder.hash_bytes();
+        let fits = |new: &NewCode| {
+            new.code.len() == encoder.code_len
+                && new.hash.len() == hash_bytes
+                && new.code.iter().all(|number| number.is_finite())
+        };
+        if !codes.iter().all(fits) {
+            return Err(Error::InvalidInput(format!(
+                "a new code is not {} finite numbers and {hash_bytes} bytes",
+                encoder.code_len
+            )));
+        }
+        let dropped = switch(&mut self.connection, encoder, codes)
+            .map_err(|source| Error::database(&self.dir, source))?
+            .ok_or_else(|| {
+                Error::InvalidInput("a stored image has no code of the new encoder".to_owned())
+            })?;
+        self.dropped_from_trash += dropped;
+        self.encoder = self.reader.encoder()?;
+        Ok(())
+    }
 }
 
 /// Refuses an encoder that did not make the index.
@@ -285,20 +316,10 @@ fn begin_with(connection: &mut Connection, encoder: &EncoderRecord) -> rusqlite:
     let transaction = connection.transaction()?;
     let dropped = transaction.execute("DELETE FROM trash", ())?;
     transaction.execute_batch(
-        "DELETE FROM contents; DELETE FROM encoder; DELETE FROM segments; DELETE FROM removed;
+        "DELETE FROM contents; DELETE FROM segments; DELETE FROM removed; DELETE FROM facts;
          UPDATE generation SET number = number + 1;",
     )?;
-    transaction.execute(
-        "INSERT INTO encoder VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            encoder.fingerprint,
-            encoder.name,
-            encoder.code_len as i64,
-            encoder.bits as i64,
-            f64::from(encoder.hash_weight),
-            encoder.metadata
-        ],
-    )?;
+    set_encoder(&transaction, encoder)?;
     transaction.commit()?;
     Ok(dropped)
 }

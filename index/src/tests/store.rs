@@ -367,3 +367,60 @@ proptest! {
         prop_assert_eq!(Index::open(dir.path()).unwrap().len().unwrap(), model.len());
     }
 }
+
+#[test]
+fn an_encoder_takes_over_with_codes_for_every_image_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = many(dir.path(), 700);
+    writer.set_fact("size", "700").unwrap();
+    let all = FoldOptions {
+        all: true,
+        ..FoldOptions::default()
+    };
+    assert_eq!(fold(&mut writer, &all).images, 700);
+    let before = Index::open(dir.path()).unwrap();
+    let searched = before.searcher().unwrap();
+    let other = EncoderRecord {
+        fingerprint: "fedcba9876543210".to_owned(),
+        ..encoder(3, 16)
+    };
+    let mut codes: Vec<NewCode> = writer
+        .reader()
+        .unwrap()
+        .all()
+        .unwrap()
+        .iter()
+        .map(|image| NewCode {
+            digest: image.digest,
+            code: vec![image.id.0 as f32, 0.0, 1.0],
+            hash: vec![0, 1],
+        })
+        .collect();
+    let last = codes.pop().unwrap();
+    let error = writer.switch_encoder(&other, &codes).unwrap_err();
+    assert!(error.to_string().contains("has no code"), "{error}");
+    codes.push(NewCode {
+        code: vec![1.0],
+        ..last.clone()
+    });
+    assert!(writer.switch_encoder(&other, &codes).is_err());
+    // Nothing is changed by then.
+    let reader = writer.reader().unwrap();
+    assert_ne!(reader.encoder().unwrap(), other);
+    assert_eq!(reader.fact("size").unwrap().as_deref(), Some("700"));
+    codes.pop();
+    codes.push(last);
+    writer.switch_encoder(&other, &codes).unwrap();
+    assert_eq!(writer.encoder(), &other);
+    assert_eq!(reader.fact("size").unwrap(), None);
+    // A view of before still answers, and the next one has the new codes.
+    assert_eq!(searched.len(), 700);
+    drop(writer);
+    let index = Index::open(dir.path()).unwrap();
+    let found = index.nearest(&[345.0, 0.0, 1.0], 1).unwrap();
+    assert_eq!((found[0].id, found[0].distance), (ImageId(345), 0.0));
+    assert_eq!(index.searcher().unwrap().len(), 700);
+    // New images come behind, and segments are made again.
+    let mut writer = Writer::open(dir.path(), &other).unwrap();
+    assert_eq!(fold(&mut writer, &all).images, 700);
+}
