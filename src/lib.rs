@@ -47,7 +47,7 @@ pub use imgsearch_onnx as onnx;
 pub use imgsearch_train as training;
 pub use indexing::walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 pub use indexing::{
-    FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
+    Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
 pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use imgsearch::onnx::EncoderFile;
-use imgsearch::train::{TrainOptions, Trained, train};
+use imgsearch::train::{ADAPTED, Judged, TrainOptions, Trained, train};
 use imgsearch::training::copies::COPIES;
+use imgsearch::training::head::HeadOptions;
 use imgsearch::{Engine, Library, OpenOptions};
 use serde_json::json;
 
@@ -114,11 +115,10 @@ fn learn(
         );
     }
     let mut options = TrainOptions::default();
+    options.head = HeadOptions::for_collection(images.len());
     options.views = args.views;
-    options.name = format!(
-        "{}, adapted",
-        engine.info().name.trim_end_matches(", adapted")
-    );
+    options.fit_hash_weight = true;
+    options.name = format!("{}{ADAPTED}", engine.info().name.trim_end_matches(ADAPTED));
     options.data = format!(
         "{} photographs of the user's own index",
         count(images.len() as u64)
@@ -133,11 +133,23 @@ fn learn(
     let trained = train(engine, &images, &options, &progress)?;
     progress.finish();
     let better = trained
-        .before
-        .is_none_or(|before| trained.after.both > before.both);
+        .judged
+        .is_none_or(|judged| judged.before.is_none_or(|before| judged.after > before));
     report(global, args, &trained, better);
     let moves = (better || args.force) && !args.dry_run;
     Ok(moves.then_some(trained.file))
+}
+
+/// Says how alike the nearest images are by the two encoders.
+pub fn judged_line(judged: &Judged) -> String {
+    let after = 100.0 * judged.after;
+    match judged.before {
+        Some(before) => format!(
+            "nearest images alike: {:.1} % of the best possible before, {after:.1} % after",
+            100.0 * before
+        ),
+        None => format!("nearest images alike: {after:.1} % of the best possible"),
+    }
 }
 
 fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
@@ -148,6 +160,7 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
                 "event": "trained", "fingerprint": trained.file.info().fingerprint, "better": better,
                 "photographs": trained.images, "held_out": trained.held_out,
                 "neighbours": trained.neighbours, "before": trained.before, "after": trained.after,
+                "judged": trained.judged,
                 "extract_seconds": trained.extract_seconds, "train_seconds": trained.train_seconds,
             })
         );
@@ -163,6 +176,9 @@ fn report(global: &Global, args: &AdaptArgs, trained: &Trained, better: bool) {
         duration(trained.extract_seconds)
     );
     print_preservation(trained);
+    if let Some(judged) = &trained.judged {
+        out!("{}", judged_line(judged));
+    }
     out!(
         "{}",
         match (better, args.dry_run, args.force) {

@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use imgsearch::onnx::EncoderFile;
 use imgsearch::{
-    Forgetting, IndexOptions, Kept, Library, Outcome as FileOutcome, Planned, Progress, Summary,
+    Adaptation, Forgetting, IndexOptions, Kept, Library, Outcome as FileOutcome, Planned, Progress,
+    Summary,
 };
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::args::{Global, IndexArgs};
+use super::args::{AdaptArgs, AdaptWhen, Global, IndexArgs};
 use super::output::{bar, command, count, counted, duration, shown, typed, with_path};
 use super::setup::{index_dir, open_options, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result, forgetting, hints};
+use super::{Outcome, Result, adapt, forgetting, hints};
 
 /// Number of problems of each kind that are printed when they occur; the others are counted.
 const MAX_NAMED: usize = 10;
@@ -33,6 +34,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     options.prune = args.prune;
     options.ignore_inode = args.ignore_inode;
     options.retry = args.retry;
+    options.no_adapt = args.no_adapt || args.adapt == AdaptWhen::Never;
     let view = IndexProgress::new(global, args.json, stop);
     let summary = if args.reencode {
         reencode(global, args, &dir, options, &view)?
@@ -40,6 +42,15 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
         update(global, args, &dir, options, &view)?
     };
     view.finish(global, args.reencode, &dir, &summary);
+    if let Some(text) = could_adapt(summary.adaptation.as_ref()) {
+        if args.adapt == AdaptWhen::Auto && !summary.interrupted {
+            return adapt::run(global, &AdaptArgs::of_index(args));
+        }
+        if !global.quiet && !args.json {
+            let adapt = command(global.index.as_deref(), &["adapt"].map(OsStr::new));
+            say!("{text}: {adapt}");
+        }
+    }
     Ok(if summary.interrupted {
         Outcome::Interrupted
     } else if summary.failed > 0 || summary.unreadable_folders > 0 || summary.kept_unconfirmed > 0 {
@@ -381,5 +392,66 @@ fn print_summary(summary: &Summary, dir: &Path) {
         line += &format!(", {:.0} images/s", summary.images_per_second);
     }
     say!("{line}");
+    if let Some(text) = summary.adaptation.as_ref().and_then(adaptation) {
+        say!("{text}");
+    }
     say!("index: {}", shown(dir));
+}
+
+/// Says why the index could have a better encoder, if that is so.
+fn could_adapt(what: Option<&Adaptation>) -> Option<String> {
+    match what? {
+        Adaptation::Grown { from, to } => Some(format!(
+            "The collection has grown from {} to {} images since an encoder was trained on it. This trains a new one",
+            count(*from as u64),
+            count(*to as u64)
+        )),
+        Adaptation::Offered => Some(
+            "This index has the built-in encoder. An encoder that is trained on its images finds more of the same kind"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// Says what happened to the encoder.
+fn adaptation(what: &Adaptation) -> Option<String> {
+    let alike = |before: f64, after: f64| {
+        format!(
+            "nearest images alike: {:.1} % of the best possible by the built-in encoder, {:.1} % by the new one",
+            100.0 * before,
+            100.0 * after
+        )
+    };
+    Some(match what {
+        Adaptation::TooFew { min_images } => {
+            format!("encoder: built-in; from {min_images} images on, a new index trains its own")
+        }
+        Adaptation::Better {
+            images,
+            before,
+            after,
+            seconds,
+        } => format!(
+            "encoder: trained on {} images of this collection in {}; {}",
+            count(*images as u64),
+            duration(*seconds),
+            alike(*before, *after)
+        ),
+        Adaptation::NotBetter {
+            images,
+            before,
+            after,
+            seconds,
+        } => format!(
+            "encoder: built-in; one trained on {} images in {} was not better; {}",
+            count(*images as u64),
+            duration(*seconds),
+            alike(*before, *after)
+        ),
+        Adaptation::Failed { reason } => {
+            format!("encoder: built-in, because none could be trained: {reason}")
+        }
+        _ => return None,
+    })
 }

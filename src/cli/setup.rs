@@ -54,13 +54,25 @@ pub fn engine_options(global: &Global, limits: Option<&LimitArgs>) -> EngineOpti
     options
 }
 
+/// The name of the built-in encoder where a file can be named.
+const BUILT_IN: &str = "built-in";
+
+/// Reads an encoder file, or returns the built-in encoder if that is asked for.
+pub fn encoder_file(path: &Path) -> Result<EncoderFile> {
+    Ok(if path == Path::new(BUILT_IN) && !path.exists() {
+        EncoderFile::default_encoder()?
+    } else {
+        EncoderFile::from_path(path)?
+    })
+}
+
 pub fn open_options(
     global: &Global,
     encoder: Option<&Path>,
     limits: Option<&LimitArgs>,
 ) -> Result<OpenOptions> {
     let mut options = OpenOptions::default();
-    options.encoder = encoder.map(EncoderFile::from_path).transpose()?;
+    options.encoder = encoder.map(encoder_file).transpose()?;
     options.engine = engine_options(global, limits);
     Ok(options)
 }
@@ -72,7 +84,7 @@ pub fn engine(
     limits: Option<&LimitArgs>,
 ) -> Result<Engine> {
     let file = match encoder {
-        Some(path) => EncoderFile::from_path(path)?,
+        Some(path) => encoder_file(path)?,
         None => EncoderFile::default_encoder()?,
     };
     let engine = Engine::new(file, engine_options(global, limits))?;

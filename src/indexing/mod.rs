@@ -10,6 +10,7 @@
 //! is less, plus what the workers are processing, and up to ten seconds of work if a batch of images takes that
 //! long. The next run repeats only that.
 
+pub(crate) mod adapting;
 pub(crate) mod forget;
 mod plan;
 mod prune;
@@ -20,17 +21,20 @@ mod work;
 pub(crate) mod worker_pool;
 mod write;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{FoldOptions, Folded, Repaired, Writer};
 
+use adapting::{Adapting, Due, Known};
+
 use crate::encode::engine::Engine;
 use crate::error::Result;
 use crate::indexing::walk::{WalkOptions, Walked};
+use crate::library::encoder_copy;
 use crate::progress::Progress;
 
-pub use report::{FolderCount, Forgetting, Kept, Outcome, Planned, Summary, WhyKept};
+pub use report::{Adaptation, FolderCount, Forgetting, Kept, Outcome, Planned, Summary, WhyKept};
 
 /// Results are committed once there are this many …
 pub const COMMIT_EVERY: usize = 256;
@@ -60,6 +64,9 @@ pub struct IndexOptions {
     /// are tried again only if they could not be read, were larger than the limits, or took too long under another
     /// limit on time.
     pub retry: bool,
+    /// Keep the built-in encoder in a new index. Default: an encoder is trained on the first images, and takes
+    /// over if it is better ([`Summary::adaptation`]). Without the feature `train`, none is ever trained.
+    pub no_adapt: bool,
 }
 
 /// Whether a run folds new images into segments while it adds them.
@@ -71,27 +78,38 @@ pub(crate) enum Folding {
     Never,
 }
 
-/// Indexes the walked files. See [`crate::Library::index`].
+/// What an indexing run works with.
+pub(crate) struct Setup<'a> {
+    pub engine: &'a Engine,
+    pub options: &'a IndexOptions,
+    pub folding: Folding,
+    /// What trains an encoder if the index is new; `None` if it keeps the one that it has.
+    pub adapting: Option<&'a Adapting<'a>>,
+}
+
+/// Indexes the walked files. See [`crate::Library::index`]. If an encoder was trained on them, it is the writer's
+/// encoder afterwards.
 ///
 /// # Errors
 ///
 /// If the index cannot be read or written, or the encoder fails.
 pub(crate) fn run(
     writer: &mut Writer,
-    engine: &Engine,
     walked: &Walked,
-    options: &IndexOptions,
-    folding: Folding,
+    setup: &Setup<'_>,
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
+    let Setup {
+        engine, options, ..
+    } = *setup;
     for (path, reason) in &walked.errors {
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
     let mut evidence = forget::Evidence::new(&reader, walked, walked.roots.clone())?;
     let mut stored = stored::Stored::load(&reader, walked)?;
-    let plan = plan::plan(&mut stored, walked, options, engine.limits(), &mut evidence)?;
+    let mut plan = plan::plan(&mut stored, walked, options, engine.limits(), &mut evidence)?;
     let missing = stored.into_missing();
     progress.planned(&Planned {
         found: walked.candidates.len(),
@@ -106,6 +124,17 @@ pub(crate) fn run(
         ..Summary::default()
     };
 
+    let due = match setup.adapting {
+        Some(adapting) => adapting.due(writer, walked.candidates.len())?,
+        None => Due::Nothing,
+    };
+    let adapting = setup.adapting.filter(|_| matches!(due, Due::Train));
+    if let Due::Say(what) = due {
+        summary.adaptation = Some(what);
+    }
+    let sampled = adapting.map_or(0, |adapting| {
+        adapting::sample_first(&mut plan, walked, adapting.max_sample)
+    });
     writer.begin_run(&walked.roots)?;
     // Now, so that the folders of a run that does not finish are recorded, too.
     evidence.record(writer, std::iter::empty(), true)?;
@@ -118,9 +147,26 @@ pub(crate) fn run(
         progress,
         &mut summary,
     )
-    .folding(folding == Folding::AsItGrows);
-    process(&reader, engine, &plan, progress, &mut write)?;
+    .folding(setup.folding == Folding::AsItGrows);
+    let process = Process {
+        reader: &reader,
+        plan: &plan,
+        context: work::WorkerContext::new(engine),
+        progress,
+    };
+    let other = match adapting {
+        Some(adapting) => process.sample(engine, sampled, adapting, &mut write)?,
+        None => None,
+    };
+    let engine = other.as_ref().unwrap_or(engine);
+    process.jobs(engine, sampled..plan.jobs.len(), &mut write)?;
     let wrote = write.finish()?;
+    if let Some(
+        Adaptation::Better { .. } | Adaptation::NotBetter { .. } | Adaptation::Failed { .. },
+    ) = summary.adaptation
+    {
+        Known::trained(writer, walked.candidates.len())?;
+    }
     summary.storing_seconds = wrote.took.as_secs_f64();
     let seconds = encoding.elapsed().as_secs_f64();
     if seconds > 0.0 && summary.encoded > 0 {
@@ -202,35 +248,77 @@ pub(crate) fn report_folding(folded: Result<Folded>, progress: &dyn Progress) {
     }
 }
 
-/// Hands out the jobs to workers, and their results to the writer.
-fn process(
-    reader: &imgsearch_index::Reader,
-    engine: &Engine,
-    plan: &plan::Plan,
-    progress: &dyn Progress,
-    write: &mut write::Write<'_, '_>,
-) -> Result<()> {
-    if plan.jobs.is_empty() {
-        return Ok(());
+/// Hands out jobs to workers, and their results to the writer.
+struct Process<'a> {
+    reader: &'a imgsearch_index::Reader,
+    plan: &'a plan::Plan,
+    context: work::WorkerContext,
+    progress: &'a dyn Progress,
+}
+
+impl Process<'_> {
+    /// Processes some jobs, named by their numbers.
+    fn jobs(
+        &self,
+        engine: &Engine,
+        range: Range<usize>,
+        write: &mut write::Write<'_, '_>,
+    ) -> Result<()> {
+        let jobs = &self.plan.jobs[range.clone()];
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let dir = self.reader.dir();
+        let (context, keep_features) = (&self.context, write.keeps_features());
+        let sizes: Vec<u64> = jobs.iter().map(plan::Job::size).collect();
+        worker_pool::run(
+            worker_pool::Jobs {
+                weights: &sizes,
+                threads: engine.threads(),
+                count: jobs.len(),
+                chunk: engine.batch(),
+                patience: PATIENCE,
+            },
+            self.progress,
+            || work::WorkerState::new(engine, dir),
+            |state, chunk| context.run_chunk(&jobs[chunk], state, keep_features),
+            |chunk, made| write.receive(range.start + chunk.start, made),
+        )
     }
-    let dir = reader.dir();
-    let context = work::WorkerContext {
-        batch: engine.batch(),
-        claims: work::Claims::default(),
-        limits: *engine.limits(),
-    };
-    let sizes: Vec<u64> = plan.jobs.iter().map(plan::Job::size).collect();
-    worker_pool::run(
-        worker_pool::Jobs {
-            weights: &sizes,
-            threads: engine.threads(),
-            count: plan.jobs.len(),
-            chunk: engine.batch(),
-            patience: PATIENCE,
-        },
-        progress,
-        || work::WorkerState::new(engine, dir),
-        |state, range| context.run_chunk(&plan.jobs[range], state),
-        |range, made| write.receive(range.start, made),
-    )
+
+    /// Processes the first `sampled` jobs and trains an encoder on them. Returns it if it took over.
+    fn sample(
+        &self,
+        engine: &Engine,
+        sampled: usize,
+        adapting: &Adapting<'_>,
+        write: &mut write::Write<'_, '_>,
+    ) -> Result<Option<Engine>> {
+        write.keep_features();
+        self.jobs(engine, 0..sampled, write)?;
+        let mut sample = write.take_sample()?;
+        if self.progress.is_cancelled() {
+            return Ok(None);
+        }
+        let reader = write.reader()?;
+        adapting::add_stored(&mut sample, &reader, engine, adapting, self.progress)?;
+        if self.progress.is_cancelled() {
+            return Ok(None);
+        }
+        let (outcome, encoder) = (adapting.train)(engine, &sample, self.progress)?;
+        if self.progress.is_cancelled() {
+            return Ok(None);
+        }
+        let mut other = None;
+        if let Some(new) = encoder {
+            // Before anything changes.
+            let started = engine.with(new.file)?;
+            encoder_copy::store(self.reader.dir(), started.file())?;
+            write.switch_encoder(&started.record(), &new.codes)?;
+            encoder_copy::remove_others(self.reader.dir(), &started.info().fingerprint)?;
+            other = Some(started);
+        }
+        write.adapted(outcome);
+        Ok(other)
+    }
 }

@@ -183,4 +183,56 @@ pub struct Summary {
     pub images_per_second: f64,
     /// Whether the run was interrupted before it was complete.
     pub interrupted: bool,
+    /// What happened to the encoder, or could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<Adaptation>,
+}
+
+/// What a run did about an encoder for the collection, or what a person can do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Adaptation {
+    /// A new index has fewer images than training pays for.
+    TooFew {
+        /// The number that it pays for.
+        min_images: usize,
+    },
+    /// An encoder was trained on the collection and took over.
+    Better {
+        /// The number of images that it was trained on.
+        images: usize,
+        /// How alike the nearest images were before, from 0 to 1
+        /// ([`Judge`](imgsearch_train::judge::Judge)).
+        before: f64,
+        /// How alike they are now.
+        after: f64,
+        /// Seconds for training and judging.
+        seconds: f64,
+    },
+    /// An encoder was trained on the collection, and the built-in one stays.
+    NotBetter {
+        /// The number of images that it was trained on.
+        images: usize,
+        /// How alike the nearest images are.
+        before: f64,
+        /// How alike they would have been.
+        after: f64,
+        /// Seconds for training and judging.
+        seconds: f64,
+    },
+    /// No encoder could be trained, and the built-in one stays.
+    Failed {
+        /// The reason.
+        reason: String,
+    },
+    /// The collection is at least twice as large as when its encoder was trained.
+    Grown {
+        /// The number of images then.
+        from: usize,
+        /// The number of images now.
+        to: usize,
+    },
+    /// The index has the built-in encoder, and is large enough for one of its own. Reported once.
+    Offered,
 }

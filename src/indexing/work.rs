@@ -15,7 +15,7 @@ use crate::decode::{DecodeError, Decoded, Limits, ReadError, Source};
 use crate::encode::engine::{Engine, Worker};
 use crate::error::Result;
 
-pub(super) type Digest = [u8; 32];
+pub(crate) type Digest = [u8; 32];
 
 /// The result of one job.
 pub(super) enum JobResult {
@@ -25,6 +25,8 @@ pub(super) enum JobResult {
         decoded: Decoded,
         code: Vec<f32>,
         hash: Vec<u8>,
+        /// Features and logits, if they are kept.
+        kept: Option<(Vec<f32>, Vec<f32>)>,
     },
     /// The content was stored before this run.
     Stored { digest: Digest },
@@ -76,18 +78,31 @@ impl WorkerState {
 
 /// What all workers share.
 pub(super) struct WorkerContext {
-    pub batch: usize,
-    pub claims: Claims,
-    pub limits: Limits,
+    batch: usize,
+    claims: Claims,
+    limits: Limits,
 }
 
 impl WorkerContext {
+    pub fn new(engine: &Engine) -> Self {
+        Self {
+            batch: engine.batch(),
+            claims: Claims::default(),
+            limits: *engine.limits(),
+        }
+    }
+
     /// Processes a chunk of at most `batch` jobs.
     ///
     /// # Errors
     ///
     /// If the index cannot be read or the encoder fails.
-    pub fn run_chunk(&self, jobs: &[Job], state: &mut WorkerState) -> Result<Vec<JobResult>> {
+    pub fn run_chunk(
+        &self,
+        jobs: &[Job],
+        state: &mut WorkerState,
+        keep_features: bool,
+    ) -> Result<Vec<JobResult>> {
         debug_assert!(jobs.len() <= self.batch);
         let WorkerState {
             worker,
@@ -110,9 +125,14 @@ impl WorkerContext {
         if !pending.is_empty() {
             let encodings = worker.encode(&pixels[..pending.len() * size], pending.len())?;
             for (i, &place) in pending.iter().enumerate() {
-                if let JobResult::Encoded { code, hash, .. } = &mut made[place] {
+                if let JobResult::Encoded {
+                    code, hash, kept, ..
+                } = &mut made[place]
+                {
                     *code = encodings.code(i).to_vec();
                     *hash = encodings.hash(i);
+                    *kept = keep_features
+                        .then(|| (encodings.features(i).to_vec(), encodings.logits(i).to_vec()));
                 }
             }
         }
@@ -172,6 +192,7 @@ impl WorkerContext {
                 decoded,
                 code: Vec::new(),
                 hash: Vec::new(),
+                kept: None,
             }),
             Err(error) => failed(kind_of(&error), error.to_string(), Some(digest)),
         }

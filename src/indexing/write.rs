@@ -6,11 +6,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{
-    Change, FOLD_AT, FailureKind, FileStat, FoldOptions, ImageId, NewContent, Writer,
+    Change, EncoderRecord, FOLD_AT, FailureKind, FileStat, FoldOptions, ImageId, NewCode,
+    NewContent, Reader, Writer,
 };
 
+use super::adapting::Sample;
 use super::forget::{Doubt, Evidence, Moved};
 use super::plan::{Job, Plan};
+use super::report::Adaptation;
 use super::work::{Digest, JobResult};
 use super::{COMMIT_EVERY, COMMIT_SECONDS, IndexOptions, Outcome, Summary};
 use crate::error::{Error, Result};
@@ -40,6 +43,8 @@ pub(super) struct Write<'a, 'g> {
     folding: bool,
     /// Number of committed changes since the last check whether to fold.
     unfolded: usize,
+    /// What is kept of the images of a sample.
+    sample: Option<Sample>,
 }
 
 /// What the writer leaves for pruning.
@@ -79,6 +84,7 @@ impl<'a, 'g> Write<'a, 'g> {
             wrote: Wrote::default(),
             folding: false,
             unfolded: 0,
+            sample: None,
         }
     }
 
@@ -125,6 +131,49 @@ impl<'a, 'g> Write<'a, 'g> {
         self.commit()?;
         self.wrote.took += started.elapsed();
         Ok(self.wrote)
+    }
+
+    /// Keeps the features of the images that come, for [`Write::take_sample`].
+    pub fn keep_features(&mut self) {
+        self.sample = Some(Sample::default());
+    }
+
+    /// Returns whether the features are kept.
+    pub fn keeps_features(&self) -> bool {
+        self.sample.is_some()
+    }
+
+    /// Commits what is not on disk yet. Returns what was kept, and keeps no more.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be written.
+    pub fn take_sample(&mut self) -> Result<Sample> {
+        self.commit()?;
+        Ok(self.sample.take().unwrap_or_default())
+    }
+
+    /// Returns a reader of the index.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn reader(&self) -> Result<Reader> {
+        Ok(self.writer.reader()?)
+    }
+
+    /// Gives all stored images the codes of another encoder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::switch_encoder`].
+    pub fn switch_encoder(&mut self, encoder: &EncoderRecord, codes: &[NewCode]) -> Result<()> {
+        Ok(self.writer.switch_encoder(encoder, codes)?)
+    }
+
+    /// Records what came of the training of an encoder.
+    pub fn adapted(&mut self, outcome: Adaptation) {
+        self.summary.adaptation = Some(outcome);
     }
 
     fn commit(&mut self) -> Result<()> {
@@ -184,7 +233,15 @@ impl<'a, 'g> Write<'a, 'g> {
                 decoded,
                 code,
                 hash,
+                kept,
             } => {
+                if let (Some(sample), Some((features, logits))) = (&mut self.sample, kept) {
+                    sample.digests.push(digest);
+                    sample.features.extend(features);
+                    sample.codes.extend(&code);
+                    sample.hashes.extend(&hash);
+                    sample.logits.extend(logits);
+                }
                 let damage = decoded.damage.clone();
                 let (path, stat) = self.place(job);
                 self.changes.push(Change::Insert {
@@ -363,116 +420,4 @@ impl Progress for Unseen<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use imgsearch_index::{EncoderRecord, KnownPath};
-
-    use super::super::plan::PreviousContent;
-    use super::*;
-    use crate::indexing::walk::Candidate;
-
-    const BEFORE: Digest = [1; 32];
-    const AFTER: Digest = [2; 32];
-
-    /// Returns what the index holds of a changed file that failed in a way, and of another file with the same
-    /// content.
-    fn after(kind: FailureKind) -> [Option<KnownPath>; 2] {
-        let encoder = EncoderRecord {
-            fingerprint: "0123456789abcdef".to_owned(),
-            name: "test".to_owned(),
-            code_len: 2,
-            bits: 8,
-            hash_weight: 1.0,
-            metadata: "{}".to_owned(),
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(dir.path(), &encoder).unwrap();
-        let stat = |size| FileStat {
-            size,
-            ..FileStat::default()
-        };
-        let paths = ["/changed.png", "/new.png"].map(std::path::PathBuf::from);
-        let stored = Change::Insert {
-            path: paths[0].clone(),
-            stat: stat(1),
-            content: NewContent {
-                digest: BEFORE,
-                width: 1,
-                height: 1,
-                format: "png".to_owned(),
-                taken: None,
-                damage: None,
-                code: vec![0.0; 2],
-                hash: vec![0],
-            },
-        };
-        writer.apply(&[stored]).unwrap();
-        let before = PreviousContent {
-            digest: BEFORE,
-            away: false,
-            same_date: false,
-        };
-        let before = [Some(before), None];
-        let jobs = paths.iter().zip(before).map(|(path, before)| Job {
-            candidate: Candidate {
-                path: path.clone(),
-                stat: stat(2),
-            },
-            before,
-            failed_before: None,
-        });
-        let plan = Plan {
-            jobs: jobs.collect(),
-            unchanged: 0,
-            failed_before: 0,
-            touched: Vec::new(),
-        };
-        let mut summary = Summary::default();
-        let options = IndexOptions::default();
-        let walked = crate::indexing::walk::Walked::default();
-        let mut evidence = Evidence::new(&writer.reader().unwrap(), &walked, Vec::new()).unwrap();
-        let mut write = Write::new(
-            &mut writer,
-            &plan,
-            &options,
-            &mut evidence,
-            &(),
-            &mut summary,
-        );
-        let failed = JobResult::Failed {
-            kind,
-            reason: "because".to_owned(),
-            digest: Some(AFTER),
-        };
-        // The result of the duplicate comes first and waits.
-        write
-            .receive(1, vec![JobResult::DuplicateOfPending { digest: AFTER }])
-            .unwrap();
-        write.receive(0, vec![failed]).unwrap();
-        write.finish().unwrap();
-        assert_eq!(summary.failed, 2);
-        let reader = writer.reader().unwrap();
-        paths.map(|path| reader.by_path(&path).unwrap())
-    }
-
-    #[test]
-    fn an_unread_or_untried_file_keeps_its_image_and_a_failed_one_loses_it() {
-        for kind in [FailureKind::Deferred, FailureKind::Read] {
-            let [changed, new] = after(kind);
-            assert!(matches!(changed, Some(KnownPath::Image(image)) if image.digest == BEFORE));
-            assert!(matches!(new, Some(KnownPath::Failed(failure)) if failure.kind == kind));
-        }
-        let limit = Duration::from_secs(1);
-        for kind in [
-            FailureKind::Limit,
-            FailureKind::TimedOut { limit },
-            FailureKind::Unsupported,
-            FailureKind::Decode,
-        ] {
-            let known = after(kind);
-            let all_failed = known.iter().all(
-                |known| matches!(known, Some(KnownPath::Failed(failure)) if failure.kind == kind),
-            );
-            assert!(all_failed, "{known:?}");
-        }
-    }
-}
+mod tests;

@@ -10,9 +10,26 @@ use imgsearch_onnx::EncoderFile;
 use super::{Library, encoder_copy, reencode};
 use crate::encode::engine::Engine;
 use crate::error::Result;
+use crate::indexing::adapting::Adapting;
 use crate::indexing::walk::{self, Names, WalkOptions};
-use crate::indexing::{self, Folding, IndexOptions, Summary};
+use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
 use crate::progress::Progress;
+
+/// What trains an encoder for a new index.
+const ADAPTING: Option<Adapting<'static>> = {
+    #[cfg(feature = "train")]
+    {
+        use crate::train::collection::{MAX_SAMPLE, MIN_COLLECTION, extract_stored, train_for};
+        Some(Adapting {
+            min_images: MIN_COLLECTION,
+            max_sample: MAX_SAMPLE,
+            train: &train_for,
+            extract: &extract_stored,
+        })
+    }
+    #[cfg(not(feature = "train"))]
+    None
+};
 
 /// An indexing run that is being set up: options first, then [`Indexer::run`] or
 /// [`Indexer::reencode`].
@@ -118,6 +135,12 @@ impl<'a> Indexer<'a> {
         self
     }
 
+    /// Sets [`IndexOptions::no_adapt`].
+    pub fn no_adapt(mut self, no_adapt: bool) -> Self {
+        self.options.no_adapt = no_adapt;
+        self
+    }
+
     /// Sets [`IndexOptions::retry`].
     pub fn retry(mut self, retry: bool) -> Self {
         self.options.retry = retry;
@@ -152,6 +175,7 @@ impl<'a> Indexer<'a> {
         }
         encoder_copy::store(&library.dir, engine.file())?;
         encoder_copy::remove_others(&library.dir, &engine.info().fingerprint)?;
+        let given = library.encoder_given;
         let started = Instant::now();
         let names = Names::of(&writer.reader()?)?.to_walk(&paths, &options.walk)?;
         let walked = walk::walk_named(names, &options.walk)?;
@@ -162,15 +186,24 @@ impl<'a> Indexer<'a> {
                 walk::IGNORE_FILE
             ));
         }
-        let folding = Folding::AsItGrows;
-        let summary = indexing::run(&mut writer, engine, &walked, &options, folding, progress);
+        let setup = Setup {
+            engine,
+            options: &options,
+            folding: Folding::AsItGrows,
+            adapting: ADAPTING.as_ref().filter(|_| !given && !options.no_adapt),
+        };
+        let summary = indexing::run(&mut writer, &walked, &setup, progress);
         let folded = match &summary {
             Ok(summary) if !summary.interrupted => {
                 indexing::fold(&mut writer, &FoldOptions::default(), progress)
             }
             _ => Ok(Folded::default()),
         };
+        let has_other = writer.encoder().fingerprint != engine.info().fingerprint;
         drop(writer);
+        if has_other {
+            library.forget_encoder();
+        }
         library.index = OnceLock::from(Index::open(&library.dir)?);
         let mut summary = summary?;
         indexing::report_folding(folded, progress);

@@ -50,6 +50,8 @@ use query_encoders::QueryEncoders;
 pub struct Library {
     dir: PathBuf,
     options: EngineOptions,
+    /// Whether the caller chose the encoder.
+    encoder_given: bool,
     /// The encoder file: given, or read from the index's copy at its first use.
     file: OnceLock<EncoderFile>,
     engine: OnceLock<Engine>,
@@ -117,6 +119,7 @@ impl Library {
     /// As [`Library::open_with`], except for a missing index.
     pub fn open_or_create_with(dir: impl AsRef<Path>, mut options: OpenOptions) -> Result<Self> {
         let dir = dir.as_ref();
+        let given_by_caller = options.encoder.is_some();
         let given = options.encoder.as_ref().map(EncoderFile::info);
         match Index::open(dir) {
             // As long as no image is stored, nothing depends on the encoder of the first run.
@@ -133,12 +136,15 @@ impl Library {
         };
         file.require_codes()?;
         options.encoder = Some(file);
-        Ok(Self::assemble(dir, options, None))
+        let mut library = Self::assemble(dir, options, None);
+        library.encoder_given = given_by_caller;
+        Ok(library)
     }
 
     fn assemble(dir: &Path, options: OpenOptions, index: Option<Index>) -> Self {
         Self {
             dir: dir.to_owned(),
+            encoder_given: options.encoder.is_some(),
             file: options.encoder.map_or_else(OnceLock::new, OnceLock::from),
             engine: OnceLock::new(),
             query_encoders: QueryEncoders::new(&options.engine),
@@ -223,6 +229,13 @@ impl Library {
     fn writer(&mut self) -> Result<Writer> {
         self.index.take();
         Ok(Writer::open_existing(&self.dir)?)
+    }
+
+    /// Forgets the encoder that it had, because the index has another one now.
+    fn forget_encoder(&mut self) {
+        self.query_encoders.clear();
+        self.file = OnceLock::new();
+        self.engine = OnceLock::new();
     }
 
     /// Returns what opening and the newest query took. If several threads query at once, their steps

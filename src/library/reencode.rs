@@ -13,10 +13,11 @@ use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, 
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
+use crate::indexing::adapting::{ADAPTED, Known};
 use crate::indexing::forget::{Evidence, Fate, is_missing};
 use crate::indexing::report::Forgetting;
 use crate::indexing::walk::{Candidate, Walked, stat_of};
-use crate::indexing::{self, Folding, IndexOptions, Summary};
+use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
 use crate::library::encoder_copy;
 use crate::progress::Progress;
 
@@ -63,20 +64,23 @@ pub fn run(
     forget_all_but(&mut writer, &wanted)?;
     forget_retryable_failures(&mut writer)?;
     let walked = Walked::listed(stored.there, roots);
-    let summary = indexing::run(
-        &mut writer,
+    let setup = Setup {
         engine,
-        &walked,
         options,
-        Folding::Never,
-        progress,
-    )?;
+        folding: Folding::Never,
+        adapting: None,
+    };
+    let summary = indexing::run(&mut writer, &walked, &setup, progress)?;
     if summary.interrupted {
         return Ok(summary);
     }
     require_all_read(&writer.reader()?, &wanted)?;
     encoder_copy::store(dir, engine.file())?;
     old.replace_with(writer)?;
+    // An encoder of the collection: a later run says when the collection has grown.
+    if engine.info().name.ends_with(ADAPTED) {
+        Known::trained(&mut old, wanted.len())?;
+    }
     if old.dropped_from_trash() > 0 {
         progress.note(&format!(
             "{} removed images cannot be restored any more: the new encoder has no codes of them",

@@ -6,13 +6,15 @@ use std::time::Instant;
 use imgsearch_onnx::EncoderFile;
 use imgsearch_train::copies::{train_copies_head, trunk_for_copies};
 use imgsearch_train::head::{
-    ClassifierPrior, EpochReport, Head, HeadOptions, Identity, TrainingSet, train_head,
+    ClassifierPrior, EpochReport, Head, HeadOptions, HeadOutput, Identity, TrainingSet, train_head,
 };
+use serde::Serialize;
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::train::augment::Purpose;
+use crate::train::collection::{CollectionJudge, Output};
 use crate::train::extract::{ExtractOptions, Extracted, extract};
 use crate::train::feature_cache::extract_cached;
 use crate::train::jobs::{check_cancelled, flow};
@@ -29,6 +31,8 @@ pub struct TrainOptions {
     pub purpose: Purpose,
     /// Altered copies of each image.
     pub views: usize,
+    /// Choose the weight of the hash by the collection, instead of [`HeadOptions::hash_weight`].
+    pub fit_hash_weight: bool,
     /// The encoder's name, stored in its file.
     pub name: String,
     /// A description of the training data, stored in the encoder's file.
@@ -44,11 +48,22 @@ impl Default for TrainOptions {
             head: HeadOptions::default(),
             purpose: Purpose::default(),
             views: Purpose::default().views(),
+            fit_hash_weight: false,
             name: "trained".to_owned(),
             data: String::new(),
             features: None,
         }
     }
+}
+
+/// Scores of a [`Judge`](imgsearch_train::judge::Judge) of the collection, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Judged {
+    /// Of the encoder whose features were trained on; `None` for a bare trunk.
+    pub before: Option<f64>,
+    /// Of the new encoder.
+    pub after: f64,
 }
 
 /// The result of [`train`].
@@ -74,6 +89,8 @@ pub struct Trained {
     pub before: Option<Preservation>,
     /// How good the new encoder is.
     pub after: Preservation,
+    /// The verdict without labels on both; `None` for copies, and if there are too few images.
+    pub judged: Option<Judged>,
     /// Seconds for computing the features.
     pub extract_seconds: f64,
     /// Whether the features came from the cache.
@@ -107,11 +124,15 @@ pub fn train(
     let trained_on = validation_last(&mut all);
 
     let started = Instant::now();
-    let (head, epochs) = fit(engine.file(), &all, trained_on, options, progress)?;
+    let (mut head, epochs) = fit(engine.file(), &all, trained_on, options, progress)?;
     let train_seconds = started.elapsed().as_secs_f64();
 
     let before = before(engine, &all, trained_on);
     let output = head.apply(&all.features, n);
+    let judged = match options.purpose {
+        Purpose::Similar => judged(engine, &all, &mut head, &output, options)?,
+        Purpose::Copies => None,
+    };
     let after = match options.purpose {
         Purpose::Similar => preservation(
             &all,
@@ -146,10 +167,53 @@ pub fn train(
         neighbours: neighbours_among(n),
         before,
         after,
+        judged,
         extract_seconds,
         features_cached,
         train_seconds,
     })
+}
+
+/// Judges the encoder that computed the features and the new one. Chooses the weight of the new one's hash, if the
+/// options say so.
+fn judged(
+    engine: &Engine,
+    all: &Extracted,
+    head: &mut Head,
+    output: &HeadOutput,
+    options: &TrainOptions,
+) -> Result<Option<Judged>> {
+    let info = engine.info();
+    let prior = ClassifierPrior::of(engine.file())?;
+    let Some(judge) = CollectionJudge::new(&all.features, all.feature_len, &prior)? else {
+        return Ok(None);
+    };
+    let old = Output {
+        codes: &all.codes,
+        code_len: info.code_len,
+        hashes: &all.hashes,
+        logits: &all.logits,
+        bits: info.bits,
+    };
+    let hashes = output.hashes();
+    let new = Output {
+        codes: &output.codes,
+        code_len: head.code_len(),
+        hashes: &hashes,
+        logits: &output.logits,
+        bits: head.bits(),
+    };
+    let after = if options.fit_hash_weight {
+        let (weight, score) = judge.best_weight(&new);
+        head.set_hash_weight(weight);
+        score
+    } else {
+        judge.score(&new, head.hash_weight())
+    };
+    Ok(Some(Judged {
+        before: (!all.codes.is_empty()).then(|| judge.score(&old, info.hash_weight)),
+        after,
+    }))
 }
 
 /// Checks what can be checked before the work.

@@ -11,6 +11,7 @@
 
 pub(crate) mod augment;
 pub mod autoencoder;
+pub(crate) mod collection;
 pub mod dataset;
 pub mod eval;
 pub mod extract;
@@ -23,6 +24,10 @@ pub(crate) mod random;
 pub(crate) mod split;
 
 pub use augment::Purpose;
-pub use head::{TrainOptions, Trained, train};
+/// The end of the name of an encoder that was trained for a collection.
+pub const ADAPTED: &str = crate::indexing::adapting::ADAPTED;
+
+pub use collection::{MAX_SAMPLE, MIN_COLLECTION};
+pub use head::{Judged, TrainOptions, Trained, train};
 pub use preservation::{NEIGHBOURS, Preservation};
 pub use split::min_images;

@@ -1,5 +1,6 @@
 //! The program as its users run it: the real binary, the real encoder, real files.
 
+mod adapting;
 mod comparing;
 mod concurrency;
 mod confirming;

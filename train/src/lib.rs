@@ -35,6 +35,7 @@ pub mod copies;
 mod error;
 mod hashing;
 pub mod head;
+pub mod judge;
 mod linear;
 mod neighbours;
 mod quality;

@@ -328,6 +328,19 @@ impl Reader {
         .transpose()
     }
 
+    /// Returns whether any run was completed.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn has_completed_run(&self) -> Result<bool> {
+        let found: Option<i64> =
+            self.one("SELECT 1 FROM runs WHERE completed LIMIT 1", (), |row| {
+                row.get(0)
+            })?;
+        Ok(found.is_some())
+    }
+
     /// Returns how often the index was changed.
     ///
     /// # Errors

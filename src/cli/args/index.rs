@@ -11,6 +11,17 @@ const ENCODER: &str = "Encoder";
 const FILES: &str = "Files";
 const OUTPUT: &str = "Output";
 
+/// When `index` trains an encoder on the images of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AdaptWhen {
+    /// In the first run of a new index
+    New,
+    /// Also when the index has doubled since
+    Auto,
+    /// Never
+    Never,
+}
+
 #[derive(Debug, Args)]
 pub struct IndexArgs {
     /// Folders and files to index [default: the folders of the last run]
@@ -39,9 +50,18 @@ pub struct IndexArgs {
     #[arg(long, conflicts_with = "keep_missing", help_heading = MISSING)]
     pub prune: bool,
 
-    /// Encoder to use [default: the encoder of the index; the built-in one for a new index]
+    /// Encoder to use, or built-in [default: the encoder of the index; for a new index, one that is trained
+    /// on its images, or the built-in one if there are fewer than 300 or it is better]
     #[arg(long, value_name = "FILE", help_heading = ENCODER)]
     pub encoder: Option<PathBuf>,
+
+    /// When to train an encoder on the images of the index
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = AdaptWhen::New, help_heading = ENCODER)]
+    pub adapt: AdaptWhen,
+
+    /// Never train an encoder on the images of the index: the same as --adapt never
+    #[arg(long, conflicts_with = "adapt", help_heading = ENCODER)]
+    pub no_adapt: bool,
 
     /// Encode every stored image again, with --encoder or the built-in encoder. The old codes answer
     /// queries until the new ones are complete. After an interruption, run it again to resume

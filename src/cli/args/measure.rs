@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::index::IndexArgs;
 use super::numbers::{from_one, from_two};
 use super::shared::LimitArgs;
 
@@ -41,6 +42,9 @@ pub struct ReconstructArgs {
     pub limits: LimitArgs,
 }
 
+/// Images that `adapt` trains on.
+const MAX_TRAINED: usize = 20_000;
+
 #[derive(Debug, Args)]
 pub struct AdaptArgs {
     /// Train, say whether the new encoder is better, and leave the index unchanged
@@ -60,15 +64,15 @@ pub struct AdaptArgs {
     pub bits: usize,
 
     /// Train on at most this number of images, evenly spread. All images are encoded again
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = from_one)]
+    #[arg(long, value_name = "N", default_value_t = MAX_TRAINED, value_parser = from_one)]
     #[arg(help_heading = TRAINING)]
     pub limit: usize,
 
     /// Altered copies of each image to train on
-    #[arg(long, value_name = "N", default_value_t = 2, help_heading = TRAINING)]
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = TRAINING)]
     pub views: usize,
 
-    /// Number of epochs [default: 40]
+    /// Number of epochs [default: as many as make 80 steps of 512 images]
     #[arg(long, value_name = "N", value_parser = from_one, help_heading = TRAINING)]
     pub epochs: Option<usize>,
 
@@ -82,6 +86,24 @@ pub struct AdaptArgs {
 
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+impl AdaptArgs {
+    /// Returns the defaults, for the images that `index` has just indexed.
+    pub fn of_index(args: &IndexArgs) -> Self {
+        Self {
+            dry_run: false,
+            force: false,
+            code: 30,
+            bits: 256,
+            limit: MAX_TRAINED,
+            views: 0,
+            epochs: None,
+            seed: 0,
+            json: args.json,
+            limits: args.limits.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

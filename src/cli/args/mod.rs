@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
 pub use common::CommonArgs;
 pub use index::{
-    BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
+    AdaptWhen, BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
 };
 pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};

@@ -10,7 +10,7 @@ const FILES: &str = "Files";
 const LIMITS: &str = "Limits";
 
 /// Limits on what one image may cost.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
     /// Reject images with more megapixels
     #[arg(long, value_name = "MP", default_value_t = 256, help_heading = LIMITS)]

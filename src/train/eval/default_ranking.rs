@@ -5,7 +5,7 @@ use imgsearch_index::{DEFAULT_EXPAND, Mixture, Query, expansion_weight};
 use super::euclidean_from;
 
 /// Distances of hashes by a query's logits: each differing bit counts by the size of its logit.
-pub(super) struct ByLogits<'a> {
+pub(crate) struct ByLogits<'a> {
     /// The stored bits as plus and minus one, `[n, bits]`.
     signs: Vec<f32>,
     logits: &'a [f32],
@@ -48,7 +48,7 @@ impl<'a> ByLogits<'a> {
 }
 
 /// Codes and hashes, ranked as a query ranks them by default.
-pub(super) struct DefaultRanking<'a> {
+pub(crate) struct DefaultRanking<'a> {
     pub codes: &'a [f32],
     pub code_len: usize,
     pub hashes: &'a [u8],

@@ -8,7 +8,7 @@
 //! report also has the share of distinct hashes, the balance of their bits and the correlation of bits.
 
 pub mod copies;
-mod default_ranking;
+pub(crate) mod default_ranking;
 mod metrics;
 mod protocol;
 

@@ -80,7 +80,25 @@ impl Default for HeadOptions {
     }
 }
 
+/// Steps of the training for one collection, and the maximum learning rate.
+const COLLECTION_STEPS: usize = 80;
+const COLLECTION_RATE: f64 = 0.016;
+
 impl HeadOptions {
+    /// Returns options for an encoder that is only for the collection of `images` images that it is trained on, as
+    /// an index trains it by itself: no altered copies, few steps at a high rate, and a narrow decoder. The
+    /// model card `onnx/model/README.md` compares it with the defaults.
+    pub fn for_collection(images: usize) -> Self {
+        let defaults = Self::default();
+        let steps_per_epoch = (images / defaults.batch).max(1);
+        Self {
+            epochs: COLLECTION_STEPS.div_ceil(steps_per_epoch),
+            learning_rate: COLLECTION_RATE,
+            decoder_width: 128,
+            ..defaults
+        }
+    }
+
     /// Returns options for a head with a hidden layer of `hidden` units, which learns from altered
     /// copies and from neighbours. It is for collections of ten thousand images and more, and was
     /// measured on CIFAR-10. Terms that such a head lacks have weight 0.

@@ -1,0 +1,285 @@
+//! An encoder for one collection: trained on features that are at hand, and judged without labels.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use imgsearch_index::NewCode;
+use imgsearch_train::head::{
+    ClassifierPrior, Head, HeadOptions, Identity, TrainingSet, train_head,
+};
+use imgsearch_train::judge::{Judge, MIN_JUDGED};
+
+use crate::encode::engine::Engine;
+use crate::error::{Error, Result};
+use crate::indexing::Adaptation;
+use crate::indexing::adapting::{ADAPTED, NewEncoder, Sample};
+use crate::progress::Progress;
+use crate::train::eval::default_ranking::{ByLogits, DefaultRanking};
+use crate::train::extract::{ExtractOptions, extract};
+use crate::train::jobs::flow;
+
+/// The minimum number of images for which an index trains an encoder of its own.
+pub const MIN_COLLECTION: usize = 300;
+
+/// The maximum number of images that a new index trains on.
+pub const MAX_SAMPLE: usize = 4000;
+
+/// Images that encoders are judged by. More take longer, by the square, and change few verdicts.
+const JUDGED: usize = 1000;
+
+/// Weights of the hash to choose from.
+const HASH_WEIGHTS: [f32; 5] = [2.0, 4.0, 8.0, 16.0, 32.0];
+
+/// What an encoder makes of images: codes, packed hashes and logits, row by row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output<'a> {
+    pub codes: &'a [f32],
+    pub code_len: usize,
+    pub hashes: &'a [u8],
+    pub logits: &'a [f32],
+    pub bits: usize,
+}
+
+impl Output<'_> {
+    /// Returns every `step`-th row.
+    fn thinned(&self, step: usize) -> (Vec<f32>, Vec<u8>, Vec<f32>) {
+        (
+            every(self.codes, self.code_len, step),
+            every(self.hashes, self.bits.div_ceil(8), step),
+            every(self.logits, self.bits, step),
+        )
+    }
+}
+
+fn every<T: Copy>(rows: &[T], length: usize, step: usize) -> Vec<T> {
+    let rows = rows.chunks_exact(length).step_by(step);
+    rows.flatten().copied().collect()
+}
+
+/// Judges encoders by some images of a collection.
+pub(crate) struct CollectionJudge {
+    judge: Judge,
+    step: usize,
+}
+
+impl CollectionJudge {
+    /// Returns a judge that knows the features of images, `[n, d]`, or `None` if they are too few.
+    pub fn new(features: &[f32], d: usize, prior: &ClassifierPrior) -> Result<Option<Self>> {
+        let n = features.len() / d;
+        if n < MIN_JUDGED {
+            return Ok(None);
+        }
+        let step = n.div_ceil(JUDGED).max(1);
+        let judge = Judge::new(&every(features, d, step), d, prior)?;
+        Ok(Some(Self { judge, step }))
+    }
+
+    /// Returns the score of an encoder's output for the same images, ranked as queries rank by default.
+    pub fn score(&self, output: &Output<'_>, hash_weight: f32) -> f64 {
+        let (codes, hashes, logits) = output.thinned(self.step);
+        let mut ranking = ranking(output, &codes, &hashes, &logits);
+        ranking.hash_weight = hash_weight;
+        self.judge.score(|image, out| ranking.plain(image, out))
+    }
+
+    /// Returns the weight of the hash with the highest score, and that score.
+    pub fn best_weight(&self, output: &Output<'_>) -> (f32, f64) {
+        let (codes, hashes, logits) = output.thinned(self.step);
+        let mut ranking = ranking(output, &codes, &hashes, &logits);
+        let mut best = (HASH_WEIGHTS[0], f64::NEG_INFINITY);
+        for weight in HASH_WEIGHTS {
+            ranking.hash_weight = weight;
+            let score = self.judge.score(|image, out| ranking.plain(image, out));
+            if score > best.1 {
+                best = (weight, score);
+            }
+        }
+        best
+    }
+}
+
+fn ranking<'a>(
+    output: &Output<'_>,
+    codes: &'a [f32],
+    hashes: &'a [u8],
+    logits: &'a [f32],
+) -> DefaultRanking<'a> {
+    DefaultRanking {
+        codes,
+        code_len: output.code_len,
+        hashes,
+        by_logits: ByLogits::new(hashes, logits, output.bits),
+        hash_weight: 0.0,
+    }
+}
+
+/// Trains an encoder on a sample of a new index, and judges it against the one that made the sample.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`]. If nothing can be learned, that is [`Adaptation::Failed`].
+pub(crate) fn train_for(
+    engine: &Engine,
+    sample: &Sample,
+    progress: &dyn Progress,
+) -> Result<(Adaptation, Option<NewEncoder>)> {
+    match learn(engine, sample, progress) {
+        // Images are indexed all the same.
+        Err(error @ (Error::Training(_) | Error::TooFewImages(_))) => Ok((
+            Adaptation::Failed {
+                reason: error.to_string(),
+            },
+            None,
+        )),
+        // The run ends as any cancelled run does.
+        Err(Error::Interrupted) if progress.is_cancelled() => Ok((
+            Adaptation::Failed {
+                reason: Error::Interrupted.to_string(),
+            },
+            None,
+        )),
+        learned => learned,
+    }
+}
+
+fn learn(
+    engine: &Engine,
+    sample: &Sample,
+    progress: &dyn Progress,
+) -> Result<(Adaptation, Option<NewEncoder>)> {
+    let started = Instant::now();
+    let info = engine.info();
+    let images = sample.digests.len();
+    if images < MIN_COLLECTION {
+        return Err(Error::TooFewImages(format!(
+            "{images} of the images are different and can be used, and at least {MIN_COLLECTION} are needed"
+        )));
+    }
+    let d = sample.features.len() / images;
+    let prior = ClassifierPrior::of(engine.file())?;
+    let set = TrainingSet {
+        clean: &sample.features,
+        views: Vec::new(),
+        d,
+        prior: prior.clone(),
+    };
+    let mut options = HeadOptions::for_collection(images);
+    options.code_len = info.code_len;
+    options.bits = info.bits;
+    let mut head = train_head(&set, &options, &mut |_| flow(progress))?;
+    if progress.is_cancelled() {
+        return Err(Error::Interrupted);
+    }
+    let Some(judge) = CollectionJudge::new(&sample.features, d, &prior)? else {
+        return Err(Error::TooFewImages(format!("{images} images")));
+    };
+    let before = judge.score(
+        &Output {
+            codes: &sample.codes,
+            code_len: info.code_len,
+            hashes: &sample.hashes,
+            logits: &sample.logits,
+            bits: info.bits,
+        },
+        info.hash_weight,
+    );
+    let (hashes, applied, after) = judged(&mut head, sample, &judge, images);
+    let seconds = started.elapsed().as_secs_f64();
+    if after <= before {
+        let outcome = Adaptation::NotBetter {
+            images,
+            before,
+            after,
+            seconds,
+        };
+        return Ok((outcome, None));
+    }
+    let identity = Identity {
+        name: format!("{}{ADAPTED}", info.name.trim_end_matches(ADAPTED)),
+        training_data: "images of the index that it belongs to".to_owned(),
+        images,
+    };
+    let file = head.encoder_file(engine.file(), &identity)?;
+    let codes = codes(sample, &applied, &hashes, info.code_len, info.bits);
+    let outcome = Adaptation::Better {
+        images,
+        before,
+        after,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    Ok((outcome, Some(NewEncoder { file, codes })))
+}
+
+/// Applies a head to the sample and gives it the best weight of the hash. Returns the packed hashes, the codes and
+/// the score.
+fn judged(
+    head: &mut Head,
+    sample: &Sample,
+    judge: &CollectionJudge,
+    images: usize,
+) -> (Vec<u8>, Vec<f32>, f64) {
+    let applied = head.apply(&sample.features, images);
+    let hashes = applied.hashes();
+    let (weight, score) = judge.best_weight(&Output {
+        codes: &applied.codes,
+        code_len: head.code_len(),
+        hashes: &hashes,
+        logits: &applied.logits,
+        bits: head.bits(),
+    });
+    head.set_hash_weight(weight);
+    (hashes, applied.codes, score)
+}
+
+fn codes(
+    sample: &Sample,
+    codes: &[f32],
+    hashes: &[u8],
+    code_len: usize,
+    bits: usize,
+) -> Vec<NewCode> {
+    let rows = codes
+        .chunks_exact(code_len)
+        .zip(hashes.chunks_exact(bits.div_ceil(8)));
+    sample
+        .digests
+        .iter()
+        .zip(rows)
+        .map(|(&digest, (code, hash))| NewCode {
+            digest,
+            code: code.to_vec(),
+            hash: hash.to_vec(),
+        })
+        .collect()
+}
+
+/// Encodes stored images again. One that cannot be encoded any more is left out.
+///
+/// # Errors
+///
+/// The errors of the encoder.
+pub(crate) fn extract_stored(
+    engine: &Engine,
+    stored: &[([u8; 32], PathBuf)],
+    progress: &dyn Progress,
+) -> Result<Sample> {
+    let paths: Vec<PathBuf> = stored.iter().map(|(_, path)| path.clone()).collect();
+    let extracted = match extract(engine, &paths, ExtractOptions::default(), progress) {
+        Err(Error::Interrupted) => return Ok(Sample::default()),
+        extracted => extracted?,
+    };
+    let mut digests = stored.iter();
+    // The paths come back in their order.
+    let digests = extracted.paths.iter().filter_map(|path| {
+        digests
+            .find(|(_, stored)| stored == path)
+            .map(|(digest, _)| *digest)
+    });
+    Ok(Sample {
+        digests: digests.collect(),
+        features: extracted.features,
+        codes: extracted.codes,
+        hashes: extracted.hashes,
+        logits: extracted.logits,
+    })
+}
