@@ -28,6 +28,7 @@ mod resuming;
 mod searching;
 #[cfg(target_os = "linux")]
 mod signals;
+mod similarity;
 mod streams;
 mod support;
 mod upkeep;

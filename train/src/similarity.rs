@@ -12,8 +12,9 @@ const MIN_PAIRS: usize = 100;
 /// The most knots of a fitted map.
 const KNOTS: usize = 24;
 
-/// Steps of fewer pairs than this share of all are joined with the next: their heights are mostly chance.
-const MIN_STEP: usize = 200;
+/// The number of steps before pooling, of about equally many pairs each. The height of a step of few pairs would
+/// be chance.
+const STEPS: usize = 200;
 
 /// Pairs of about the same distance: the mean of their distances and targets.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +57,9 @@ pub fn fit_similarity(pairs: &[(f32, f32)]) -> Option<SimilarityMap> {
     SimilarityMap::new(knots).ok()
 }
 
-/// Joins pairs into steps of equal distance and a minimum size.
+/// Joins neighbouring pairs into steps; pairs of the same distance are in the same one.
 fn grouped(sorted: &[(f32, f32)]) -> Vec<Step> {
-    let least = (sorted.len() as f64 / MIN_STEP as f64).min(50.0);
+    let least = sorted.len() as f64 / STEPS as f64;
     let mut steps: Vec<Step> = Vec::new();
     let mut before = f32::NAN;
     for &(distance, target) in sorted {
