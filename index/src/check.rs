@@ -221,7 +221,7 @@ impl Index {
     /// a graph.
     fn sample(&self, checked: &mut Checked, report: &mut Report<'_>) -> Result<()> {
         let searcher = self.searcher()?;
-        let asked = searcher.some_rows(SAMPLE);
+        let asked = searcher.sample(SAMPLE);
         checked.sampled = asked.len();
         let mut firsts: Vec<f32> = asked.iter().map(|(code, _)| code[0]).collect();
         firsts.sort_unstable_by(f32::total_cmp);

@@ -213,6 +213,15 @@ impl Index {
         ids.iter().map(|&id| reader.image(id)).collect()
     }
 
+    /// Returns a fact about the collection, or `None` if it was never set.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn fact(&self, name: &str) -> Result<Option<String>> {
+        self.reader()?.fact(name)
+    }
+
     /// Returns a reader of everything else that is stored.
     ///
     /// # Errors

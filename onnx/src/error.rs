@@ -70,7 +70,7 @@ pub enum Error {
         source: Source,
     },
 
-    /// The input of an encoder has the wrong size.
+    /// What was passed has the wrong size or is invalid.
     #[error("{0}")]
     InvalidInput(String),
 

@@ -38,6 +38,7 @@ mod outside;
 mod proto;
 mod read;
 mod runtime;
+mod similarity;
 
 pub use code_decoder::CodeDecoder;
 pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
@@ -45,6 +46,7 @@ pub use encoder_file::{
     DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, EncoderResize, FORMAT_VERSION,
 };
 pub use error::{Error, Result};
+pub use similarity::SimilarityMap;
 /// What the trainer needs to read and write encoder files: messages of ONNX, edits of graphs, names
 /// of outputs. It is not meant for other crates and may change at any time.
 #[doc(hidden)]

@@ -12,6 +12,7 @@ use imgsearch::{Engine, WalkOptions, walk};
 use serde_json::json;
 
 use super::args::{EvalArgs, Global};
+use super::calibration::{self, Calibrated, calibrate};
 use super::destination::check_output;
 use super::output::{count, shown, with_path};
 use super::progress::{CommandProgress, Task};
@@ -30,10 +31,11 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     if let Some(page) = &args.html {
         check_output(page)?;
     }
+    calibration::check(args)?;
     let engines = open_encoders(global, args)?;
     let stop = stop_flag("stopping")?;
     let mut outcome = Outcome::Done;
-    let (mut report, mut of_copies) = (None, Vec::new());
+    let (mut report, mut calibrated, mut of_copies) = (None, None, Vec::new());
     if let Some(folder) = &args.folder {
         let chosen = choose(args, folder, part, protocol)?;
         let progress = CommandProgress::new(Task::Evaluation, global, args.json, &stop);
@@ -43,6 +45,10 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             outcome = Outcome::Partial;
         }
         report = Some(made.report);
+        calibrated = made.calibrated;
+    }
+    if let (Some(calibrated), Some(file)) = (&calibrated, &args.calibrate) {
+        calibration::write(&engines[0], calibrated, file)?;
     }
     if let Some(folder) = &args.copies {
         let walked = walk(std::slice::from_ref(folder), &WalkOptions::default())?;
@@ -61,22 +67,20 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         imgsearch::save(page, html::page(report.as_ref(), &of_copies)?.as_bytes())?;
     }
     if args.json {
-        let mut value = match &report {
-            Some(report) => serde_json::to_value(report)?,
-            None => json!({}),
-        };
-        if report.is_some() {
-            value["part"] = json!(part.to_string());
-        }
-        if !of_copies.is_empty() {
-            let made = of_copies.iter_mut().map(copies_json);
-            value["copies"] = made.collect::<Result<_>>()?;
+        let mut value = to_json(report.as_ref(), &mut of_copies, part)?;
+        if let Some(calibrated) = &calibrated {
+            value["reliability"] = json!(calibrated.bins);
+            value["similarity"] = json!(calibrated.map);
         }
         out!("{value}");
         return Ok(outcome);
     }
     if let Some(report) = &report {
         print(report, part);
+    }
+    if let Some(calibrated) = &calibrated {
+        let written = args.calibrate.as_deref().filter(|_| !global.quiet);
+        calibration::print(calibrated, written);
     }
     for made in &of_copies {
         print_copies(made);
@@ -85,6 +89,26 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         out!("\nwrote {}", page.display());
     }
     Ok(outcome)
+}
+
+/// Returns the reports as JSON.
+fn to_json(
+    report: Option<&Report>,
+    of_copies: &mut [CopiesReport],
+    part: Part,
+) -> Result<serde_json::Value> {
+    let mut value = match report {
+        Some(report) => serde_json::to_value(report)?,
+        None => json!({}),
+    };
+    if report.is_some() {
+        value["part"] = json!(part.to_string());
+    }
+    if !of_copies.is_empty() {
+        let made = of_copies.iter_mut().map(copies_json);
+        value["copies"] = made.collect::<Result<_>>()?;
+    }
+    Ok(value)
 }
 
 /// Opens the encoders to measure.
@@ -121,6 +145,8 @@ fn choose(args: &EvalArgs, folder: &Path, part: Part, protocol: Protocol) -> Res
 /// A report, and how many images could not be used for it.
 struct Measured {
     report: Report,
+    /// What similarities are worth, if there is one encoder and it has them.
+    calibrated: Option<Calibrated>,
     failed: usize,
 }
 
@@ -157,7 +183,12 @@ fn measure(
         })
         .collect();
     let split = chosen.split(read);
+    let calibrated = match (engines, all.as_slice()) {
+        ([engine], [(extracted, _)]) => calibrate(args, engine, extracted, &split.labels)?,
+        _ => None,
+    };
     Ok(Measured {
+        calibrated,
         report: evaluate(&outputs, split, &chosen.description, baselines, progress)?,
         failed: all.iter().map(|(one, _)| one.failed.len()).sum(),
     })

@@ -6,6 +6,7 @@
 
 mod adapt;
 mod args;
+mod calibration;
 mod charts;
 mod check;
 mod dates;

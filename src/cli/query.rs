@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use imgsearch::decode::Source;
 use imgsearch::index::{RankBy, SearchParams, SearchStats, SearchStrategy};
-use imgsearch::{Answer, Encoded, Library, Timings};
+use imgsearch::{Answer, Encoded, Library, Match, Timings};
 use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
@@ -39,7 +39,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         params = params.strategy(SearchStrategy::Exact);
     }
     params.filter = filter(global, &library, &args.filter)?;
-    params.radius = args.radius;
+    params.radius = radius(&library, args)?;
     params.expand = if args.no_expand { 0 } else { args.expand };
     let mut noted = false;
     let mut outcome = Outcome::Done;
@@ -74,13 +74,49 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if answer.matches.is_empty() {
             outcome = Outcome::Partial;
         }
-        let times = (library.timings(), started);
-        print(global, args, image, &answer, times, several);
+        let answered = Answered {
+            image,
+            answer: &answer,
+            timings: library.timings(),
+            total_ms: started.elapsed().as_secs_f64() * 1000.0,
+        };
+        print(global, args, &answered, several);
     }
     drop(loading);
     // The process ends here and frees its memory: dropping the encoder first would take time.
     std::mem::forget(library);
     Ok(outcome)
+}
+
+/// Returns the maximum distance: the smaller one, if both a radius and a similarity limit it.
+fn radius(library: &Library, args: &QueryArgs) -> Result<Option<f32>> {
+    let Some(percent) = args.min_similarity else {
+        return Ok(args.radius);
+    };
+    if args.by != ByArg::Both {
+        return Err(
+            "--min-similarity needs the ranking by both: similarities were measured for that one only".into(),
+        );
+    }
+    let info = library.encoder_file()?.info();
+    let Some(map) = &info.similarity else {
+        return Err(format!(
+            "--min-similarity needs an encoder for which similarities were measured, and {:?} is none: measure them on \
+             labelled folders with imgsearch eval FOLDER --calibrate FILE, or use --radius",
+            info.name
+        )
+        .into());
+    };
+    let Some(furthest) = map.distance(percent / 100.0) else {
+        return Err(format!(
+            "the encoder {:?} calls no two images {percent} % similar: choose a smaller --min-similarity",
+            info.name
+        )
+        .into());
+    };
+    Ok(Some(
+        args.radius.map_or(furthest, |radius| radius.min(furthest)),
+    ))
 }
 
 fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
@@ -94,41 +130,18 @@ fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
     }
 }
 
-fn print(
-    global: &Global,
-    args: &QueryArgs,
-    image: &Path,
-    Answer {
-        matches: found,
-        stats: explained,
-        ..
-    }: &Answer,
-    (timings, started): (Timings, Instant),
-    several: bool,
-) {
-    let total_ms = started.elapsed().as_secs_f64() * 1000.0;
+/// What one query image led to.
+struct Answered<'a> {
+    image: &'a Path,
+    answer: &'a Answer,
+    timings: Timings,
+    total_ms: f64,
+}
+
+fn print(global: &Global, args: &QueryArgs, answered: &Answered<'_>, several: bool) {
+    let found = &answered.answer.matches;
     if args.json {
-        let results: Vec<_> = found
-            .iter()
-            .enumerate()
-            .map(|(i, found)| {
-                let result = json!({
-                    "rank": i + 1,
-                    "id": found.id,
-                    "distance": found.distance,
-                    "hamming": found.hamming,
-                });
-                with_path(result, "path", &found.path)
-            })
-            .collect();
-        let mut line = with_path(json!({"results": results}), "query", image);
-        if args.explain {
-            line["explained"] = json!(explained);
-            line["timings"] = json!(timings);
-            line["timings"]["rest_ms"] = json!(total_ms - timings.waited_ms());
-            line["timings"]["total_ms"] = json!(total_ms);
-        }
-        out!("{line}");
+        print_json(args, answered);
     } else if args.print0 || args.paths {
         let end = if args.print0 { b"\0" } else { b"\n" };
         for found in found {
@@ -137,39 +150,118 @@ fn print(
         }
     } else {
         if several {
-            out!("{}", shown(image));
+            out!("{}", shown(answered.image));
         }
-        if explained.images == 0 {
-            let index = command(
-                global.index.as_deref(),
-                &["index", "FOLDER"].map(OsStr::new),
-            );
-            say!("the index is empty; add images with: {index}");
-        } else if explained.allowed == 0 {
-            say!(
-                "none of the {} matches the filters",
-                counted(explained.images, "image", "images")
-            );
-        } else if found.is_empty() {
-            say!("no image is within the radius; choose a larger --radius");
-        }
-        let rank_width = found.len().to_string().len();
-        for (i, found) in found.iter().enumerate() {
-            out!(
-                "{:>rank_width$}  {:.4}  {}",
-                i + 1,
-                found.distance,
-                shown(&relative(&found.path))
-            );
+        say_why_nothing(global, args, answered.answer);
+        print_matches(found);
+        if answered.answer.resembles == Some(false) && !global.quiet {
+            say_unlike(found);
         }
         if several {
             out!();
         }
     }
     if args.explain && !args.json {
-        explain(explained);
-        explain_times(&timings, total_ms);
+        explain(&answered.answer.stats);
+        explain_times(&answered.timings, answered.total_ms);
     }
+}
+
+fn print_json(args: &QueryArgs, answered: &Answered<'_>) {
+    let Answer {
+        matches,
+        resembles,
+        stats,
+        ..
+    } = answered.answer;
+    let results: Vec<_> = matches
+        .iter()
+        .enumerate()
+        .map(|(i, found)| {
+            let mut result = json!({
+                "rank": i + 1,
+                "id": found.id,
+                "distance": found.distance,
+                "hamming": found.hamming,
+            });
+            if let Some(similarity) = found.similarity {
+                result["similarity"] = json!(similarity);
+            }
+            with_path(result, "path", &found.path)
+        })
+        .collect();
+    let mut line = with_path(json!({"results": results}), "query", answered.image);
+    if let Some(resembles) = resembles {
+        line["resembles"] = json!(resembles);
+    }
+    if args.explain {
+        line["explained"] = json!(stats);
+        line["timings"] = json!(answered.timings);
+        line["timings"]["rest_ms"] = json!(answered.total_ms - answered.timings.waited_ms());
+        line["timings"]["total_ms"] = json!(answered.total_ms);
+    }
+    out!("{line}");
+}
+
+/// Says why there are no results, if there are none.
+fn say_why_nothing(global: &Global, args: &QueryArgs, answer: &Answer) {
+    let stats = &answer.stats;
+    if stats.images == 0 {
+        let index = command(
+            global.index.as_deref(),
+            &["index", "FOLDER"].map(OsStr::new),
+        );
+        say!("the index is empty; add images with: {index}");
+    } else if stats.allowed == 0 {
+        say!(
+            "none of the {} matches the filters",
+            counted(stats.images, "image", "images")
+        );
+    } else if answer.matches.is_empty() {
+        match (args.min_similarity, args.radius) {
+            (Some(_), Some(_)) => say!(
+                "no image is so similar and within the radius; choose a smaller --min-similarity or a larger --radius"
+            ),
+            (Some(_), None) => {
+                say!("no image is so similar; choose a smaller --min-similarity");
+            }
+            _ => say!("no image is within the radius; choose a larger --radius"),
+        }
+    }
+}
+
+fn print_matches(found: &[Match]) {
+    let nearness = |found: &Match| match found.similarity {
+        Some(similarity) => percents(similarity),
+        None => format!("{:.4}", found.distance),
+    };
+    let rank_width = found.len().to_string().len();
+    let width = found.iter().map(|found| nearness(found).len()).max();
+    let width = width.unwrap_or(0);
+    for (i, found) in found.iter().enumerate() {
+        out!(
+            "{:>rank_width$}  {:>width$}  {}",
+            i + 1,
+            nearness(found),
+            shown(&relative(&found.path))
+        );
+    }
+}
+
+/// Says that the collection has nothing like the query.
+fn say_unlike(found: &[Match]) {
+    let similarity = found.first().and_then(|found| found.similarity);
+    let nearest = similarity.map_or_else(String::new, |similarity| {
+        format!("; the nearest is {} alike", percents(similarity))
+    });
+    say!(
+        "nothing here looks like it{nearest} (1 of 20 images of this collection would be judged so by mistake)"
+    );
+}
+
+/// Returns a similarity as a person reads it, such as `97 %`.
+fn percents(similarity: f32) -> String {
+    format!("{:.0} %", similarity * 100.0)
 }
 
 /// Prints where the time went.

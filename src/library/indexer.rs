@@ -7,7 +7,7 @@ use std::time::Instant;
 use imgsearch_index::{FoldOptions, Folded, Index, Reader, Writer};
 use imgsearch_onnx::EncoderFile;
 
-use super::{Library, encoder_copy, reencode};
+use super::{Library, encoder_copy, reencode, resemblance};
 use crate::encode::engine::Engine;
 use crate::error::Result;
 use crate::indexing::adapting::Adapting;
@@ -195,7 +195,9 @@ impl<'a> Indexer<'a> {
         let summary = indexing::run(&mut writer, &walked, &setup, progress);
         let folded = match &summary {
             Ok(summary) if !summary.interrupted => {
-                indexing::fold(&mut writer, &FoldOptions::default(), progress)
+                let folded = indexing::fold(&mut writer, &FoldOptions::default(), progress);
+                resemblance::update_or_say(&mut writer, progress);
+                folded
             }
             _ => Ok(Folded::default()),
         };

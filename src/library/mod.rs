@@ -10,6 +10,7 @@ mod query;
 mod query_encoders;
 pub(crate) mod reencode;
 mod removal;
+pub(crate) mod resemblance;
 pub(crate) mod save;
 mod upkeep;
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use imgsearch_index::{DEFAULT_EXPAND, ImageId, Query, RankBy, SearchParams, SearchStats};
 
-use super::Library;
 use super::query_encoders::QueryEncoder;
+use super::{Library, resemblance};
 use crate::decode::{Content, Source};
 use crate::encode::engine::{Encoded, Engine, geometry_of};
 use crate::encode::timings::ms_since;
@@ -27,6 +27,10 @@ pub struct Match {
     pub distance: f32,
     /// Bits that differ between the two hashes.
     pub hamming: u32,
+    /// How alike the two images are, from 0 to 1: the share of pairs at this distance that show the same
+    /// kind of thing. `None` if this was not measured for the encoder, or for a ranking other than
+    /// [`RankBy::Both`].
+    pub similarity: Option<f32>,
 }
 
 /// The results of a query, and how the search found them.
@@ -35,6 +39,11 @@ pub struct Match {
 pub struct Answer {
     /// The nearest images, best first, ties by id.
     pub matches: Vec<Match>,
+    /// Whether the query looks like anything in the collection: `false` if its nearest images are further
+    /// away than those of 95 % of the collection's own images. `None` if that is unknown: in a
+    /// collection of fewer than 200 images, for an image that is in the index, with a filter or a radius,
+    /// and for rankings other than [`RankBy::Both`].
+    pub resembles: Option<bool>,
     /// Which way the search took, and what it cost.
     pub stats: SearchStats,
 }
@@ -77,6 +86,13 @@ impl Library {
         let view_ms = ms_since(started);
         let searching = Instant::now();
         let (neighbours, stats) = searcher.explain(&query, params)?;
+        let is_default =
+            params.by == RankBy::Both && params.filter.is_empty() && params.radius.is_none();
+        let resembles = if is_default {
+            resemblance::resembles(index, &searcher, (&encoded.code, &encoded.hash))?
+        } else {
+            None
+        };
         let search_ms = ms_since(searching);
         let looking_up = Instant::now();
         let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
@@ -88,6 +104,12 @@ impl Library {
             times.paths_ms = ms_since(looking_up);
             times.waited_since(started);
         }
+        // Without its encoder, an index can still be searched.
+        let encoder = self
+            .encoder_file()
+            .ok()
+            .filter(|_| params.by == RankBy::Both);
+        let map = encoder.and_then(|file| file.info().similarity.as_ref());
         let found = neighbours.into_iter().zip(images);
         let matches = found.filter_map(|(found, image)| {
             Some(Match {
@@ -95,10 +117,12 @@ impl Library {
                 path: image?.path,
                 distance: found.distance,
                 hamming: found.hamming.unwrap_or(0),
+                similarity: map.map(|map| map.similarity(found.distance)),
             })
         });
         Ok(Answer {
             matches: matches.collect(),
+            resembles,
             stats,
         })
     }

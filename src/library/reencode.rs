@@ -18,7 +18,7 @@ use crate::indexing::forget::{Evidence, Fate, is_missing};
 use crate::indexing::report::Forgetting;
 use crate::indexing::walk::{Candidate, Walked, stat_of};
 use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
-use crate::library::encoder_copy;
+use crate::library::{encoder_copy, resemblance};
 use crate::progress::Progress;
 
 /// The folder inside an index in which the new one grows.
@@ -89,6 +89,7 @@ pub fn run(
     }
     let folded = indexing::fold(&mut old, &FoldOptions::default(), progress);
     indexing::report_folding(folded, progress);
+    resemblance::update_or_say(&mut old, progress);
     encoder_copy::remove_others(dir, &engine.info().fingerprint)?;
     delete(&temp, progress)?;
     Ok(summary)

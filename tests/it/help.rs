@@ -28,6 +28,7 @@ fn options_are_under_their_own_headings() {
                 ("--type", "Filters:"),
                 ("--exact", "Search:"),
                 ("--by", "Search:"),
+                ("--min-similarity", "Search:"),
                 ("--json", "Output:"),
                 ("--paths", "Output:"),
                 ("-0", "Output:"),

@@ -29,6 +29,7 @@ mod resuming;
 mod searching;
 #[cfg(target_os = "linux")]
 mod signals;
+mod similarity;
 mod streams;
 mod support;
 mod upkeep;

@@ -81,7 +81,12 @@ fn answers_come_in_every_form() {
         .ended(0)
         .stdout;
     let first = text.lines().next().unwrap();
-    assert_eq!(first, "1  0.0000  photos/cat.jpg");
+    assert_eq!(first, "1  100 %  photos/cat.jpg");
+    let second = text.lines().nth(1).unwrap();
+    assert!(
+        second.starts_with("2    ") && second.contains(" %  photos/"),
+        "{second}"
+    );
     assert_eq!(text.lines().count(), 2);
 
     let json = place
@@ -92,7 +97,13 @@ fn answers_come_in_every_form() {
     assert_eq!(lines[1]["query"], "photos/coffee.jpg");
     let first = &lines[1]["results"][0];
     assert_eq!((&first["rank"], &first["hamming"]), (&1.into(), &0.into()));
-    assert_eq!(first["distance"], 0.0);
+    assert_eq!(
+        (&first["distance"], &first["similarity"]),
+        (&0.0.into(), &1.0.into())
+    );
+    assert!(lines[1]["results"][1]["similarity"].as_f64().unwrap() < 0.5);
+    // Three images are too few to say whether anything is unlike them.
+    assert!(lines[1].get("resembles").is_none());
     assert!(first["id"].as_i64().unwrap() > 0);
     let path = std::fs::canonicalize(place.photo("coffee.jpg")).unwrap();
     assert_eq!(first["path"], path.to_str().unwrap());
@@ -115,12 +126,12 @@ fn answers_come_in_every_form() {
     assert_eq!(zero.matches('\0').count(), 3);
     assert!(!zero.contains('\n'));
 
-    for by in ["code", "hash", "both"] {
+    for (by, nearness) in [("code", "0.0000"), ("hash", "0.0000"), ("both", "100 %")] {
         let text = place
             .run(&["query", "photos/rocket.jpg", "--by", by, "-k", "1"])
             .ended(0)
             .stdout;
-        assert_eq!(text, "1  0.0000  photos/rocket.jpg\n");
+        assert_eq!(text, format!("1  {nearness}  photos/rocket.jpg\n"));
     }
 
     let mut asking = place

@@ -346,6 +346,7 @@ mod encoder {
             ("imgsearch.resize", "short-side-crop:40"),
             ("imgsearch.hash_weight", "4.5"),
             ("imgsearch.distance", "l2"),
+            ("imgsearch.similarity", "0:1,2.5:0.5,9:0"),
         ] {
             let entry = [field(1, key.as_bytes()), field(2, text.as_bytes())].concat();
             model.extend(field(14, &entry));

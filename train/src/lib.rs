@@ -3,6 +3,7 @@
 //! - [`head`] trains the layers behind a pretrained trunk, on features that the trunk computed.
 //! - [`copies`] finds a head that recognises edited copies of an image.
 //! - [`autoencoder`] trains autoencoders of many kinds on pixels or features, and decoders alone.
+//! - [`fit_similarity`] says what distances mean to a person.
 //! - [`baseline`] has linear methods without training, to compare with.
 //!
 //! Each returns an [`EncoderFile`](imgsearch_onnx::EncoderFile) that indexes and queries take. This
@@ -39,9 +40,11 @@ pub mod judge;
 mod linear;
 mod neighbours;
 mod quality;
+mod similarity;
 
 pub use error::{Error, Result};
 pub use quality::neighbourhood_preservation;
+pub use similarity::fit_similarity;
 
 /// Linear methods without training, to measure a trained encoder against.
 pub mod baseline {

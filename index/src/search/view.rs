@@ -176,7 +176,7 @@ impl Searcher {
 
     /// Returns the codes of all images, in the order of their numbers.
     pub fn codes(&self) -> Vec<Vec<f32>> {
-        self.some_rows(self.len())
+        self.sample(self.len())
             .into_iter()
             .map(|(code, _)| code)
             .collect()
@@ -184,14 +184,14 @@ impl Searcher {
 
     /// Returns the packed hashes of all images, in the order of their numbers.
     pub fn hashes(&self) -> Vec<Vec<u8>> {
-        self.some_rows(self.len())
+        self.sample(self.len())
             .into_iter()
             .map(|(_, hash)| hash)
             .collect()
     }
 
     /// Returns the codes and packed hashes of at most `n` images, spread evenly.
-    pub(crate) fn some_rows(&self, n: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
+    pub fn sample(&self, n: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
         let all = self.len();
         let step = all.div_ceil(n.max(1)).max(1);
         let bytes = self.encoder.hash_bytes();

@@ -13,6 +13,7 @@ use crate::proto::{
     GraphProto, ModelProto, TensorShapeProtoDimensionValue, TypeProtoValue, ValueInfoProto,
     data_type,
 };
+use crate::similarity::SimilarityMap;
 
 /// Checks a model and returns what it declares; error messages use `name`.
 pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result<EncoderInfo> {
@@ -35,6 +36,7 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
     let (code_len, bits, feature_len) = checking.outputs(graph)?;
     let resize = checking.resize(width, height)?;
     let hash_weight = checking.ranking()?;
+    let similarity = checking.similarity()?;
     let fingerprint = checking.fingerprint(model, resize, from)?;
     let text = |key| checking.metadata.get(key).unwrap_or_default().to_owned();
     let mut own_name = text("name");
@@ -52,6 +54,7 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
         height,
         resize,
         hash_weight,
+        similarity,
         training: text("training"),
         licence: text("licence"),
         attribution: text("attribution"),
@@ -222,6 +225,18 @@ impl Checking<'_> {
         weight
             .filter(|weight: &f32| weight.is_finite() && *weight >= 0.0)
             .ok_or_else(|| self.declared("hash_weight", text, "that is no number from 0 up"))
+    }
+
+    /// Returns what ranked distances mean to a person.
+    fn similarity(&self) -> Result<Option<SimilarityMap>> {
+        let text = self.metadata.get("similarity");
+        let map = text.map(str::parse).transpose();
+        // Not `declared`: a map can be long.
+        map.map_err(|error: Error| {
+            self.fail(format!(
+                "its metadata declares {PREFIX}similarity, and {error}"
+            ))
+        })
     }
 
     fn fingerprint(

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::similarity::SimilarityMap;
 
 /// The newest format of the metadata that this version knows. It writes this format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -96,6 +97,9 @@ pub struct EncoderInfo {
     pub resize: EncoderResize,
     /// How much the hash counts beside the code if both rank.
     pub hash_weight: f32,
+    /// What a ranked distance means to a person, if that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<SimilarityMap>,
     /// How it was trained: JSON, for people.
     pub training: String,
     /// Its licence.
@@ -120,6 +124,7 @@ impl EncoderInfo {
             height,
             resize,
             hash_weight: DEFAULT_HASH_WEIGHT,
+            similarity: None,
             training: String::new(),
             licence: String::new(),
             attribution: String::new(),

@@ -71,6 +71,9 @@ pub(super) fn write_metadata(model: &mut ModelProto, info: &EncoderInfo) {
     put("resize", info.resize.to_string());
     put("distance", "l2".to_owned());
     put("hash_weight", info.hash_weight.to_string());
+    if let Some(similarity) = &info.similarity {
+        put("similarity", similarity.to_string());
+    }
     put("training", info.training.clone());
     put("licence", info.licence.clone());
     put("attribution", info.attribution.clone());

@@ -26,6 +26,7 @@ use metadata::write_metadata;
 use crate::error::Result;
 use crate::proto::{ModelProto, ModelWords};
 use crate::read::{MAX_MODEL_BYTES, read_whole};
+use crate::similarity::SimilarityMap;
 
 /// The built-in encoder's file.
 static DEFAULT: &[u8] = include_bytes!("../../model/default.onnx");
@@ -119,6 +120,17 @@ impl EncoderFile {
     pub fn from_model(mut model: ModelProto, info: &EncoderInfo) -> Result<Self> {
         write_metadata(&mut model, info);
         Self::from_bytes(model.encode_to_vec(), &info.name)
+    }
+
+    /// Returns the same encoder with another similarity map, or with none. Its codes and its fingerprint stay.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the file was checked.
+    pub fn with_similarity(&self, map: Option<SimilarityMap>) -> Result<Self> {
+        let mut info = self.info.clone();
+        info.similarity = map;
+        Self::from_model(self.model()?, &info)
     }
 
     /// Returns what it declares.

@@ -169,6 +169,14 @@ fn wrong_metadata_and_files_are_named() {
             Box::new(|model| put(model, "hash_weight", "much")),
         ),
         (
+            "imgsearch.similarity, and the knot \"much\"",
+            Box::new(|model| put(model, "similarity", "much")),
+        ),
+        (
+            "imgsearch.similarity, and behind 1:0.5, the knot 2:0.75",
+            Box::new(|model| put(model, "similarity", "0:1,1:0.5,2:0.75")),
+        ),
+        (
             "only l2 is known",
             Box::new(|model| put(model, "distance", "cosine")),
         ),
@@ -223,6 +231,17 @@ fn a_file_without_metadata_gets_the_usual_ones() {
         file.info().fingerprint,
         EncoderFile::default_encoder().unwrap().info().fingerprint
     );
+}
+
+#[test]
+fn a_similarity_map_is_kept_and_changes_no_fingerprint() {
+    let built_in = EncoderFile::default_encoder().unwrap();
+    for map in [Some("0:1,0.5:0.98,10:0.02"), None] {
+        let map = map.map(|map| map.parse().unwrap());
+        let file = built_in.with_similarity(map.clone()).unwrap();
+        assert_eq!(file.info().similarity, map);
+        assert_eq!(file.info().fingerprint, built_in.info().fingerprint);
+    }
 }
 
 #[test]

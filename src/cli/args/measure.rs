@@ -141,6 +141,11 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FOLDER")]
     pub copies: Option<PathBuf>,
 
+    /// Measure what distances mean: how many of the images at a distance are of the same class. Write the
+    /// encoder with that to FILE, so that `query` can say how similar an image is
+    #[arg(long, value_name = "FILE", requires = "folder", help_heading = OUTPUT)]
+    pub calibrate: Option<PathBuf>,
+
     /// Print JSON
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,

@@ -42,6 +42,14 @@ pub fn from_zero(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "it must be a number from 0 up".to_owned())
 }
 
+/// Parses a number from 0 to 100.
+pub fn percent(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f32| (0.0..=100.0).contains(number))
+        .ok_or_else(|| "it must be a number from 0 to 100".to_owned())
+}
+
 /// Parses a positive number of seconds.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use imgsearch::index::DEFAULT_EXPAND;
 
-use super::numbers::{from_one, from_zero, up_to_hundred};
+use super::numbers::{from_one, from_zero, percent, up_to_hundred};
 use super::shared::LimitArgs;
 
 const FILTERS: &str = "Filters";
@@ -61,6 +61,11 @@ pub struct QueryArgs {
     /// Maximum distance
     #[arg(long, value_name = "DISTANCE", value_parser = from_zero, help_heading = SEARCH)]
     pub radius: Option<f32>,
+
+    /// Only images that are at least this similar, in per cent: 90 means that 9 of 10 such pairs of images
+    /// show the same kind of thing
+    #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = SEARCH)]
+    pub min_similarity: Option<f32>,
 
     #[command(flatten)]
     pub filter: FilterArgs,

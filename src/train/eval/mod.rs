@@ -7,11 +7,13 @@
 //! ([`crate::train::perceptual`]). Mean average precision hides a collapse of the hashes. Therefore a
 //! report also has the share of distinct hashes, the balance of their bits and the correlation of bits.
 
+mod calibrate;
 pub mod copies;
 pub(crate) mod default_ranking;
 mod metrics;
 mod protocol;
 
+pub use calibrate::{LabelledPairs, ReliabilityBin};
 pub use metrics::{
     Evaluator, NEIGHBOURS, RANKS, RetrievalSplit, Score, balance_and_correlation, share_distinct,
 };

@@ -281,6 +281,8 @@ impl Autoencoder {
         info.code_len = self.design().code_len;
         info.bits = self.bits();
         info.hash_weight = self.hash_weight;
+        // That of the trunk was measured with other codes.
+        info.similarity = None;
         info.training = self.training(identity);
         info
     }

@@ -108,6 +108,7 @@ pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
     let mut info = info.clone();
     info.kind = COPIES.to_owned();
     info.feature_len = Some(feature_len);
+    info.similarity = None;
     info.code_len = 0;
     info.bits = 0;
     Ok(EncoderFile::from_model(model, &info)?)

@@ -202,6 +202,8 @@ impl Head {
         info.code_len = self.code_len();
         info.bits = self.bits();
         info.hash_weight = self.hash_weight;
+        // It was measured with other codes.
+        info.similarity = None;
         info.training = training.to_string();
         Ok(EncoderFile::from_model(model, &info)?)
     }
