@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use imgsearch_index::NewCode;
-use imgsearch_train::head::{
-    ClassifierPrior, Head, HeadOptions, Identity, TrainingSet, train_head,
-};
+use imgsearch_onnx::SimilarityMap;
+use imgsearch_train::fit_similarity;
+use imgsearch_train::head::{ClassifierPrior, HeadOptions, Identity, TrainingSet, train_head};
 use imgsearch_train::judge::{Judge, MIN_JUDGED};
 
 use crate::encode::engine::Engine;
@@ -26,6 +26,10 @@ pub const MAX_SAMPLE: usize = 4000;
 
 /// Images that encoders are judged by. More take longer, by the square, and change few verdicts.
 const JUDGED: usize = 1000;
+
+/// Images whose pairs show what distances mean, and how many nearest ones of each count.
+const CALIBRATED: usize = 300;
+const CLOSE: usize = 30;
 
 /// Weights of the hash to choose from.
 const HASH_WEIGHTS: [f32; 5] = [2.0, 4.0, 8.0, 16.0, 32.0];
@@ -96,6 +100,37 @@ impl CollectionJudge {
         }
         best
     }
+}
+
+/// Returns what the distances of a new encoder mean: for pairs of images, the similarity by the encoder before
+/// as a function of the new distance. `None` if the encoder before does not say.
+pub(crate) fn similarity_of(
+    known: Option<&SimilarityMap>,
+    old: (&Output<'_>, f32),
+    new: (&Output<'_>, f32),
+) -> Option<SimilarityMap> {
+    let known = known?;
+    let n = new.0.codes.len() / new.0.code_len;
+    let step = n.div_ceil(JUDGED).max(1);
+    let (old_rows, new_rows) = (old.0.thinned(step), new.0.thinned(step));
+    let mut old_ranking = ranking(old.0, &old_rows.0, &old_rows.1, &old_rows.2);
+    let mut new_ranking = ranking(new.0, &new_rows.0, &new_rows.1, &new_rows.2);
+    (old_ranking.hash_weight, new_ranking.hash_weight) = (old.1, new.1);
+    let n = new_rows.0.len() / new.0.code_len;
+    let asked = n.div_ceil(CALIBRATED).max(1);
+    let mut pairs = Vec::new();
+    let (mut before, mut after) = (vec![0.0; n], vec![0.0; n]);
+    for image in (0..n).step_by(asked) {
+        old_ranking.plain(image, &mut before);
+        new_ranking.plain(image, &mut after);
+        let mut order: Vec<usize> = (0..n).filter(|&other| other != image).collect();
+        order.sort_unstable_by(|&a, &b| after[a].total_cmp(&after[b]).then(a.cmp(&b)));
+        // The nearest, and some of all others.
+        let far = order.iter().skip(CLOSE).step_by((n / CLOSE).max(1));
+        let pair = |&other: &usize| (after[other], known.similarity(before[other]));
+        pairs.extend(order.iter().take(CLOSE).chain(far).map(pair));
+    }
+    fit_similarity(&pairs)
 }
 
 fn ranking<'a>(
@@ -173,17 +208,25 @@ fn learn(
     let Some(judge) = CollectionJudge::new(&sample.features, d, &prior)? else {
         return Err(Error::TooFewImages(format!("{images} images")));
     };
-    let before = judge.score(
-        &Output {
-            codes: &sample.codes,
-            code_len: info.code_len,
-            hashes: &sample.hashes,
-            logits: &sample.logits,
-            bits: info.bits,
-        },
-        info.hash_weight,
-    );
-    let (hashes, applied, after) = judged(&mut head, sample, &judge, images);
+    let old = Output {
+        codes: &sample.codes,
+        code_len: info.code_len,
+        hashes: &sample.hashes,
+        logits: &sample.logits,
+        bits: info.bits,
+    };
+    let before = judge.score(&old, info.hash_weight);
+    let applied = head.apply(&sample.features, images);
+    let hashes = applied.hashes();
+    let new = Output {
+        codes: &applied.codes,
+        code_len: head.code_len(),
+        hashes: &hashes,
+        logits: &applied.logits,
+        bits: head.bits(),
+    };
+    let (weight, after) = judge.best_weight(&new);
+    head.set_hash_weight(weight);
     let seconds = started.elapsed().as_secs_f64();
     if after <= before {
         let outcome = Adaptation::NotBetter {
@@ -198,9 +241,14 @@ fn learn(
         name: format!("{}{ADAPTED}", info.name.trim_end_matches(ADAPTED)),
         training_data: "images of the index that it belongs to".to_owned(),
         images,
+        similarity: similarity_of(
+            info.similarity.as_ref(),
+            (&old, info.hash_weight),
+            (&new, weight),
+        ),
     };
     let file = head.encoder_file(engine.file(), &identity)?;
-    let codes = codes(sample, &applied, &hashes, info.code_len, info.bits);
+    let codes = codes(sample, &new);
     let outcome = Adaptation::Better {
         images,
         before,
@@ -210,37 +258,12 @@ fn learn(
     Ok((outcome, Some(NewEncoder { file, codes })))
 }
 
-/// Applies a head to the sample and gives it the best weight of the hash. Returns the packed hashes, the codes and
-/// the score.
-fn judged(
-    head: &mut Head,
-    sample: &Sample,
-    judge: &CollectionJudge,
-    images: usize,
-) -> (Vec<u8>, Vec<f32>, f64) {
-    let applied = head.apply(&sample.features, images);
-    let hashes = applied.hashes();
-    let (weight, score) = judge.best_weight(&Output {
-        codes: &applied.codes,
-        code_len: head.code_len(),
-        hashes: &hashes,
-        logits: &applied.logits,
-        bits: head.bits(),
-    });
-    head.set_hash_weight(weight);
-    (hashes, applied.codes, score)
-}
-
-fn codes(
-    sample: &Sample,
-    codes: &[f32],
-    hashes: &[u8],
-    code_len: usize,
-    bits: usize,
-) -> Vec<NewCode> {
-    let rows = codes
-        .chunks_exact(code_len)
-        .zip(hashes.chunks_exact(bits.div_ceil(8)));
+/// Returns the codes of a sample by another encoder.
+fn codes(sample: &Sample, new: &Output<'_>) -> Vec<NewCode> {
+    let rows = new
+        .codes
+        .chunks_exact(new.code_len)
+        .zip(new.hashes.chunks_exact(new.bits.div_ceil(8)));
     sample
         .digests
         .iter()

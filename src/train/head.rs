@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use imgsearch_onnx::EncoderFile;
+use imgsearch_onnx::{EncoderFile, SimilarityMap};
 use imgsearch_train::copies::{train_copies_head, trunk_for_copies};
 use imgsearch_train::head::{
     ClassifierPrior, EpochReport, Head, HeadOptions, HeadOutput, Identity, TrainingSet, train_head,
@@ -14,7 +14,7 @@ use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::train::augment::Purpose;
-use crate::train::collection::{CollectionJudge, Output};
+use crate::train::collection::{CollectionJudge, Output, similarity_of};
 use crate::train::extract::{ExtractOptions, Extracted, extract};
 use crate::train::feature_cache::extract_cached;
 use crate::train::jobs::{check_cancelled, flow};
@@ -129,9 +129,9 @@ pub fn train(
 
     let before = before(engine, &all, trained_on);
     let output = head.apply(&all.features, n);
-    let judged = match options.purpose {
+    let (judged, similarity) = match options.purpose {
         Purpose::Similar => judged(engine, &all, &mut head, &output, options)?,
-        Purpose::Copies => None,
+        Purpose::Copies => (None, None),
     };
     let after = match options.purpose {
         Purpose::Similar => preservation(
@@ -156,6 +156,7 @@ pub fn train(
         name: options.name.clone(),
         training_data: options.data.clone(),
         images: trained_on,
+        similarity,
     };
     Ok(Trained {
         file: head.encoder_file(engine.file(), &identity)?,
@@ -174,19 +175,19 @@ pub fn train(
     })
 }
 
-/// Judges the encoder that computed the features and the new one. Chooses the weight of the new one's hash, if the
-/// options say so.
+/// Judges the encoder that computed the features and the new one, and returns what the new one's distances mean.
+/// Chooses the weight of the new one's hash, if the options say so.
 fn judged(
     engine: &Engine,
     all: &Extracted,
     head: &mut Head,
     output: &HeadOutput,
     options: &TrainOptions,
-) -> Result<Option<Judged>> {
+) -> Result<(Option<Judged>, Option<SimilarityMap>)> {
     let info = engine.info();
     let prior = ClassifierPrior::of(engine.file())?;
     let Some(judge) = CollectionJudge::new(&all.features, all.feature_len, &prior)? else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let old = Output {
         codes: &all.codes,
@@ -210,10 +211,14 @@ fn judged(
     } else {
         judge.score(&new, head.hash_weight())
     };
-    Ok(Some(Judged {
-        before: (!all.codes.is_empty()).then(|| judge.score(&old, info.hash_weight)),
+    let has_codes = !all.codes.is_empty();
+    let known = info.similarity.as_ref().filter(|_| has_codes);
+    let similarity = similarity_of(known, (&old, info.hash_weight), (&new, head.hash_weight()));
+    let judged = Judged {
+        before: has_codes.then(|| judge.score(&old, info.hash_weight)),
         after,
-    }))
+    };
+    Ok((Some(judged), similarity))
 }
 
 /// Checks what can be checked before the work.

@@ -7,6 +7,7 @@ use super::feature_transform::{FeatureTransform, unit};
 use crate::error::{Error, Result};
 use crate::linear::{normalise, product};
 use imgsearch_onnx::EncoderFile;
+use imgsearch_onnx::SimilarityMap;
 use imgsearch_onnx::authoring::pack;
 use imgsearch_onnx::authoring::{CODE, HASH};
 use imgsearch_onnx::authoring::{Grafter, cut_trunk};
@@ -130,6 +131,8 @@ pub struct Identity {
     pub training_data: String,
     /// Number of images that it was trained on.
     pub images: usize,
+    /// What its distances mean, if that was measured.
+    pub similarity: Option<SimilarityMap>,
 }
 
 impl Head {
@@ -202,8 +205,7 @@ impl Head {
         info.code_len = self.code_len();
         info.bits = self.bits();
         info.hash_weight = self.hash_weight;
-        // It was measured with other codes.
-        info.similarity = None;
+        info.similarity.clone_from(&identity.similarity);
         info.training = training.to_string();
         Ok(EncoderFile::from_model(model, &info)?)
     }

@@ -39,6 +39,7 @@ pub fn write(
         name: input::name(&args.common),
         training_data: input::description(&args.common, samples.len()),
         images: samples.len(),
+        similarity: None,
     };
     let autoencoder = &trained.autoencoder;
     let (encoder, decoder) = match &source.values {

@@ -95,6 +95,7 @@ fn onnx_runtime_computes_what_the_head_does() {
             name: "striped".to_owned(),
             training_data: "stripes made by rule".to_owned(),
             images: n,
+            similarity: None,
         };
         let file = head.encoder_file(base, &identity).unwrap();
         let info = file.info();
