@@ -48,8 +48,8 @@ pub(crate) struct NewEncoder {
 pub(crate) struct Adapting<'a> {
     /// Fewer images than this number keep the encoder that they have.
     pub min_images: usize,
-    /// At most this number of images are in the sample.
-    pub max_sample: usize,
+    /// Returns the maximum number of images in the sample of a collection.
+    pub max_sample: fn(usize) -> usize,
     /// Trains on the sample. Returns what came of it, and the encoder if it is better.
     pub train:
         &'a dyn Fn(&Engine, &Sample, &dyn Progress) -> Result<(Adaptation, Option<NewEncoder>)>,

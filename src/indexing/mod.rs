@@ -133,7 +133,8 @@ pub(crate) fn run(
         summary.adaptation = Some(what);
     }
     let sampled = adapting.map_or(0, |adapting| {
-        adapting::sample_first(&mut plan, walked, adapting.max_sample)
+        let images = walked.candidates.len();
+        adapting::sample_first(&mut plan, walked, (adapting.max_sample)(images))
     });
     writer.begin_run(&walked.roots)?;
     // Now, so that the folders of a run that does not finish are recorded, too.

@@ -19,10 +19,10 @@ use crate::progress::Progress;
 const ADAPTING: Option<Adapting<'static>> = {
     #[cfg(feature = "train")]
     {
-        use crate::train::collection::{MAX_SAMPLE, MIN_COLLECTION, extract_stored, train_for};
+        use crate::train::collection::{MIN_COLLECTION, extract_stored, max_sample, train_for};
         Some(Adapting {
             min_images: MIN_COLLECTION,
-            max_sample: MAX_SAMPLE,
+            max_sample,
             train: &train_for,
             extract: &extract_stored,
         })

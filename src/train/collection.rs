@@ -21,8 +21,16 @@ use crate::train::jobs::flow;
 /// The minimum number of images for which an index trains an encoder of its own.
 pub const MIN_COLLECTION: usize = 300;
 
-/// The maximum number of images that a new index trains on.
-pub const MAX_SAMPLE: usize = 4000;
+/// The fewest and the most images that a new index trains on, if it has more, and the share between them. On
+/// photographs of 51 classes, 1,350 images give an mAP of 0.867, 2,250 give 0.868 and 4,000 give 0.871.
+const SAMPLES: [usize; 2] = [2000, 10_000];
+const SAMPLED_OF: usize = 10;
+
+/// Returns the maximum number of images that a new index of `images` images trains on.
+pub fn max_sample(images: usize) -> usize {
+    let [min, max] = SAMPLES;
+    (images / SAMPLED_OF).clamp(min, max)
+}
 
 /// Images that encoders are judged by. More take longer, by the square, and change few verdicts.
 const JUDGED: usize = 1000;

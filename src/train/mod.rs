@@ -27,7 +27,7 @@ pub use augment::Purpose;
 /// The end of the name of an encoder that was trained for a collection.
 pub const ADAPTED: &str = crate::indexing::adapting::ADAPTED;
 
-pub use collection::{MAX_SAMPLE, MIN_COLLECTION};
+pub use collection::{MIN_COLLECTION, max_sample};
 pub use head::{Judged, TrainOptions, Trained, train};
 pub use preservation::{NEIGHBOURS, Preservation};
 pub use split::min_images;

@@ -50,6 +50,7 @@ pub(crate) fn validation_last(all: &mut Extracted) -> usize {
     reorder(&mut all.features, n);
     reorder(&mut all.codes, n);
     reorder(&mut all.hashes, n);
+    reorder(&mut all.logits, n);
     all.views.iter_mut().for_each(|view| reorder(view, n));
     n - n / HELD_OUT
 }
@@ -67,6 +68,10 @@ mod tests {
                 paths: (0..n).map(|i| PathBuf::from(i.to_string())).collect(),
                 features: (0..2 * n).map(|i| i as f32).collect(),
                 feature_len: 2,
+                codes: (0..n).map(|i| i as f32).collect(),
+                hashes: (0..n).map(|i| i as u8).collect(),
+                logits: (0..3 * n).map(|i| i as f32).collect(),
+                views: vec![(0..2 * n).map(|i| i as f32).collect()],
                 ..Extracted::default()
             };
             let before = all.clone();
@@ -88,6 +93,10 @@ mod tests {
                     all.features[2 * place..][..2],
                     before.features[2 * i..][..2]
                 );
+                assert_eq!(all.views[0][2 * place], before.views[0][2 * i]);
+                assert_eq!(all.codes[place], before.codes[i]);
+                assert_eq!(all.hashes[place], before.hashes[i]);
+                assert_eq!(all.logits[3 * place..][..3], before.logits[3 * i..][..3]);
             }
         }
     }
