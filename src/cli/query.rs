@@ -259,9 +259,10 @@ fn say_unlike(found: &[Match]) {
     );
 }
 
-/// Returns a similarity as a person reads it, such as `97 %`.
+/// Returns a similarity as a person reads it, such as `97 %`. 100 % is for the image itself and its exact copies.
 fn percents(similarity: f32) -> String {
-    format!("{:.0} %", similarity * 100.0)
+    let most = if similarity < 1.0 { 99.0 } else { 100.0 };
+    format!("{:.0} %", (similarity * 100.0).min(most))
 }
 
 /// Prints where the time went.

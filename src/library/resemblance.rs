@@ -15,8 +15,8 @@ use crate::progress::Progress;
 /// The name of the fact in the index.
 const FACT: &str = "resemblance";
 
-/// The number of nearest images that are looked at. On 51 classes of objects, five find 2 more of 100 foreign
-/// images than three, at the same number of mistakes.
+/// The number of nearest images that are looked at. On 51 classes of objects, five find 1 to 2 more of 100
+/// foreign images than three, at the same number of mistakes.
 const NEAREST: usize = 5;
 
 /// The maximum size of the sample.
