@@ -44,17 +44,22 @@ pub(crate) struct NewEncoder {
     pub codes: Vec<NewCode>,
 }
 
+/// What came of training, and the encoder if it is better.
+pub(crate) type Learned = (Adaptation, Option<NewEncoder>);
+
+/// A stored content, and one of its paths.
+pub(crate) type StoredContent = (Digest, PathBuf);
+
 /// What trains the encoder.
-pub(crate) struct Adapting<'a> {
+pub(crate) struct Adapting {
     /// Fewer images than this number keep the encoder that they have.
     pub min_images: usize,
     /// Returns the maximum number of images in the sample of a collection.
     pub max_sample: fn(usize) -> usize,
-    /// Trains on the sample. Returns what came of it, and the encoder if it is better.
-    pub train:
-        &'a dyn Fn(&Engine, &Sample, &dyn Progress) -> Result<(Adaptation, Option<NewEncoder>)>,
+    /// Trains on the sample.
+    pub train: fn(&Engine, &Sample, &dyn Progress) -> Result<Learned>,
     /// Encodes stored images again, which an interrupted run left without features.
-    pub extract: &'a dyn Fn(&Engine, &[(Digest, PathBuf)], &dyn Progress) -> Result<Sample>,
+    pub extract: fn(&Engine, &[StoredContent], &dyn Progress) -> Result<Sample>,
 }
 
 /// What an index is told about its encoder.
@@ -66,7 +71,7 @@ pub(crate) enum Due {
     Nothing,
 }
 
-impl Adapting<'_> {
+impl Adapting {
     /// Returns what is due in a run that walked `images` images.
     ///
     /// # Errors
@@ -177,11 +182,11 @@ pub(super) fn add_stored(
     sample: &mut Sample,
     reader: &Reader,
     engine: &Engine,
-    adapting: &Adapting<'_>,
+    adapting: &Adapting,
     progress: &dyn Progress,
 ) -> Result<()> {
     let mut known: std::collections::HashSet<Digest> = sample.digests.iter().copied().collect();
-    let missing: Vec<(Digest, PathBuf)> = reader
+    let missing: Vec<StoredContent> = reader
         .all()?
         .into_iter()
         .filter(|image| known.insert(image.digest))

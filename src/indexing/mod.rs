@@ -84,7 +84,7 @@ pub(crate) struct Setup<'a> {
     pub options: &'a IndexOptions,
     pub folding: Folding,
     /// What trains an encoder if the index is new; `None` if it keeps the one that it has.
-    pub adapting: Option<&'a Adapting<'a>>,
+    pub adapting: Option<&'a Adapting>,
 }
 
 /// Indexes the walked files. See [`crate::Library::index`]. If an encoder was trained on them, it is the writer's
@@ -292,7 +292,7 @@ impl Process<'_> {
         &self,
         engine: &Engine,
         sampled: usize,
-        adapting: &Adapting<'_>,
+        adapting: &Adapting,
         write: &mut write::Write<'_, '_>,
     ) -> Result<Option<Engine>> {
         write.keep_features();

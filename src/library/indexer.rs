@@ -16,15 +16,15 @@ use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
 use crate::progress::Progress;
 
 /// What trains an encoder for a new index.
-const ADAPTING: Option<Adapting<'static>> = {
+const ADAPTING: Option<Adapting> = {
     #[cfg(feature = "train")]
     {
         use crate::train::collection::{MIN_COLLECTION, extract_stored, max_sample, train_for};
         Some(Adapting {
             min_images: MIN_COLLECTION,
             max_sample,
-            train: &train_for,
-            extract: &extract_stored,
+            train: train_for,
+            extract: extract_stored,
         })
     }
     #[cfg(not(feature = "train"))]

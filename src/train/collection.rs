@@ -12,7 +12,7 @@ use imgsearch_train::judge::{Judge, MIN_JUDGED};
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
 use crate::indexing::Adaptation;
-use crate::indexing::adapting::{ADAPTED, NewEncoder, Sample};
+use crate::indexing::adapting::{ADAPTED, Learned, NewEncoder, Sample, StoredContent};
 use crate::progress::Progress;
 use crate::train::eval::default_ranking::{ByLogits, DefaultRanking};
 use crate::train::extract::{ExtractOptions, extract};
@@ -165,7 +165,7 @@ pub(crate) fn train_for(
     engine: &Engine,
     sample: &Sample,
     progress: &dyn Progress,
-) -> Result<(Adaptation, Option<NewEncoder>)> {
+) -> Result<Learned> {
     match learn(engine, sample, progress) {
         // Images are indexed all the same.
         Err(error @ (Error::Training(_) | Error::TooFewImages(_))) => Ok((
@@ -185,11 +185,7 @@ pub(crate) fn train_for(
     }
 }
 
-fn learn(
-    engine: &Engine,
-    sample: &Sample,
-    progress: &dyn Progress,
-) -> Result<(Adaptation, Option<NewEncoder>)> {
+fn learn(engine: &Engine, sample: &Sample, progress: &dyn Progress) -> Result<Learned> {
     let started = Instant::now();
     let info = engine.info();
     let images = sample.digests.len();
@@ -291,7 +287,7 @@ fn codes(sample: &Sample, new: &Output<'_>) -> Vec<NewCode> {
 /// The errors of the encoder.
 pub(crate) fn extract_stored(
     engine: &Engine,
-    stored: &[([u8; 32], PathBuf)],
+    stored: &[StoredContent],
     progress: &dyn Progress,
 ) -> Result<Sample> {
     let paths: Vec<PathBuf> = stored.iter().map(|(_, path)| path.clone()).collect();

@@ -107,7 +107,7 @@ impl Judge {
     pub fn score(&self, distances: impl Fn(usize, &mut [f32]) + Sync) -> f64 {
         let (random, best) = self.bounds;
         // If all images are equal, every ranking is as good.
-        if best - random < f64::EPSILON {
+        if best <= random + 1e-9 {
             return 1.0;
         }
         (self.mean_similarity(distances) - random) / (best - random)
