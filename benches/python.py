@@ -74,7 +74,7 @@ def imgsearch(program, folder):
     with tempfile.TemporaryDirectory() as index:
         started = time.perf_counter()
         said = subprocess.run(
-            [program, "--index", f"{index}/index", "index", folder, "--json"],
+            [program, "--index", f"{index}/index", "index", "--no-adapt", folder, "--json"],
             check=True, capture_output=True, text=True,
         ).stdout
         seconds = time.perf_counter() - started

@@ -152,7 +152,7 @@ fn index(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
     let mut library = Library::open_or_create_with(work.join("card"), opening)?;
     library.engine()?;
     let started = Instant::now();
-    let summary = library.index([&photos.path])?;
+    let summary = library.indexer().no_adapt(true).run([&photos.path])?;
     println!(
         "  `index`, end to end       {:>8.0}",
         summary.encoded as f64 / started.elapsed().as_secs_f64()

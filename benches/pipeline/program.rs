@@ -34,7 +34,8 @@ pub fn run(index: &Path, arguments: &[&OsStr]) -> Result<(f64, String)> {
 
 /// Indexes the files below a path.
 pub fn index(path: &Path, index: &Path) -> Result {
-    let arguments = ["--quiet".as_ref(), "index".as_ref(), path.as_os_str()];
+    let words = ["--quiet", "index", "--no-adapt"].map(OsStr::new);
+    let arguments = [&words[..], &[path.as_os_str()]].concat();
     run(index, &arguments)?;
     Ok(())
 }

@@ -112,7 +112,9 @@ fn measure_one(engine: &Engine, folder: &Folder, index: &Path, best: &mut Best) 
     let mut library = Library::open_or_create(index)?;
     library.engine()?;
     let (started, processor, thread) = (Instant::now(), ProcessTime::now(), ThreadTime::now());
-    let summary = library.index([&folder.path])?;
+    // Training an encoder is measured on its own.
+    let run = library.indexer().no_adapt(true);
+    let summary = run.run([&folder.path])?;
     let seconds = started.elapsed().as_secs_f64();
     let (processor, thread) = (processor.elapsed(), thread.elapsed());
     if summary.encoded != n {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use imgsearch_index::{
-    Change, Filter, FoldOptions, ImageId, Index, Moment, RankBy, SearchParams, SearchStrategy,
-    Searcher, Writer,
+    Change, DEFAULT_EXPAND, Filter, FoldOptions, ImageId, Index, Moment, RankBy, SearchParams,
+    SearchStrategy, Searcher, Writer,
 };
 use rayon::prelude::*;
 
@@ -34,8 +34,10 @@ pub fn defaults(searcher: &Searcher, asked: &Images) {
 pub fn default_ranking(searcher: &Searcher, asked: &Images) {
     let params = SearchParams::new(K).by(RankBy::Both);
     row(searcher, asked, "code and hash with logits", &params);
-    let scan = params.strategy(SearchStrategy::Exact);
+    let scan = params.clone().strategy(SearchStrategy::Exact);
     row(searcher, asked, "the same, every row", &scan);
+    let expanded = params.expand(DEFAULT_EXPAND);
+    row(searcher, asked, "the same, expanded", &expanded);
 }
 
 fn row(searcher: &Searcher, asked: &Images, name: &str, params: &SearchParams) {

@@ -173,7 +173,8 @@ fn key(path: &Path) -> u64 {
     u64::from_le_bytes(words[0])
 }
 
-/// Adds the features of images that are stored and not in the sample: an earlier run was interrupted.
+/// Adds the features of images that are stored and not in the sample: an earlier run was interrupted. Returns the
+/// number of those whose files cannot be encoded again.
 ///
 /// # Errors
 ///
@@ -184,7 +185,7 @@ pub(super) fn add_stored(
     engine: &Engine,
     adapting: &Adapting,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<usize> {
     let mut known: std::collections::HashSet<Digest> = sample.digests.iter().copied().collect();
     let missing: Vec<StoredContent> = reader
         .all()?
@@ -193,15 +194,16 @@ pub(super) fn add_stored(
         .map(|image| (image.digest, image.path))
         .collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let stored = (adapting.extract)(engine, &missing, progress)?;
+    let lacking = missing.len() - stored.digests.len();
     sample.digests.extend(stored.digests);
     sample.features.extend(stored.features);
     sample.codes.extend(stored.codes);
     sample.hashes.extend(stored.hashes);
     sample.logits.extend(stored.logits);
-    Ok(())
+    Ok(lacking)
 }
 
 #[cfg(test)]

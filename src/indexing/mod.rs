@@ -302,8 +302,17 @@ impl Process<'_> {
             return Ok(None);
         }
         let reader = write.reader()?;
-        adapting::add_stored(&mut sample, &reader, engine, adapting, self.progress)?;
+        let lacking = adapting::add_stored(&mut sample, &reader, engine, adapting, self.progress)?;
         if self.progress.is_cancelled() {
+            return Ok(None);
+        }
+        if lacking > 0 {
+            // They have no code by another encoder.
+            write.adapted(Adaptation::Failed {
+                reason: format!(
+                    "{lacking} images that an interrupted run stored cannot be read any more"
+                ),
+            });
             return Ok(None);
         }
         let (outcome, encoder) = (adapting.train)(engine, &sample, self.progress)?;

@@ -139,6 +139,31 @@ fn a_new_index_trains_on_its_images_and_goes_on_after_an_interruption() {
 }
 
 #[test]
+fn files_that_vanish_after_an_interruption_keep_the_built_in_encoder() {
+    let place = Place::new();
+    parts(&place, ENOUGH + 20);
+    let mut library = Library::open_or_create(place.index_dir()).unwrap();
+    let stop = After::new(60);
+    let run = library.indexer().progress(&stop);
+    assert!(run.run([place.photos()]).unwrap().interrupted);
+    // Files that were stored, but not all of a folder: these are forgotten at the end of the run.
+    let stored = library.index_view().unwrap().to_reader().unwrap();
+    for path in stored.paths().unwrap().iter().take(5) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let summary = library.index([place.photos()]).unwrap();
+    let Some(Adaptation::Failed { reason }) = &summary.adaptation else {
+        panic!("{summary:?}");
+    };
+    assert!(reason.starts_with("5 images"), "{reason}");
+    assert_eq!(library.index_view().unwrap().encoder().name, "imgsearch-2");
+    assert_eq!(
+        library.index_view().unwrap().searcher().unwrap().len(),
+        ENOUGH + 15
+    );
+}
+
+#[test]
 fn few_images_or_a_chosen_encoder_leave_it_out() {
     let place = Place::new();
     parts(&place, 20);
