@@ -86,7 +86,8 @@ impl Adapting {
                 // A person chose the encoder.
                 return Ok(Due::Nothing);
             }
-            let is_new = !reader.has_completed_run()?;
+            // Runs over folders without an image do not count.
+            let is_new = !reader.has_completed_run()? || !reader.holds_images()?;
             let min_images = self.min_images;
             return Ok(match (is_new, images < min_images) {
                 (true, true) => Due::Say(Adaptation::TooFew { min_images }),

@@ -169,7 +169,8 @@ pub(crate) fn run(
         Known::trained(writer, walked.candidates.len())?;
     }
     summary.storing_seconds = wrote.took.as_secs_f64();
-    let seconds = encoding.elapsed().as_secs_f64();
+    let trained = summary.adaptation.as_ref().map_or(0.0, Adaptation::seconds);
+    let seconds = encoding.elapsed().as_secs_f64() - trained;
     if seconds > 0.0 && summary.encoded > 0 {
         summary.images_per_second = summary.encoded as f64 / seconds;
     }

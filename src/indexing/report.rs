@@ -236,3 +236,13 @@ pub enum Adaptation {
     /// The index has the built-in encoder, and is large enough for one of its own. Reported once.
     Offered,
 }
+
+impl Adaptation {
+    /// Returns the seconds that training took.
+    pub(crate) fn seconds(&self) -> f64 {
+        match self {
+            Self::Better { seconds, .. } | Self::NotBetter { seconds, .. } => *seconds,
+            _ => 0.0,
+        }
+    }
+}
