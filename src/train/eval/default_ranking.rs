@@ -1,8 +1,6 @@
 //! The default ranking of queries, over all images of an evaluation.
 
-use imgsearch_index::{DEFAULT_EXPAND, Mixture, Query, expansion_weight};
-
-use super::euclidean_from;
+use imgsearch_index::{DEFAULT_EXPAND, Mixture, Query, expansion_weight, l2_squared};
 
 /// Distances of hashes by a query's logits: each differing bit counts by the size of its logit.
 pub(crate) struct ByLogits<'a> {
@@ -122,5 +120,12 @@ impl DefaultRanking<'_> {
     fn hash(&self, i: usize) -> &[u8] {
         let bytes = self.by_logits.bits.div_ceil(8);
         &self.hashes[i * bytes..(i + 1) * bytes]
+    }
+}
+
+/// Writes the squared distances from `asked` to rows of its length.
+pub(super) fn euclidean_from(asked: &[f32], rows: &[f32], out: &mut [f32]) {
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(asked.len())) {
+        *out = l2_squared(asked, row);
     }
 }

@@ -19,7 +19,7 @@ pub use metrics::{
 };
 pub use protocol::{Chosen, Protocol};
 
-use imgsearch_index::{hamming, l2_squared};
+use imgsearch_index::hamming;
 use imgsearch_onnx::EncoderInfo;
 use imgsearch_train::autoencoder::{
     self, Design, Layers, Recipe, Samples, Scaling, Schedule, Shape,
@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::train::extract::Extracted;
 use crate::train::perceptual::{self, Perceptual};
-use default_ranking::{ByLogits, DefaultRanking};
+use default_ranking::{ByLogits, DefaultRanking, euclidean_from};
 
 /// Numbers that the PCA and autoencoder baselines keep.
 pub const PCA_LENGTH: usize = 30;
@@ -419,13 +419,6 @@ fn plain_autoencoder(
 
 fn euclidean(rows: &[f32], length: usize, query: usize, out: &mut [f32]) {
     euclidean_from(&rows[query * length..(query + 1) * length], rows, out);
-}
-
-/// Writes the squared distances from `asked` to rows of its length.
-fn euclidean_from(asked: &[f32], rows: &[f32], out: &mut [f32]) {
-    for (out, row) in out.iter_mut().zip(rows.chunks_exact(asked.len())) {
-        *out = l2_squared(asked, row);
-    }
 }
 
 fn bits_apart(hashes: &[u8], bytes: usize, query: usize, out: &mut [f32]) {
