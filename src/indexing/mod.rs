@@ -139,8 +139,13 @@ pub(crate) fn run(
     writer.begin_run(&walked.roots)?;
     // Now, so that the folders of a run that does not finish are recorded, too.
     evidence.record(writer, std::iter::empty(), true)?;
-    let encoding = Instant::now();
-    let mut write = write::Write::new(
+    let process = Process {
+        reader: &reader,
+        plan: &plan,
+        context: work::WorkerContext::new(engine),
+        progress,
+    };
+    let write = write::Write::new(
         writer,
         &plan,
         options,
@@ -149,30 +154,18 @@ pub(crate) fn run(
         &mut summary,
     )
     .folding(setup.folding == Folding::AsItGrows);
-    let process = Process {
-        reader: &reader,
-        plan: &plan,
-        context: work::WorkerContext::new(engine),
-        progress,
-    };
-    let other = match adapting {
-        Some(adapting) => process.sample(engine, sampled, adapting, &mut write)?,
-        None => None,
-    };
-    let engine = other.as_ref().unwrap_or(engine);
-    process.jobs(engine, sampled..plan.jobs.len(), &mut write)?;
-    let wrote = write.finish()?;
-    if let Some(
-        Adaptation::Better { .. } | Adaptation::NotBetter { .. } | Adaptation::Failed { .. },
-    ) = summary.adaptation
+    let encoding = Instant::now();
+    let wrote = process.all(engine, adapting.map(|adapting| (adapting, sampled)), write)?;
+    let seconds = encoding.elapsed().as_secs_f64();
+    summary.storing_seconds = wrote.took.as_secs_f64();
+    if let Some(what) = &summary.adaptation
+        && what.was_tried()
     {
         Known::trained(writer, walked.candidates.len())?;
     }
-    summary.storing_seconds = wrote.took.as_secs_f64();
     let trained = summary.adaptation.as_ref().map_or(0.0, Adaptation::seconds);
-    let seconds = encoding.elapsed().as_secs_f64() - trained;
-    if seconds > 0.0 && summary.encoded > 0 {
-        summary.images_per_second = summary.encoded as f64 / seconds;
+    if seconds > trained && summary.encoded > 0 {
+        summary.images_per_second = summary.encoded as f64 / (seconds - trained);
     }
 
     summary.interrupted = progress.is_cancelled();
@@ -259,6 +252,24 @@ struct Process<'a> {
 }
 
 impl Process<'_> {
+    /// Processes all jobs: first the sampled ones, if an encoder is trained on them.
+    fn all(
+        &self,
+        engine: &Engine,
+        adapting: Option<(&Adapting, usize)>,
+        mut write: write::Write<'_, '_>,
+    ) -> Result<write::Wrote> {
+        let (other, sampled) = match adapting {
+            Some((adapting, sampled)) => {
+                (self.sample(engine, sampled, adapting, &mut write)?, sampled)
+            }
+            None => (None, 0),
+        };
+        let engine = other.as_ref().unwrap_or(engine);
+        self.jobs(engine, sampled..self.plan.jobs.len(), &mut write)?;
+        write.finish()
+    }
+
     /// Processes some jobs, named by their numbers.
     fn jobs(
         &self,

@@ -238,6 +238,14 @@ pub enum Adaptation {
 }
 
 impl Adaptation {
+    /// Returns whether training was tried.
+    pub(crate) fn was_tried(&self) -> bool {
+        matches!(
+            self,
+            Self::Better { .. } | Self::NotBetter { .. } | Self::Failed { .. }
+        )
+    }
+
     /// Returns the seconds that training took.
     pub(crate) fn seconds(&self) -> f64 {
         match self {
