@@ -117,7 +117,7 @@ fn learn(
     let mut options = TrainOptions::default();
     options.head = HeadOptions::for_collection(images.len());
     options.views = args.views;
-    options.fit_hash_weight = true;
+    options.head.hash_weight = engine.info().hash_weight;
     options.name = format!("{}{ADAPTED}", engine.info().name.trim_end_matches(ADAPTED));
     options.data = format!(
         "{} photographs of the user's own index",

@@ -72,36 +72,32 @@ pub(crate) enum Due {
 }
 
 impl Adapting {
-    /// Returns what is due in a run that walked `images` images.
+    /// Returns what is due in a run that walked `images` images, of which `new` are not stored yet.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub fn due(&self, writer: &mut Writer, images: usize) -> Result<Due> {
+    pub fn due(&self, writer: &mut Writer, images: usize, new: usize) -> Result<Due> {
         let reader = writer.reader()?;
-        let fact = Known::read(&reader)?;
         let is_built_in = EncoderFile::is_default(&writer.encoder().fingerprint);
-        let Some(known) = fact else {
+        let Some(known) = Known::read(&reader)? else {
             if !is_built_in {
                 // A person chose the encoder.
                 return Ok(Due::Nothing);
             }
-            // Runs over folders without an image do not count.
-            let is_new = !reader.has_completed_run()? || !reader.holds_images()?;
-            let min_images = self.min_images;
-            return Ok(match (is_new, images < min_images) {
-                (true, true) => Due::Say(Adaptation::TooFew { min_images }),
-                (true, false) => Due::Train,
-                (false, true) => Due::Nothing,
-                (false, false) => {
-                    let known = Known {
-                        images: 0,
-                        told: images,
-                    };
-                    known.write(writer)?;
-                    Due::Say(Adaptation::Offered)
-                }
-            });
+            let (stored, min_images) = (reader.count()?, self.min_images);
+            if stored + new < min_images {
+                return Ok(match stored {
+                    0 => Due::Say(Adaptation::TooFew { min_images }),
+                    _ => Due::Nothing,
+                });
+            }
+            // The first run that has enough, or the run that goes on with it.
+            if stored < min_images || !reader.has_completed_run()? {
+                return Ok(Due::Train);
+            }
+            Known::declined(writer, images)?;
+            return Ok(Due::Say(Adaptation::Offered));
         };
         if known.images == 0 || images < 2 * known.told.max(known.images) {
             return Ok(Due::Nothing);
@@ -140,6 +136,22 @@ impl Known {
     pub fn trained(writer: &mut Writer, images: usize) -> Result<()> {
         Self {
             images,
+            told: images,
+        }
+        .write(writer)
+    }
+
+    /// Records that the index keeps its encoder, unless another run has decided already.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn declined(writer: &mut Writer, images: usize) -> Result<()> {
+        if Self::read(&writer.reader()?)?.is_some() {
+            return Ok(());
+        }
+        Self {
+            images: 0,
             told: images,
         }
         .write(writer)

@@ -64,8 +64,8 @@ pub struct IndexOptions {
     /// are tried again only if they could not be read, were larger than the limits, or took too long under another
     /// limit on time.
     pub retry: bool,
-    /// Keep the built-in encoder in a new index. Default: an encoder is trained on the first images, and takes
-    /// over if it is better ([`Summary::adaptation`]). Without the feature `train`, none is ever trained.
+    /// Keep the built-in encoder in a new index, for good. Default: an encoder is trained on the images of the first
+    /// run that has enough of them, and takes over if it is better ([`Summary::adaptation`]). Without the feature `train`, none is ever trained.
     pub no_adapt: bool,
 }
 
@@ -125,9 +125,15 @@ pub(crate) fn run(
     };
 
     let due = match setup.adapting {
-        Some(adapting) => adapting.due(writer, walked.candidates.len())?,
+        Some(adapting) => {
+            let new = plan.jobs.iter().filter(|job| job.before.is_none());
+            adapting.due(writer, walked.candidates.len(), new.count())?
+        }
         None => Due::Nothing,
     };
+    if options.no_adapt {
+        Known::declined(writer, walked.candidates.len())?;
+    }
     let adapting = setup.adapting.filter(|_| matches!(due, Due::Train));
     if let Due::Say(what) = due {
         summary.adaptation = Some(what);

@@ -39,9 +39,6 @@ const JUDGED: usize = 1000;
 const CALIBRATED: usize = 300;
 const CLOSE: usize = 30;
 
-/// Weights of the hash to choose from.
-const HASH_WEIGHTS: [f32; 5] = [2.0, 4.0, 8.0, 16.0, 32.0];
-
 /// What an encoder makes of images: codes, packed hashes and logits, row by row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output<'a> {
@@ -92,21 +89,6 @@ impl CollectionJudge {
         let mut ranking = ranking(output, &codes, &hashes, &logits);
         ranking.hash_weight = hash_weight;
         self.judge.score(|image, out| ranking.plain(image, out))
-    }
-
-    /// Returns the weight of the hash with the highest score, and that score.
-    pub fn best_weight(&self, output: &Output<'_>) -> (f32, f64) {
-        let (codes, hashes, logits) = output.thinned(self.step);
-        let mut ranking = ranking(output, &codes, &hashes, &logits);
-        let mut best = (HASH_WEIGHTS[0], f64::NEG_INFINITY);
-        for weight in HASH_WEIGHTS {
-            ranking.hash_weight = weight;
-            let score = self.judge.score(|image, out| ranking.plain(image, out));
-            if score > best.1 {
-                best = (weight, score);
-            }
-        }
-        best
     }
 }
 
@@ -205,7 +187,9 @@ fn learn(engine: &Engine, sample: &Sample, progress: &dyn Progress) -> Result<Le
     let mut options = HeadOptions::for_collection(images);
     options.code_len = info.code_len;
     options.bits = info.bits;
-    let mut head = train_head(&set, &options, &mut |_| flow(progress))?;
+    // The judge would choose a lower one, which other images pay for: the model card has the figures.
+    options.hash_weight = info.hash_weight;
+    let head = train_head(&set, &options, &mut |_| flow(progress))?;
     if progress.is_cancelled() {
         return Err(Error::Interrupted);
     }
@@ -229,8 +213,7 @@ fn learn(engine: &Engine, sample: &Sample, progress: &dyn Progress) -> Result<Le
         logits: &applied.logits,
         bits: head.bits(),
     };
-    let (weight, after) = judge.best_weight(&new);
-    head.set_hash_weight(weight);
+    let after = judge.score(&new, info.hash_weight);
     let seconds = started.elapsed().as_secs_f64();
     if after <= before {
         let outcome = Adaptation::NotBetter {
@@ -248,7 +231,7 @@ fn learn(engine: &Engine, sample: &Sample, progress: &dyn Progress) -> Result<Le
         similarity: similarity_of(
             info.similarity.as_ref(),
             (&old, info.hash_weight),
-            (&new, weight),
+            (&new, info.hash_weight),
         ),
     };
     let file = head.encoder_file(engine.file(), &identity)?;

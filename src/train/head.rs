@@ -31,8 +31,6 @@ pub struct TrainOptions {
     pub purpose: Purpose,
     /// Altered copies of each image.
     pub views: usize,
-    /// Choose the weight of the hash by the collection, instead of [`HeadOptions::hash_weight`].
-    pub fit_hash_weight: bool,
     /// The encoder's name, stored in its file.
     pub name: String,
     /// A description of the training data, stored in the encoder's file.
@@ -48,7 +46,6 @@ impl Default for TrainOptions {
             head: HeadOptions::default(),
             purpose: Purpose::default(),
             views: Purpose::default().views(),
-            fit_hash_weight: false,
             name: "trained".to_owned(),
             data: String::new(),
             features: None,
@@ -124,13 +121,13 @@ pub fn train(
     let trained_on = validation_last(&mut all);
 
     let started = Instant::now();
-    let (mut head, epochs) = fit(engine.file(), &all, trained_on, options, progress)?;
+    let (head, epochs) = fit(engine.file(), &all, trained_on, options, progress)?;
     let train_seconds = started.elapsed().as_secs_f64();
 
     let before = before(engine, &all, trained_on);
     let output = head.apply(&all.features, n);
     let (judged, similarity) = match options.purpose {
-        Purpose::Similar => judged(engine, &all, &mut head, &output, options)?,
+        Purpose::Similar => judged(engine, &all, &head, &output)?,
         Purpose::Copies => (None, None),
     };
     let after = match options.purpose {
@@ -176,13 +173,11 @@ pub fn train(
 }
 
 /// Judges the encoder that computed the features and the new one, and returns what the new one's distances mean.
-/// Chooses the weight of the new one's hash, if the options say so.
 fn judged(
     engine: &Engine,
     all: &Extracted,
-    head: &mut Head,
+    head: &Head,
     output: &HeadOutput,
-    options: &TrainOptions,
 ) -> Result<(Option<Judged>, Option<SimilarityMap>)> {
     let info = engine.info();
     let prior = ClassifierPrior::of(engine.file())?;
@@ -204,19 +199,12 @@ fn judged(
         logits: &output.logits,
         bits: head.bits(),
     };
-    let after = if options.fit_hash_weight {
-        let (weight, score) = judge.best_weight(&new);
-        head.set_hash_weight(weight);
-        score
-    } else {
-        judge.score(&new, head.hash_weight())
-    };
     let has_codes = !all.codes.is_empty();
     let known = info.similarity.as_ref().filter(|_| has_codes);
     let similarity = similarity_of(known, (&old, info.hash_weight), (&new, head.hash_weight()));
     let judged = Judged {
         before: has_codes.then(|| judge.score(&old, info.hash_weight)),
-        after,
+        after: judge.score(&new, head.hash_weight()),
     };
     Ok((Some(judged), similarity))
 }

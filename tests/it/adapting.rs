@@ -164,19 +164,20 @@ fn files_that_vanish_after_an_interruption_keep_the_built_in_encoder() {
 }
 
 #[test]
-fn few_images_or_a_chosen_encoder_leave_it_out() {
+fn few_images_wait_and_a_chosen_encoder_stays() {
     let place = Place::new();
     // A run that finds no image leaves the index new.
     place.run(&["index", "photos"]).ended(0);
     parts(&place, 20);
     let ran = place.run(&["index", "photos"]).ended(0);
     assert!(ran.stderr.contains("from 300 images on"), "{ran:?}");
+    // The first run that has enough of them trains, on those that are stored, too.
     parts(&place, ENOUGH);
-    // It was new in the run before. Now it is told once what it could have.
-    let ran = place.run(&["index", "photos"]).ended(0);
-    assert!(ran.stderr.contains("imgsearch adapt"), "{ran:?}");
-    let ran = place.run(&["index", "photos"]).ended(0);
-    assert!(!ran.stderr.contains("imgsearch adapt"), "{ran:?}");
+    let mut library = Library::open(place.index_dir()).unwrap();
+    let summary = library.index([place.photos()]).unwrap();
+    assert_eq!((summary.unchanged, summary.added), (20, ENOUGH - 20));
+    assert_eq!(trained_on(&summary), ENOUGH);
+    finds_itself(&library, &place);
 
     for options in [
         &["--no-adapt"][..],
@@ -187,6 +188,9 @@ fn few_images_or_a_chosen_encoder_leave_it_out() {
         parts(&place, ENOUGH);
         let arguments = [&["index", "photos", "--json"], options].concat();
         let summary = place.run(&arguments).ended(0).summary();
+        assert_eq!(summary["adaptation"], Value::Null, "{options:?}");
+        // The choice holds for later runs.
+        let summary = place.run(&["index", "photos", "--json"]).ended(0).summary();
         assert_eq!(summary["adaptation"], Value::Null, "{options:?}");
     }
     let ran = place.run(&["index", "photos", "--no-adapt", "--adapt", "auto"]);

@@ -50,8 +50,8 @@ pub struct IndexArgs {
     #[arg(long, conflicts_with = "keep_missing", help_heading = MISSING)]
     pub prune: bool,
 
-    /// Encoder to use, or built-in [default: the encoder of the index; for a new index, one that is trained
-    /// on its images, or the built-in one if there are fewer than 300 or it is better]
+    /// Encoder to use, or built-in [default: the encoder of the index; it is trained on the images of the
+    /// first run that has 300 or more, and is the built-in one before or if that is better]
     #[arg(long, value_name = "FILE", help_heading = ENCODER)]
     pub encoder: Option<PathBuf>,
 
@@ -59,7 +59,7 @@ pub struct IndexArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = AdaptWhen::New, help_heading = ENCODER)]
     pub adapt: AdaptWhen,
 
-    /// Never train an encoder on the images of the index: the same as --adapt never
+    /// Never train an encoder on the images of this index, in later runs neither: the same as --adapt never
     #[arg(long, conflicts_with = "adapt", help_heading = ENCODER)]
     pub no_adapt: bool,
 

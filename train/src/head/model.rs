@@ -151,11 +151,6 @@ impl Head {
         self.hash_bias.len()
     }
 
-    /// Sets the weight of the hash when code and hash rank together.
-    pub fn set_hash_weight(&mut self, weight: f32) {
-        self.hash_weight = weight;
-    }
-
     /// Returns the weight of the hash when code and hash rank together.
     pub fn hash_weight(&self) -> f32 {
         self.hash_weight

@@ -80,22 +80,23 @@ impl Default for HeadOptions {
     }
 }
 
-/// Steps of the training for one collection, and the maximum learning rate.
+/// Steps of the training for one collection, the images in each, and the maximum learning rate.
 const COLLECTION_STEPS: usize = 80;
+const COLLECTION_BATCH: usize = 256;
 const COLLECTION_RATE: f64 = 0.016;
 
 impl HeadOptions {
     /// Returns options for an encoder that is only for the collection of `images` images that it is trained on, as
-    /// an index trains it by itself: no altered copies, few steps at a high rate, and a narrow decoder. The
+    /// an index trains it by itself: no altered copies, few steps of few images at a high rate, and a narrow decoder. The
     /// model card `onnx/model/README.md` compares it with the defaults.
     pub fn for_collection(images: usize) -> Self {
-        let defaults = Self::default();
-        let steps_per_epoch = (images / defaults.batch).max(1);
+        let steps_per_epoch = (images / COLLECTION_BATCH).max(1);
         Self {
+            batch: COLLECTION_BATCH,
             epochs: COLLECTION_STEPS.div_ceil(steps_per_epoch),
             learning_rate: COLLECTION_RATE,
             decoder_width: 128,
-            ..defaults
+            ..Self::default()
         }
     }
 
