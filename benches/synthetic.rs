@@ -183,6 +183,7 @@ pub fn fill(dir: &Path, encoder: &EncoderRecord, images: &Images, first: usize) 
                         format: "jpeg".to_owned(),
                         taken: Some(number as i64),
                         damage: None,
+                        labels: Vec::new(),
                         code: code.to_vec(),
                         hash: hash.to_vec(),
                     },

@@ -344,6 +344,7 @@ def describe(model):
         "format": "1",
         "name": "efficientnet-lite0",
         "kind": "pretrained trunk",
+        "classes": "imagenet-1k",
         "resize": f"short-side-crop:{SHORT_SIDE}",
         "licence": "Apache-2.0",
         "attribution": "EfficientNet-Lite0 by Google (Tan and Le 2019), trained on ImageNet-1k, from the PyPI package "

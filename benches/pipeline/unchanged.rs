@@ -103,6 +103,7 @@ fn fill(folder: &Path, index: &Path) -> Result {
                         format: "jpeg".to_owned(),
                         taken: None,
                         damage: None,
+                        labels: Vec::new(),
                         code: code.to_vec(),
                         hash: hash.to_vec(),
                     },

@@ -34,6 +34,17 @@ pub struct Filter {
     pub formats: Vec<String>,
     /// One of these images.
     pub ids: Option<Vec<ImageId>>,
+    /// Shows each of these.
+    pub labels: Vec<LabelFilter>,
+}
+
+/// Shows one of some classes with a probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelFilter {
+    /// Numbers of the classes. Their probabilities are added.
+    pub classes: Vec<u16>,
+    /// The minimum probability of all classes together, from 0 to 1.
+    pub min_probability: f32,
 }
 
 /// A moment as the two clocks show it that dates come from. A camera writes what its own clock

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 use crate::search::{Neighbour, Query, SearchParams, Searcher};
 use crate::store::reader::Reader;
-use crate::store::types::{EncoderRecord, Image, ImageId};
+use crate::store::types::{EncoderRecord, Image, ImageId, Label};
 use crate::store::writer::check_encoder;
 
 /// An index, opened to be searched. Each search sees what was committed before it; a
@@ -211,6 +211,16 @@ impl Index {
     pub fn images(&self, ids: &[ImageId]) -> Result<Vec<Option<Image>>> {
         let reader = self.reader()?;
         ids.iter().map(|&id| reader.image(id)).collect()
+    }
+
+    /// Returns the labels of several images, in the order of their ids as given, each with the most likely first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn labels(&self, ids: &[ImageId]) -> Result<Vec<Vec<Label>>> {
+        let reader = self.reader()?;
+        ids.iter().map(|&id| reader.labels(id)).collect()
     }
 
     /// Returns a fact about the collection, or `None` if it was never set.

@@ -17,7 +17,7 @@
 //! for (i, code) in [[0.0, 0.0], [1.0, 0.0], [5.0, 5.0]].into_iter().enumerate() {
 //!     let content = NewContent {
 //!         digest: [i as u8; 32], width: 640, height: 480, format: "jpeg".into(), taken: None,
-//!         damage: None, code: code.into(), hash: vec![0],
+//!         damage: None, code: code.into(), hash: vec![0], labels: Vec::new(),
 //!     };
 //!     let path = format!("/photos/{i}.jpg").into();
 //!     writer.apply(&[Change::Insert { path, stat: FileStat::default(), content }])?;
@@ -62,7 +62,7 @@ mod tests;
 
 pub use check::{Checked, RECALL_FLOOR, RankingChecked};
 pub use error::{Error, Result};
-pub use filter::{Filter, Moment};
+pub use filter::{Filter, LabelFilter, Moment};
 pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
@@ -81,6 +81,6 @@ pub use store::schema::FORMAT_VERSION;
 pub use store::trash::{Restored, TRASH_DAYS, Trashed};
 pub use store::types::{
     Change, Digest, EncoderRecord, Failure, FailureKind, FileStat, FolderId, Image, ImageId,
-    KnownPath, NewCode, NewContent, Run, Stats,
+    KnownPath, Label, NewCode, NewContent, Run, Stats,
 };
 pub use store::writer::Writer;

@@ -5,7 +5,9 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use serde::Serialize;
 
-use crate::encoder_file::{CODE, EncoderFile, EncoderInfo, FEATURES, HASH, INPUT};
+use crate::encoder_file::{
+    CLASS_LOGITS, CODE, ClassList, EncoderFile, EncoderInfo, FEATURES, HASH, INPUT,
+};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 
@@ -133,6 +135,12 @@ impl Encoder {
         &self.info
     }
 
+    /// Returns the number of classes whose logits it computes.
+    fn classes(&self) -> usize {
+        let classes = self.info.classes.filter(|_| !self.info.is_trunk());
+        classes.map_or(0, ClassList::count)
+    }
+
     /// Encodes `n` images: `pixels` holds `n * height * width * 3` bytes of RGB, row by row.
     ///
     /// The code of an image does not depend on the rest of the batch.
@@ -153,6 +161,7 @@ impl Encoder {
             name: self.info.name.clone(),
             source: Box::new(source),
         };
+        let classes = self.classes();
         let input = TensorRef::from_array_view(([n, height, width, 3], pixels)).map_err(failed)?;
         let outputs = self
             .session
@@ -188,6 +197,7 @@ impl Encoder {
             codes: take(CODE, self.info.code_len)?,
             logits: take(HASH, self.info.bits)?,
             features: take(FEATURES, self.info.feature_len.unwrap_or(0))?,
+            class_logits: take(CLASS_LOGITS, classes)?,
             n,
         })
     }
@@ -218,7 +228,7 @@ fn open(
         let provider = ort::ep::CUDA::default().build().error_on_failure();
         builder = builder.with_execution_providers([provider])?;
     }
-    builder.commit_from_memory(file.bytes())
+    builder.commit_from_memory(&file.with_class_logits())
 }
 
 /// The outputs for a batch of images.
@@ -233,6 +243,8 @@ pub struct Encodings {
     pub logits: Vec<f32>,
     /// Features, `[n, feature_len]`; empty if the file has none.
     pub features: Vec<f32>,
+    /// Logits of the classes, `[n, classes]`; empty if the file declares none.
+    pub class_logits: Vec<f32>,
 }
 
 impl Encodings {
@@ -244,6 +256,7 @@ impl Encodings {
             codes,
             logits: Vec::new(),
             features: Vec::new(),
+            class_logits: Vec::new(),
         }
     }
 
@@ -261,6 +274,11 @@ impl Encodings {
     /// Returns the logits of the hash of image `i`.
     pub fn logits(&self, i: usize) -> &[f32] {
         row(&self.logits, self.n, i)
+    }
+
+    /// Returns the logits of the classes of image `i`.
+    pub fn class_logits(&self, i: usize) -> &[f32] {
+        row(&self.class_logits, self.n, i)
     }
 
     /// Returns the features of image `i`.

@@ -43,7 +43,7 @@ mod similarity;
 pub use code_decoder::CodeDecoder;
 pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
 pub use encoder_file::{
-    DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, EncoderResize, FORMAT_VERSION,
+    ClassList, DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, EncoderResize, FORMAT_VERSION,
 };
 pub use error::{Error, Result};
 pub use similarity::SimilarityMap;

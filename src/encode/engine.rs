@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use imgsearch_index::EncoderRecord;
+use imgsearch_index::{EncoderRecord, Label};
 use imgsearch_onnx::{
     Encoder, EncoderFile, EncoderInfo, EncoderResize, Encodings, Provider, ProviderChoice, Runtime,
     RuntimeOptions, SessionOptions,
 };
 
 use crate::decode::{self, Content, Decoded, Decoder, Geometry, Limits};
+use crate::encode::labels::labels_of;
 use crate::encode::timings::ms_since;
 use crate::error::{Error, Result};
 
@@ -317,6 +318,8 @@ pub struct Encoded {
     pub hash: Vec<u8>,
     /// The logits of the hash, one per bit: a bit is set if its logit is above zero.
     pub logits: Vec<f32>,
+    /// The classes that it most likely shows, best first; empty if the encoder declares none.
+    pub labels: Vec<Label>,
     /// Width in pixels of the upright image.
     pub width: u32,
     /// Height in pixels of the upright image.
@@ -401,6 +404,7 @@ impl Worker {
             code: encodings.code(0).to_vec(),
             hash: encodings.hash(0),
             logits: encodings.logits(0).to_vec(),
+            labels: labels_of(encodings.class_logits(0)),
             width: decoded.width,
             height: decoded.height,
             damage: decoded.damage,

@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use imgsearch_index::{FailureKind, Reader};
+use imgsearch_index::{FailureKind, Label, Reader};
 
 use super::plan::Job;
 use crate::decode::{DecodeError, Decoded, Limits, ReadError, Source};
 use crate::encode::engine::{Engine, Worker};
+use crate::encode::labels::labels_of;
 use crate::error::Result;
 
 pub(crate) type Digest = [u8; 32];
@@ -25,6 +26,7 @@ pub(super) enum JobResult {
         decoded: Decoded,
         code: Vec<f32>,
         hash: Vec<u8>,
+        labels: Vec<Label>,
         /// Features and logits, if they are kept.
         kept: Option<(Vec<f32>, Vec<f32>)>,
     },
@@ -126,11 +128,16 @@ impl WorkerContext {
             let encodings = worker.encode(&pixels[..pending.len() * size], pending.len())?;
             for (i, &place) in pending.iter().enumerate() {
                 if let JobResult::Encoded {
-                    code, hash, kept, ..
+                    code,
+                    hash,
+                    labels,
+                    kept,
+                    ..
                 } = &mut made[place]
                 {
                     *code = encodings.code(i).to_vec();
                     *hash = encodings.hash(i);
+                    *labels = labels_of(encodings.class_logits(i));
                     *kept = keep_features
                         .then(|| (encodings.features(i).to_vec(), encodings.logits(i).to_vec()));
                 }
@@ -192,6 +199,7 @@ impl WorkerContext {
                 decoded,
                 code: Vec::new(),
                 hash: Vec::new(),
+                labels: Vec::new(),
                 kept: None,
             }),
             Err(error) => failed(kind_of(&error), error.to_string(), Some(digest)),

@@ -233,6 +233,7 @@ impl<'a, 'g> Write<'a, 'g> {
                 decoded,
                 code,
                 hash,
+                labels,
                 kept,
             } => {
                 if let (Some(sample), Some((features, logits))) = (&mut self.sample, kept) {
@@ -256,6 +257,7 @@ impl<'a, 'g> Write<'a, 'g> {
                         damage: decoded.damage,
                         code,
                         hash,
+                        labels,
                     },
                 });
                 self.summary.encoded += 1;

@@ -174,6 +174,7 @@ mod tests {
                     format: "jpeg".to_owned(),
                     taken: None,
                     damage: None,
+                    labels: Vec::new(),
                     code: vec![code],
                     hash: vec![0],
                 },

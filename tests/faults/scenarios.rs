@@ -295,6 +295,7 @@ fn with_many(sandbox: &Sandbox, whole: &Path) -> PathBuf {
                 format: "jpeg".to_owned(),
                 taken: None,
                 damage: None,
+                labels: Vec::new(),
                 code: (0..record.code_len)
                     .map(|_| (drawn() >> 40) as f32 / (1 << 24) as f32 - 0.5)
                     .collect(),
@@ -321,7 +322,7 @@ fn of_format_1(sandbox: &Sandbox, whole: &Path) -> PathBuf {
         .unwrap()
         .execute_batch(
             "DROP TRIGGER images_removed; DROP TABLE removed; DROP TABLE segments; DROP TABLE folders;
-             DROP TABLE trash; DROP TABLE facts; PRAGMA user_version = 1;
+             DROP TABLE trash; DROP TABLE facts; DROP TABLE labels; PRAGMA user_version = 1;
              ALTER TABLE images DROP COLUMN inode; ALTER TABLE images DROP COLUMN ctime_ns;
              ALTER TABLE images DROP COLUMN away_since; ALTER TABLE contents DROP COLUMN checksum;
              ALTER TABLE failures RENAME COLUMN kind TO stage; ALTER TABLE failures DROP COLUMN limit_ms;

@@ -53,6 +53,7 @@ fn strangers(place: &Place, number: u64) {
                     format: "jpeg".to_owned(),
                     taken: None,
                     damage: None,
+                    labels: Vec::new(),
                     hash: hash.collect(),
                     code,
                 },

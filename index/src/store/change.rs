@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use super::checksum;
 use super::clock::now;
 use super::failures::forget_failure;
+use super::labels;
 use super::path;
 use super::refused::Refused;
 use super::trash;
@@ -221,7 +222,9 @@ fn insert_content(
             content.hash,
             checksum::of(&content.digest, &code, &content.hash)
         ])?;
-    Ok(transaction.last_insert_rowid())
+    let id = transaction.last_insert_rowid();
+    labels::insert(transaction, id, &content.labels)?;
+    Ok(id)
 }
 
 /// Returns a code as it is stored.

@@ -7,6 +7,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::columns::path_of;
+use super::labels;
 use super::path;
 use super::reader::Reader;
 use crate::error::{Error, Result};
@@ -95,6 +96,16 @@ fn statement(filter: &Filter) -> Result<(String, Vec<Value>)> {
         let marks = vec!["?"; filter.formats.len()].join(", ");
         conditions.push(format!("c.format IN ({marks})"));
         values.extend(filter.formats.iter().cloned().map(Value::Text));
+    }
+    for label in &filter.labels {
+        let marks = vec!["?"; label.classes.len()].join(", ");
+        conditions.push(format!(
+            "i.content IN (SELECT content FROM labels WHERE class IN ({marks})
+                           GROUP BY content HAVING sum(probability) >= ?)"
+        ));
+        let classes = label.classes.iter().map(|&class| i64::from(class).into());
+        values.extend(classes);
+        values.push(labels::stored(label.min_probability).into());
     }
     if !conditions.is_empty() {
         sql += &format!(" WHERE {}", conditions.join(" AND "));

@@ -13,6 +13,7 @@ mod failures;
 mod folders;
 pub(crate) mod holder;
 pub(crate) mod interface;
+mod labels;
 pub(crate) mod lock;
 pub(crate) mod mark;
 mod matching;

@@ -176,6 +176,17 @@ const MIGRATIONS: &[&str] = &[
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     ",
+    // 6: the classes that images most likely show.
+    "
+    CREATE TABLE labels (
+        content     INTEGER NOT NULL REFERENCES contents (id) ON DELETE CASCADE,
+        class       INTEGER NOT NULL,
+        -- In 255ths.
+        probability INTEGER NOT NULL,
+        PRIMARY KEY (content, class)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX labels_by_class ON labels (class, probability DESC, content);
+    ",
 ];
 
 /// The step that gave contents their checksums, which SQL alone cannot compute.

@@ -104,6 +104,13 @@ pub(super) fn replace(connection: &mut Connection) -> rusqlite::Result<usize> {
                 taken = excluded.taken, damage = excluded.damage,
                 code = excluded.code, hash = excluded.hash, checksum = excluded.checksum;
 
+        DELETE FROM labels;
+        INSERT INTO labels (content, class, probability)
+            SELECT c.id, l.class, l.probability
+            FROM new.labels l
+            JOIN new.contents nc ON nc.id = l.content
+            JOIN contents c ON c.digest = nc.digest;
+
         CREATE TEMP TABLE wanted AS
             SELECT n.id, n.path, n.size, n.mtime_ns, n.inode, n.ctime_ns, c.id AS content
             FROM new.images n

@@ -154,6 +154,17 @@ pub struct NewContent {
     pub code: Vec<f32>,
     /// The packed hash: bit `i` in byte `i / 8` at position `i % 8`.
     pub hash: Vec<u8>,
+    /// The classes that it most likely shows, if the encoder tells them apart; each class once.
+    pub labels: Vec<Label>,
+}
+
+/// A class that an image may show, by the classifier of its encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Label {
+    /// Number of the class in the classifier.
+    pub class: u16,
+    /// How likely the image shows it, from 0 to 1. The store keeps 255 steps.
+    pub probability: f32,
 }
 
 /// A code of a stored content by another encoder.

@@ -107,6 +107,9 @@ fn read_frozen(frozen: &Path, format: i64) {
     let slow = failures.get(1).map(|failure| failure.kind);
     assert_eq!(slow, (format >= 4).then_some(TIMED_OUT));
     assert!(reader.last_run().unwrap().unwrap().completed);
+    let labels = reader.labels(ImageId(4)).unwrap();
+    assert_eq!(labels.len(), usize::from(format >= 6));
+    assert!(labels.iter().all(|label| *label == FROZEN_LABEL));
     let (trash, folders) = (reader.trash().unwrap(), reader.folders().unwrap());
     drop((index, reader));
     let mut writer = Writer::open(dir.path(), &encoder(4, 12)).unwrap();
@@ -128,6 +131,11 @@ fn read_frozen(frozen: &Path, format: i64) {
 
 const TIMED_OUT: FailureKind = FailureKind::TimedOut {
     limit: Duration::from_millis(2500),
+};
+
+const FROZEN_LABEL: Label = Label {
+    class: 7,
+    probability: 0.2,
 };
 
 const FROZEN_FOLDER: FolderId = FolderId {
@@ -152,6 +160,9 @@ fn freeze(path: &Path) {
         unreachable!()
     };
     let digest = content.digest;
+    if let Change::Insert { content, .. } = &mut changes[3] {
+        content.labels = vec![FROZEN_LABEL];
+    }
     changes.push(Change::InsertKnown {
         path: "/frozen/twin.jpg".into(),
         stat: FileStat::default(),

@@ -13,6 +13,7 @@ mod damage;
 mod filter;
 mod formats;
 mod interface;
+mod labels;
 mod search;
 mod segments;
 mod store;
@@ -39,6 +40,7 @@ pub(crate) fn content(number: u64, code: Vec<f32>, hash: Vec<u8>) -> NewContent 
         format: "jpeg".to_owned(),
         taken: Some(-5),
         damage: None,
+        labels: Vec::new(),
         code,
         hash,
     }

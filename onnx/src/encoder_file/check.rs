@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::info::{
-    CODE, DEFAULT_CROP, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES, FORMAT_VERSION,
-    Fingerprint, HASH, INPUT, MAX_ENLARGED, MAX_NUMBERS, PREFIX, contract,
+    CLASS_LOGITS, CODE, ClassList, DEFAULT_CROP, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize,
+    FEATURES, FORMAT_VERSION, Fingerprint, HASH, INPUT, MAX_ENLARGED, MAX_NUMBERS, PREFIX,
+    contract,
 };
 use super::metadata::{Metadata, fingerprint};
 use crate::error::{Error, Result};
@@ -37,6 +38,7 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
     let resize = checking.resize(width, height)?;
     let hash_weight = checking.ranking()?;
     let similarity = checking.similarity()?;
+    let classes = checking.classes(graph, code_len);
     let fingerprint = checking.fingerprint(model, resize, from)?;
     let text = |key| checking.metadata.get(key).unwrap_or_default().to_owned();
     let mut own_name = text("name");
@@ -55,6 +57,7 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
         resize,
         hash_weight,
         similarity,
+        classes,
         training: text("training"),
         licence: text("licence"),
         attribution: text("attribution"),
@@ -228,6 +231,16 @@ impl Checking<'_> {
     }
 
     /// Returns what ranked distances mean to a person.
+    /// Returns what the classes are. A trunk declares those of its classifier; an encoder must compute them, too.
+    fn classes(&self, graph: &GraphProto, code_len: usize) -> Option<ClassList> {
+        let classes = ClassList::parse(self.metadata.get("classes")?)?;
+        let computes = |tensor: &str| {
+            let mut outputs = graph.node.iter().flat_map(|node| &node.output);
+            outputs.any(|output| output == tensor)
+        };
+        (code_len == 0 || computes(CLASS_LOGITS)).then_some(classes)
+    }
+
     fn similarity(&self) -> Result<Option<SimilarityMap>> {
         let text = self.metadata.get("similarity");
         let map = text.map(str::parse).transpose();

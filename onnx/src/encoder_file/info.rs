@@ -21,6 +21,10 @@ pub const HASH: &str = "hash";
 /// Name of the output that holds the trunk's features: float32 `[n, feature_len]`.
 pub const FEATURES: &str = "features";
 
+/// Name of the tensor inside an encoder that holds the logits of its classes: float32 `[n, classes]`. A session
+/// makes it an output.
+pub const CLASS_LOGITS: &str = "head.classes.logits";
+
 /// Weight of the hash in a file that does not state it. Squared distances of codes of length one
 /// reach 4 and shares of bits reach 1, so both count alike.
 pub const DEFAULT_HASH_WEIGHT: f32 = 4.0;
@@ -75,6 +79,41 @@ impl fmt::Display for EncoderResize {
     }
 }
 
+/// What the classes of an encoder's classifier are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ClassList {
+    /// The 1,000 classes of ImageNet's challenges from 2012 on, sorted by their WordNet ids.
+    #[serde(rename = "imagenet-1k")]
+    ImageNet1k,
+}
+
+impl ClassList {
+    const IMAGENET_1K: &str = "imagenet-1k";
+
+    /// Returns the number of classes.
+    pub fn count(self) -> usize {
+        match self {
+            Self::ImageNet1k => 1000,
+        }
+    }
+
+    /// Reads the name in the metadata. `None` for a list that this version does not know.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        (text == Self::IMAGENET_1K).then_some(Self::ImageNet1k)
+    }
+}
+
+/// As in the metadata of an encoder file.
+impl fmt::Display for ClassList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageNet1k => f.write_str(Self::IMAGENET_1K),
+        }
+    }
+}
+
 /// What an encoder file declares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -100,6 +139,9 @@ pub struct EncoderInfo {
     /// What a ranked distance means to a person, if that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similarity: Option<SimilarityMap>,
+    /// What its classes are, if it has a classifier and says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassList>,
     /// How it was trained: JSON, for people.
     pub training: String,
     /// Its licence.
@@ -125,6 +167,7 @@ impl EncoderInfo {
             resize,
             hash_weight: DEFAULT_HASH_WEIGHT,
             similarity: None,
+            classes: None,
             training: String::new(),
             licence: String::new(),
             attribution: String::new(),

@@ -74,6 +74,9 @@ pub(super) fn write_metadata(model: &mut ModelProto, info: &EncoderInfo) {
     if let Some(similarity) = &info.similarity {
         put("similarity", similarity.to_string());
     }
+    if let Some(classes) = info.classes {
+        put("classes", classes.to_string());
+    }
     put("training", info.training.clone());
     put("licence", info.licence.clone());
     put("attribution", info.attribution.clone());

@@ -10,13 +10,15 @@ mod metadata;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message as _;
 
 pub use info::{
-    CODE, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES, FORMAT_VERSION, HASH, INPUT,
+    CLASS_LOGITS, CODE, ClassList, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES,
+    FORMAT_VERSION, HASH, INPUT,
 };
 
 use check::check;
@@ -24,7 +26,10 @@ use info::{Fingerprint, contract};
 use metadata::write_metadata;
 
 use crate::error::Result;
-use crate::proto::{ModelProto, ModelWords};
+use crate::proto::{
+    GraphProto, ModelProto, ModelWords, TypeProto, TypeProtoTensor, TypeProtoValue, ValueInfoProto,
+    data_type,
+};
 use crate::read::{MAX_MODEL_BYTES, read_whole};
 use crate::similarity::SimilarityMap;
 
@@ -131,6 +136,51 @@ impl EncoderFile {
         let mut info = self.info.clone();
         info.similarity = map;
         Self::from_model(self.model()?, &info)
+    }
+
+    /// Returns the same encoder with the name of its list of classes, or with none. Its codes and its fingerprint
+    /// stay. It declares none if it does not compute them.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the file was checked.
+    pub fn with_classes(&self, classes: Option<ClassList>) -> Result<Self> {
+        let mut info = self.info.clone();
+        info.classes = classes;
+        Self::from_model(self.model()?, &info)
+    }
+
+    /// Returns the file with one more output, [`CLASS_LOGITS`], if it declares classes.
+    ///
+    /// Messages of Protocol Buffers are merged by concatenation, so that a file of several megabytes need not be
+    /// decoded and written again before each query.
+    pub(crate) fn with_class_logits(&self) -> Cow<'_, [u8]> {
+        if self.info.classes.is_none() || self.info.is_trunk() {
+            return Cow::Borrowed(self.bytes());
+        }
+        let output = ValueInfoProto {
+            name: Some(CLASS_LOGITS.to_owned()),
+            r#type: Some(Box::new(TypeProto {
+                value: Some(TypeProtoValue::TensorType(TypeProtoTensor {
+                    elem_type: Some(data_type::FLOAT),
+                    shape: None,
+                })),
+                ..TypeProto::default()
+            })),
+            ..ValueInfoProto::default()
+        };
+        let graph = GraphProto {
+            output: vec![output],
+            ..GraphProto::default()
+        };
+        let addition = ModelProto {
+            graph: Some(graph),
+            ..ModelProto::default()
+        };
+        let mut bytes = Vec::with_capacity(self.bytes().len() + 128);
+        bytes.extend_from_slice(self.bytes());
+        bytes.extend_from_slice(&addition.encode_to_vec());
+        Cow::Owned(bytes)
     }
 
     /// Returns what it declares.

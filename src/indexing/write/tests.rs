@@ -37,6 +37,7 @@ fn after(kind: FailureKind) -> [Option<KnownPath>; 2] {
             format: "png".to_owned(),
             taken: None,
             damage: None,
+            labels: Vec::new(),
             code: vec![0.0; 2],
             hash: vec![0],
         },
