@@ -45,6 +45,14 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A text cannot be asked for.
+    #[error("{0}")]
+    BadWords(String),
+
+    /// The built-in lexicon is broken.
+    #[error("the built-in lexicon is broken: {0}")]
+    Lexicon(String),
+
     /// A path to index does not exist.
     #[error("no such file or folder: {}\nNothing was changed; images already indexed under it are kept.", path.display())]
     NoSuchPath {

@@ -35,6 +35,7 @@ mod library;
 mod progress;
 #[cfg(feature = "train")]
 pub mod render;
+mod text;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -52,6 +53,7 @@ pub use indexing::{
 pub use library::save::save;
 pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};
 pub use progress::Progress;
+pub use text::{Concept, UnknownWord, Words, class_name, classes_of};
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -69,3 +69,14 @@ pub use runtime::{
     FoundBy, InstallOptions, PINNED_CUDA_VERSION, PINNED_VERSION, Runtime, RuntimeOptions,
     cache_folder, disable_telemetry, install,
 };
+
+/// Returns the lexicon of English words that ImageNet's classes may show, packed; `onnx/make_words.py` says how.
+pub fn words() -> &'static [u8] {
+    include_bytes!("../model/words.bin")
+}
+
+/// Returns the names of ImageNet's classes, a line each; an empty line; and for each word of WordNet above some of
+/// them a line with the word, a tab, and their numbers.
+pub fn class_names() -> &'static str {
+    include_str!("../model/classes.txt")
+}
