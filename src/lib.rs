@@ -50,7 +50,9 @@ pub use indexing::{
     Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
-pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};
+pub use library::{
+    Answer, DEFAULT_LESS, Indexer, Library, Match, OpenOptions, Part, Question, default_dir,
+};
 pub use progress::Progress;
 
 /// The README's example compiles.
