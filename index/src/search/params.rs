@@ -58,6 +58,11 @@ impl<'a> Query<'a> {
         self
     }
 
+    /// Returns what the query is less of, as a query of its own: see [`Mixture::blend`](crate::Mixture::blend).
+    pub fn away(&self) -> Option<Query<'a>> {
+        self.away.map(Away::query)
+    }
+
     /// Asks with the logits of the hash as well.
     #[must_use]
     pub fn logits(mut self, logits: &'a [f32]) -> Self {
