@@ -161,6 +161,17 @@ pub enum Error {
         name: String,
     },
 
+    /// A question has no part that could be searched for, or a weight that is not a number from 0 up.
+    #[error("{0}")]
+    BadQuestion(String),
+
+    /// No image of this id is stored.
+    #[error("no image with the id {id} is stored")]
+    NoSuchImage {
+        /// The id.
+        id: imgsearch_index::ImageId,
+    },
+
     /// A labelled folder does not have the shape that an evaluation needs.
     #[error("{0}")]
     BadEvaluation(String),

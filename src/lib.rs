@@ -51,7 +51,9 @@ pub use indexing::{
     Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
-pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};
+pub use library::{
+    Answer, DEFAULT_LESS, Indexer, Library, Match, OpenOptions, Part, Question, default_dir,
+};
 pub use progress::Progress;
 pub use text::{Concept, UnknownWord, Words, class_name, classes_of};
 

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use imgsearch::train::dataset::{self, Labelled, Part};
 use imgsearch::train::eval::copies::{CopiesReport, copies};
-use imgsearch::train::eval::{Baselines, Chosen, EncoderOutput, Protocol, Report, Row, evaluate};
+use imgsearch::train::eval::{
+    Baselines, Chosen, EncoderOutput, MixtureRow, Protocol, Report, Row, evaluate, mixtures,
+};
 use imgsearch::train::extract::{ExtractOptions, Extracted, extract};
 use imgsearch::train::perceptual::{self, Perceptual};
 use imgsearch::{Engine, WalkOptions, walk};
@@ -14,7 +16,7 @@ use serde_json::json;
 use super::args::{EvalArgs, Global};
 use super::calibration::{self, Calibrated, calibrate};
 use super::destination::check_output;
-use super::output::{count, shown, with_path};
+use super::output::{count, counted, shown, with_path};
 use super::progress::{CommandProgress, Task};
 use super::setup::engine;
 use super::signals::stop_flag;
@@ -36,6 +38,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     let stop = stop_flag("stopping")?;
     let mut outcome = Outcome::Done;
     let (mut report, mut calibrated, mut of_copies) = (None, None, Vec::new());
+    let mut of_mixtures = Vec::new();
     if let Some(folder) = &args.folder {
         let chosen = choose(args, folder, part, protocol)?;
         let progress = CommandProgress::new(Task::Evaluation, global, args.json, &stop);
@@ -46,6 +49,7 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         }
         report = Some(made.report);
         calibrated = made.calibrated;
+        of_mixtures = made.mixtures;
     }
     if let (Some(calibrated), Some(file)) = (&calibrated, &args.calibrate) {
         calibration::write(&engines[0], calibrated, file)?;
@@ -72,6 +76,11 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             value["reliability"] = json!(calibrated.bins);
             value["similarity"] = json!(calibrated.map);
         }
+        if !of_mixtures.is_empty() {
+            let named = of_mixtures.iter();
+            let named = named.map(|(name, rows)| json!({ "encoder": name, "rows": rows }));
+            value["mixtures"] = named.collect();
+        }
         out!("{value}");
         return Ok(outcome);
     }
@@ -81,6 +90,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     if let Some(calibrated) = &calibrated {
         let written = args.calibrate.as_deref().filter(|_| !global.quiet);
         calibration::print(calibrated, written);
+    }
+    for (encoder, rows) in &of_mixtures {
+        print_mixtures(encoder, rows);
     }
     for made in &of_copies {
         print_copies(made);
@@ -147,6 +159,8 @@ struct Measured {
     report: Report,
     /// What similarities are worth, if there is one encoder and it has them.
     calibrated: Option<Calibrated>,
+    /// How each encoder, by its name, answers questions of several images.
+    mixtures: Vec<(String, Vec<MixtureRow>)>,
     failed: usize,
 }
 
@@ -187,8 +201,17 @@ fn measure(
         ([engine], [(extracted, _)]) => calibrate(args, engine, extracted, &split.labels)?,
         _ => None,
     };
+    let mut of_mixtures = Vec::new();
+    if args.mixtures {
+        for (engine, (extracted, _)) in engines.iter().zip(&all) {
+            let info = engine.info();
+            let rows = mixtures(info, extracted, &split.labels, args.seed)?;
+            of_mixtures.push((info.name.clone(), rows));
+        }
+    }
     Ok(Measured {
         calibrated,
+        mixtures: of_mixtures,
         report: evaluate(&outputs, split, &chosen.description, baselines, progress)?,
         failed: all.iter().map(|(one, _)| one.failed.len()).sum(),
     })
@@ -276,6 +299,34 @@ fn line(row: &Row) -> String {
     )
     .trim_end()
     .to_owned()
+}
+
+fn print_mixtures(encoder: &str, rows: &[MixtureRow]) {
+    out!(
+        "\nquestions of several images, answered by {encoder}\n{:<32} {:>9}  {:>6}  {:>6}  {:>8}",
+        "asked with",
+        "questions",
+        "mAP",
+        "P@10",
+        "alike@10"
+    );
+    for row in rows {
+        let mut asked = counted(row.images, "image", "images");
+        if row.focus {
+            asked += ", focus";
+        }
+        if row.less > 0.0 {
+            asked += &format!(", less {} of a look-alike", row.less);
+        }
+        out!(
+            "{asked:<32} {:>9}  {:.4}  {:.4}  {:>8.4}",
+            count(row.questions as u64),
+            row.map,
+            row.precision_at_10,
+            row.alike_at_10
+        );
+    }
+    out!("alike@10: share of the class that looks most like the wanted one among the first ten");
 }
 
 fn print_copies(report: &CopiesReport) {

@@ -69,6 +69,12 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
             command(&["index", "--prune"])
         ),
         E::NoDataFolder => "Name a folder with --index DIR or IMGSEARCH_INDEX".to_owned(),
+        E::NoSuchImage { .. } => {
+            "imgsearch query IMAGE --json prints the ids of images; an image that changed has a new one".to_owned()
+        }
+        E::BadQuestion(_) => {
+            "Name a picture, or one with --more and a weight above 0".to_owned()
+        }
         E::NoFeatures { .. } => {
             "Train with the built-in encoder, or with one that has this output".to_owned()
         }
@@ -130,6 +136,9 @@ fn of_decode(error: &DecodeError) -> Option<&'static str> {
         DecodeError::TooSlow { .. } => "Raise the limit with --max-seconds S",
         DecodeError::MemoryBusy { .. } => {
             "Try it again later, without the slow images, or with more --max-memory"
+        }
+        DecodeError::OutsideOfImage { .. } => {
+            "Choose X + W and Y + H of --crop X,Y,W,H within the picture, or per cent of it"
         }
         DecodeError::Busy { .. } => {
             "Try it again later, without the slow images, or with another --max-seconds"

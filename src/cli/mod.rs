@@ -22,6 +22,7 @@ mod optimize;
 mod output;
 mod progress;
 mod query;
+mod question;
 mod reconstruct;
 mod remove;
 mod restore;
@@ -31,6 +32,7 @@ mod signals;
 mod status;
 mod streams;
 mod train;
+mod weighted;
 
 use std::error::Error;
 use std::path::Path;

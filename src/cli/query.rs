@@ -1,18 +1,16 @@
 //! `imgsearch query`.
 
 use std::ffi::OsStr;
-use std::io;
-use std::path::Path;
 use std::time::Instant;
 
-use imgsearch::decode::Source;
 use imgsearch::index::{RankBy, SearchParams, SearchStats, SearchStrategy};
-use imgsearch::{Answer, Encoded, Library, Match, Timings};
+use imgsearch::{Answer, Library, Match, Timings};
 use serde_json::json;
 
 use super::args::{ByArg, Global, QueryArgs};
 use super::filter::filter;
 use super::output::{command, count, counted, relative, shown, with_path};
+use super::question::{self, Asked, Plan};
 use super::setup::{index_dir, open_options, say_provider};
 use super::streams::{self, out, say};
 use super::{Outcome, Result, hints, say_error};
@@ -22,60 +20,55 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     if args.k == 0 {
         return Err("-k 0 returns nothing: choose at least 1".into());
     }
+    let plans = question::plans(args)?;
+    let decodes = plans.iter().any(Plan::needs_encoder);
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
     // In parallel, the index is opened and its encoder is read.
-    let loading = open.engine.preload();
+    let loading = decodes.then(|| open.engine.preload());
     let library = Library::open_with(index_dir(global)?, open)?;
-    // A missing encoder concerns every query image, so it is not reported with the first.
-    library.encoder_file()?;
-    let by = match args.by {
-        ByArg::Code => RankBy::Code,
-        ByArg::Hash => RankBy::Hash,
-        ByArg::Both => RankBy::Both,
-    };
-    let mut params = SearchParams::new(args.k).by(by);
-    params.ef = args.ef;
-    if args.exact {
-        params = params.strategy(SearchStrategy::Exact);
+    if decodes {
+        // A missing encoder concerns every query image, so it is not reported with the first.
+        library.encoder_file()?;
     }
-    params.filter = filter(global, &library, &args.filter)?;
-    params.radius = radius(&library, args)?;
-    params.expand = if args.no_expand { 0 } else { args.expand };
+    let params = params(global, &library, args, &plans)?;
     let mut noted = false;
     let mut outcome = Outcome::Done;
-    let several = args.images.len() > 1;
-    for image in &args.images {
+    let several = plans.len() > 1;
+    for plan in &plans {
         if streams::is_lost() {
             break;
         }
-        let encoded = match encode(&library, image) {
-            Ok(encoded) => encoded,
+        let asked = match plan.ask(global, &library) {
+            Ok(asked) => asked,
             // One bad image does not prevent the answers for the others.
             Err(error) if several => {
-                say_error(&error, global.index.as_deref());
+                say_error(&*error, global.index.as_deref());
                 outcome = Outcome::Partial;
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
-        if let Some(damage) = &encoded.damage {
-            say!("{}: {damage}; searching with what is there", shown(image));
+        if asked.outcome != Outcome::Done {
+            outcome = asked.outcome;
         }
-        let answer = library.search(&encoded, &params)?;
+        let answer = library.ask(&asked.question, &params)?;
         if !noted {
             // Not before the first search: opening a view starts the check of large segments, which would delay the
             // start of the encoder.
             for note in library.index_view()?.searcher()?.notes() {
                 say!("{}", hints::note(note));
             }
-            say_provider(global, library.engine()?);
+            if decodes {
+                say_provider(global, library.engine()?);
+            }
             noted = true;
         }
         if answer.matches.is_empty() {
             outcome = Outcome::Partial;
         }
         let answered = Answered {
-            image,
+            plan,
+            asked: &asked,
             answer: &answer,
             timings: library.timings(),
             total_ms: started.elapsed().as_secs_f64() * 1000.0,
@@ -88,14 +81,42 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     Ok(outcome)
 }
 
+/// Returns how the search is done.
+fn params(
+    global: &Global,
+    library: &Library,
+    args: &QueryArgs,
+    plans: &[Plan],
+) -> Result<SearchParams> {
+    let by = match args.by {
+        ByArg::Code => RankBy::Code,
+        ByArg::Hash => RankBy::Hash,
+        ByArg::Both => RankBy::Both,
+    };
+    let mut params = SearchParams::new(args.k).by(by);
+    params.ef = args.ef;
+    if args.exact {
+        params = params.strategy(SearchStrategy::Exact);
+    }
+    params.filter = filter(global, library, &args.filter)?;
+    params.radius = radius(library, args, plans)?;
+    params.expand = if args.no_expand { 0 } else { args.expand };
+    Ok(params)
+}
+
 /// Returns the maximum distance: the smaller one, if both a radius and a similarity limit it.
-fn radius(library: &Library, args: &QueryArgs) -> Result<Option<f32>> {
+fn radius(library: &Library, args: &QueryArgs, plans: &[Plan]) -> Result<Option<f32>> {
     let Some(percent) = args.min_similarity else {
         return Ok(args.radius);
     };
     if args.by != ByArg::Both {
         return Err(
             "--min-similarity needs the ranking by both: similarities were measured for that one only".into(),
+        );
+    }
+    if plans.iter().any(Plan::has_no_similarity) {
+        return Err(
+            "--min-similarity does not go with --less or --focus: distances then have no similarity; use --radius".into(),
         );
     }
     let info = library.encoder_file()?.info();
@@ -119,20 +140,10 @@ fn radius(library: &Library, args: &QueryArgs) -> Result<Option<f32>> {
     ))
 }
 
-fn encode(library: &Library, image: &Path) -> imgsearch::Result<Encoded> {
-    if image == Path::new("-") {
-        let name = Path::new("standard input");
-        let source = Source::read(io::stdin().lock(), library.limits())
-            .map_err(|unread| imgsearch::Error::unread(unread, name))?;
-        library.encode_bytes(&source, name)
-    } else {
-        library.encode_file(image)
-    }
-}
-
-/// What one query image led to.
+/// What one question led to.
 struct Answered<'a> {
-    image: &'a Path,
+    plan: &'a Plan,
+    asked: &'a Asked,
     answer: &'a Answer,
     timings: Timings,
     total_ms: f64,
@@ -150,7 +161,7 @@ fn print(global: &Global, args: &QueryArgs, answered: &Answered<'_>, several: bo
         }
     } else {
         if several {
-            out!("{}", shown(answered.image));
+            out!("{}", answered.plan.heading());
         }
         say_why_nothing(global, args, answered.answer);
         print_matches(found);
@@ -190,7 +201,8 @@ fn print_json(args: &QueryArgs, answered: &Answered<'_>) {
             with_path(result, "path", &found.path)
         })
         .collect();
-    let mut line = with_path(json!({"results": results}), "query", answered.image);
+    let results = json!({ "results": results });
+    let mut line = answered.plan.describe(answered.asked, results);
     if let Some(resembles) = resembles {
         line["resembles"] = json!(resembles);
     }

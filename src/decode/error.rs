@@ -95,6 +95,19 @@ pub enum DecodeError {
         count: usize,
     },
 
+    /// The part to cut out lies outside of the image, or is smaller than a pixel.
+    #[error(
+        "the part {part} of it is outside of its {width} by {height} pixels, or smaller than one"
+    )]
+    OutsideOfImage {
+        /// The part, as it is written: see [`Crop`](crate::decode::Crop).
+        part: String,
+        /// Width in pixels of the upright image.
+        width: u32,
+        /// Height in pixels of the upright image.
+        height: u32,
+    },
+
     /// A decoder panicked with this message.
     #[error("damaged: the decoder gave up on it ({0})")]
     Panicked(String),

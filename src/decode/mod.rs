@@ -11,6 +11,7 @@
 mod budget;
 mod claim;
 mod core;
+mod crop;
 mod error;
 mod exif;
 mod format;
@@ -33,6 +34,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 use self::core::Core;
 use budget::Reserved;
+pub use crop::Crop;
 pub use error::DecodeError;
 pub(crate) use error::panic_text;
 pub use format::{Format, has_image_extension, sniff};
@@ -303,6 +305,30 @@ impl Decoder {
     ) -> Result<Whole, DecodeError> {
         let Output { rgb, held, .. } = self.make(content.into(), Task::Whole(min_short_side))?;
         Ok(Whole { rgb, held })
+    }
+
+    /// Decodes a part of a file, or of the bytes of one, into `out`, as if the part were an image of its own. The
+    /// image is decoded at its full size, so that a small part is sharp.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::decode_into`], and [`DecodeError::OutsideOfImage`].
+    ///
+    /// # Panics
+    ///
+    /// If `out` has another length than `geometry` says.
+    pub fn decode_part_into<'a>(
+        &mut self,
+        content: impl Into<Content<'a>>,
+        part: &Crop,
+        geometry: &Geometry,
+        out: &mut [u8],
+    ) -> Result<Decoded, DecodeError> {
+        let Output { rgb, decoded, held } = self.make(content.into(), Task::Whole(u32::MAX))?;
+        let pixels = resized(&part.cut(&rgb)?, geometry)?;
+        drop(held);
+        out.copy_from_slice(&pixels);
+        Ok(decoded)
     }
 
     fn make(&mut self, content: Content<'_>, task: Task) -> Result<Output, DecodeError> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use imgsearch_index::{EncoderRecord, Label};
+use imgsearch_index::{EncoderRecord, Label, Query};
 use imgsearch_onnx::{
     Encoder, EncoderFile, EncoderInfo, EncoderResize, Encodings, Provider, ProviderChoice, Runtime,
     RuntimeOptions, SessionOptions,
@@ -326,6 +326,13 @@ pub struct Encoded {
     pub height: u32,
     /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
+}
+
+impl Encoded {
+    /// Returns the query for images like this one.
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query::new(&self.code).hash(&self.hash).logits(&self.logits)
+    }
 }
 
 impl Worker {

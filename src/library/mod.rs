@@ -8,6 +8,7 @@ pub(crate) mod encoder_copy;
 mod indexer;
 mod query;
 mod query_encoders;
+mod question;
 pub(crate) mod reencode;
 mod removal;
 pub(crate) mod resemblance;
@@ -29,6 +30,7 @@ use crate::error::{Error, Result};
 pub use indexer::Indexer;
 pub use query::{Answer, Match};
 use query_encoders::QueryEncoders;
+pub use question::{DEFAULT_LESS, Part, Question};
 
 /// A library of images: an index in a folder, and the encoder that made it.
 ///

@@ -1,14 +1,17 @@
 //! Queries: an image becomes a code and a hash, and these become the nearest images.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use imgsearch_index::{DEFAULT_EXPAND, ImageId, Query, RankBy, SearchParams, SearchStats};
+use imgsearch_index::{
+    DEFAULT_EXPAND, ImageId, Index, Query, RankBy, SearchParams, SearchStats, Searcher,
+};
 
 use super::query_encoders::QueryEncoder;
 use super::{Library, resemblance};
-use crate::decode::{Content, Source};
+use crate::decode::{Content, Crop, Source};
 use crate::encode::engine::{Encoded, Engine, geometry_of};
 use crate::encode::timings::ms_since;
 use crate::error::{Error, Result};
@@ -28,8 +31,8 @@ pub struct Match {
     /// Bits that differ between the two hashes.
     pub hamming: u32,
     /// How alike the two images are, from 0 to 1: the share of pairs at this distance that show the same
-    /// kind of thing. `None` if this was not measured for the encoder, or for a ranking other than
-    /// [`RankBy::Both`].
+    /// kind of thing. `None` if this was not measured for the encoder, for a ranking other than
+    /// [`RankBy::Both`], or for a [`Question`](crate::Question) with parts to avoid or focus.
     pub similarity: Option<f32>,
 }
 
@@ -46,6 +49,23 @@ pub struct Answer {
     pub resembles: Option<bool>,
     /// Which way the search took, and what it cost.
     pub stats: SearchStats,
+}
+
+/// A view of the index that is open for a query.
+pub(super) struct View<'a> {
+    index: &'a Index,
+    pub searcher: Arc<Searcher>,
+    /// When it began to be opened, and how long that took.
+    started: Instant,
+    ms: f64,
+}
+
+/// What can be said of an answer.
+pub(super) struct Asking<'a> {
+    /// Whether similarities were measured for such queries.
+    pub has_similarity: bool,
+    /// The code and hash of an image that may look like nothing here.
+    pub may_resemble: Option<(&'a [f32], &'a [u8])>,
 }
 
 impl Library {
@@ -77,38 +97,57 @@ impl Library {
     ///
     /// As [`Library::nearest`], and if the filter is invalid.
     pub fn search(&self, encoded: &Encoded, params: &SearchParams) -> Result<Answer> {
+        let asking = Asking {
+            has_similarity: true,
+            may_resemble: Some((&encoded.code, &encoded.hash)),
+        };
+        self.answer(&self.view()?, &encoded.query(), params, &asking)
+    }
+
+    /// Opens a view of the index for a query.
+    pub(super) fn view(&self) -> Result<View<'_>> {
         let index = self.index_view()?;
-        let query = Query::new(&encoded.code)
-            .hash(&encoded.hash)
-            .logits(&encoded.logits);
         let started = Instant::now();
-        let searcher = index.searcher()?;
-        let view_ms = ms_since(started);
+        Ok(View {
+            index,
+            searcher: index.searcher()?,
+            started,
+            ms: ms_since(started),
+        })
+    }
+
+    /// Returns the images nearest to a query.
+    pub(super) fn answer(
+        &self,
+        view: &View<'_>,
+        query: &Query<'_>,
+        params: &SearchParams,
+        asking: &Asking<'_>,
+    ) -> Result<Answer> {
         let searching = Instant::now();
-        let (neighbours, stats) = searcher.explain(&query, params)?;
+        let (neighbours, stats) = view.searcher.explain(query, params)?;
         let is_default =
             params.by == RankBy::Both && params.filter.is_empty() && params.radius.is_none();
-        let resembles = if is_default {
-            resemblance::resembles(index, &searcher, (&encoded.code, &encoded.hash))?
-        } else {
-            None
+        let resembles = match asking.may_resemble.filter(|_| is_default) {
+            Some(query) => resemblance::resembles(view.index, &view.searcher, query)?,
+            None => None,
         };
         let search_ms = ms_since(searching);
         let looking_up = Instant::now();
         let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
-        let images = index.images(&ids)?;
+        let images = view.index.images(&ids)?;
         {
             let mut times = self.times();
-            times.view_ms = view_ms;
+            times.view_ms = view.ms;
             times.search_ms = search_ms;
             times.paths_ms = ms_since(looking_up);
-            times.waited_since(started);
+            times.waited_since(view.started);
         }
         // Without its encoder, an index can still be searched.
         let encoder = self
             .encoder_file()
             .ok()
-            .filter(|_| params.by == RankBy::Both);
+            .filter(|_| params.by == RankBy::Both && asking.has_similarity);
         let map = encoder.and_then(|file| file.info().similarity.as_ref());
         let found = neighbours.into_iter().zip(images);
         let matches = found.filter_map(|(found, image)| {
@@ -169,24 +208,52 @@ impl Library {
         content: impl Into<Content<'a>>,
         name: &Path,
     ) -> Result<Encoded> {
+        self.encode_timed(content.into(), name, None)
+    }
+
+    /// Encodes a part of one image file, given as its bytes or a [`Source`] of them, as if the part were an image of
+    /// its own. The part is one of the upright image. Error messages call the file `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::encode_bytes`], and
+    /// [`DecodeError::OutsideOfImage`](crate::decode::DecodeError::OutsideOfImage).
+    pub fn encode_part<'a>(
+        &self,
+        content: impl Into<Content<'a>>,
+        name: &Path,
+        part: &Crop,
+    ) -> Result<Encoded> {
+        self.encode_timed(content.into(), name, Some(part))
+    }
+
+    fn encode_timed(
+        &self,
+        content: Content<'_>,
+        name: &Path,
+        part: Option<&Crop>,
+    ) -> Result<Encoded> {
         // Before the clock starts: reading it has a step of its own.
         self.encoder_file()?;
         let started = Instant::now();
         self.times().begin();
-        let encoded = self.encoded(content.into(), name);
+        let encoded = self.encoded(content, name, part);
         // Whatever comes of it, the time is spent.
         self.times().waited_since(started);
         encoded
     }
 
-    fn encoded(&self, content: Content<'_>, name: &Path) -> Result<Encoded> {
+    fn encoded(&self, content: Content<'_>, name: &Path, part: Option<&Crop>) -> Result<Encoded> {
         let geometry = geometry_of(self.encoder_file()?.info());
         let mut lease = self.query_encoders.take();
         let QueryEncoder { decoder, worker } = &mut *lease;
         let mut pixels = vec![0; geometry.bytes()];
         let mut decode = || {
             let started = Instant::now();
-            let decoded = decoder.decode_into(content, &geometry, &mut pixels);
+            let decoded = match part {
+                Some(part) => decoder.decode_part_into(content, part, &geometry, &mut pixels),
+                None => decoder.decode_into(content, &geometry, &mut pixels),
+            };
             (decoded, ms_since(started))
         };
         let (worker, (decoded, decode_ms)) = match worker {

@@ -4,10 +4,11 @@
 //! query's alone counts less. Average query expansion (Chum et al., Total recall, 2007) with weights that
 //! fall with the distance, over codes and, where the query has them, logits.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use super::Searcher;
+use super::blend::Away;
 use super::mixture::Mixture;
 use super::params::{Query, RankBy, SearchParams};
 use super::results::SearchStats;
@@ -25,6 +26,8 @@ impl Searcher {
     /// The images that were mixed in come first, in the order and at the distances of the plain search: so
     /// the image itself and its copies stay where they are. The others follow by their distance from the
     /// mixture, scaled so that the images that were mixed in are as far from it as from the query on average.
+    ///
+    /// If the query is less of something, images that are nearer to that are not mixed in: they would bring it back.
     pub(super) fn find_expanded(
         &self,
         query: &Query<'_>,
@@ -43,13 +46,15 @@ impl Searcher {
         };
         let (nearest, last) = (nearest.distance, last.distance);
         // What the ranking does not look at was not checked, and is not mixed.
-        let query = match (params.by, query.hash) {
+        let away = query.away;
+        let mut query = match (params.by, query.hash) {
             (RankBy::Both, _) => *query,
             (RankBy::Hash, Some(hash)) => Query::new(query.code).hash(hash),
             _ => Query::new(query.code),
         };
+        query.away = away;
         let mut mixture = Mixture::new(&query, self.encoder().bits);
-        for found in &near {
+        for found in self.not_nearer_to(away, params, &near)? {
             let rows = self.rows_of(found.part as usize);
             let row = found.row as usize;
             let weight = expansion_weight(found.distance - nearest);
@@ -77,6 +82,30 @@ impl Searcher {
         stats.search_us = started.elapsed().as_secs_f64() * 1e6;
         near.append(&mut rest);
         Ok((near, stats))
+    }
+
+    /// Returns the found rows without those that are nearer to what the query is less of.
+    fn not_nearer_to(
+        &self,
+        away: Option<&Away>,
+        params: &SearchParams,
+        found: &[Candidate],
+    ) -> Result<Vec<Candidate>> {
+        let Some(away) = away else {
+            return Ok(found.to_vec());
+        };
+        let prepared = self.prepare(&away.query(), params)?;
+        let from_away = self.rescored(&self.scorer(params.by, &prepared), found.to_vec());
+        let from_away: HashMap<(u32, u32), f32> = from_away
+            .iter()
+            .map(|found| (found.place(), found.distance))
+            .collect();
+        let is_nearer = |found: &&Candidate| from_away[&found.place()] < found.distance;
+        Ok(found
+            .iter()
+            .filter(|found| !is_nearer(found))
+            .copied()
+            .collect())
     }
 }
 

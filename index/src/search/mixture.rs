@@ -1,5 +1,6 @@
 //! Mixtures: one query of several images.
 
+use super::blend::Away;
 use super::params::Query;
 use crate::kernels::distance::pack_bits;
 
@@ -7,7 +8,8 @@ use crate::kernels::distance::pack_bits;
 /// of the neighbours, which count 1.
 const MAX_LOGIT: f32 = 2.0;
 
-/// A weighted mean of a query and stored images (Rocchio 1971), which is a query itself.
+/// A weighted mean of a query and stored images (Rocchio 1971), which is a query itself. [`Mixture::blend`] mixes
+/// queries, some of which may count against the others.
 ///
 /// # Examples
 ///
@@ -23,38 +25,27 @@ const MAX_LOGIT: f32 = 2.0;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Mixture {
-    code: Vec<f32>,
+    pub(super) code: Vec<f32>,
     /// The lengths of the codes, added by weight.
-    length: f32,
-    weight: f32,
+    pub(super) length: f32,
+    pub(super) weight: f32,
     /// Empty if the query has no hash.
-    logits: Vec<f32>,
-    hash: Vec<u8>,
+    pub(super) logits: Vec<f32>,
+    pub(super) hash: Vec<u8>,
+    /// What is subtracted from each image that is mixed in.
+    pub(super) away: Option<Away>,
 }
 
 impl Mixture {
     /// Starts with a query, whose hash has `bits` bits. It has the weight 1.
     pub fn new(query: &Query<'_>, bits: usize) -> Self {
-        let logits = match (query.logits, query.hash) {
-            (Some(logits), _) => {
-                let sum: f32 = logits.iter().map(|logit| logit.abs()).sum();
-                let mean = (sum / bits.max(1) as f32).max(f32::MIN_POSITIVE);
-                let in_means = logits.iter().map(|logit| logit / mean);
-                in_means
-                    .map(|logit| logit.clamp(-MAX_LOGIT, MAX_LOGIT))
-                    .collect()
-            }
-            (None, Some(hash)) => (0..bits)
-                .map(|bit| sign(hash[bit / 8] >> (bit % 8) & 1 == 1))
-                .collect(),
-            (None, None) => Vec::new(),
-        };
         Self {
             code: query.code.to_vec(),
             length: length(query.code),
             weight: 1.0,
-            logits,
+            logits: in_means(query, bits),
             hash: Vec::new(),
+            away: query.away.cloned(),
         }
     }
 
@@ -64,6 +55,7 @@ impl Mixture {
         for (bit, logit) in self.logits.iter_mut().enumerate() {
             *logit += weight * sign(hash[bit / 8] >> (bit % 8) & 1 == 1);
         }
+        self.subtract(weight);
     }
 
     /// Adds a row of an index, whose code may be padded.
@@ -71,6 +63,19 @@ impl Mixture {
         self.add_code(weight, code);
         for (bit, logit) in self.logits.iter_mut().enumerate() {
             *logit += weight * sign(hash[bit / 64] >> (bit % 64) & 1 == 1);
+        }
+        self.subtract(weight);
+    }
+
+    /// Takes what the query is to be less of from an image that was added, as it was taken from the query. Otherwise
+    /// its share would fall with each image.
+    fn subtract(&mut self, weight: f32) {
+        let Some(away) = &self.away else { return };
+        for (sum, number) in self.code.iter_mut().zip(&away.code) {
+            *sum -= weight * number;
+        }
+        for (sum, logit) in self.logits.iter_mut().zip(&away.logits) {
+            *sum -= weight * logit;
         }
     }
 
@@ -96,12 +101,30 @@ impl Mixture {
 
     /// Returns the query. The mixture must be [finished](Mixture::finish).
     pub fn query(&self) -> Query<'_> {
-        let query = Query::new(&self.code);
-        if self.logits.is_empty() {
-            query
-        } else {
-            query.hash(&self.hash).logits(&self.logits)
+        let mut query = Query::new(&self.code);
+        if !self.logits.is_empty() {
+            query = query.hash(&self.hash).logits(&self.logits);
         }
+        query.away = self.away.as_ref();
+        query
+    }
+}
+
+/// Returns the logits of a query in multiples of their mean size, limited; empty if it has no hash.
+pub(super) fn in_means(query: &Query<'_>, bits: usize) -> Vec<f32> {
+    match (query.logits, query.hash) {
+        (Some(logits), _) => {
+            let sum: f32 = logits.iter().map(|logit| logit.abs()).sum();
+            let mean = (sum / bits.max(1) as f32).max(f32::MIN_POSITIVE);
+            let in_means = logits.iter().map(|logit| logit / mean);
+            in_means
+                .map(|logit| logit.clamp(-MAX_LOGIT, MAX_LOGIT))
+                .collect()
+        }
+        (None, Some(hash)) => (0..bits)
+            .map(|bit| sign(hash[bit / 8] >> (bit % 8) & 1 == 1))
+            .collect(),
+        (None, None) => Vec::new(),
     }
 }
 
@@ -109,7 +132,7 @@ fn sign(set: bool) -> f32 {
     if set { 1.0 } else { -1.0 }
 }
 
-fn length(code: &[f32]) -> f32 {
+pub(super) fn length(code: &[f32]) -> f32 {
     code.iter()
         .map(|number| number * number)
         .sum::<f32>()

@@ -4,6 +4,7 @@
 //! Each part of a query is answered the cheaper way: along the graph, or by an exhaustive scan of the
 //! rows that may be found. What the parts found is merged, best first, ties by id.
 
+mod blend;
 mod checked;
 mod execute;
 mod expand;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::blend::Away;
 use crate::filter::Filter;
 
 /// The fewest candidates of a search of a graph, unless the caller asks for another number. Each
@@ -35,6 +36,8 @@ pub struct Query<'a> {
     /// The logits of the hash, one per bit. If they are given, [`RankBy::Both`] counts a differing bit
     /// by the size of its logit.
     pub logits: Option<&'a [f32]>,
+    /// What the query is less of: see [`Mixture::blend`](crate::Mixture::blend).
+    pub(crate) away: Option<&'a Away>,
 }
 
 impl<'a> Query<'a> {
@@ -44,6 +47,7 @@ impl<'a> Query<'a> {
             code,
             hash: None,
             logits: None,
+            away: None,
         }
     }
 
@@ -52,6 +56,11 @@ impl<'a> Query<'a> {
     pub fn hash(mut self, hash: &'a [u8]) -> Self {
         self.hash = Some(hash);
         self
+    }
+
+    /// Returns what the query is less of, as a query of its own: see [`Mixture::blend`](crate::Mixture::blend).
+    pub fn away(&self) -> Option<Query<'a>> {
+        self.away.map(Away::query)
     }
 
     /// Asks with the logits of the hash as well.

@@ -11,7 +11,7 @@ use crate::segment::Segment;
 use crate::store::reader::Reader;
 use crate::store::rows::{Loaded, Rows};
 use crate::store::segments::StoredSegment;
-use crate::store::types::EncoderRecord;
+use crate::store::types::{EncoderRecord, ImageId};
 
 /// An immutable view of an index at one instant, to be searched by any number of threads while a
 /// writer goes on.
@@ -194,26 +194,36 @@ impl Searcher {
     pub fn sample(&self, n: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
         let all = self.len();
         let step = all.div_ceil(n.max(1)).max(1);
-        let bytes = self.encoder.hash_bytes();
         let mut chosen = Vec::new();
         let mut place = 0;
         for part in &self.parts {
             let rows = part.rows();
             part.live.for_each(0..rows.len(), |row| {
                 if place % step == 0 {
-                    let code = rows.code(row)[..self.encoder.code_len].to_vec();
-                    let mut hash: Vec<u8> = rows
-                        .hash(row)
-                        .iter()
-                        .flat_map(|word| word.to_le_bytes())
-                        .collect();
-                    hash.truncate(bytes);
-                    chosen.push((code, hash));
+                    chosen.push(self.code_and_hash(&rows, row));
                 }
                 place += 1;
             });
         }
         chosen
+    }
+
+    /// Returns the code and packed hash of an image, or `None` if the view does not show it.
+    pub fn stored(&self, id: ImageId) -> Option<(Vec<f32>, Vec<u8>)> {
+        self.parts.iter().find_map(|part| {
+            let rows = part.rows();
+            let row = rows.ids.binary_search(&id.0).ok()?;
+            let is_live = part.live.contains(row);
+            is_live.then(|| self.code_and_hash(&rows, row))
+        })
+    }
+
+    fn code_and_hash(&self, rows: &Rows<'_>, row: usize) -> (Vec<f32>, Vec<u8>) {
+        let code = rows.code(row)[..self.encoder.code_len].to_vec();
+        let words = rows.hash(row).iter();
+        let mut hash: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
+        hash.truncate(self.encoder.hash_bytes());
+        (code, hash)
     }
 }
 

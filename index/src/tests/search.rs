@@ -308,3 +308,66 @@ fn the_cheaper_way_is_taken_and_told() {
         .unwrap();
     assert!(batch.iter().all(|answer| *answer == found));
 }
+
+#[test]
+fn expanding_brings_back_nothing_that_the_query_is_less_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), &encoder(2, 8)).unwrap();
+    // All lie near (0, 1), which the query is less of, except the last two.
+    let codes = [
+        [0.3, 0.95],
+        [0.2, 0.98],
+        [0.1, 0.99],
+        [-1.0, 0.0],
+        [0.0, -1.0],
+    ];
+    let changes: Vec<Change> = codes
+        .iter()
+        .enumerate()
+        .map(|(i, code)| {
+            let content = content(i as u64, code.to_vec(), vec![0]);
+            insert(&format!("/p/{i}.jpg"), content)
+        })
+        .collect();
+    writer.apply(&changes).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    let more = (1.0, Query::new(&[0.7, 0.7]));
+    let blended = Mixture::blend(&[more, (-0.2, Query::new(&[0.0, 1.0]))], 8, false).unwrap();
+    let found = |query: &Query<'_>, expand: usize| {
+        let params = SearchParams::new(5).by(RankBy::Code).expand(expand);
+        index.search(query, &params).unwrap()
+    };
+    // None of the three nearest is mixed in, so the second search is the first.
+    let (once, expanded) = (found(&blended.query(), 0), found(&blended.query(), 3));
+    let ids = |found: &[Neighbour]| found.iter().map(|found| found.id).collect::<Vec<_>>();
+    assert_eq!(ids(&once), ids(&expanded));
+    for (once, expanded) in once.iter().zip(&expanded) {
+        assert!((once.distance - expanded.distance).abs() < 1e-4);
+    }
+    // They are mixed into the same query if it is less of nothing.
+    let plain = Query::new(blended.query().code);
+    assert!((found(&plain, 3)[4].distance - once[4].distance).abs() > 0.05);
+}
+
+#[test]
+fn a_stored_image_is_returned_until_it_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = filled(dir.path(), 20, 30, 100);
+    let index = Index::open(dir.path()).unwrap();
+    let searcher = index.searcher().unwrap();
+    let ids: Vec<ImageId> = searcher
+        .nearest(&rows[7].0, 20)
+        .unwrap()
+        .iter()
+        .map(|found| found.id)
+        .collect();
+    let of_seven = ids
+        .iter()
+        .find(|id| searcher.stored(**id) == Some(rows[7].clone()));
+    let id = *of_seven.unwrap();
+    assert_eq!(searcher.stored(ImageId(-1)), None);
+    let mut writer = Writer::open_existing(dir.path()).unwrap();
+    writer.apply(&[Change::Remove { id }]).unwrap();
+    assert_eq!(index.searcher().unwrap().stored(id), None);
+    assert!(searcher.stored(id).is_some(), "of the instant before");
+}

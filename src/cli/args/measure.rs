@@ -136,6 +136,11 @@ pub struct EvalArgs {
     #[arg(long)]
     pub no_baselines: bool,
 
+    /// Also ask with several images of each class at once, with --focus, and with --less of an image of the class
+    /// that looks most like it, and measure what is found
+    #[arg(long, requires = "folder")]
+    pub mixtures: bool,
+
     /// Edit the images of this folder in ten ways, and measure how many copies are recognised at a
     /// precision of 99.9 %
     #[arg(long, value_name = "FOLDER")]

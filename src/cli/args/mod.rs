@@ -106,7 +106,7 @@ pub enum Command {
     Index(IndexArgs),
     /// Find the images most similar to one or more images
     #[command(visible_alias = "search")]
-    Query(QueryArgs),
+    Query(Box<QueryArgs>),
     /// Show where the index is, what it holds and how the last run went
     Status(StatusArgs),
     /// Remove images from the index; the files themselves stay

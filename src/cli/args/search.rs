@@ -1,15 +1,19 @@
 //! Arguments of `query` and `encode`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use imgsearch::index::DEFAULT_EXPAND;
+use imgsearch::decode::Crop;
+use imgsearch::index::{DEFAULT_EXPAND, ImageId};
 
 use super::numbers::{from_one, from_zero, percent, up_to_hundred};
 use super::shared::LimitArgs;
+use crate::cli::weighted::id_of;
 
 const FILTERS: &str = "Filters";
 const OUTPUT: &str = "Output";
+const QUESTION: &str = "Question";
 const SEARCH: &str = "Search";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,9 +28,33 @@ pub enum ByArg {
 
 #[derive(Debug, Args)]
 pub struct QueryArgs {
-    /// Images to search for; - reads one from standard input
-    #[arg(value_name = "IMAGE", required = true)]
+    /// Images to search for, each by itself; - reads one from standard input. A folder asks with the mixture
+    /// of its pictures, at most 200 of them
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["id", "more", "less"])]
     pub images: Vec<PathBuf>,
+
+    /// Search for the image with this id in the index, without decoding it. --json prints ids
+    #[arg(long, value_name = "ID", value_parser = id_of, help_heading = QUESTION)]
+    pub id: Vec<ImageId>,
+
+    /// Search for the mixture of IMAGE and this picture, folder or id:ID. Can be repeated. A weight can follow,
+    /// as in b.jpg:0.5; IMAGE and each --more weigh 1, a folder as much as one picture
+    #[arg(long, value_name = "IMAGE[:WEIGHT]", help_heading = QUESTION)]
+    pub more: Vec<OsString>,
+
+    /// Search for less of what this picture, folder or id:ID shows. Can be repeated. The weight is 0.2 unless
+    /// one follows: that share of it is subtracted from the mixture
+    #[arg(long, value_name = "IMAGE[:WEIGHT]", help_heading = QUESTION)]
+    pub less: Vec<OsString>,
+
+    /// Count more what the pictures of the mixture agree on. It helps with five pictures or more
+    #[arg(long, help_heading = QUESTION)]
+    pub focus: bool,
+
+    /// Search with a part of the picture: left, top, width and height, in pixels or per cent of the upright
+    /// picture, as in 10%,10%,50%,50%
+    #[arg(long, value_name = "X,Y,W,H", value_parser = str::parse::<Crop>, help_heading = QUESTION)]
+    pub crop: Option<Crop>,
 
     /// Number of images to find
     #[arg(short, value_name = "K", default_value_t = 10, help_heading = SEARCH)]

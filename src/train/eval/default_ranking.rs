@@ -7,7 +7,7 @@ pub(crate) struct ByLogits<'a> {
     /// The stored bits as plus and minus one, `[n, bits]`.
     signs: Vec<f32>,
     logits: &'a [f32],
-    bits: usize,
+    pub bits: usize,
 }
 
 impl<'a> ByLogits<'a> {
@@ -63,34 +63,46 @@ impl DefaultRanking<'_> {
     /// Writes the distances from image `q`, expanded by its nearest images of `database`, to all images. Image `q`
     /// is not in the database.
     pub fn expanded(&self, q: usize, database: &[usize], out: &mut [f32]) {
-        let mut plain = vec![0.0; out.len()];
-        self.plain(q, &mut plain);
-        let mut near: Vec<(f32, usize)> = database
-            .iter()
-            .filter(|&&i| i != q)
-            .map(|&i| (plain[i], i))
-            .collect();
+        let query = self.query(q);
+        let database = database.iter().copied().filter(|&i| i != q);
+        self.answer(&query, database, DEFAULT_EXPAND, out);
+    }
+
+    /// Writes the distances from a query with logits, expanded by its `expand` nearest images of `database`, to all
+    /// images.
+    pub fn answer(
+        &self,
+        query: &Query<'_>,
+        database: impl Iterator<Item = usize>,
+        expand: usize,
+        out: &mut [f32],
+    ) {
+        self.from(query, out);
+        let mut near: Vec<(f32, usize)> = database.map(|i| (out[i], i)).collect();
         let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-        if near.len() > DEFAULT_EXPAND {
-            near.select_nth_unstable_by(DEFAULT_EXPAND - 1, order);
-            near.truncate(DEFAULT_EXPAND);
+        if near.len() > expand {
+            near.select_nth_unstable_by(expand.saturating_sub(1), order);
+            near.truncate(expand);
         }
         near.sort_unstable_by(order);
         let (Some(&(nearest, _)), Some(&(last, _))) = (near.first(), near.last()) else {
-            out.copy_from_slice(&plain);
             return;
         };
-        let query = Query::new(self.code(q))
-            .hash(self.hash(q))
-            .logits(self.by_logits.of(q));
-        let mut mixture = Mixture::new(&query, self.by_logits.bits);
+        let from_away = query.away().map(|away| {
+            let mut distances = vec![0.0; out.len()];
+            self.from(&away, &mut distances);
+            distances
+        });
+        let mut mixture = Mixture::new(query, self.by_logits.bits);
         for &(distance, i) in &near {
+            if from_away.as_ref().is_some_and(|away| away[i] < distance) {
+                continue;
+            }
             let weight = expansion_weight(distance - nearest);
             mixture.add(weight, self.code(i), self.hash(i));
         }
         let mixture = mixture.finish();
-        let mixed = mixture.query();
-        self.apart(mixed.code, mixed.logits.unwrap_or_default(), out);
+        self.from(&mixture.query(), out);
         let from_mixture: f32 = near.iter().map(|&(_, i)| out[i]).sum();
         let from_query: f32 = near.iter().map(|(distance, _)| distance).sum();
         let scale = if from_mixture > 0.0 && from_query > 0.0 {
@@ -102,6 +114,18 @@ impl DefaultRanking<'_> {
         out.iter_mut()
             .for_each(|out| *out = (*out * scale).max(behind));
         near.iter().for_each(|&(distance, i)| out[i] = distance);
+    }
+
+    /// Returns the query for image `q`.
+    pub fn query(&self, q: usize) -> Query<'_> {
+        Query::new(self.code(q))
+            .hash(self.hash(q))
+            .logits(self.by_logits.of(q))
+    }
+
+    /// Writes the distances from a query with logits to all images.
+    fn from(&self, query: &Query<'_>, out: &mut [f32]) {
+        self.apart(query.code, query.logits.unwrap_or_default(), out);
     }
 
     fn apart(&self, code: &[f32], logits: &[f32], out: &mut [f32]) {

@@ -11,12 +11,14 @@ mod calibrate;
 pub mod copies;
 pub(crate) mod default_ranking;
 mod metrics;
+mod mixtures;
 mod protocol;
 
 pub use calibrate::{LabelledPairs, ReliabilityBin};
 pub use metrics::{
     Evaluator, NEIGHBOURS, RANKS, RetrievalSplit, Score, balance_and_correlation, share_distinct,
 };
+pub use mixtures::{MixtureRow, mixtures};
 pub use protocol::{Chosen, Protocol};
 
 use imgsearch_index::hamming;
