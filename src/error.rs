@@ -45,6 +45,23 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// No word of a text is known.
+    #[error("{0}")]
+    UnknownWords(String),
+
+    /// No image shows what words name.
+    #[error("no image shows anything like it")]
+    NothingShown,
+
+    /// Words are asked, and no image has labels.
+    #[error(
+        "words need to know what the images show, and none of the {images} images of this index has labels"
+    )]
+    NoLabels {
+        /// Stored images.
+        images: usize,
+    },
+
     /// A text cannot be asked for.
     #[error("{0}")]
     BadWords(String),

@@ -1,12 +1,15 @@
 //! The filters of a query: from arguments to the filter of the index.
 
-use imgsearch::Library;
 use imgsearch::decode::Format;
-use imgsearch::index::Filter;
+use imgsearch::index::{Filter, LabelFilter};
+use imgsearch::{Library, classes_of};
 
 use super::Result;
 use super::args::{FilterArgs, Global};
 use super::dates::{here, moment};
+
+/// The minimum probability of what `--label` asks for: more likely than not.
+const LIKELY: f32 = 0.5;
 
 /// Returns the filter that the arguments describe. Without any, it matches all images.
 ///
@@ -37,6 +40,19 @@ pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<F
             .into());
         };
         filter.formats.push(format.name().to_owned());
+    }
+    for name in &args.labels {
+        filter.labels.push(LabelFilter {
+            classes: classes_of(name)?,
+            min_probability: LIKELY,
+        });
+    }
+    if !filter.labels.is_empty() {
+        let reader = library.index_view()?.to_reader()?;
+        let images = reader.count()?;
+        if images > 0 && reader.unlabelled()? == images {
+            return Err(imgsearch::Error::NoLabels { images }.into());
+        }
     }
     Ok(filter)
 }

@@ -72,6 +72,10 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
         E::NoSuchImage { .. } => {
             "imgsearch query IMAGE --json prints the ids of images; an image that changed has a new one".to_owned()
         }
+        E::NoLabels { .. } => format!(
+            "Encode them again: {}   (encoders behind the built-in trunk give labels; others cannot)",
+            command(&["index", "--reencode"])
+        ),
         E::BadQuestion(_) => {
             "Name a picture, or one with --more and a weight above 0".to_owned()
         }

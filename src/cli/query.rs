@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::time::Instant;
 
-use imgsearch::index::{RankBy, SearchParams, SearchStats, SearchStrategy};
-use imgsearch::{Answer, Library, Match, Timings};
-use serde_json::json;
+use imgsearch::index::{Label, RankBy, SearchParams, SearchStats, SearchStrategy};
+use imgsearch::{Answer, Library, Match, Timings, class_name};
+use serde_json::{Value, json};
 
 use super::args::{ByArg, Global, QueryArgs};
 use super::filter::filter;
@@ -41,7 +41,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         let asked = match plan.ask(global, &library) {
             Ok(asked) => asked,
             // One bad image does not prevent the answers for the others.
-            Err(error) if several => {
+            Err(error) if several || is_nothing(&*error) => {
                 say_error(&*error, global.index.as_deref());
                 outcome = Outcome::Partial;
                 continue;
@@ -51,7 +51,15 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if asked.outcome != Outcome::Done {
             outcome = asked.outcome;
         }
-        let answer = library.ask(&asked.question, &params)?;
+        let answer = match library.ask(&asked.question, &params) {
+            Ok(answer) => answer,
+            Err(error) if is_nothing(&error) => {
+                say_error(&error, global.index.as_deref());
+                outcome = Outcome::Partial;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if !noted {
             // Not before the first search: opening a view starts the check of large segments, which would delay the
             // start of the encoder.
@@ -79,6 +87,13 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     // The process ends here and frees its memory: dropping the encoder first would take time.
     std::mem::forget(library);
     Ok(outcome)
+}
+
+/// Returns whether an error says that nothing is found.
+fn is_nothing(error: &(dyn std::error::Error + 'static)) -> bool {
+    use imgsearch::Error;
+    let error = error.downcast_ref();
+    matches!(error, Some(Error::UnknownWords(_) | Error::NothingShown))
 }
 
 /// Returns how the search is done.
@@ -116,7 +131,7 @@ fn radius(library: &Library, args: &QueryArgs, plans: &[Plan]) -> Result<Option<
     }
     if plans.iter().any(Plan::has_no_similarity) {
         return Err(
-            "--min-similarity does not go with --less or --focus: distances then have no similarity; use --radius".into(),
+            "--min-similarity does not go with words, --less or --focus: distances then have no similarity; use --radius".into(),
         );
     }
     let info = library.encoder_file()?.info();
@@ -164,7 +179,7 @@ fn print(global: &Global, args: &QueryArgs, answered: &Answered<'_>, several: bo
             out!("{}", answered.plan.heading());
         }
         say_why_nothing(global, args, answered.answer);
-        print_matches(found);
+        print_matches(found, answered.plan.is_words());
         if answered.answer.resembles == Some(false) && !global.quiet {
             say_unlike(found);
         }
@@ -198,6 +213,9 @@ fn print_json(args: &QueryArgs, answered: &Answered<'_>) {
             if let Some(similarity) = found.similarity {
                 result["similarity"] = json!(similarity);
             }
+            if !found.labels.is_empty() {
+                result["labels"] = found.labels.iter().map(label).collect();
+            }
             with_path(result, "path", &found.path)
         })
         .collect();
@@ -213,6 +231,11 @@ fn print_json(args: &QueryArgs, answered: &Answered<'_>) {
         line["timings"]["total_ms"] = json!(answered.total_ms);
     }
     out!("{line}");
+}
+
+/// Returns a label as JSON.
+fn label(label: &Label) -> Value {
+    json!({"name": class_name(label.class), "class": label.class, "probability": label.probability})
 }
 
 /// Says why there are no results, if there are none.
@@ -242,10 +265,15 @@ fn say_why_nothing(global: &Global, args: &QueryArgs, answer: &Answer) {
     }
 }
 
-fn print_matches(found: &[Match]) {
-    let nearness = |found: &Match| match found.similarity {
-        Some(similarity) => percents(similarity),
-        None => format!("{:.4}", found.distance),
+/// Prints what was found. For words, each line says what the image most likely shows.
+fn print_matches(found: &[Match], by_words: bool) {
+    let nearness = |found: &Match| match (found.similarity, found.labels.first()) {
+        (Some(similarity), _) => percents(similarity),
+        (None, Some(label)) if by_words => {
+            let name = class_name(label.class).unwrap_or_default();
+            format!("{name} {}", percents(label.probability))
+        }
+        _ => format!("{:.4}", found.distance),
     };
     let rank_width = found.len().to_string().len();
     let width = found.iter().map(|found| nearness(found).len()).max();

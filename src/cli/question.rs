@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use imgsearch::decode::{Crop, Source};
 use imgsearch::index::ImageId;
-use imgsearch::{DEFAULT_LESS, Encoded, Library, Part, Question, WalkOptions, walk};
+use imgsearch::{DEFAULT_LESS, Encoded, Library, Part, Question, WalkOptions, Words, walk};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -43,7 +43,8 @@ pub struct Asked {
 pub fn plans(args: &QueryArgs) -> Result<Vec<Plan>> {
     let mains: Vec<What> = args.images.iter().map(|path| What::at(path)).collect();
     let ids = args.id.iter().map(|&id| What::Id(id));
-    let mut mains: Vec<What> = mains.into_iter().chain(ids).collect();
+    let texts = args.text.iter().cloned().map(What::Words);
+    let mut mains: Vec<What> = mains.into_iter().chain(ids).chain(texts).collect();
     let parts = |values: &[std::ffi::OsString], default: f32| {
         let parts = values.iter().map(|value| weighted::parse(value, default));
         parts.collect::<Result<Vec<_>, String>>()
@@ -97,12 +98,17 @@ impl Plan {
     pub fn needs_encoder(&self) -> bool {
         self.parts()
             .iter()
-            .any(|(what, _)| !matches!(what, What::Id(_)))
+            .any(|(what, _)| matches!(what, What::Picture(_) | What::Folder(_)))
     }
 
     /// Returns whether the distances of its answers have no similarity.
     pub fn has_no_similarity(&self) -> bool {
-        self.focus || self.less.iter().any(|part| part.weight > 0.0)
+        self.focus || self.is_words() || self.less.iter().any(|part| part.weight > 0.0)
+    }
+
+    /// Returns whether words are all there is to it.
+    pub fn is_words(&self) -> bool {
+        matches!(self.parts()[..], [(What::Words(_), _)])
     }
 
     /// Returns the parts with their weights, below 0 for those to avoid.
@@ -126,6 +132,7 @@ impl Plan {
         match &self.main {
             Some(What::Picture(path) | What::Folder(path)) => shown(path),
             Some(What::Id(id)) => format!("id {id}"),
+            Some(What::Words(text)) => format!("{text:?}"),
             None => "mixture".to_owned(),
         }
     }
@@ -161,6 +168,11 @@ impl Plan {
                         part["id"] = json!(id);
                         part
                     }
+                    What::Words(text) => {
+                        let mut part = part;
+                        part["words"] = json!(text);
+                        part
+                    }
                 }
             })
             .collect();
@@ -188,6 +200,7 @@ impl Plan {
             let encoded: Vec<Part> = match what {
                 What::Id(id) => vec![stored(library, *id)?],
                 What::Picture(path) => vec![Part::Image(picture(library, path, crop)?)],
+                What::Words(text) => vec![words(text)?],
                 What::Folder(path) => folder(global, library, path, &mut asked.outcome)?,
             };
             asked.images.push(encoded.len());
@@ -220,6 +233,19 @@ fn stored(library: &Library, id: ImageId) -> Result<Part> {
         return Err(imgsearch::Error::NoSuchImage { id }.into());
     }
     Ok(Part::Stored(id))
+}
+
+/// Reads words, and names those that are unknown.
+fn words(text: &str) -> imgsearch::Result<Part> {
+    let words = Words::read(text)?;
+    for unknown in &words.unknown {
+        let alike = match &unknown.alike[..] {
+            [] => String::new(),
+            alike => format!("; spelled alike: {}", alike.join(", ")),
+        };
+        say!("{:?} is not known and does not count{alike}", unknown.word);
+    }
+    Ok(Part::Words(words))
 }
 
 /// Encodes a picture, or a part of it, and says if it is damaged.

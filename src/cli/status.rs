@@ -22,6 +22,7 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let status = Status {
         stats: reader.stats()?,
         run: reader.last_run()?,
+        unlabelled: reader.unlabelled()?,
         encoder: reader.encoder()?,
         reencoding: library.has_unfinished_reencoding(),
     };
@@ -80,6 +81,8 @@ fn stage(kind: FailureKind) -> &'static str {
 struct Status {
     stats: Stats,
     run: Option<Run>,
+    /// Images without labels.
+    unlabelled: usize,
     encoder: EncoderRecord,
     reencoding: bool,
 }
@@ -92,6 +95,7 @@ impl Status {
                 "name": self.encoder.name, "fingerprint": self.encoder.fingerprint,
                 "code_length": self.encoder.code_len, "bits": self.encoder.bits,
             },
+            "without_labels": self.unlabelled,
             "reencoding_begun": self.reencoding,
             "last_run": self.run.as_ref().map(run_json),
         })
@@ -113,6 +117,13 @@ impl Status {
             encoder.bits,
             encoder.fingerprint
         );
+        if self.unlabelled > 0 {
+            out!(
+                "labels    missing for {}; words do not find them. To add labels: {}",
+                counted(self.unlabelled, "image", "images"),
+                command(["index", "--reencode"])
+            );
+        }
         out!("on disk   {}", disk_use(stats));
         if stats.trash > 0 {
             out!(

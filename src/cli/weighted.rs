@@ -16,17 +16,33 @@ pub enum What {
     Folder(PathBuf),
     /// A stored image.
     Id(ImageId),
+    /// Words that name what images show.
+    Words(String),
 }
 
 impl What {
-    /// Returns what a path names.
+    /// Returns what a path names. What is no file and does not look like one is words.
     pub fn at(path: &Path) -> Self {
         if path.is_dir() {
-            Self::Folder(path.to_owned())
-        } else {
-            Self::Picture(path.to_owned())
+            return Self::Folder(path.to_owned());
+        }
+        let is_there = path == Path::new("-") || path.symlink_metadata().is_ok();
+        match path.to_str() {
+            Some(text) if !is_there && !looks_like_a_path(text) => Self::Words(text.to_owned()),
+            _ => Self::Picture(path.to_owned()),
         }
     }
+}
+
+/// Returns whether a text has a separator of folders, or ends like the name of a file.
+fn looks_like_a_path(text: &str) -> bool {
+    let is_ending = |ending: &str| {
+        (1..=5).contains(&ending.len()) && ending.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    text.contains(['/', std::path::MAIN_SEPARATOR])
+        || text
+            .rsplit_once('.')
+            .is_some_and(|(stem, ending)| !stem.is_empty() && is_ending(ending))
 }
 
 /// A part of a question and how much it counts.
@@ -144,6 +160,17 @@ mod tests {
         // What does not exist is reported when it is read.
         assert_eq!(read(path("c.jpg:0.5")), picture("c.jpg", 0.5));
         assert_eq!(read(path("c:d.jpg")), picture("c:d.jpg", 0.2));
+    }
+
+    #[test]
+    fn what_is_no_file_and_looks_like_none_is_words() {
+        let words = |text: &str, weight: f32| Ok((What::Words(text.to_owned()), weight));
+        assert_eq!(read("dog on a beach"), words("dog on a beach", 0.2));
+        assert_eq!(read("dog:0.5"), words("dog", 0.5));
+        assert_eq!(read("st. bernard"), words("st. bernard", 0.2));
+        for path in ["cat.jpg", "photos/cat", "./cat", "my dog.jpeg"] {
+            assert_eq!(read(path), Ok((What::Picture(path.into()), 0.2)));
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod removal;
 pub(crate) mod resemblance;
 pub(crate) mod save;
 mod upkeep;
+mod worded;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use imgsearch_index::{
-    DEFAULT_EXPAND, ImageId, Index, Query, RankBy, SearchParams, SearchStats, Searcher,
+    DEFAULT_EXPAND, ImageId, Index, Label, Neighbour, Query, RankBy, SearchParams, SearchStats,
+    Searcher,
 };
 
 use super::query_encoders::QueryEncoder;
@@ -34,6 +35,9 @@ pub struct Match {
     /// kind of thing. `None` if this was not measured for the encoder, for a ranking other than
     /// [`RankBy::Both`], or for a [`Question`](crate::Question) with parts to avoid or focus.
     pub similarity: Option<f32>,
+    /// The classes that it most likely shows, best first: see [`class_name`](crate::class_name). Empty if that is
+    /// not stored.
+    pub labels: Vec<Label>,
 }
 
 /// The results of a query, and how the search found them.
@@ -53,7 +57,7 @@ pub struct Answer {
 
 /// A view of the index that is open for a query.
 pub(super) struct View<'a> {
-    index: &'a Index,
+    pub index: &'a Index,
     pub searcher: Arc<Searcher>,
     /// When it began to be opened, and how long that took.
     started: Instant,
@@ -125,7 +129,19 @@ impl Library {
         asking: &Asking<'_>,
     ) -> Result<Answer> {
         let searching = Instant::now();
-        let (neighbours, stats) = view.searcher.explain(query, params)?;
+        let found = view.searcher.explain(query, params)?;
+        self.answered(view, found, params, asking, searching)
+    }
+
+    /// Returns what was found since `searching`, with paths, similarities and labels.
+    pub(super) fn answered(
+        &self,
+        view: &View<'_>,
+        (neighbours, stats): (Vec<Neighbour>, SearchStats),
+        params: &SearchParams,
+        asking: &Asking<'_>,
+        searching: Instant,
+    ) -> Result<Answer> {
         let is_default =
             params.by == RankBy::Both && params.filter.is_empty() && params.radius.is_none();
         let resembles = match asking.may_resemble.filter(|_| is_default) {
@@ -136,6 +152,7 @@ impl Library {
         let looking_up = Instant::now();
         let ids: Vec<ImageId> = neighbours.iter().map(|found| found.id).collect();
         let images = view.index.images(&ids)?;
+        let labels = view.index.labels(&ids)?;
         {
             let mut times = self.times();
             times.view_ms = view.ms;
@@ -149,14 +166,15 @@ impl Library {
             .ok()
             .filter(|_| params.by == RankBy::Both && asking.has_similarity);
         let map = encoder.and_then(|file| file.info().similarity.as_ref());
-        let found = neighbours.into_iter().zip(images);
-        let matches = found.filter_map(|(found, image)| {
+        let found = neighbours.into_iter().zip(images).zip(labels);
+        let matches = found.filter_map(|((found, image), labels)| {
             Some(Match {
                 id: found.id,
                 path: image?.path,
                 distance: found.distance,
                 hamming: found.hamming.unwrap_or(0),
                 similarity: map.map(|map| map.similarity(found.distance)),
+                labels,
             })
         });
         Ok(Answer {

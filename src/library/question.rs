@@ -1,11 +1,15 @@
 //! Questions: several images at once, more of these and less of those.
 
+use std::time::Instant;
+
 use imgsearch_index::{ImageId, Mixture, Query, SearchParams};
 
 use super::Library;
-use super::query::{Answer, Asking};
+use super::query::{Answer, Asking, View};
+use super::worded::{self, Shown};
 use crate::encode::engine::Encoded;
 use crate::error::{Error, Result};
+use crate::text::Words;
 
 /// A good weight for [`Question::less`]. On photographs of 51 classes it halves the images of the most similar other
 /// class among the first ten. More removes them all and loses the wanted class, too: `benches/README.md` has the
@@ -20,6 +24,8 @@ pub enum Part {
     Image(Encoded),
     /// A stored image, by its id. Nothing is decoded: its code and hash come from the index.
     Stored(ImageId),
+    /// Words. They stand for the stored images that most likely show what they name.
+    Words(Words),
 }
 
 /// A question of several images: more of some, and less of others.
@@ -89,6 +95,18 @@ impl Question {
         self.less_of(Part::Stored(id), weight)
     }
 
+    /// Asks for more of what words name.
+    #[must_use]
+    pub fn more_words(self, words: &Words, weight: f32) -> Self {
+        self.more_of(Part::Words(words.clone()), weight)
+    }
+
+    /// Asks for less of what words name.
+    #[must_use]
+    pub fn less_words(self, words: &Words, weight: f32) -> Self {
+        self.less_of(Part::Words(words.clone()), weight)
+    }
+
     /// Asks for more of a part. The weight is a number from 0 up.
     #[must_use]
     pub fn more_of(self, part: Part, weight: f32) -> Self {
@@ -156,7 +174,8 @@ impl Library {
     /// # Errors
     ///
     /// [`Error::BadQuestion`] if nothing is asked for or a weight is not a number from 0 up, [`Error::NoSuchImage`] if
-    /// an id is not stored, and as [`Library::search`].
+    /// an id is not stored, [`Error::NothingShown`] if no image shows what words name, [`Error::NoLabels`] if words
+    /// are asked and the images have no labels, and as [`Library::search`].
     pub fn ask(&self, question: &Question, params: &SearchParams) -> Result<Answer> {
         let parts = question.checked()?;
         if let [
@@ -169,23 +188,32 @@ impl Library {
             return self.search(image, params);
         }
         let view = self.view()?;
-        let stored = parts.iter().map(|part| match part.part {
-            Part::Image(_) => Ok(None),
-            Part::Stored(id) => match view.searcher.stored(id) {
-                Some(stored) => Ok(Some(stored)),
-                None => Err(Error::NoSuchImage { id }),
-            },
-        });
-        let stored = stored.collect::<Result<Vec<_>>>()?;
-        let queries: Vec<(f32, Query<'_>)> = parts
+        let mut resolved = Vec::with_capacity(parts.len());
+        for weighted in parts {
+            match resolve(&view, &weighted.part)? {
+                Some(part) => resolved.push((weighted, part)),
+                None if weighted.is_wanted => return Err(Error::NothingShown),
+                // Nothing shows what is to be avoided.
+                None => {}
+            }
+        }
+        if let [(_, Resolved::Words(shown))] = &resolved[..] {
+            let searching = Instant::now();
+            let ranked = shown.ranked(&view, params)?;
+            let asking = Asking {
+                has_similarity: false,
+                may_resemble: None,
+            };
+            return self.answered(&view, ranked, params, &asking, searching);
+        }
+        let queries: Vec<(f32, Query<'_>)> = resolved
             .iter()
-            .zip(&stored)
-            .map(|(weighted, stored)| {
+            .map(|(weighted, part)| {
                 let sign = if weighted.is_wanted { 1.0 } else { -1.0 };
-                (sign * weighted.weight, query_of(&weighted.part, stored))
+                (sign * weighted.weight, part.query())
             })
             .collect();
-        let is_plain = !question.focus && parts.iter().all(|part| part.is_wanted);
+        let is_plain = !question.focus && resolved.iter().all(|(part, _)| part.is_wanted);
         let asking = Asking {
             has_similarity: is_plain,
             may_resemble: None,
@@ -199,11 +227,31 @@ impl Library {
     }
 }
 
-/// Returns the query for one part, whose code and hash are given if it is stored.
-fn query_of<'a>(part: &'a Part, stored: &'a Option<(Vec<f32>, Vec<u8>)>) -> Query<'a> {
-    match (part, stored) {
-        (_, Some((code, hash))) => Query::new(code).hash(hash),
-        (Part::Image(image), None) => image.query(),
-        (Part::Stored(_), None) => unreachable!("its code was read"),
+/// Reads what a part needs from the index. Returns `None` for words that no image shows.
+fn resolve<'a>(view: &View<'_>, part: &'a Part) -> Result<Option<Resolved<'a>>> {
+    Ok(match part {
+        Part::Image(image) => Some(Resolved::Image(image)),
+        Part::Stored(id) => match view.searcher.stored(*id) {
+            Some((code, hash)) => Some(Resolved::Stored(code, hash)),
+            None => return Err(Error::NoSuchImage { id: *id }),
+        },
+        Part::Words(words) => worded::shown(view, words)?.map(Resolved::Words),
+    })
+}
+
+/// A part, and what was read from the index for it.
+enum Resolved<'a> {
+    Image(&'a Encoded),
+    Stored(Vec<f32>, Vec<u8>),
+    Words(Shown),
+}
+
+impl Resolved<'_> {
+    fn query(&self) -> Query<'_> {
+        match self {
+            Self::Image(image) => image.query(),
+            Self::Stored(code, hash) => Query::new(code).hash(hash),
+            Self::Words(shown) => shown.mixture.query(),
+        }
     }
 }

@@ -71,7 +71,8 @@ impl Words {
     ///
     /// # Errors
     ///
-    /// [`Error::BadWords`] if the text is empty or longer than 4,096 bytes, or nothing in it is known.
+    /// [`Error::BadWords`] if the text is empty or longer than 4,096 bytes, [`Error::UnknownWords`] if nothing in it is
+    /// known.
     ///
     /// # Examples
     ///
@@ -104,7 +105,7 @@ impl Words {
         });
         let unknown = unknown.collect::<Result<Vec<_>>>()?;
         if read.concepts.is_empty() {
-            return Err(Error::BadWords(format!(
+            return Err(Error::UnknownWords(format!(
                 "none of the words is known{}: use English nouns for what can be seen, such as animals, things and \
                  places",
                 offers(&unknown)

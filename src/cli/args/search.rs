@@ -29,13 +29,19 @@ pub enum ByArg {
 #[derive(Debug, Args)]
 pub struct QueryArgs {
     /// Images to search for, each by itself; - reads one from standard input. A folder asks with the mixture
-    /// of its pictures, at most 200 of them
-    #[arg(value_name = "IMAGE", required_unless_present_any = ["id", "more", "less"])]
+    /// of its pictures, at most 200 of them. What is no file and does not look like one is words, such as
+    /// "dog on a beach": English nouns for things, animals and places. Names of people, actions and moods
+    /// are not known
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["id", "more", "less", "text"])]
     pub images: Vec<PathBuf>,
 
     /// Search for the image with this id in the index, without decoding it. --json prints ids
     #[arg(long, value_name = "ID", value_parser = id_of, help_heading = QUESTION)]
     pub id: Vec<ImageId>,
+
+    /// Search for what these words name, even if there is a file of that name
+    #[arg(long, value_name = "WORDS", help_heading = QUESTION)]
+    pub text: Vec<String>,
 
     /// Search for the mixture of IMAGE and this picture, folder or id:ID. Can be repeated. A weight can follow,
     /// as in b.jpg:0.5; IMAGE and each --more weigh 1, a folder as much as one picture
@@ -147,6 +153,11 @@ pub struct FilterArgs {
     /// Only files of at most this size
     #[arg(long, value_name = "SIZE", help_heading = FILTERS)]
     pub max_size: Option<String>,
+
+    /// Only images that most likely show this, such as dog, bird or vehicle: one of ImageNet's 1,000 classes,
+    /// or a word above some of them in WordNet. Can be repeated; all must hold
+    #[arg(long = "label", value_name = "LABEL", help_heading = FILTERS)]
+    pub labels: Vec<String>,
 
     /// Only images of this format, such as jpeg or png. Can be repeated
     #[arg(long = "type", value_name = "FORMAT", help_heading = FILTERS)]
