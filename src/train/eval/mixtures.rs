@@ -253,14 +253,12 @@ fn score(
     };
     let mut distances = vec![0.0; labels.len()];
     ranking.answer(&query, std::iter::empty(), 0, &mut distances);
-    // What is asked with is not found.
-    let mut of_others = vec![f32::INFINITY; labels.len()];
-    for &i in &draw.database {
-        of_others[i] = distances[i];
-    }
+    // What is asked with is not found, so one of them stands for the question before the database.
+    let places: Vec<usize> = [images[0]].iter().chain(&draw.database).copied().collect();
+    let from_question: Vec<f32> = places.iter().map(|&i| distances[i]).collect();
+    let of_places: Vec<usize> = places.iter().map(|&i| labels[i]).collect();
     let mut random = SplitMix::new(images[0] as u64);
-    let mut pairs = paired(images[0], &of_others, labels, &mut random);
-    pairs.retain(|pair| pair.0.is_finite());
+    let pairs = paired(0, &from_question, &of_places, &mut random);
 
     let database = draw.database.iter().copied();
     ranking.answer(&query, database, DEFAULT_EXPAND, &mut distances);
