@@ -303,15 +303,19 @@ fn line(row: &Row) -> String {
 
 fn print_mixtures(encoder: &str, rows: &[MixtureRow]) {
     out!(
-        "\nquestions of several images, answered by {encoder}\n{:<32} {:>9}  {:>6}  {:>6}  {:>8}",
+        "\nquestions of several images, answered by {encoder}\n{:<36} {:>9}  {:>6}  {:>6}  {:>8}  {:>10}",
         "asked with",
         "questions",
         "mAP",
         "P@10",
-        "alike@10"
+        "alike@10",
+        "similarity"
     );
     for row in rows {
         let mut asked = counted(row.images, "image", "images");
+        if row.stored {
+            asked += ", as it is stored";
+        }
         if row.focus {
             asked += ", focus";
         }
@@ -319,14 +323,19 @@ fn print_mixtures(encoder: &str, rows: &[MixtureRow]) {
             asked += &format!(", less {} of a look-alike", row.less);
         }
         out!(
-            "{asked:<32} {:>9}  {:.4}  {:.4}  {:>8.4}",
+            "{asked:<36} {:>9}  {:.4}  {:.4}  {:>8.4}  {:>10}",
             count(row.questions as u64),
             row.map,
             row.precision_at_10,
-            row.alike_at_10
+            row.alike_at_10,
+            row.similarity_error
+                .map_or_else(String::new, |error| format!("{error:.3}"))
         );
     }
-    out!("alike@10: share of the class that looks most like the wanted one among the first ten");
+    out!(
+        "alike@10: share of the class that looks most like the wanted one among the first ten; similarity: mean error of \
+         the similarities, without expansion"
+    );
 }
 
 fn print_copies(report: &CopiesReport) {

@@ -155,6 +155,8 @@ impl Plan {
         let parts = self.parts().into_iter().zip(&asked.images);
         let parts: Vec<Value> = parts
             .map(|((what, weight), &images)| {
+                // As it was typed: 0.2 has no exact value, and the two kinds of floats differ.
+                let weight: f64 = weight.to_string().parse().unwrap_or(f64::from(weight));
                 let part = json!({ "weight": weight });
                 match what {
                     What::Picture(path) => with_path(part, "path", path),

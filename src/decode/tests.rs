@@ -259,3 +259,34 @@ fn the_date_is_read() {
     assert_eq!(decode(&bytes).unwrap().0.taken, Some(951_825_601));
     assert_eq!(decode(&jpeg).unwrap().0.taken, None);
 }
+
+#[test]
+fn a_part_is_one_of_the_upright_image_at_its_full_size() {
+    // Each image is stored turned by 90 degrees, so that upright its quarters are where `quarters` has them.
+    let upright = quarters(false);
+    let turned = DynamicImage::ImageRgba8(image::imageops::rotate270(&upright.to_rgba8()));
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100)
+        .encode_image(&turned.to_rgb8())
+        .unwrap();
+    let jpeg = with_orientation(&jpeg, 6);
+    let mut decoder = Decoder::new(Limits::default());
+    for (part, colour) in [
+        ("10%,10%,30%,30%", [255u8, 0, 0]),
+        ("60%,10%,30%,30%", [0, 255, 0]),
+        ("6,30,20,12", [0, 0, 255]),
+    ] {
+        let mut out = vec![0; GEOMETRY.bytes()];
+        let part: Crop = part.parse().unwrap();
+        let decoded = decoder
+            .decode_part_into(&*jpeg, &part, &GEOMETRY, &mut out)
+            .unwrap();
+        assert_eq!((decoded.width, decoded.height), (64, 48), "of the whole");
+        let far = |pixel: &[u8]| pixel.iter().zip(colour).any(|(a, b)| a.abs_diff(b) > 12);
+        assert!(!out.chunks(3).any(far), "{part}");
+    }
+    let part: Crop = "50,0,15,48".parse().unwrap();
+    let mut out = vec![0; GEOMETRY.bytes()];
+    let error = decoder.decode_part_into(&*jpeg, &part, &GEOMETRY, &mut out);
+    assert!(matches!(error, Err(DecodeError::OutsideOfImage { .. })));
+}

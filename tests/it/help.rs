@@ -26,6 +26,8 @@ fn options_are_under_their_own_headings() {
             &[
                 ("--under", "Filters:"),
                 ("--type", "Filters:"),
+                ("--more", "Question:"),
+                ("--crop", "Question:"),
                 ("--exact", "Search:"),
                 ("--by", "Search:"),
                 ("--min-similarity", "Search:"),

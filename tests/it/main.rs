@@ -16,6 +16,7 @@ mod golden;
 mod growing;
 mod help;
 mod incremental;
+mod mixtures;
 #[cfg(target_os = "linux")]
 mod network;
 mod numbers;

@@ -35,7 +35,7 @@ pub struct QueryArgs {
     #[arg(value_name = "IMAGE", required_unless_present_any = ["id", "more", "less", "text"])]
     pub images: Vec<PathBuf>,
 
-    /// Search for the image with this id in the index, without decoding it. --json prints ids
+    /// Search for the image with this id in the index, without decoding it. JSON output has ids
     #[arg(long, value_name = "ID", value_parser = id_of, help_heading = QUESTION)]
     pub id: Vec<ImageId>,
 

@@ -30,7 +30,7 @@ const BINS: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LabelledPairs {
     /// The distance, and 1 for the same class, else 0.
-    pairs: Vec<(f32, f32)>,
+    pub(super) pairs: Vec<(f32, f32)>,
 }
 
 /// Pairs whose similarities lie in one range.
@@ -110,7 +110,7 @@ impl LabelledPairs {
 }
 
 /// Returns the pairs of one query.
-fn paired(
+pub(super) fn paired(
     query: usize,
     distances: &[f32],
     labels: &[usize],

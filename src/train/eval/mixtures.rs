@@ -5,6 +5,7 @@ use imgsearch_onnx::EncoderInfo;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::calibrate::{LabelledPairs, ReliabilityBin, paired};
 use super::default_ranking::{ByLogits, DefaultRanking};
 use super::metrics::{Evaluator, RetrievalSplit};
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ const FIRST: usize = 10;
 pub struct MixtureRow {
     /// Images of the class that are asked with.
     pub images: usize,
+    /// Whether only what an index stores of them is asked with: a hash without its logits.
+    pub stored: bool,
     /// Whether focus is on.
     pub focus: bool,
     /// The weight of an image of the most similar other class, which is subtracted; 0 for none.
@@ -45,6 +48,54 @@ pub struct MixtureRow {
     pub precision_at_10: f64,
     /// Mean share of the most similar other class among the first ten.
     pub alike_at_10: f64,
+    /// How far the similarities of the encoder are off for such questions: the mean difference from the share of
+    /// images of the class, over ten ranges, without expansion. `None` if the encoder has no similarities.
+    pub similarity_error: Option<f64>,
+}
+
+/// A kind of question.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    images: usize,
+    stored: bool,
+    focus: bool,
+    less: f32,
+}
+
+impl Kind {
+    const fn of(images: usize) -> Self {
+        Self {
+            images,
+            stored: false,
+            focus: false,
+            less: 0.0,
+        }
+    }
+
+    /// Returns the kinds that are scored.
+    fn all() -> Vec<Self> {
+        let mut kinds = Vec::new();
+        for images in SIZES {
+            let plain = Self::of(images);
+            kinds.push(plain);
+            if images == 1 {
+                kinds.push(Self {
+                    stored: true,
+                    ..plain
+                });
+            } else {
+                kinds.push(Self {
+                    focus: true,
+                    ..plain
+                });
+            }
+            kinds.push(Self {
+                less: DEFAULT_LESS,
+                ..plain
+            });
+        }
+        kinds
+    }
 }
 
 /// One draw: the images of a class to ask with, and one of the class that looks most like it.
@@ -77,36 +128,35 @@ pub fn mixtures(
     };
     let draws = draws(&ranking, labels, seed);
     let mut rows = Vec::new();
-    for images in SIZES {
-        for (focus, less) in [(false, 0.0), (true, 0.0), (false, DEFAULT_LESS)] {
-            if focus && images == 1 {
-                continue;
-            }
-            let asked: Vec<&Draw> = draws
-                .iter()
-                .filter(|draw| draw.images.len() >= images)
-                .collect();
-            let scores: Vec<[f64; 3]> = asked
-                .par_iter()
-                .map(|draw| {
-                    let images = &draw.images[..images];
-                    score(&ranking, labels, draw, images, (focus, less))
-                })
-                .collect::<Result<_>>()?;
-            let mean =
-                |i: usize| scores.iter().map(|one| one[i]).sum::<f64>() / scores.len() as f64;
-            if !scores.is_empty() {
-                rows.push(MixtureRow {
-                    images,
-                    focus,
-                    less,
-                    questions: scores.len(),
-                    map: mean(0),
-                    precision_at_10: mean(1),
-                    alike_at_10: mean(2),
-                });
-            }
+    for kind in Kind::all() {
+        let asked = draws.iter().filter(|draw| draw.images.len() >= kind.images);
+        let asked: Vec<&Draw> = asked.collect();
+        if asked.is_empty() {
+            continue;
         }
+        let scored: Vec<Scored> = asked
+            .par_iter()
+            .map(|draw| score(&ranking, labels, draw, kind))
+            .collect::<Result<_>>()?;
+        let mean =
+            |of: fn(&Scored) -> f64| scored.iter().map(of).sum::<f64>() / scored.len() as f64;
+        rows.push(MixtureRow {
+            images: kind.images,
+            stored: kind.stored,
+            focus: kind.focus,
+            less: kind.less,
+            questions: scored.len(),
+            map: mean(|one| one.map),
+            precision_at_10: mean(|one| one.precision_at_10),
+            alike_at_10: mean(|one| one.alike_at_10),
+            similarity_error: info.similarity.as_ref().map(|map| {
+                let pairs = scored.iter().flat_map(|one| &one.pairs).copied();
+                let pairs = LabelledPairs {
+                    pairs: pairs.collect(),
+                };
+                error_of(&pairs.reliability(map))
+            }),
+        });
     }
     if rows.is_empty() {
         return Err(Error::BadEvaluation(format!(
@@ -167,27 +217,51 @@ fn most_alike(ranking: &DefaultRanking<'_>, labels: &[usize], own: &[usize]) -> 
     counts.iter().position(|&count| count == most)
 }
 
-/// Returns average precision, precision among the first ten, and the share of the look-alikes there.
+/// The measures of one question.
+struct Scored {
+    map: f64,
+    precision_at_10: f64,
+    alike_at_10: f64,
+    /// Distances without expansion, and 1 for images of the class, else 0.
+    pairs: Vec<(f32, f32)>,
+}
+
 fn score(
     ranking: &DefaultRanking<'_>,
     labels: &[usize],
     draw: &Draw,
-    images: &[usize],
-    (focus, less): (bool, f32),
-) -> Result<[f64; 3]> {
-    let mut parts: Vec<(f32, Query<'_>)> =
-        images.iter().map(|&i| (1.0, ranking.query(i))).collect();
-    if less > 0.0 {
-        parts.push((-less, ranking.query(draw.alike)));
+    kind: Kind,
+) -> Result<Scored> {
+    let images = &draw.images[..kind.images];
+    let mut parts: Vec<(f32, Query<'_>)> = images
+        .iter()
+        .map(|&i| {
+            let mut query = ranking.query(i);
+            if kind.stored {
+                query.logits = None;
+            }
+            (1.0, query)
+        })
+        .collect();
+    if kind.less > 0.0 {
+        parts.push((-kind.less, ranking.query(draw.alike)));
     }
+    let mixture = Mixture::blend(&parts, ranking.by_logits.bits, kind.focus)?;
+    let query = match parts[..] {
+        [(_, alone)] if !kind.stored => alone,
+        _ => mixture.query(),
+    };
     let mut distances = vec![0.0; labels.len()];
+    ranking.answer(&query, std::iter::empty(), 0, &mut distances);
+    // What is asked with is not found, so one of them stands for the question before the database.
+    let places: Vec<usize> = [images[0]].iter().chain(&draw.database).copied().collect();
+    let from_question: Vec<f32> = places.iter().map(|&i| distances[i]).collect();
+    let of_places: Vec<usize> = places.iter().map(|&i| labels[i]).collect();
+    let mut random = SplitMix::new(images[0] as u64);
+    let pairs = paired(0, &from_question, &of_places, &mut random);
+
     let database = draw.database.iter().copied();
-    if let [(_, query)] = parts[..] {
-        ranking.answer(&query, database, DEFAULT_EXPAND, &mut distances);
-    } else {
-        let mixture = Mixture::blend(&parts, ranking.by_logits.bits, focus)?;
-        ranking.answer(&mixture.query(), database, DEFAULT_EXPAND, &mut distances);
-    }
+    ranking.answer(&query, database, DEFAULT_EXPAND, &mut distances);
     let split = RetrievalSplit::split(
         labels.to_vec(),
         vec![images[0]],
@@ -196,12 +270,25 @@ fn score(
     );
     let score = Evaluator::new(split).score(|_, out| out.copy_from_slice(&distances));
     let first = first(&distances, &draw.database);
-    let alike = first.iter().filter(|&&i| labels[i] == labels[draw.alike]);
-    Ok([
-        score.map,
-        score.precision_at_10(),
-        alike.count() as f64 / first.len().max(1) as f64,
-    ])
+    let alike = first
+        .iter()
+        .filter(|&&i| labels[i] == labels[draw.alike])
+        .count();
+    Ok(Scored {
+        map: score.map,
+        precision_at_10: score.precision_at_10(),
+        alike_at_10: alike as f64 / first.len().max(1) as f64,
+        pairs,
+    })
+}
+
+/// Returns how far similarities are off on average.
+fn error_of(bins: &[ReliabilityBin]) -> f64 {
+    let pairs: usize = bins.iter().map(|bin| bin.pairs).sum();
+    let off = bins
+        .iter()
+        .map(|bin| bin.pairs as f64 * (bin.similarity - bin.same_class).abs());
+    off.sum::<f64>() / pairs.max(1) as f64
 }
 
 /// Returns the nearest of some images.
@@ -262,19 +349,18 @@ mod tests {
             );
             assert_ne!(labels[draw.alike], labels[draw.images[0]]);
             let score = |images, less| {
-                score(
-                    &ranking,
-                    &labels,
-                    draw,
-                    &draw.images[..images],
-                    (false, less),
-                )
-                .unwrap()
+                let kind = Kind {
+                    less,
+                    ..Kind::of(images)
+                };
+                score(&ranking, &labels, draw, kind).unwrap()
             };
             let (one, ten, less) = (score(1, 0.0), score(10, 0.0), score(10, 0.5));
-            sums[0] += ten[0] - one[0];
-            sums[1] += ten[2] - less[2];
-            sums[2] += one[1];
+            sums[0] += ten.map - one.map;
+            sums[1] += ten.alike_at_10 - less.alike_at_10;
+            sums[2] += one.precision_at_10;
+            assert!(one.pairs.len() <= labels.len() - 11);
+            assert!(one.pairs.iter().any(|pair| pair.1 == 1.0));
         }
         assert!(sums[0] > 0.0 && sums[1] > 0.0, "{sums:?}");
         assert!(sums[2] > 0.0 && sums[2] <= draws.len() as f64);
