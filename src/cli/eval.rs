@@ -21,7 +21,7 @@ use super::progress::{CommandProgress, Task};
 use super::setup::engine;
 use super::signals::stop_flag;
 use super::streams::out;
-use super::{Outcome, Result, html};
+use super::{Outcome, Result, eval_words, html};
 
 pub fn run(global: &Global, args: &EvalArgs) -> Result {
     // Wrong arguments are reported before the work.
@@ -67,6 +67,11 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             of_copies.push(made);
         }
     }
+    let by_words = args
+        .text
+        .as_deref()
+        .map(|folder| eval_words::ask(global, folder));
+    let by_words = by_words.transpose()?;
     if let Some(page) = &args.html {
         imgsearch::save(page, html::page(report.as_ref(), &of_copies)?.as_bytes())?;
     }
@@ -80,6 +85,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             let named = of_mixtures.iter();
             let named = named.map(|(name, rows)| json!({ "encoder": name, "rows": rows }));
             value["mixtures"] = named.collect();
+        }
+        if let Some(by_words) = &by_words {
+            value["words"] = json!(by_words);
         }
         out!("{value}");
         return Ok(outcome);
@@ -96,6 +104,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     }
     for made in &of_copies {
         print_copies(made);
+    }
+    if let (Some(folder), Some(by_words)) = (&args.text, &by_words) {
+        eval_words::print(folder, by_words);
     }
     if let Some(page) = args.html.as_ref().filter(|_| !global.quiet) {
         out!("\nwrote {}", page.display());

@@ -34,7 +34,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     options.prune = args.prune;
     options.ignore_inode = args.ignore_inode;
     options.retry = args.retry;
-    options.no_adapt = args.no_adapt || args.adapt == AdaptWhen::Never;
+    options.no_adapt = args.no_adapt || args.adapt == AdaptWhen::Never || args.encoder.is_some();
     let view = IndexProgress::new(global, args.json, stop);
     let summary = if args.reencode {
         reencode(global, args, &dir, options, &view)?

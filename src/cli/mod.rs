@@ -13,6 +13,7 @@ mod dates;
 mod destination;
 mod encode;
 mod eval;
+mod eval_words;
 mod filter;
 mod forgetting;
 mod hints;

@@ -35,3 +35,4 @@ mod streams;
 mod support;
 mod upkeep;
 mod walking;
+mod words;

@@ -110,7 +110,7 @@ impl AdaptArgs {
 pub struct EvalArgs {
     /// Folder with one folder for each class. With --protocol, it can have folders `train` and `test`
     /// that hold them
-    #[arg(value_name = "FOLDER", required_unless_present = "copies")]
+    #[arg(value_name = "FOLDER", required_unless_present_any = ["copies", "text"])]
     pub folder: Option<PathBuf>,
 
     /// Encoder to measure. Repeat it to compare several [default: the built-in one]
@@ -145,6 +145,11 @@ pub struct EvalArgs {
     /// precision of 99.9 %
     #[arg(long, value_name = "FOLDER")]
     pub copies: Option<PathBuf>,
+
+    /// Ask the index (--index) for the names of this folder's folders, in words, and measure how many of their
+    /// images are found first
+    #[arg(long, value_name = "FOLDER")]
+    pub text: Option<PathBuf>,
 
     /// Measure what distances mean: how many of the images at a distance are of the same class. Write the
     /// encoder with that to FILE, so that `query` can say how similar an image is

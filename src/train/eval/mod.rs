@@ -13,6 +13,7 @@ pub(crate) mod default_ranking;
 mod metrics;
 mod mixtures;
 mod protocol;
+mod words;
 
 pub use calibrate::{LabelledPairs, ReliabilityBin};
 pub use metrics::{
@@ -20,6 +21,7 @@ pub use metrics::{
 };
 pub use mixtures::{MixtureRow, mixtures};
 pub use protocol::{Chosen, Protocol};
+pub use words::{WordsReport, WordsRow, asked_by_words};
 
 use imgsearch_index::hamming;
 use imgsearch_onnx::EncoderInfo;
