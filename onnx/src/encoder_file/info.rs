@@ -100,6 +100,12 @@ pub struct EncoderInfo {
     /// What a ranked distance means to a person, if that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similarity: Option<SimilarityMap>,
+    /// The fingerprint of the text tower whose embeddings can be compared with the features, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_tower: Option<String>,
+    /// The mean of the features of the images that it was trained on, if there is a text tower and that is known.
+    #[serde(skip)]
+    pub feature_mean: Option<Vec<f32>>,
     /// How it was trained: JSON, for people.
     pub training: String,
     /// Its licence.
@@ -125,6 +131,8 @@ impl EncoderInfo {
             resize,
             hash_weight: DEFAULT_HASH_WEIGHT,
             similarity: None,
+            text_tower: None,
+            feature_mean: None,
             training: String::new(),
             licence: String::new(),
             attribution: String::new(),

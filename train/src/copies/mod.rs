@@ -109,6 +109,9 @@ pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
     info.kind = COPIES.to_owned();
     info.feature_len = Some(feature_len);
     info.similarity = None;
+    // These features are not those of the text tower any more.
+    info.text_tower = None;
+    info.feature_mean = None;
     info.code_len = 0;
     info.bits = 0;
     Ok(EncoderFile::from_model(model, &info)?)
