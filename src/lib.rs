@@ -35,6 +35,8 @@ mod library;
 mod progress;
 #[cfg(feature = "train")]
 pub mod render;
+#[cfg(feature = "text")]
+mod text;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -50,6 +52,7 @@ pub use indexing::{
     Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
+pub use library::tower_copy::copy_beside as copy_text_tower;
 pub use library::{Answer, Indexer, Library, Match, OpenOptions, default_dir};
 pub use progress::Progress;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use imgsearch::decode::Source;
@@ -44,11 +44,16 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     let mut noted = false;
     let mut outcome = Outcome::Done;
     let several = args.images.len() > 1;
-    for image in &args.images {
+    let text = args.text.as_ref().map(PathBuf::from);
+    for image in args.images.iter().chain(&text) {
         if streams::is_lost() {
             break;
         }
-        let encoded = match encode(&library, image) {
+        let encoded = match &args.text {
+            Some(text) => library.text_to_encoded(text),
+            None => encode(&library, image),
+        };
+        let encoded = match encoded {
             Ok(encoded) => encoded,
             // One bad image does not prevent the answers for the others.
             Err(error) if several => {
@@ -61,7 +66,10 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if let Some(damage) = &encoded.damage {
             say!("{}: {damage}; searching with what is there", shown(image));
         }
-        let answer = library.search(&encoded, &params)?;
+        let mut answer = library.search(&encoded, &params)?;
+        if args.text.is_some() {
+            answer.forget_similarity();
+        }
         if !noted {
             // Not before the first search: opening a view starts the check of large segments, which would delay the
             // start of the encoder.

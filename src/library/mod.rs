@@ -12,6 +12,7 @@ pub(crate) mod reencode;
 mod removal;
 pub(crate) mod resemblance;
 pub(crate) mod save;
+pub(crate) mod tower_copy;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,9 @@ pub struct Library {
     file: OnceLock<EncoderFile>,
     engine: OnceLock<Engine>,
     query_encoders: QueryEncoders,
+    /// What encodes texts, started at its first use.
+    #[cfg(feature = "text")]
+    pub(crate) tower: OnceLock<crate::text::Tower>,
     index: OnceLock<Index>,
     timings: Mutex<Timings>,
 }
@@ -149,6 +153,8 @@ impl Library {
             file: options.encoder.map_or_else(OnceLock::new, OnceLock::from),
             engine: OnceLock::new(),
             query_encoders: QueryEncoders::new(&options.engine),
+            #[cfg(feature = "text")]
+            tower: OnceLock::new(),
             options: options.engine,
             index: index.map_or_else(OnceLock::new, OnceLock::from),
             timings: Mutex::default(),
@@ -158,6 +164,12 @@ impl Library {
     /// Returns the folder of the index.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Returns how the encoder runs.
+    #[cfg(feature = "text")]
+    pub(crate) fn engine_options(&self) -> &EngineOptions {
+        &self.options
     }
 
     /// Returns what one image may cost.
@@ -235,6 +247,8 @@ impl Library {
     /// Forgets the encoder that it had, because the index has another one now.
     fn forget_encoder(&mut self) {
         self.query_encoders.clear();
+        #[cfg(feature = "text")]
+        self.tower.take();
         self.file = OnceLock::new();
         self.engine = OnceLock::new();
     }

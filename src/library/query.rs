@@ -48,6 +48,17 @@ pub struct Answer {
     pub stats: SearchStats,
 }
 
+impl Answer {
+    /// Takes away how alike query and images are, and whether the query looks like anything. Both were measured
+    /// for images, and a text is further away from every image than images are from each other.
+    pub fn forget_similarity(&mut self) {
+        self.resembles = None;
+        for found in &mut self.matches {
+            found.similarity = None;
+        }
+    }
+}
+
 impl Library {
     /// Returns the `k` images nearest to the image file at `path`, best first.
     ///

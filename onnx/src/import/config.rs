@@ -24,7 +24,7 @@ pub(super) struct Configs {
     /// `special_tokens_map.json`.
     pub special_tokens: Value,
     /// The licence that the head of `README.md` names.
-    licence: Option<String>,
+    pub card_licence: Option<String>,
 }
 
 impl Configs {
@@ -46,7 +46,7 @@ impl Configs {
             images,
             tokenizer: json(folder, "tokenizer_config.json")?.unwrap_or_default(),
             special_tokens: json(folder, "special_tokens_map.json")?.unwrap_or_default(),
-            licence: licence(folder),
+            card_licence: licence(folder),
         })
     }
 
@@ -57,7 +57,7 @@ impl Configs {
 
     /// The licence, or where to look for it.
     pub fn licence(&self) -> String {
-        let licence = self.licence.clone();
+        let licence = self.card_licence.clone();
         licence
             .unwrap_or_else(|| "that of the imported model, see where it was published".to_owned())
     }

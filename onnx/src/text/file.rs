@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use crate::encoder_file::{EncoderFile, is_fingerprint, numbers, parse_numbers, tensor_of};
+use crate::encoder_file::{EncoderInfo, is_fingerprint, numbers, parse_numbers, tensor_of};
 use crate::error::{Error, Result};
 use crate::outside::outside;
 use crate::proto::{ModelProto, StringStringEntryProto, data_type};
@@ -72,18 +72,23 @@ impl TextFile {
         encoder.with_extension("text.onnx")
     }
 
-    /// Reads the text tower that belongs to an encoder: the file beside the encoder's own, or `None` if the encoder
-    /// names none, was not read from a file, or has no such file beside it.
+    /// Returns the name of the copy of a text tower in the folder of an index.
+    pub fn copy_name(fingerprint: &str) -> String {
+        format!("text-{fingerprint}.onnx")
+    }
+
+    /// Reads the text tower that belongs to the encoder in the file `encoder`: the file beside it, or `None` if the
+    /// encoder names none, or if there is no such file.
     ///
     /// # Errors
     ///
     /// As [`TextFile::from_path`], and [`Error::Contract`] if the file beside it is another model's.
-    pub fn beside(encoder: &EncoderFile) -> Result<Option<Self>> {
-        let (Some(tower), Some(path)) = (&encoder.info().text_tower, encoder.path()) else {
+    pub fn beside(encoder: &Path, info: &EncoderInfo) -> Result<Option<Self>> {
+        let Some(tower) = &info.text_tower else {
             return Ok(None);
         };
-        let copy = path.with_file_name(format!("text-{tower}.onnx"));
-        let mut paths = [Self::path_beside(path), copy].into_iter();
+        let copy = encoder.with_file_name(Self::copy_name(tower));
+        let mut paths = [Self::path_beside(encoder), copy].into_iter();
         let Some(path) = paths.find(|path| path.exists()) else {
             return Ok(None);
         };
@@ -93,8 +98,7 @@ impl TextFile {
                 name: path.display().to_string(),
                 reason: format!(
                     "it is the text tower {}, and the encoder {:?} belongs to {tower}; import both again",
-                    file.info.fingerprint,
-                    encoder.info().name
+                    file.info.fingerprint, info.name
                 ),
             });
         }

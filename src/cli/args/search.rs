@@ -25,8 +25,12 @@ pub enum ByArg {
 #[derive(Debug, Args)]
 pub struct QueryArgs {
     /// Images to search for; - reads one from standard input
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required_unless_present = "text")]
     pub images: Vec<PathBuf>,
+
+    /// Search for what a text says. The encoder of the index must have a text tower; see imgsearch import
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["images", "min_similarity"], help_heading = SEARCH)]
+    pub text: Option<String>,
 
     /// Number of images to find
     #[arg(short, value_name = "K", default_value_t = 10, help_heading = SEARCH)]
