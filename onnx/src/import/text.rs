@@ -10,14 +10,14 @@ use super::load::load;
 use super::outputs::names;
 use super::tokens::describe;
 use super::trial;
-use super::vision::{as_float, graph_of, of_any_shape};
+use super::vision::{as_float, free_names, graph_of, of_any_shape};
 use crate::encoder::SessionOptions;
 use crate::encoder_file::tensor_of;
 use crate::error::{Error, Result};
 use crate::graph_edit::{Grafter, Side};
 use crate::proto::{AttributeProto, GraphProto, ModelProto, data_type};
 use crate::runtime::Runtime;
-use crate::text::{CAPTIONS, TextEncoder, TextFile};
+use crate::text::{CAPTIONS, TEXT_EMBEDS, TextEncoder, TextFile};
 use crate::visit::{prune, rename};
 
 /// The outputs that hold one vector for a text, the best first.
@@ -63,8 +63,9 @@ pub(super) fn build(
             ),
         ));
     };
+    let output = free_names(graph, output);
     let tokenizer = tokenizer_of(configs, path)?;
-    let fixed = inputs(&mut model, output, path)?;
+    let fixed = inputs(&mut model, &output, path)?;
     let fail = |reason: String| Error::import(path, reason);
     let read = |length| crate::text::tokenizer(&tokenizer, length);
     let parsed = read(usize::MAX >> 1)
@@ -73,24 +74,18 @@ pub(super) fn build(
         parsed.token_to_id(token)
     })
     .map_err(fail)?;
-    let float = as_float(&mut model, output);
+    let float = as_float(&mut model, &output);
     graph_of(&mut model, path)?
         .output
         .push(of_any_shape(&float));
     // ONNX Runtime says what it has against the graph here, and not about a file that was made from it.
     drop(trial::session(&model, runtime, path)?);
     graph_of(&mut model, path)?.output.clear();
-    let mut graft = Grafter::new(&mut model, "text.");
-    if *output == "text_embeds" {
-        // The name of the output of this file; the graph's own value gets another.
-        rename(
-            graph_of(&mut model, path)?,
-            "text_embeds",
-            "model.text_embeds",
-        );
-        graft = Grafter::new(&mut model, "text.");
-    }
-    graft.output_node("Identity", &[&float], "text_embeds", dim);
+    // The name of the output of this file; a value of the graph may have had it.
+    let graph = graph_of(&mut model, path)?;
+    rename(graph, TEXT_EMBEDS, &format!("model.{TEXT_EMBEDS}"));
+    let mut graft = Grafter::new(&mut model, "imgsearch.text.");
+    graft.output_node("Identity", &[&float], TEXT_EMBEDS, dim);
     let name = path.display().to_string();
     let tower = TextFile::from_model(model, &info, &name)?;
     let mean = mean_of_captions(&tower, runtime).map_err(|error| {

@@ -32,6 +32,8 @@ pub(super) fn session(model: &ModelProto, runtime: &Runtime, path: &Path) -> Res
         Session::builder(&runtime.environment)?
             .with_optimization_level(GraphOptimizationLevel::Disable)?
             .with_intra_threads(1)?
+            // What fails in a trial is an error of the import, or nothing at all.
+            .with_log_level(ort::logging::LogLevel::Fatal)?
             .commit_from_memory(&bytes)
     };
     open().map_err(|error| {

@@ -92,17 +92,35 @@ pub(super) fn graph_of<'a>(model: &'a mut ModelProto, path: &Path) -> Result<&'a
         .ok_or_else(|| Error::import(path, "it holds no graph"))
 }
 
-/// Renames values whose names an encoder file uses for its own. Returns the new name of `value`.
-fn free_names(graph: &mut GraphProto, value: &str) -> String {
-    let mut value = value.to_owned();
-    for name in [INPUT, CODE, HASH, FEATURES, METRIC, CLASSES, CLASSES_BIAS] {
-        let new = format!("model.{name}");
-        rename(graph, name, &new);
-        if value == name {
-            value = new;
+/// What the names of grafted values and nodes start with: those of a head, and those of an import.
+const GRAFTED: [&str; 2] = ["head.", "imgsearch."];
+
+/// Renames the values and nodes whose names an encoder file uses for its own. Returns the new name of `value`.
+pub(super) fn free_names(graph: &mut GraphProto, value: &str) -> String {
+    let own = [INPUT, CODE, HASH, FEATURES, METRIC, CLASSES, CLASSES_BIAS];
+    let is_taken =
+        |name: &str| own.contains(&name) || GRAFTED.iter().any(|prefix| name.starts_with(prefix));
+    for node in &mut graph.node {
+        if let Some(name) = node.name.as_mut().filter(|name| !name.is_empty()) {
+            name.insert_str(0, "model.");
         }
     }
-    value
+    let inputs = graph.input.iter().filter_map(|input| input.name.as_ref());
+    let constants = graph
+        .initializer
+        .iter()
+        .filter_map(|tensor| tensor.name.as_ref());
+    let made = graph.node.iter().flat_map(|node| &node.output);
+    let mut taken: Vec<String> = inputs.chain(constants).chain(made).cloned().collect();
+    taken.retain(|name| is_taken(name));
+    for name in &taken {
+        rename(graph, name, &format!("model.{name}"));
+    }
+    if is_taken(value) {
+        format!("model.{value}")
+    } else {
+        value.to_owned()
+    }
 }
 
 /// Width and height of the images.
@@ -142,7 +160,7 @@ fn prepare(
     path: &Path,
 ) -> Result<()> {
     let before = graph_of(model, path)?.node.len();
-    let mut graft = Grafter::new(model, "prepare.");
+    let mut graft = Grafter::new(model, "imgsearch.prepare.");
     let sides = [
         Side::Open("n"),
         Side::Of(height as usize),
@@ -186,7 +204,7 @@ fn prepare(
 /// Adds a change of a value to float32, which costs nothing if it is. Returns its name.
 pub(super) fn as_float(model: &mut ModelProto, value: &str) -> String {
     let to = [AttributeProto::int("to", i64::from(data_type::FLOAT))];
-    Grafter::new(model, "trunk.").node_with("Cast", &[value], "float", &to)
+    Grafter::new(model, "imgsearch.trunk.").node_with("Cast", &[value], "float", &to)
 }
 
 /// Adds what leads from a value of this shape to `features`. Returns their length, and what was done.
@@ -197,7 +215,7 @@ fn features(
     choice: &Choice,
     path: &Path,
 ) -> Result<(usize, &'static str)> {
-    let mut graft = Grafter::new(model, "trunk.");
+    let mut graft = Grafter::new(model, "imgsearch.trunk.");
     let flat = [AttributeProto::int("axis", 1)];
     let (x, length, how) = match (shape, choice.pooling) {
         (&[_, length], _) => (value.to_owned(), length, ""),

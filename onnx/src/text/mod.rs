@@ -16,5 +16,5 @@ pub use encoder::TextEncoder;
 #[cfg(feature = "text")]
 pub(crate) use encoder::tokenizer;
 #[cfg(feature = "text")]
-pub(crate) use file::INPUTS;
+pub(crate) use file::{INPUTS, TEXT_EMBEDS};
 pub use file::{TextFile, TextInfo};

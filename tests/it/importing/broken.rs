@@ -75,6 +75,18 @@ fn missing_files_are_named() {
         &default,
         &["vision_model.onnx_data has 20 bytes", "download it again"],
     );
+    // Larger than a file of ONNX; nothing of it takes a place on the disk.
+    let (mut model, _) = with_outside_data(vision("image_embeds", N), "huge");
+    let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+    tensor.external_data[2].value = Some((3u64 << 30).to_string());
+    folder.model("onnx/vision_model.onnx", &model);
+    let huge = std::fs::File::create(folder.file("onnx/huge")).unwrap();
+    huge.set_len(4 << 30).unwrap();
+    assert_refused(
+        &folder,
+        &default,
+        &["larger than the 2 GB", "--variant fp16"],
+    );
     let (model, _) = with_outside_data(vision("image_embeds", N), "../secret");
     folder.model("onnx/vision_model.onnx", &model);
     assert_refused(
