@@ -73,6 +73,8 @@ pub mod authoring {
         data_type,
     };
     pub use crate::read::{open_regular, too_large};
+    #[cfg(feature = "text")]
+    pub use crate::text::CAPTIONS;
 }
 
 pub use runtime::{

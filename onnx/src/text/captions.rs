@@ -1,7 +1,7 @@
 //! Captions that stand for all texts, to know where texts lie among the vectors of a model.
 
 /// Short captions of photographs, drawings and other images.
-pub(crate) const CAPTIONS: [&str; 100] = [
+pub const CAPTIONS: [&str; 100] = [
     "a dog on a beach",
     "a cat asleep on a sofa",
     "two people walking in the rain",

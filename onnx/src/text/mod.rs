@@ -10,7 +10,7 @@ mod encoder;
 mod file;
 
 #[cfg(feature = "text")]
-pub(crate) use captions::CAPTIONS;
+pub use captions::CAPTIONS;
 #[cfg(feature = "text")]
 pub use encoder::TextEncoder;
 #[cfg(feature = "text")]

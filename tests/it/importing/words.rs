@@ -1,12 +1,12 @@
 //! A small model of images and texts, trained here on drawn shapes, published, imported, and asked in words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, loss::cross_entropy, ops::log_softmax};
 use image::RgbImage;
-use imgsearch::onnx::authoring::{AttributeProto, Grafter, ModelProto, Side, data_type};
+use imgsearch::onnx::authoring::{AttributeProto, CAPTIONS, Grafter, ModelProto, Side, data_type};
 use serde_json::json;
 
 use super::published::{Published, empty, tokenizer};
@@ -15,9 +15,9 @@ use crate::support::Place;
 /// Side of the pictures; of the patches that the model sees, and the step between them; lengths of its layers.
 const SIDE: usize = 48;
 const PATCH: usize = 8;
-const STEP: usize = 4;
+const STEP: usize = 5;
 const ROWS: usize = (SIDE - PATCH) / STEP + 1;
-const HIDDEN: [usize; 3] = [64, 48, 96];
+const HIDDEN: [usize; 3] = [128, 64, 96];
 const DIM: usize = 32;
 
 /// Tokens of a text.
@@ -30,17 +30,53 @@ const COLOURS: [(&str, [u8; 3]); 4] = [
     ("blue", [50, 70, 210]),
     ("yellow", [230, 200, 40]),
 ];
-const SHAPES: [&str; 3] = ["circle", "square", "triangle"];
+const SHAPES: [&str; 3] = ["circle", "cross", "triangle"];
 const CLASSES: usize = COUNTS.len() * COLOURS.len() * SHAPES.len();
+
+/// The words of the built-in captions that mean something here: each is a synonym of a count, a colour or a shape,
+/// one after the other. So these captions say all kinds of things, as they do to a real model.
+fn synonyms() -> [Vec<Vec<&'static str>>; 3] {
+    let mut seen = HashSet::new();
+    let words = CAPTIONS.iter().flat_map(|caption| caption.split(' '));
+    let words = words.filter(|word| word.len() > 3 && seen.insert(*word));
+    let counts = [COUNTS.len(), COLOURS.len(), SHAPES.len()];
+    let mut of = counts.map(|count| vec![Vec::new(); count]);
+    let places: Vec<_> = (0..3)
+        .flat_map(|part| (0..counts[part]).map(move |which| (part, which)))
+        .collect();
+    for ((part, which), word) in places.iter().cycle().zip(words) {
+        of[*part][*which].push(word);
+    }
+    of
+}
 
 /// What a picture of a class shows, in words.
 fn caption(class: usize) -> String {
     let (count, colour, shape) = parts(class);
-    let plural = if count == 0 { "" } else { "s" };
+    let plural = match (count, shape) {
+        (0, _) => "",
+        (_, 1) => "es",
+        _ => "s",
+    };
     format!(
         "{} {} {}{plural}",
         COUNTS[count], COLOURS[colour].0, SHAPES[shape]
     )
+}
+
+/// Another caption for a class: each word may be a synonym.
+fn paraphrase(class: usize, synonyms: &[Vec<Vec<&str>>; 3], random: &mut Random) -> String {
+    let (count, colour, shape) = parts(class);
+    let caption = caption(class);
+    let words = caption.split(' ').zip([count, colour, shape]);
+    let words = words.zip(synonyms).map(|((word, which), synonyms)| {
+        let synonyms = &synonyms[which];
+        match random.below(2) {
+            0 => word,
+            _ => synonyms[random.below(synonyms.len())],
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn parts(class: usize) -> (usize, usize, usize) {
@@ -48,14 +84,19 @@ fn parts(class: usize) -> (usize, usize, usize) {
 }
 
 fn words() -> Vec<String> {
-    let words = ["[PAD]", "[UNK]"].into_iter().chain(COUNTS);
-    let words = words
-        .chain(COLOURS.map(|(name, _)| name))
-        .map(ToOwned::to_owned);
-    let shapes = SHAPES
-        .iter()
-        .flat_map(|shape| [(*shape).to_owned(), format!("{shape}s")]);
-    words.chain(shapes).collect()
+    let mut words: Vec<String> = ["[PAD]", "[UNK]"].map(ToOwned::to_owned).into();
+    words.extend((0..CLASSES).flat_map(|class| {
+        let caption = caption(class);
+        caption
+            .split(' ')
+            .map(ToOwned::to_owned)
+            .collect::<Vec<_>>()
+    }));
+    let synonyms = synonyms().into_iter().flatten().flatten();
+    words.extend(synonyms.map(ToOwned::to_owned));
+    let mut seen = HashSet::new();
+    words.retain(|word| seen.insert(word.clone()));
+    words
 }
 
 /// Random numbers: an xorshift generator.
@@ -88,8 +129,8 @@ fn draw(class: usize, random: &mut Random) -> RgbImage {
         let centre =
             |cell: usize, random: &mut Random| 8.0 + 16.0 * cell as f64 + 2.0 * random.signed();
         let (x, y) = (centre(cell % 3, random), centre(cell / 3, random));
-        let radius = 5.5 + 0.5 * random.signed();
-        let shade = random.below(30) as i16 - 15;
+        let radius = 6.5 + 0.5 * random.signed();
+        let shade = random.below(16) as i16 - 8;
         let colour = COLOURS[colour]
             .1
             .map(|value| (i16::from(value) + shade).clamp(0, 255) as u8);
@@ -97,7 +138,7 @@ fn draw(class: usize, random: &mut Random) -> RgbImage {
             let (dx, dy) = (f64::from(px) - x, f64::from(py) - y);
             let inside = match shape {
                 0 => dx.hypot(dy) <= radius,
-                1 => dx.abs().max(dy.abs()) <= radius * 0.9,
+                1 => dx.abs().max(dy.abs()) <= radius && dx.abs().min(dy.abs()) <= radius / 3.0,
                 _ => dy <= radius && dx.abs() * 2.0 <= dy + radius,
             };
             if inside {
@@ -111,13 +152,18 @@ fn draw(class: usize, random: &mut Random) -> RgbImage {
 /// The patches of pictures, as a graph's convolution sees them: `[n, ROWS * ROWS, 3 * PATCH * PATCH]`, -1 to 1.
 fn patches(pictures: &[RgbImage]) -> Tensor {
     let mut values = Vec::with_capacity(pictures.len() * ROWS * ROWS * 3 * PATCH * PATCH);
+    let mut planes = vec![0.0; 3 * SIDE * SIDE];
     for picture in pictures {
+        for (i, pixel) in picture.as_raw().chunks_exact(3).enumerate() {
+            for (channel, &value) in pixel.iter().enumerate() {
+                planes[channel * SIDE * SIDE + i] = f32::from(value) / 127.5 - 1.0;
+            }
+        }
         for row in 0..ROWS * ROWS {
-            let (left, top) = (row % ROWS * STEP, row / ROWS * STEP);
-            for i in 0..3 * PATCH * PATCH {
-                let (channel, y, x) = (i / (PATCH * PATCH), i / PATCH % PATCH, i % PATCH);
-                let pixel = picture.get_pixel((left + x) as u32, (top + y) as u32);
-                values.push(f32::from(pixel[channel]) / 127.5 - 1.0);
+            let start = row / ROWS * STEP * SIDE + row % ROWS * STEP;
+            for line in 0..3 * PATCH {
+                let start = start + line / PATCH * SIDE * SIDE + line % PATCH * SIDE;
+                values.extend_from_slice(&planes[start..][..PATCH]);
             }
         }
     }
@@ -154,6 +200,11 @@ impl Model {
             let values: Vec<f32> = (0..rows * columns)
                 .map(|_| (spread * random.signed()) as f32)
                 .collect();
+            let mut values = values;
+            if name == "words" {
+                // Words that it does not know say nothing.
+                values[..2 * columns].fill(0.0);
+            }
             let tensor = Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap();
             (name, Var::from_tensor(&tensor).unwrap())
         });
@@ -191,7 +242,7 @@ impl Model {
 
     /// Trains for a number of steps: the caption of a picture among all captions, and the pictures of a caption
     /// among the pictures of the batch (Radford et al. 2021).
-    fn train(&self, steps: usize, random: &mut Random) {
+    fn train2(&self, steps: usize, lr: f64, temp: f64, random: &mut Random) {
         let mut rates = ParamsAdamW {
             lr: 0.004,
             weight_decay: 0.001,
@@ -199,26 +250,23 @@ impl Model {
         };
         let mut optimiser =
             AdamW::new(self.parameters.values().cloned().collect(), rates.clone()).unwrap();
-        let captions = bags(&(0..CLASSES).map(caption).collect::<Vec<_>>());
-        // What no known word says is as near to everything: the mean of all captions.
-        let unknown = bags(&["something".to_owned(), "something else here".to_owned()]);
+        let synonyms = synonyms();
+        let words = words();
         for step in 0..steps {
             let classes: Vec<usize> = (0..CLASSES).flat_map(|class| [class; 2]).collect();
             let pictures: Vec<_> = classes.iter().map(|&class| draw(class, random)).collect();
             let labels: Vec<u32> = classes.iter().map(|&class| class as u32).collect();
             let labels = Tensor::new(labels, &Device::Cpu).unwrap();
             let images = unit(&self.images(&patches(&pictures)));
-            let texts = unit(&self.texts(&captions));
-            let alike = (images.matmul(&texts.t().unwrap()).unwrap() / 0.07).unwrap();
+            let captions: Vec<_> = (0..CLASSES)
+                .map(|class| paraphrase(class, &synonyms, random))
+                .collect();
+            let texts = unit(&self.texts(&bags(&captions, &words)));
+            let alike = (images.matmul(&texts.t().unwrap()).unwrap() / temp).unwrap();
             let by_image = cross_entropy(&alike, &labels).unwrap();
             let by_text = by_text(&alike);
-            let mean = texts.mean_keepdim(0).unwrap();
-            let away = unit(&self.texts(&unknown))
-                .broadcast_sub(&unit(&mean))
-                .unwrap();
-            let away = away.sqr().unwrap().sum_all().unwrap();
-            let loss = ((by_image + by_text).unwrap() + away).unwrap();
-            rates.lr = 0.004 * (1.0 - step as f64 / steps as f64) + 1e-5;
+            let loss = (by_image + by_text).unwrap();
+            rates.lr = lr * (1.0 - step as f64 / steps as f64) + 1e-5;
             optimiser.set_params(rates.clone());
             optimiser.backward_step(&loss).unwrap();
         }
@@ -241,8 +289,7 @@ fn unit(rows: &Tensor) -> Tensor {
 }
 
 /// How often each known word is in each text.
-fn bags(texts: &[String]) -> Tensor {
-    let words = words();
+fn bags(texts: &[String], words: &[String]) -> Tensor {
     let mut values = vec![0.0f32; texts.len() * words.len()];
     for (row, text) in values.chunks_exact_mut(words.len()).zip(texts) {
         for word in text.split(' ') {
@@ -331,8 +378,20 @@ fn text(model: &Model) -> ModelProto {
 
 /// The trained model in a folder as CLIP is published in.
 fn published(random: &mut Random) -> Published {
+    if std::env::var("CFG").is_ok() {
+        for cfg in std::env::var("CFG").unwrap().split(' ') {
+            let v: Vec<f64> = cfg.split(',').map(|x| x.parse().unwrap()).collect();
+            let model = Model::new(random);
+            let t = std::time::Instant::now();
+            model.train2(v[0] as usize, v[1], v[2], random);
+            eprintln!("{cfg} {:.1}s", t.elapsed().as_secs_f64());
+            debug(&model, random);
+        }
+        panic!();
+    }
     let model = Model::new(random);
-    model.train(STEPS, random);
+    model.train2(STEPS, 0.004, 0.07, random);
+    debug(&model, random);
     let folder = Published::new();
     let words = words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -352,7 +411,83 @@ fn published(random: &mut Random) -> Published {
     folder
 }
 
-const STEPS: usize = 500;
+fn debug(model: &Model, random: &mut Random) {
+    let classes: Vec<usize> = (0..CLASSES).flat_map(|class| [class; PICTURES]).collect();
+    let pictures: Vec<_> = classes.iter().map(|&class| draw(class, random)).collect();
+    let images = unit(&model.images(&patches(&pictures)));
+    let texts = unit(&model.texts(&bags(
+        &(0..CLASSES).map(caption).collect::<Vec<_>>(),
+        &words(),
+    )));
+    let empty = unit(&model.texts(&bags(&CAPTIONS.map(|c| c.to_owned()), &words())))
+        .mean_keepdim(0)
+        .unwrap();
+    let tm = texts.mean_keepdim(0).unwrap();
+    let im = images.mean_keepdim(0).unwrap();
+    let s = images
+        .matmul(&texts.t().unwrap())
+        .unwrap()
+        .to_vec2::<f32>()
+        .unwrap();
+    let mut ok = [0.0; 3];
+    for (class, row) in classes.iter().zip(&s) {
+        let best = (0..CLASSES)
+            .max_by(|a, b| row[*a].total_cmp(&row[*b]))
+            .unwrap();
+        let (a, b) = (parts(*class), parts(best));
+        for (ok, same) in ok.iter_mut().zip([a.0 == b.0, a.1 == b.1, a.2 == b.2]) {
+            *ok += f64::from(u8::from(same)) / classes.len() as f64;
+        }
+    }
+    eprintln!("count, colour, shape: {ok:.3?}");
+    let p = |images: &Tensor, texts: &Tensor, what: &str| {
+        let s = texts
+            .matmul(&images.t().unwrap())
+            .unwrap()
+            .to_vec2::<f32>()
+            .unwrap();
+        let mut right = 0;
+        for (class, row) in s.iter().enumerate() {
+            let mut order: Vec<usize> = (0..row.len()).collect();
+            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+            right += order[..10].iter().filter(|i| classes[**i] == class).count();
+        }
+        eprintln!("{what}: {:.3}", right as f64 / 360.0);
+    };
+    let norm = |t: &Tensor| values(&t.sqr().unwrap().sum_all().unwrap().sqrt().unwrap())[0];
+    eprintln!(
+        "norms: texts {} images {} empty-tm {}",
+        norm(&tm),
+        norm(&im),
+        norm(&(&empty - &tm).unwrap())
+    );
+    p(&images, &texts, "raw");
+    let ic = unit(&images.broadcast_sub(&im).unwrap());
+    let tc = unit(&texts.broadcast_sub(&tm).unwrap());
+    p(&ic, &tc, "centred both");
+    let te = unit(&texts.broadcast_sub(&empty).unwrap());
+    p(&ic, &te, "centred, by empty");
+    let moved = unit(
+        &texts
+            .broadcast_sub(&tm)
+            .unwrap()
+            .broadcast_add(&im)
+            .unwrap(),
+    );
+    p(&images, &moved, "moved");
+    p(
+        &ic,
+        &unit(&moved.broadcast_sub(&im).unwrap()),
+        "moved, unit, centred",
+    );
+    p(
+        &ic,
+        &unit(&texts.broadcast_sub(&im).unwrap()),
+        "not moved, centred",
+    );
+}
+
+const STEPS: usize = 700;
 
 /// Pictures of each class in the index.
 const PICTURES: usize = 15;
