@@ -93,6 +93,15 @@ pub enum Error {
         fingerprint: String,
     },
 
+    /// The encoder cannot encode texts.
+    #[error("the encoder {name:?} {reason}, so it cannot encode texts")]
+    NoTextTower {
+        /// The encoder's name.
+        name: String,
+        /// What it lacks, as a predicate.
+        reason: String,
+    },
+
     /// Stored images lie below a folder that is missing, empty, or not the one that held them.
     #[error(
         "{count} stored images lie under {}, which is missing, empty or not the folder that held them; is a disk not \

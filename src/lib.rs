@@ -51,6 +51,7 @@ pub use indexing::{
     Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
 };
 pub use library::save::save;
+pub use library::tower_copy::copy_beside as copy_text_tower;
 pub use library::{
     Answer, DEFAULT_LESS, Indexer, Library, Match, OpenOptions, Part, Question, default_dir,
 };

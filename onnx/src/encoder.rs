@@ -1,7 +1,7 @@
 //! Runs an encoder: images in, codes and hashes out.
 
-use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionOutputs};
 use ort::value::TensorRef;
 use serde::Serialize;
 
@@ -167,32 +167,7 @@ impl Encoder {
             .session
             .run(ort::inputs![INPUT => input])
             .map_err(failed)?;
-        let take = |output: &str, length: usize| -> Result<Vec<f32>> {
-            if length == 0 {
-                return Ok(Vec::new());
-            }
-            let broken = |reason: String| Error::Contract {
-                name: self.info.name.clone(),
-                reason,
-            };
-            let value = outputs
-                .get(output)
-                .ok_or_else(|| broken(format!("it gave no output `{output}`")))?;
-            let (shape, values) = value
-                .try_extract_tensor::<f32>()
-                .map_err(|error| broken(error.to_string()))?;
-            if **shape != [n as i64, length as i64] {
-                return Err(broken(format!(
-                    "it gave `{output}` the shape {shape:?} and declares [{n}, {length}]"
-                )));
-            }
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err(broken(format!(
-                    "it gave numbers in `{output}` that are not finite"
-                )));
-            }
-            Ok(values.to_vec())
-        };
+        let take = |output: &str, length| take(&outputs, output, [n, length], &self.info.name);
         Ok(Encodings {
             codes: take(CODE, self.info.code_len)?,
             logits: take(HASH, self.info.bits)?,
@@ -201,6 +176,40 @@ impl Encoder {
             n,
         })
     }
+}
+
+/// Takes the rows of an output, whose shape must be `[n, length]`; none if `length` is 0. Errors call the model
+/// `name`.
+pub(crate) fn take(
+    outputs: &SessionOutputs<'_>,
+    output: &str,
+    [n, length]: [usize; 2],
+    name: &str,
+) -> Result<Vec<f32>> {
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    let broken = |reason: String| Error::Contract {
+        name: name.to_owned(),
+        reason,
+    };
+    let value = outputs
+        .get(output)
+        .ok_or_else(|| broken(format!("it gave no output `{output}`")))?;
+    let (shape, values) = value
+        .try_extract_tensor::<f32>()
+        .map_err(|error| broken(error.to_string()))?;
+    if **shape != [n as i64, length as i64] {
+        return Err(broken(format!(
+            "it gave `{output}` the shape {shape:?} and declares [{n}, {length}]"
+        )));
+    }
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(broken(format!(
+            "it gave numbers in `{output}` that are not finite"
+        )));
+    }
+    Ok(values.to_vec())
 }
 
 fn no_cuda(runtime: &Runtime) -> Error {

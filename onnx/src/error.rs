@@ -61,6 +61,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A published model cannot be made an encoder.
+    #[error("{} cannot be imported: {reason}", path.display())]
+    Import {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is in the way, and what to do.
+        reason: String,
+    },
+
     /// ONNX Runtime failed on an encoder.
     #[error("the encoder {name:?} failed: {source}")]
     Run {
@@ -90,6 +99,13 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    pub(crate) fn import(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Import {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             action,

@@ -1,7 +1,5 @@
 //! Edits of graphs: cutting a trunk out of an encoder, and adding a head behind a trunk.
 
-use std::collections::HashSet;
-
 use crate::encoder_file::{EncoderFile, EncoderInfo, EncoderResize, FEATURES, INPUT};
 use crate::error::{Error, Result};
 use crate::proto::{
@@ -9,6 +7,7 @@ use crate::proto::{
     TensorShapeProtoDimension, TensorShapeProtoDimensionValue, TypeProto, TypeProtoTensor,
     TypeProtoValue, ValueInfoProto, data_type,
 };
+use crate::visit::prune;
 
 /// Name of the constant in a trunk that weights the directions of its features:
 /// `[feature_len, width]`, float32, or int8 with `.scale` behind the name.
@@ -23,6 +22,9 @@ pub const CLASSES_BIAS: &str = "classes.bias";
 /// The suffix of the name of a constant with the factor of each column of an int8 matrix, float32
 /// `[columns]`.
 const SCALE: &str = ".scale";
+
+/// Shorter rows than this are not scaled to length one.
+const MIN_NORM: f32 = 1e-6;
 
 impl EncoderFile {
     /// Returns the trunk of this encoder for images of `side` × `side` pixels. Codes of small images are
@@ -74,24 +76,10 @@ pub fn cut_trunk(model: &ModelProto, name: &str) -> Result<ModelProto> {
     if graph.output.is_empty() {
         return Err(no_features(name));
     }
-    // Nodes are in the order of computation, so one pass backwards finds all that are needed.
-    let mut needed: HashSet<String> = HashSet::from([FEATURES.to_owned()]);
-    let mut kept = Vec::new();
-    for node in graph.node.drain(..).rev() {
-        if node.output.iter().any(|output| needed.contains(output)) {
-            needed.extend(node.input.iter().cloned());
-            kept.push(node);
-        }
-    }
-    kept.reverse();
-    graph.node = kept;
     // These belong to the trunk, although only heads use them.
-    for name in [METRIC, CLASSES, CLASSES_BIAS] {
-        needed.extend([name.to_owned(), format!("{name}{SCALE}")]);
-    }
-    let needed = |name: &Option<String>| name.as_ref().is_some_and(|name| needed.contains(name));
-    graph.initializer.retain(|tensor| needed(&tensor.name));
-    graph.value_info.retain(|value| needed(&value.name));
+    let kept = [METRIC, CLASSES, CLASSES_BIAS];
+    let kept = kept.map(|name| [name.to_owned(), format!("{name}{SCALE}")]);
+    prune(graph, &[FEATURES], &[], kept.as_flattened());
     Ok(trunk)
 }
 
@@ -325,6 +313,19 @@ impl<'a> Grafter<'a> {
         output
     }
 
+    /// Adds the normalisation of rows of `d` numbers to length one. Returns the output's name. The sum is a
+    /// product with a column of ones, which is the same in every version of the operators.
+    pub fn unit(&mut self, x: &str, d: usize, output: &str) -> String {
+        let named = |part: &str| format!("{output}.{part}");
+        let ones = self.constant(&named("ones"), &[d, 1], &vec![1.0; d]);
+        let least = self.constant(&named("least"), &[], &[MIN_NORM]);
+        let squares = self.node("Mul", &[x, x], &named("squares"));
+        let sum = self.node("MatMul", &[&squares, &ones], &named("sum"));
+        let norm = self.node("Sqrt", &[&sum], &named("sqrt"));
+        let norm = self.node("Max", &[&norm, &least], &named("norm"));
+        self.node("Div", &[x, &norm], output)
+    }
+
     /// Adds a node whose output is an output of the model, float32 `[n, length]`.
     pub fn output_node(&mut self, operator: &str, inputs: &[&str], output: &str, length: usize) {
         self.output_of(
@@ -380,7 +381,7 @@ pub enum Side<'a> {
 }
 
 /// Describes an input or output of a model.
-fn value(name: &str, kind: i32, sides: &[Side<'_>]) -> ValueInfoProto {
+pub(crate) fn value(name: &str, kind: i32, sides: &[Side<'_>]) -> ValueInfoProto {
     let dimension = |side: &Side<'_>| TensorShapeProtoDimension {
         value: Some(match side {
             Side::Open(name) => TensorShapeProtoDimensionValue::DimParam((*name).to_owned()),

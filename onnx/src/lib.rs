@@ -23,6 +23,7 @@
 //! - [`EncoderFile`] reads, checks and holds an encoder; [`EncoderInfo`] is what it declares.
 //! - [`Encoder`] runs it.
 //! - [`CodeDecoder`] reconstructs images from codes, if an encoder has a decoder.
+//! - [`import()`] makes an encoder of a published model; [`TextFile`] is a model's text tower.
 //!
 //! The crate `imgsearch-train` makes new encoder files.
 
@@ -33,12 +34,16 @@ mod code_decoder;
 mod encoder;
 mod encoder_file;
 mod error;
+mod feature_encoder;
 mod graph_edit;
+mod import;
 mod outside;
 mod proto;
 mod read;
 mod runtime;
 mod similarity;
+mod text;
+mod visit;
 
 pub use code_decoder::CodeDecoder;
 pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
@@ -46,7 +51,12 @@ pub use encoder_file::{
     ClassList, DEFAULT_HASH_WEIGHT, EncoderFile, EncoderInfo, EncoderResize, FORMAT_VERSION,
 };
 pub use error::{Error, Result};
+pub use feature_encoder::FeatureEncoder;
+pub use import::{ImportOptions, Imported, Pooling, import};
 pub use similarity::SimilarityMap;
+#[cfg(feature = "text")]
+pub use text::TextEncoder;
+pub use text::{TextFile, TextInfo};
 /// What the trainer needs to read and write encoder files: messages of ONNX, edits of graphs, names
 /// of outputs. It is not meant for other crates and may change at any time.
 #[doc(hidden)]
@@ -63,6 +73,8 @@ pub mod authoring {
         data_type,
     };
     pub use crate::read::{open_regular, too_large};
+    #[cfg(feature = "text")]
+    pub use crate::text::CAPTIONS;
 }
 
 pub use runtime::{

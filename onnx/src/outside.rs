@@ -57,12 +57,15 @@ fn in_sparse(tensor: &SparseTensorProto) -> Option<&str> {
     in_tensors(tensor.values.iter().chain(&tensor.indices))
 }
 
+/// Whether the numbers of a tensor lie in another file.
+pub(crate) fn is_outside(tensor: &TensorProto) -> bool {
+    tensor.data_location == Some(EXTERNAL_DATA) || !tensor.external_data.is_empty()
+}
+
 fn in_tensors<'a>(tensors: impl IntoIterator<Item = &'a TensorProto>) -> Option<&'a str> {
     let mut tensors = tensors.into_iter();
     tensors
-        .find(|tensor| {
-            tensor.data_location == Some(EXTERNAL_DATA) || !tensor.external_data.is_empty()
-        })
+        .find(|tensor| is_outside(tensor))
         .map(|tensor| tensor.name.as_deref().unwrap_or(""))
 }
 

@@ -82,6 +82,11 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
         E::NoFeatures { .. } => {
             "Train with the built-in encoder, or with one that has this output".to_owned()
         }
+        E::NoTextTower { .. } => {
+            "Import a model with texts, such as CLIP, with its folder: imgsearch import DIR -o clip.onnx. Then index with \
+             it: imgsearch index FOLDER --encoder clip.onnx"
+                .to_owned()
+        }
         // It shows its source as itself, so the source is not in the chain.
         E::Index(error) => return of_index(error, index),
         _ => return None,

@@ -18,6 +18,7 @@ mod filter;
 mod forgetting;
 mod hints;
 mod html;
+mod import;
 mod index;
 mod optimize;
 mod output;
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
+        Command::Import(args) => import::run(global, args),
         Command::Reconstruct(args) => reconstruct::run(global, args),
         Command::Adapt(args) => adapt::run(global, args),
         Command::Eval(args) => eval::run(global, args),

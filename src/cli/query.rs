@@ -51,7 +51,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if asked.outcome != Outcome::Done {
             outcome = asked.outcome;
         }
-        let answer = match library.ask(&asked.question, &params) {
+        let mut answer = match library.ask(&asked.question, &params) {
             Ok(answer) => answer,
             Err(error) if is_nothing(&error) => {
                 say_error(&error, global.index.as_deref());
@@ -60,6 +60,9 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             }
             Err(error) => return Err(error.into()),
         };
+        if plan.is_words() {
+            answer.forget_similarity();
+        }
         if !noted {
             // Not before the first search: opening a view starts the check of large segments, which would delay the
             // start of the encoder.

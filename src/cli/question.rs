@@ -202,7 +202,7 @@ impl Plan {
             let encoded: Vec<Part> = match what {
                 What::Id(id) => vec![stored(library, *id)?],
                 What::Picture(path) => vec![Part::Image(picture(library, path, crop)?)],
-                What::Words(text) => vec![words(text)?],
+                What::Words(text) => vec![words(library, text)?],
                 What::Folder(path) => folder(global, library, path, &mut asked.outcome)?,
             };
             asked.images.push(encoded.len());
@@ -237,8 +237,12 @@ fn stored(library: &Library, id: ImageId) -> Result<Part> {
     Ok(Part::Stored(id))
 }
 
-/// Reads words, and names those that are unknown.
-fn words(text: &str) -> imgsearch::Result<Part> {
+/// Encodes words with the text tower of the index's encoder. If it has none, reads them, and names those that are
+/// unknown.
+fn words(library: &Library, text: &str) -> imgsearch::Result<Part> {
+    if library.encoder_file()?.info().text_tower.is_some() {
+        return Ok(Part::Image(library.text_to_encoded(text)?));
+    }
     let words = Words::read(text)?;
     for unknown in &words.unknown {
         let alike = match &unknown.alike[..] {

@@ -343,7 +343,7 @@ impl Process<'_> {
             let started = engine.with(new.file)?;
             encoder_copy::store(self.reader.dir(), started.file())?;
             write.switch_encoder(&started.record(), &new.codes)?;
-            encoder_copy::remove_others(self.reader.dir(), &started.info().fingerprint)?;
+            encoder_copy::remove_others(self.reader.dir(), started.info())?;
             other = Some(started);
         }
         write.adapted(outcome);

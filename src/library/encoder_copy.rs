@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use imgsearch_index::EncoderRecord;
-use imgsearch_onnx::EncoderFile;
+use imgsearch_onnx::{EncoderFile, EncoderInfo};
 
 use crate::error::{Error, Result};
 use crate::library::save::{TEMP_SUFFIX, save};
+use crate::library::tower_copy;
 
 /// The file is called `encoder-FINGERPRINT.onnx`, so a crash while an index changes its encoder never leaves codes
 /// next to another encoder's file.
@@ -74,12 +75,13 @@ pub fn restore(dir: &Path, record: &EncoderRecord) -> Result<bool> {
     Ok(is_default)
 }
 
-/// Stores a copy of an encoder in `dir`.
+/// Stores a copy of an encoder in `dir`, and one of its text tower.
 ///
 /// # Errors
 ///
 /// If the file cannot be written.
 pub fn store(dir: &Path, file: &EncoderFile) -> Result<()> {
+    tower_copy::store(dir, file)?;
     let path = path_of(dir, &file.info().fingerprint);
     if fs::read(&path).is_ok_and(|kept| kept == file.bytes()) {
         return Ok(());
@@ -94,17 +96,22 @@ pub fn store(dir: &Path, file: &EncoderFile) -> Result<()> {
 /// # Errors
 ///
 /// If the folder cannot be listed or a file cannot be removed.
-pub fn remove_others(dir: &Path, fingerprint: &str) -> Result<()> {
+pub fn remove_others(dir: &Path, kept: &EncoderInfo) -> Result<()> {
+    let fingerprint = &*kept.fingerprint;
     let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
     for entry in listed {
         let entry = entry.map_err(|source| Error::io("list", dir, source))?;
         let (name, path) = (entry.file_name(), entry.path());
         let Some(name) = name.to_str() else { continue };
+        let tower = kept.text_tower.as_deref();
         let ours = match (fingerprint_in(name), name.strip_suffix(TEMP_SUFFIX)) {
             (Some(of), _) => of != fingerprint && holds(&path, of),
             // Such a temporary file is written from the start if it is needed again.
-            (None, Some(whole)) => fingerprint_in(whole).is_some() && is_plain_file(&path),
-            (None, None) => false,
+            (None, Some(whole)) => {
+                (fingerprint_in(whole).is_some() || tower_copy::is_copy(whole))
+                    && is_plain_file(&path)
+            }
+            (None, None) => is_plain_file(&path) && tower_copy::is_other(&path, tower),
         };
         if ours {
             fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
@@ -192,11 +199,13 @@ mod tests {
         let left = format!("encoder-{other}.onnx.new");
         fs::write(dir.path().join(&left), "half of one").unwrap();
 
-        remove_others(dir.path(), &fingerprint).unwrap();
+        let mut info = file.info().clone();
+        remove_others(dir.path(), &info).unwrap();
         assert!(dir.path().join(&ours).exists());
         assert!(!dir.path().join(left).exists());
         // Now the index has another encoder.
-        remove_others(dir.path(), other).unwrap();
+        other.clone_into(&mut info.fingerprint);
+        remove_others(dir.path(), &info).unwrap();
         assert!(!dir.path().join(ours).exists());
         for name in &theirs {
             assert!(dir.path().join(name).exists(), "{name}");

@@ -174,7 +174,7 @@ impl<'a> Indexer<'a> {
             ));
         }
         encoder_copy::store(&library.dir, engine.file())?;
-        encoder_copy::remove_others(&library.dir, &engine.info().fingerprint)?;
+        encoder_copy::remove_others(&library.dir, engine.info())?;
         let given = library.encoder_given;
         let started = Instant::now();
         let names = Names::of(&writer.reader()?)?.to_walk(&paths, &options.walk)?;

@@ -13,6 +13,7 @@ pub(crate) mod reencode;
 mod removal;
 pub(crate) mod resemblance;
 pub(crate) mod save;
+pub(crate) mod tower_copy;
 mod upkeep;
 mod worded;
 
@@ -60,6 +61,9 @@ pub struct Library {
     file: OnceLock<EncoderFile>,
     engine: OnceLock<Engine>,
     query_encoders: QueryEncoders,
+    /// What encodes texts, started at its first use.
+    #[cfg(feature = "text")]
+    pub(crate) tower: OnceLock<crate::text::Tower>,
     index: OnceLock<Index>,
     timings: Mutex<Timings>,
 }
@@ -152,6 +156,8 @@ impl Library {
             file: options.encoder.map_or_else(OnceLock::new, OnceLock::from),
             engine: OnceLock::new(),
             query_encoders: QueryEncoders::new(&options.engine),
+            #[cfg(feature = "text")]
+            tower: OnceLock::new(),
             options: options.engine,
             index: index.map_or_else(OnceLock::new, OnceLock::from),
             timings: Mutex::default(),
@@ -161,6 +167,12 @@ impl Library {
     /// Returns the folder of the index.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Returns how the encoder runs.
+    #[cfg(feature = "text")]
+    pub(crate) fn engine_options(&self) -> &EngineOptions {
+        &self.options
     }
 
     /// Returns what one image may cost.
@@ -238,6 +250,8 @@ impl Library {
     /// Forgets the encoder that it had, because the index has another one now.
     fn forget_encoder(&mut self) {
         self.query_encoders.clear();
+        #[cfg(feature = "text")]
+        self.tower.take();
         self.file = OnceLock::new();
         self.engine = OnceLock::new();
     }

@@ -55,6 +55,17 @@ pub struct Answer {
     pub stats: SearchStats,
 }
 
+impl Answer {
+    /// Takes away how alike query and images are, and whether the query looks like anything. Both were measured
+    /// for images, and a text is further away from every image than images are from each other.
+    pub fn forget_similarity(&mut self) {
+        self.resembles = None;
+        for found in &mut self.matches {
+            found.similarity = None;
+        }
+    }
+}
+
 /// A view of the index that is open for a query.
 pub(super) struct View<'a> {
     pub index: &'a Index,

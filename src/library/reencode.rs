@@ -90,7 +90,7 @@ pub fn run(
     let folded = indexing::fold(&mut old, &FoldOptions::default(), progress);
     indexing::report_folding(folded, progress);
     resemblance::update_or_say(&mut old, progress);
-    encoder_copy::remove_others(dir, &engine.info().fingerprint)?;
+    encoder_copy::remove_others(dir, engine.info())?;
     delete(&temp, progress)?;
     Ok(summary)
 }

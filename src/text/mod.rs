@@ -1,8 +1,12 @@
-//! Words: what a text names, and how classes are called.
+//! Words: what a text names, how classes are called, and texts that a tower encodes.
 
 mod classes;
 mod lexicon;
+#[cfg(feature = "text")]
+mod tower;
 mod words;
 
 pub use classes::{class_name, classes_of};
+#[cfg(feature = "text")]
+pub(crate) use tower::Tower;
 pub use words::{Concept, UnknownWord, Words};

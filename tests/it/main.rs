@@ -15,6 +15,7 @@ mod golden;
 #[cfg(target_os = "linux")]
 mod growing;
 mod help;
+mod importing;
 mod incremental;
 mod mixtures;
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@ use super::info::{
     FEATURES, FORMAT_VERSION, Fingerprint, HASH, INPUT, MAX_ENLARGED, MAX_NUMBERS, PREFIX,
     contract,
 };
-use super::metadata::{Metadata, fingerprint};
+use super::metadata::{Metadata, fingerprint, is_fingerprint, parse_numbers};
 use crate::error::{Error, Result};
 use crate::outside::outside;
 use crate::proto::{
@@ -39,6 +39,7 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
     let hash_weight = checking.ranking()?;
     let similarity = checking.similarity()?;
     let classes = checking.classes(graph, code_len);
+    let (text_tower, feature_mean) = checking.text(feature_len)?;
     let fingerprint = checking.fingerprint(model, resize, from)?;
     let text = |key| checking.metadata.get(key).unwrap_or_default().to_owned();
     let mut own_name = text("name");
@@ -58,6 +59,8 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
         hash_weight,
         similarity,
         classes,
+        text_tower,
+        feature_mean,
         training: text("training"),
         licence: text("licence"),
         attribution: text("attribution"),
@@ -252,6 +255,26 @@ impl Checking<'_> {
         })
     }
 
+    /// Returns the fingerprint of the text tower and the mean of the features, if the file names them.
+    fn text(&self, feature_len: Option<usize>) -> Result<(Option<String>, Option<Vec<f32>>)> {
+        let tower = self.metadata.get("text_tower");
+        // It becomes a part of a path.
+        if let Some(tower) = tower.filter(|tower| !is_fingerprint(tower)) {
+            return Err(self.declared("text_tower", tower, "that is no fingerprint"));
+        }
+        let Some(text) = self.metadata.get("feature_mean") else {
+            return Ok((tower.map(ToOwned::to_owned), None));
+        };
+        let mean = parse_numbers(text).filter(|mean| Some(mean.len()) == feature_len);
+        // Not `declared`: it is long.
+        let mean = mean.ok_or_else(|| {
+            self.fail(format!(
+                "its metadata declares {PREFIX}feature_mean, and that is no mean of its features"
+            ))
+        })?;
+        Ok((tower.map(ToOwned::to_owned), Some(mean)))
+    }
+
     fn fingerprint(
         &self,
         model: &ModelProto,
@@ -275,7 +298,7 @@ impl Checking<'_> {
 }
 
 /// Element type and dimensions of an input or output; an open dimension is none.
-fn tensor_of(value: &ValueInfoProto) -> (i32, Vec<Option<i64>>) {
+pub(crate) fn tensor_of(value: &ValueInfoProto) -> (i32, Vec<Option<i64>>) {
     let Some(TypeProtoValue::TensorType(tensor)) =
         value.r#type.as_ref().and_then(|kind| kind.value.as_ref())
     else {

@@ -142,6 +142,12 @@ pub struct EncoderInfo {
     /// What its classes are, if it has a classifier and says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<ClassList>,
+    /// The fingerprint of the text tower whose embeddings can be compared with the features, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_tower: Option<String>,
+    /// The mean of the features of the images that it was trained on, if there is a text tower and that is known.
+    #[serde(skip)]
+    pub feature_mean: Option<Vec<f32>>,
     /// How it was trained: JSON, for people.
     pub training: String,
     /// Its licence.
@@ -168,6 +174,8 @@ impl EncoderInfo {
             hash_weight: DEFAULT_HASH_WEIGHT,
             similarity: None,
             classes: None,
+            text_tower: None,
+            feature_mean: None,
             training: String::new(),
             licence: String::new(),
             attribution: String::new(),

@@ -49,6 +49,25 @@ pub(super) fn fingerprint(model: &ModelProto, resize: EncoderResize) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
+/// Returns numbers as a text from which [`parse_numbers`] makes the same numbers.
+pub(crate) fn numbers(values: &[f32]) -> String {
+    let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+    texts.join(",")
+}
+
+/// Returns the finite numbers in a text, or `None` if it holds anything else.
+pub(crate) fn parse_numbers(text: &str) -> Option<Vec<f32>> {
+    let numbers = text.split(',').map(|number| number.parse().ok());
+    let numbers: Option<Vec<f32>> = numbers.collect();
+    numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()))
+}
+
+/// Returns whether a text is a fingerprint: 32 hexadecimal digits.
+pub(crate) fn is_fingerprint(text: &str) -> bool {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 32 && text.bytes().all(is_digit)
+}
+
 pub(super) fn write_metadata(model: &mut ModelProto, info: &EncoderInfo) {
     model.metadata_props.retain(|entry| {
         !entry
@@ -76,6 +95,12 @@ pub(super) fn write_metadata(model: &mut ModelProto, info: &EncoderInfo) {
     }
     if let Some(classes) = info.classes {
         put("classes", classes.to_string());
+    }
+    if let Some(tower) = &info.text_tower {
+        put("text_tower", tower.clone());
+    }
+    if let Some(mean) = &info.feature_mean {
+        put("feature_mean", numbers(mean));
     }
     put("training", info.training.clone());
     put("licence", info.licence.clone());

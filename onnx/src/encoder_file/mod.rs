@@ -11,7 +11,7 @@ mod metadata;
 mod tests;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -20,6 +20,9 @@ pub use info::{
     CLASS_LOGITS, CODE, ClassList, DEFAULT_HASH_WEIGHT, EncoderInfo, EncoderResize, FEATURES,
     FORMAT_VERSION, HASH, INPUT,
 };
+
+pub(crate) use check::tensor_of;
+pub(crate) use metadata::{is_fingerprint, numbers, parse_numbers};
 
 use check::check;
 use info::{Fingerprint, contract};
@@ -41,6 +44,8 @@ static DEFAULT: &[u8] = include_bytes!("../../model/default.onnx");
 pub struct EncoderFile {
     bytes: Bytes,
     info: EncoderInfo,
+    /// Where it was read from.
+    path: Option<PathBuf>,
 }
 
 /// The bytes of an encoder's file.
@@ -66,7 +71,9 @@ impl EncoderFile {
     /// [`Error::Io`](crate::Error::Io) if it cannot be read, [`Error::Contract`](crate::Error::Contract) if it is no encoder.
     pub fn from_path(path: &Path) -> Result<Self> {
         let bytes = read_whole(path, MAX_MODEL_BYTES)?;
-        Self::from_bytes(bytes, &path.display().to_string())
+        let mut file = Self::from_bytes(bytes, &path.display().to_string())?;
+        file.path = Some(path.to_owned());
+        Ok(file)
     }
 
     /// Checks an encoder in memory; error messages use `name`.
@@ -81,6 +88,7 @@ impl EncoderFile {
         Ok(Self {
             bytes: Bytes::Own(bytes),
             info,
+            path: None,
         })
     }
 
@@ -97,6 +105,7 @@ impl EncoderFile {
         Ok(Self {
             bytes: Bytes::BuiltIn,
             info,
+            path: None,
         })
     }
 
@@ -135,7 +144,14 @@ impl EncoderFile {
     pub fn with_similarity(&self, map: Option<SimilarityMap>) -> Result<Self> {
         let mut info = self.info.clone();
         info.similarity = map;
-        Self::from_model(self.model()?, &info)
+        let mut file = Self::from_model(self.model()?, &info)?;
+        file.path.clone_from(&self.path);
+        Ok(file)
+    }
+
+    /// Returns the file that it was read from, if it was read from one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Returns the same encoder with the name of its list of classes, or with none. Its codes and its fingerprint

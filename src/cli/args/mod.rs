@@ -6,6 +6,7 @@
 
 mod autoencoder;
 mod common;
+mod import;
 mod index;
 mod measure;
 mod numbers;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
 pub use common::CommonArgs;
+pub use import::{ImportArgs, PoolingArg};
 pub use index::{
     AdaptWhen, BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
 };
@@ -118,6 +120,8 @@ pub enum Command {
     Encode(EncodeArgs),
     /// Train an encoder on your own images
     Train(TrainArgs),
+    /// Make an encoder of a published model, such as CLIP or DINOv2, from its folder of ONNX files
+    Import(Box<ImportArgs>),
     /// Reconstruct images from their codes with a decoder
     Reconstruct(ReconstructArgs),
     /// Train an encoder on the images of the index, and move the index to it if it is better

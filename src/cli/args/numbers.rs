@@ -26,6 +26,18 @@ fn at_least(min: usize, text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("it must be a whole number from {min} up"))
 }
 
+/// Parses three finite numbers with commas between them.
+pub fn three_numbers(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Option<Vec<f32>> = text
+        .split(',')
+        .map(|number| number.trim().parse().ok())
+        .collect();
+    let numbers = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+    numbers
+        .filter(|numbers| numbers.iter().all(|number| number.is_finite()))
+        .ok_or_else(|| "it must be three numbers, such as 0.5,0.5,0.5".to_owned())
+}
+
 /// Parses a finite number above 0.
 pub fn above_zero(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use imgsearch::save;
 use imgsearch::train::autoencoder::{decoder_for, decoder_path};
 use imgsearch::train::{Purpose, TrainOptions, Trained, train};
 use imgsearch::training::copies::HASH_WEIGHT;
 use imgsearch::training::head::{EpochReport, HeadOptions};
+use imgsearch::{copy_text_tower, save};
 use serde_json::json;
 
 use super::input;
@@ -83,6 +83,9 @@ fn train_on_trunk(
     } else {
         None
     };
+    if let Some(from) = file {
+        copy_text_tower(from, &common.output, trained.file.info())?;
+    }
     save(&common.output, trained.file.bytes())?;
     let decoder = match decoder {
         Some(file) => {

@@ -18,7 +18,7 @@ use std::f64::consts::PI;
 use crate::baseline::Pca;
 use crate::error::{Error, Result};
 use crate::hashing::hash_layer;
-use crate::head::feature_transform::{ClassifierPrior, FeatureTransform, directions, unit};
+use crate::head::feature_transform::{ClassifierPrior, FeatureTransform, directions};
 use crate::head::model::{Head, Record};
 use crate::head::set::check;
 use crate::head::{HeadOptions, TrainingSet};
@@ -99,8 +99,8 @@ pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
         graph.node.extend(nodes.unwrap_or_default());
     }
     let mut graft = Grafter::new(&mut model, PREFIX);
-    let trunk = unit(&mut graft, &trunk, d, "trunk.direction");
-    let low = unit(&mut graft, &low, low_frequencies(), "low.direction");
+    let trunk = graft.unit(&trunk, d, "trunk.direction");
+    let low = graft.unit(&low, low_frequencies(), "low.direction");
     let axis = [AttributeProto::int("axis", 1)];
     let all = graft.node_with("Concat", &[&trunk, &low], "seen", &axis);
     let feature_len = d + low_frequencies();
@@ -109,6 +109,9 @@ pub fn trunk_for_copies(base: &EncoderFile) -> Result<EncoderFile> {
     info.kind = COPIES.to_owned();
     info.feature_len = Some(feature_len);
     info.similarity = None;
+    // These features are not those of the text tower any more.
+    info.text_tower = None;
+    info.feature_mean = None;
     info.code_len = 0;
     info.bits = 0;
     Ok(EncoderFile::from_model(model, &info)?)

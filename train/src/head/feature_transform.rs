@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::options::HeadOptions;
 use crate::error::{Error, Result};
-use crate::linear::{MIN_NORM, centre, mean, normalise, product, transposed};
+use crate::linear::{centre, mean, normalise, product, transposed};
 use imgsearch_onnx::EncoderFile;
 use imgsearch_onnx::authoring::FEATURES;
 use imgsearch_onnx::authoring::{AttributeProto, ModelProto};
@@ -365,7 +365,7 @@ impl FeatureTransform {
         let d = self.mean.len();
         let mean = graft.constant("mean", &[d], &self.mean);
         let x = graft.node("Sub", &[FEATURES, &mean], "centred");
-        let x = unit(graft, &x, d, "direction");
+        let x = graft.unit(&x, d, "direction");
         match &self.prior.metric {
             Some(metric) => {
                 let metric = graft.shared_constant(METRIC, &[d, metric.width], &metric.values);
@@ -374,19 +374,6 @@ impl FeatureTransform {
             None => x,
         }
     }
-}
-
-/// Adds the normalisation of rows to length one. The sum is a product with a column of ones, which is
-/// the same in every version of the operators.
-pub(crate) fn unit(graft: &mut Grafter<'_>, x: &str, d: usize, name: &str) -> String {
-    let named = |part: &str| format!("{name}.{part}");
-    let ones = graft.constant(&named("ones"), &[d, 1], &vec![1.0; d]);
-    let least = graft.constant(&named("least"), &[], &[MIN_NORM]);
-    let squares = graft.node("Mul", &[x, x], &named("squares"));
-    let sum = graft.node("MatMul", &[&squares, &ones], &named("sum"));
-    let norm = graft.node("Sqrt", &[&sum], &named("sqrt"));
-    let norm = graft.node("Max", &[&norm, &least], &named("norm"));
-    graft.node("Div", &[x, &norm], name)
 }
 
 /// Returns centred features of length one: `[n, d]`.

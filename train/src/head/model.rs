@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::feature_transform::{FeatureTransform, unit};
+use super::feature_transform::FeatureTransform;
 use crate::error::{Error, Result};
 use crate::linear::{normalise, product};
 use imgsearch_onnx::EncoderFile;
@@ -202,6 +202,8 @@ impl Head {
         info.hash_weight = self.hash_weight;
         info.similarity.clone_from(&identity.similarity);
         info.training = training.to_string();
+        // A text's features are moved to where the images' features are.
+        info.feature_mean = (info.text_tower.is_some()).then(|| self.transform.mean.clone());
         Ok(EncoderFile::from_model(model, &info)?)
     }
 
@@ -217,7 +219,7 @@ impl Head {
         let weights = graft.constant("code.weight", &[width, self.code_len()], &self.code);
         let bias = graft.constant("code.bias", &[self.code_len()], &self.code_bias);
         let code = graft.node("Gemm", &[&x, &weights, &bias], "code.linear");
-        let code = unit(graft, &code, self.code_len(), "code.direction");
+        let code = graft.unit(&code, self.code_len(), "code.direction");
         graft.output_node("Identity", &[&code], CODE, self.code_len());
         let weights = graft.constant("hash.weight", &[width, self.bits()], &self.hash);
         let bias = graft.constant("hash.bias", &[self.bits()], &self.hash_bias);
