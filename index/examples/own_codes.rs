@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 format: "jpeg".to_owned(),
                 taken: None,
                 damage: None,
+                labels: Vec::new(),
                 code: vec![f32::from(i), 0.0],
                 hash: vec![i],
             },

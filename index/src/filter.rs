@@ -85,6 +85,17 @@ impl Filter {
         self
     }
 
+    /// Accepts only images that show one of some classes with at least this probability, all classes together; and
+    /// one of others that were given so.
+    #[must_use]
+    pub fn label(mut self, classes: impl IntoIterator<Item = u16>, min_probability: f32) -> Self {
+        self.labels.push(LabelFilter {
+            classes: classes.into_iter().collect(),
+            min_probability,
+        });
+        self
+    }
+
     /// Accepts only these images.
     #[must_use]
     pub fn ids(mut self, ids: impl IntoIterator<Item = ImageId>) -> Self {

@@ -1,7 +1,7 @@
 //! The filters of a query: from arguments to the filter of the index.
 
 use imgsearch::decode::Format;
-use imgsearch::index::{Filter, LabelFilter};
+use imgsearch::index::Filter;
 use imgsearch::{Library, classes_of};
 
 use super::Result;
@@ -42,10 +42,7 @@ pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<F
         filter.formats.push(format.name().to_owned());
     }
     for name in &args.labels {
-        filter.labels.push(LabelFilter {
-            classes: classes_of(name)?,
-            min_probability: LIKELY,
-        });
+        filter = filter.label(classes_of(name)?, LIKELY);
     }
     if !filter.labels.is_empty() {
         let reader = library.index_view()?.to_reader()?;

@@ -80,7 +80,7 @@ fn path_of(dir: &Path, fingerprint: &str) -> PathBuf {
 ///
 /// # Errors
 ///
-/// As [`store`].
+/// If the file beside the encoder is another model's, or the copy cannot be written.
 pub fn copy_beside(from: &Path, to: &Path, info: &EncoderInfo) -> Result<Option<PathBuf>> {
     let Some(tower) = TextFile::beside(from, info)? else {
         return Ok(None);

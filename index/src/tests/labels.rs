@@ -70,14 +70,11 @@ fn a_filter_adds_the_probabilities_of_its_classes() {
     drop(labelled(dir.path()));
     let index = Index::open(dir.path()).unwrap();
     let found = |wanted: &[(&[u16], f32)]| {
-        let mut filter = Filter::default();
-        filter.labels = wanted
+        let filter = wanted
             .iter()
-            .map(|&(classes, min_probability)| LabelFilter {
-                classes: classes.to_vec(),
-                min_probability,
-            })
-            .collect();
+            .fold(Filter::default(), |filter, &(classes, min)| {
+                filter.label(classes.iter().copied(), min)
+            });
         let params = SearchParams::new(9).filter(filter);
         let found = index
             .searcher()
