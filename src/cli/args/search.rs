@@ -53,7 +53,7 @@ pub struct QueryArgs {
     #[arg(long, value_name = "IMAGE[:WEIGHT]", help_heading = QUESTION)]
     pub less: Vec<OsString>,
 
-    /// Count more what the pictures of the mixture agree on. It helps with five pictures or more
+    /// Count more what the pictures of the mixture agree on. All of them should show what is wanted
     #[arg(long, help_heading = QUESTION)]
     pub focus: bool,
 
