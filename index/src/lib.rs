@@ -71,7 +71,8 @@ pub use progress::Step;
 pub use repair::Repaired;
 pub use search::{
     DEFAULT_EF, DEFAULT_EXPAND, Mixture, Neighbour, Note, Query, RankBy, SearchParams, SearchStats,
-    SearchStore, SearchStrategy, Searcher, SegmentStats, Selection, expansion_weight,
+    SearchStore, SearchStrategy, Searcher, SegmentStats, Selection, expansion_shift,
+    expansion_weight,
 };
 pub use segment::{MAX_ROWS, SEGMENT_FORMAT};
 pub use store::holder::Holder;

@@ -25,7 +25,7 @@ impl Searcher {
     ///
     /// The images that were mixed in come first, in the order and at the distances of the plain search: so
     /// the image itself and its copies stay where they are. The others follow by their distance from the
-    /// mixture, scaled so that the images that were mixed in are as far from it as from the query on average.
+    /// mixture, to which a constant is added if the first of them would come before.
     ///
     /// If the query is less of something, images that are nearer to that are not mixed in: they would bring it back.
     pub(super) fn find_expanded(
@@ -66,14 +66,12 @@ impl Searcher {
         let mut second = params.clone();
         second.k = params.k.saturating_add(near.len());
         let (mut rest, mut stats) = self.find_prepared(&mixture, &second, selection, fall_back)?;
-        let from_mixture = self.rescored(&self.scorer(params.by, &mixture), near.clone());
-        let scale = scale(&near, &from_mixture);
         let places: HashSet<(u32, u32)> = near.iter().map(Candidate::place).collect();
         rest.retain(|found| !places.contains(&found.place()));
-        // Whoever was mixed in is nearer.
-        let behind = last.next_up();
+        let first = rest.iter().map(|found| found.distance).reduce(f32::min);
+        let shift = first.map_or(0.0, |first| expansion_shift(last, first));
         for found in &mut rest {
-            found.distance = (found.distance * scale).max(behind);
+            found.distance = (found.distance + shift).max(last.next_up());
         }
         stats.expanded = near.len();
         for (stats, plain) in stats.parts.iter_mut().zip(&plain.parts) {
@@ -114,14 +112,13 @@ pub fn expansion_weight(behind: f32) -> f32 {
     (-DECAY * behind).exp()
 }
 
-/// Returns the factor that makes distances from the mixture as large as those from the query, on average over the
-/// same rows.
-fn scale(from_query: &[Candidate], from_mixture: &[Candidate]) -> f32 {
-    let sum = |found: &[Candidate]| found.iter().map(|found| found.distance).sum::<f32>();
-    let (query, mixture) = (sum(from_query), sum(from_mixture));
-    if query > 0.0 && mixture > 0.0 {
-        query / mixture
-    } else {
-        1.0
-    }
+/// Returns what is added to the distances from an expanded query, so that the first image that was not mixed in, at
+/// the distance `first` from the mixture, comes behind the last that was, at `last` from the query.
+///
+/// What distances mean stays nearly the same: on photographs of 51 classes, the share of the same class among images
+/// that were not mixed in differs by 0.05 from the share at that distance from a single image. If distances are scaled
+/// so that the images that were mixed in are as far from the mixture as from the query, it differs by 0.34, because
+/// these have drawn the mixture to themselves.
+pub fn expansion_shift(last: f32, first: f32) -> f32 {
+    (last.next_up() - first).max(0.0)
 }

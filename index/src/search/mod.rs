@@ -17,7 +17,7 @@ mod select;
 mod strategy;
 mod view;
 
-pub use expand::expansion_weight;
+pub use expand::{expansion_shift, expansion_weight};
 pub use interface::SearchStore;
 pub use mixture::Mixture;
 pub use params::{DEFAULT_EF, DEFAULT_EXPAND, Query, RankBy, SearchParams, SearchStrategy};

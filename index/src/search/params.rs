@@ -123,7 +123,7 @@ pub struct SearchParams {
     pub radius: Option<f32>,
     /// Query expansion: a first search finds this number of nearest images, and a second one searches with
     /// the query mixed with them. The images that were mixed in come first, at their own distances. The
-    /// others follow, at their distances from the mixture, scaled to the same size. Default: 0, no
+    /// others follow, at their distances from the mixture, or further away. Default: 0, no
     /// expansion; [`DEFAULT_EXPAND`] is a good number.
     pub expand: usize,
 }

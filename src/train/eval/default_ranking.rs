@@ -1,6 +1,8 @@
 //! The default ranking of queries, over all images of an evaluation.
 
-use imgsearch_index::{DEFAULT_EXPAND, Mixture, Query, expansion_weight, l2_squared};
+use imgsearch_index::{
+    DEFAULT_EXPAND, Mixture, Query, expansion_shift, expansion_weight, l2_squared,
+};
 
 /// Distances of hashes by a query's logits: each differing bit counts by the size of its logit.
 pub(crate) struct ByLogits<'a> {
@@ -78,7 +80,8 @@ impl DefaultRanking<'_> {
         out: &mut [f32],
     ) {
         self.from(query, out);
-        let mut near: Vec<(f32, usize)> = database.map(|i| (out[i], i)).collect();
+        let database: Vec<usize> = database.collect();
+        let mut near: Vec<(f32, usize)> = database.iter().map(|&i| (out[i], i)).collect();
         let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if near.len() > expand {
             near.select_nth_unstable_by(expand.saturating_sub(1), order);
@@ -103,16 +106,12 @@ impl DefaultRanking<'_> {
         }
         let mixture = mixture.finish();
         self.from(&mixture.query(), out);
-        let from_mixture: f32 = near.iter().map(|&(_, i)| out[i]).sum();
-        let from_query: f32 = near.iter().map(|(distance, _)| distance).sum();
-        let scale = if from_mixture > 0.0 && from_query > 0.0 {
-            from_query / from_mixture
-        } else {
-            1.0
-        };
-        let behind = last.next_up();
+        let is_near = |i: usize| near.iter().any(|&(_, near)| near == i);
+        let others = database.iter().filter(|&&i| !is_near(i));
+        let first = others.map(|&i| out[i]).reduce(f32::min);
+        let shift = first.map_or(0.0, |first| expansion_shift(last, first));
         out.iter_mut()
-            .for_each(|out| *out = (*out * scale).max(behind));
+            .for_each(|out| *out = (*out + shift).max(last.next_up()));
         near.iter().for_each(|&(distance, i)| out[i] = distance);
     }
 
