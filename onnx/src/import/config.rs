@@ -20,8 +20,10 @@ pub(super) struct Configs {
     /// How images are prepared: `preprocessor_config.json`, or the part of `processor_config.json` about images.
     pub images: Option<(&'static str, Value)>,
     /// `tokenizer_config.json`.
+    #[cfg(feature = "text")]
     pub tokenizer: Value,
     /// `special_tokens_map.json`.
+    #[cfg(feature = "text")]
     pub special_tokens: Value,
     /// The licence that the head of `README.md` names.
     pub card_licence: Option<String>,
@@ -44,7 +46,9 @@ impl Configs {
             folder: folder.to_owned(),
             config: json(folder, "config.json")?.unwrap_or_default(),
             images,
+            #[cfg(feature = "text")]
             tokenizer: json(folder, "tokenizer_config.json")?.unwrap_or_default(),
+            #[cfg(feature = "text")]
             special_tokens: json(folder, "special_tokens_map.json")?.unwrap_or_default(),
             card_licence: licence(folder),
         })

@@ -135,6 +135,10 @@ impl TextFile {
     }
 
     /// Writes a model with what it declares, and checks what was written. The fingerprint in `info` is replaced.
+    #[cfg_attr(
+        not(feature = "text"),
+        expect(dead_code, reason = "only an import of texts writes one")
+    )]
     pub(crate) fn from_model(mut model: ModelProto, info: &TextInfo, name: &str) -> Result<Self> {
         model.metadata_props.clear();
         let mut put = |key: &str, value: String| {
