@@ -20,6 +20,11 @@ const ROWS: usize = (SIDE - PATCH) / STEP + 1;
 const HIDDEN: [usize; 3] = [128, 64, 96];
 const DIM: usize = 32;
 
+/// Training: steps, the first learning rate, and the temperature of the softmax over likenesses.
+const STEPS: usize = 700;
+const RATE: f64 = 0.004;
+const TEMPERATURE: f64 = 0.07;
+
 /// Tokens of a text.
 const LENGTH: usize = 12;
 
@@ -240,11 +245,11 @@ impl Model {
         sum.broadcast_add(self.get("text.bias")).unwrap()
     }
 
-    /// Trains for a number of steps: the caption of a picture among all captions, and the pictures of a caption
+    /// Trains: the caption of a picture among all captions, and the pictures of a caption
     /// among the pictures of the batch (Radford et al. 2021).
-    fn train2(&self, steps: usize, lr: f64, temp: f64, random: &mut Random) {
+    fn train(&self, random: &mut Random) {
         let mut rates = ParamsAdamW {
-            lr: 0.004,
+            lr: RATE,
             weight_decay: 0.001,
             ..ParamsAdamW::default()
         };
@@ -252,7 +257,7 @@ impl Model {
             AdamW::new(self.parameters.values().cloned().collect(), rates.clone()).unwrap();
         let synonyms = synonyms();
         let words = words();
-        for step in 0..steps {
+        for step in 0..STEPS {
             let classes: Vec<usize> = (0..CLASSES).flat_map(|class| [class; 2]).collect();
             let pictures: Vec<_> = classes.iter().map(|&class| draw(class, random)).collect();
             let labels: Vec<u32> = classes.iter().map(|&class| class as u32).collect();
@@ -262,11 +267,11 @@ impl Model {
                 .map(|class| paraphrase(class, &synonyms, random))
                 .collect();
             let texts = unit(&self.texts(&bags(&captions, &words)));
-            let alike = (images.matmul(&texts.t().unwrap()).unwrap() / temp).unwrap();
+            let alike = (images.matmul(&texts.t().unwrap()).unwrap() / TEMPERATURE).unwrap();
             let by_image = cross_entropy(&alike, &labels).unwrap();
             let by_text = by_text(&alike);
             let loss = (by_image + by_text).unwrap();
-            rates.lr = lr * (1.0 - step as f64 / steps as f64) + 1e-5;
+            rates.lr = RATE * (1.0 - step as f64 / STEPS as f64) + 1e-5;
             optimiser.set_params(rates.clone());
             optimiser.backward_step(&loss).unwrap();
         }
@@ -378,20 +383,8 @@ fn text(model: &Model) -> ModelProto {
 
 /// The trained model in a folder as CLIP is published in.
 fn published(random: &mut Random) -> Published {
-    if std::env::var("CFG").is_ok() {
-        for cfg in std::env::var("CFG").unwrap().split(' ') {
-            let v: Vec<f64> = cfg.split(',').map(|x| x.parse().unwrap()).collect();
-            let model = Model::new(random);
-            let t = std::time::Instant::now();
-            model.train2(v[0] as usize, v[1], v[2], random);
-            eprintln!("{cfg} {:.1}s", t.elapsed().as_secs_f64());
-            debug(&model, random);
-        }
-        panic!();
-    }
     let model = Model::new(random);
-    model.train2(STEPS, 0.004, 0.07, random);
-    debug(&model, random);
+    model.train(random);
     let folder = Published::new();
     let words = words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -410,84 +403,6 @@ fn published(random: &mut Random) -> Published {
         .model("onnx/text_model.onnx", &text(&model));
     folder
 }
-
-fn debug(model: &Model, random: &mut Random) {
-    let classes: Vec<usize> = (0..CLASSES).flat_map(|class| [class; PICTURES]).collect();
-    let pictures: Vec<_> = classes.iter().map(|&class| draw(class, random)).collect();
-    let images = unit(&model.images(&patches(&pictures)));
-    let texts = unit(&model.texts(&bags(
-        &(0..CLASSES).map(caption).collect::<Vec<_>>(),
-        &words(),
-    )));
-    let empty = unit(&model.texts(&bags(&CAPTIONS.map(|c| c.to_owned()), &words())))
-        .mean_keepdim(0)
-        .unwrap();
-    let tm = texts.mean_keepdim(0).unwrap();
-    let im = images.mean_keepdim(0).unwrap();
-    let s = images
-        .matmul(&texts.t().unwrap())
-        .unwrap()
-        .to_vec2::<f32>()
-        .unwrap();
-    let mut ok = [0.0; 3];
-    for (class, row) in classes.iter().zip(&s) {
-        let best = (0..CLASSES)
-            .max_by(|a, b| row[*a].total_cmp(&row[*b]))
-            .unwrap();
-        let (a, b) = (parts(*class), parts(best));
-        for (ok, same) in ok.iter_mut().zip([a.0 == b.0, a.1 == b.1, a.2 == b.2]) {
-            *ok += f64::from(u8::from(same)) / classes.len() as f64;
-        }
-    }
-    eprintln!("count, colour, shape: {ok:.3?}");
-    let p = |images: &Tensor, texts: &Tensor, what: &str| {
-        let s = texts
-            .matmul(&images.t().unwrap())
-            .unwrap()
-            .to_vec2::<f32>()
-            .unwrap();
-        let mut right = 0;
-        for (class, row) in s.iter().enumerate() {
-            let mut order: Vec<usize> = (0..row.len()).collect();
-            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
-            right += order[..10].iter().filter(|i| classes[**i] == class).count();
-        }
-        eprintln!("{what}: {:.3}", right as f64 / 360.0);
-    };
-    let norm = |t: &Tensor| values(&t.sqr().unwrap().sum_all().unwrap().sqrt().unwrap())[0];
-    eprintln!(
-        "norms: texts {} images {} empty-tm {}",
-        norm(&tm),
-        norm(&im),
-        norm(&(&empty - &tm).unwrap())
-    );
-    p(&images, &texts, "raw");
-    let ic = unit(&images.broadcast_sub(&im).unwrap());
-    let tc = unit(&texts.broadcast_sub(&tm).unwrap());
-    p(&ic, &tc, "centred both");
-    let te = unit(&texts.broadcast_sub(&empty).unwrap());
-    p(&ic, &te, "centred, by empty");
-    let moved = unit(
-        &texts
-            .broadcast_sub(&tm)
-            .unwrap()
-            .broadcast_add(&im)
-            .unwrap(),
-    );
-    p(&images, &moved, "moved");
-    p(
-        &ic,
-        &unit(&moved.broadcast_sub(&im).unwrap()),
-        "moved, unit, centred",
-    );
-    p(
-        &ic,
-        &unit(&texts.broadcast_sub(&im).unwrap()),
-        "not moved, centred",
-    );
-}
-
-const STEPS: usize = 700;
 
 /// Pictures of each class in the index.
 const PICTURES: usize = 15;
@@ -514,9 +429,7 @@ fn right_of(place: &Place, ask: &str, class: usize) -> usize {
 #[test]
 fn two_red_circles_are_found_by_their_words() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
-    let started = std::time::Instant::now();
     let folder = published(&mut random);
-    eprintln!("trained in {:.1} s", started.elapsed().as_secs_f64());
     let place = Place::new();
     for class in 0..CLASSES {
         for i in 0..PICTURES {
@@ -557,7 +470,6 @@ fn two_red_circles_are_found_by_their_words() {
     let two_red_circles = (0..CLASSES)
         .find(|&class| caption(class) == "two red circles")
         .unwrap();
-    eprintln!("precision at 10: {drawn:.3} with a drawn head, {trained:.3} with a trained one");
     assert!(right_of(&place, "", two_red_circles) >= 9);
     assert!(trained >= 0.9, "{trained}");
     assert!(drawn >= 0.6, "{drawn}");
