@@ -162,10 +162,12 @@ fn compounds(words: &[String]) -> impl Iterator<Item = (std::ops::Range<usize>, 
 
 /// Returns the forms of a compound: with spaces, hyphens, or as one word, and singular.
 fn forms(words: &[String]) -> Vec<String> {
-    let joined = [" ", "-", ""].map(|between| words.join(between));
-    let count = if words.len() == 1 { 1 } else { joined.len() };
-    let mut forms: Vec<String> = joined[..count].to_vec();
-    for joined in &joined[..count] {
+    let spaced = words.join(" ").replace('-', " ");
+    let (hyphened, whole) = (spaced.replace(' ', "-"), spaced.replace(' ', ""));
+    let mut joined = vec![words.join(" "), spaced, hyphened, whole];
+    joined.dedup();
+    let mut forms = joined.clone();
+    for joined in &joined {
         for (plural, singular) in PLURALS {
             if let Some(stem) = joined.strip_suffix(plural)
                 && stem.len() > 1
