@@ -113,7 +113,7 @@ mod tests {
         let file = EncoderFile::default_encoder().unwrap();
         let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
         let mut whole = Encoder::new(&file, runtime, &SessionOptions::default()).unwrap();
-        let pixels: Vec<u8> = (0..2 * 224 * 224 * 3)
+        let pixels: Vec<u8> = (0..2 * 224 * 224 * 3usize)
             .map(|i| (i * i / 97 % 256) as u8)
             .collect();
         let expected = whole.encode(&pixels, 2).unwrap();
