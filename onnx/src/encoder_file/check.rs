@@ -9,6 +9,7 @@ use super::info::{
 };
 use super::metadata::{Metadata, fingerprint, is_fingerprint, parse_numbers};
 use crate::error::{Error, Result};
+use crate::graph_edit::CLASSES_BIAS;
 use crate::outside::outside;
 use crate::proto::{
     GraphProto, ModelProto, TensorShapeProtoDimensionValue, TypeProtoValue, ValueInfoProto,
@@ -241,7 +242,13 @@ impl Checking<'_> {
             let mut outputs = graph.node.iter().flat_map(|node| &node.output);
             outputs.any(|output| output == tensor)
         };
-        (code_len == 0 || computes(CLASS_LOGITS)).then_some(classes)
+        // Another classifier may stand behind a trunk that declares this list.
+        let bias = graph
+            .initializer
+            .iter()
+            .find(|t| t.name.as_deref() == Some(CLASSES_BIAS));
+        let is_of_list = bias.is_none_or(|bias| bias.dims == [classes.count() as i64]);
+        (is_of_list && (code_len == 0 || computes(CLASS_LOGITS))).then_some(classes)
     }
 
     fn similarity(&self) -> Result<Option<SimilarityMap>> {
