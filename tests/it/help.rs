@@ -57,6 +57,16 @@ fn options_are_under_their_own_headings() {
             ],
         ),
         (
+            &["import"],
+            &[
+                ("--output", "Options:"),
+                ("--output-name", "Model:"),
+                ("--mean", "Model:"),
+                ("--train", "Head:"),
+                ("--json", "Output:"),
+            ],
+        ),
+        (
             &["train", "copies"],
             &[("--json", "Output:"), ("--views", "Training:")],
         ),

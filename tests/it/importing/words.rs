@@ -20,8 +20,8 @@ const ROWS: usize = (SIDE - PATCH) / STEP + 1;
 const HIDDEN: [usize; 3] = [128, 64, 96];
 const DIM: usize = 32;
 
-/// Training: steps, the first learning rate, and the temperature of the softmax over likenesses.
-const STEPS: usize = 700;
+/// How it is trained: steps, the highest learning rate, the temperature of likenesses.
+const STEPS: usize = 800;
 const RATE: f64 = 0.004;
 const TEMPERATURE: f64 = 0.07;
 
@@ -132,9 +132,9 @@ fn draw(class: usize, random: &mut Random) -> RgbImage {
     for _ in 0..=count {
         let cell = cells.swap_remove(random.below(cells.len()));
         let centre =
-            |cell: usize, random: &mut Random| 8.0 + 16.0 * cell as f64 + 2.0 * random.signed();
+            |cell: usize, random: &mut Random| 8.0 + 16.0 * cell as f64 + 1.5 * random.signed();
         let (x, y) = (centre(cell % 3, random), centre(cell / 3, random));
-        let radius = 6.5 + 0.5 * random.signed();
+        let radius = 6.5 + 0.3 * random.signed();
         let shade = random.below(16) as i16 - 8;
         let colour = COLOURS[colour]
             .1
@@ -407,14 +407,14 @@ fn published(random: &mut Random) -> Published {
 /// Pictures of each class in the index.
 const PICTURES: usize = 15;
 
-/// The share of right pictures among the first ten, over all captions, by a way to ask.
-fn precision(place: &Place, ask: &str) -> f64 {
-    let right: usize = (0..CLASSES).map(|class| right_of(place, ask, class)).sum();
+/// The share of right pictures among the first ten, over all captions.
+fn precision(place: &Place) -> f64 {
+    let right: usize = (0..CLASSES).map(|class| right_of(place, class)).sum();
     right as f64 / (10 * CLASSES) as f64
 }
 
-fn right_of(place: &Place, ask: &str, class: usize) -> usize {
-    let text = format!("{ask}{}", caption(class));
+fn right_of(place: &Place, class: usize) -> usize {
+    let text = caption(class);
     let ran = place
         .run(&["query", "--text", &text, "-k", "10", "--paths"])
         .ended(0);
@@ -445,7 +445,7 @@ fn two_red_circles_are_found_by_their_words() {
     place
         .run(&["index", "photos", "--encoder", "drawn.onnx", "--quiet"])
         .ended(0);
-    let drawn = precision(&place, "");
+    let drawn = precision(&place);
     // A trained one is better. It becomes the index's encoder, with a copy of the text tower.
     place
         .run(&[
@@ -466,11 +466,12 @@ fn two_red_circles_are_found_by_their_words() {
     for name in ["clip.onnx", "clip.text.onnx"] {
         std::fs::remove_file(index.with_file_name(name)).unwrap();
     }
-    let trained = precision(&place, "");
+    let trained = precision(&place);
     let two_red_circles = (0..CLASSES)
         .find(|&class| caption(class) == "two red circles")
         .unwrap();
-    assert!(right_of(&place, "", two_red_circles) >= 9);
+    eprintln!("precision at 10: {drawn:.3} with a drawn head, {trained:.3} with a trained one");
+    assert!(right_of(&place, two_red_circles) >= 9);
     assert!(trained >= 0.9, "{trained}");
-    assert!(drawn >= 0.6, "{drawn}");
+    assert!(drawn >= 0.8, "{drawn}");
 }

@@ -51,6 +51,10 @@ pub fn write(
         Values::Features(own) => {
             let base = own.engine.file();
             let encoder = autoencoder.encoder_file_behind(base, &own.scaling, &identity)?;
+            // Texts lead to the trunk's features, and from there to the new code.
+            if let Some(from) = &args.trunk {
+                imgsearch::copy_text_tower(from, output, encoder.info())?;
+            }
             (encoder, None)
         }
     };
