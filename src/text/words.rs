@@ -77,7 +77,7 @@ impl Words {
     /// # Examples
     ///
     /// ```
-    /// let words = imgsearch::Words::read("A dog on two beaches")?;
+    /// let words = imgsearch::Words::read("A dog on the beaches")?;
     /// let concepts: Vec<&str> = words.concepts.iter().map(|concept| concept.word.as_str()).collect();
     /// assert_eq!(concepts, ["dog", "beach"]);
     /// # Ok::<(), imgsearch::Error>(())
