@@ -23,8 +23,8 @@ pub const CLASSES_BIAS: &str = "classes.bias";
 /// `[columns]`.
 const SCALE: &str = ".scale";
 
-/// Shorter rows than this are not scaled to length one.
-const MIN_NORM: f32 = 1e-6;
+/// Rows are never divided by less, so an image without features has a code of zeros.
+pub const MIN_NORM: f32 = 1e-6;
 
 impl EncoderFile {
     /// Returns the trunk of this encoder for images of `side` × `side` pixels. Codes of small images are

@@ -65,8 +65,8 @@ pub mod authoring {
     pub use crate::encoder::pack;
     pub use crate::encoder_file::{CODE, FEATURES, HASH, INPUT};
     pub use crate::graph_edit::{
-        CLASSES, CLASSES_BIAS, Grafter, METRIC, Side, constant, cut_trunk, drop_constants,
-        rename_input, rename_output,
+        CLASSES, CLASSES_BIAS, Grafter, METRIC, MIN_NORM, Side, constant, cut_trunk,
+        drop_constants, rename_input, rename_output,
     };
     pub use crate::proto::{
         AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto,

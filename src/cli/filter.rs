@@ -47,7 +47,7 @@ pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<F
     if !filter.labels.is_empty() {
         let reader = library.index_view()?.to_reader()?;
         let images = reader.count()?;
-        if images > 0 && reader.unlabelled()? == images {
+        if images > 0 && !reader.holds_labels()? {
             return Err(imgsearch::Error::NoLabels { images }.into());
         }
     }

@@ -13,7 +13,7 @@
 //! | both, 8 for the square root of the score | 0.716 | 0.815 |
 //! | both, 12 for the square root of the score | 0.710 | 0.830 |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use imgsearch_index::{
     ImageId, Mixture, Neighbour, Query, RankBy, Reader, SearchParams, SearchStats,
@@ -59,7 +59,7 @@ pub(super) fn shown(view: &View<'_>, words: &Words) -> Result<Option<Shown>> {
     let scores = scores(&reader, &words.concepts)?;
     if scores.is_empty() {
         let images = reader.count()?;
-        if images > 0 && reader.unlabelled()? == images {
+        if images > 0 && !reader.holds_labels()? {
             return Err(Error::NoLabels { images });
         }
         return Ok(None);
@@ -105,13 +105,8 @@ impl Shown {
         near.radius = None;
         let (mut found, stats) = view.searcher.explain(&self.mixture.query(), &near)?;
         let scores: HashMap<ImageId, f32> = self.scores.iter().take(SCORED).copied().collect();
-        let wanted = |id: &ImageId| {
-            params
-                .filter
-                .ids
-                .as_ref()
-                .is_none_or(|ids| ids.contains(id))
-        };
+        let ids: Option<HashSet<ImageId>> = params.filter.ids.clone().map(HashSet::from_iter);
+        let wanted = |id: &ImageId| ids.as_ref().is_none_or(|ids| ids.contains(id));
         near.filter.ids = Some(scores.keys().copied().filter(wanted).collect());
         near.k = scores.len().max(1);
         let (scored, _) = view.searcher.explain(&self.mixture.query(), &near)?;

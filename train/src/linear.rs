@@ -8,7 +8,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::error::{Error, Result};
-use imgsearch_onnx::authoring::pack;
+use imgsearch_onnx::authoring::{MIN_NORM, pack};
 
 /// Alternations of iterative quantisation; the published 50.
 const ITQ_ITERATIONS: usize = 50;
@@ -19,9 +19,6 @@ const ITQ_ROWS: usize = 8192;
 
 /// Directions with less than this share of the largest variance are noise of the arithmetic.
 const MIN_VARIANCE: f32 = 1e-7;
-
-/// Rows are never divided by less, so an image without features has a code of zeros.
-pub(super) const MIN_NORM: f32 = 1e-6;
 
 fn matrix(rows: &[f32], n: usize, d: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice(rows, n, d)

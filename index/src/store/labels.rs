@@ -73,6 +73,16 @@ impl Reader {
         )
     }
 
+    /// Returns whether any image has labels.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn holds_labels(&self) -> Result<bool> {
+        let found = self.one("SELECT 1 FROM labels LIMIT 1", (), |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
     /// Returns the number of images that have no labels.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ fn images_are_found_by_their_classes_best_first() {
     assert_eq!(ids(&reader.labelled(5, 1).unwrap()), [2]);
     assert!(reader.labelled(6, 10).unwrap().is_empty());
     assert_eq!(reader.unlabelled().unwrap(), 1);
+    assert!(reader.holds_labels().unwrap());
     drop(reader);
     let index = Index::open(dir.path()).unwrap();
     let labels = index.labels(&[ImageId(4), ImageId(3)]).unwrap();

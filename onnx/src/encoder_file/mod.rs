@@ -29,10 +29,8 @@ use info::{Fingerprint, contract};
 use metadata::write_metadata;
 
 use crate::error::Result;
-use crate::proto::{
-    GraphProto, ModelProto, ModelWords, TypeProto, TypeProtoTensor, TypeProtoValue, ValueInfoProto,
-    data_type,
-};
+use crate::graph_edit::{Side, value};
+use crate::proto::{GraphProto, ModelProto, ModelWords, data_type};
 use crate::read::{MAX_MODEL_BYTES, read_whole};
 use crate::similarity::SimilarityMap;
 
@@ -171,20 +169,11 @@ impl EncoderFile {
     /// Messages of Protocol Buffers are merged by concatenation, so that a file of several megabytes need not be
     /// decoded and written again before each query.
     pub(crate) fn with_class_logits(&self) -> Cow<'_, [u8]> {
-        if self.info.classes.is_none() || self.info.is_trunk() {
+        let Some(classes) = self.info.classes.filter(|_| !self.info.is_trunk()) else {
             return Cow::Borrowed(self.bytes());
-        }
-        let output = ValueInfoProto {
-            name: Some(CLASS_LOGITS.to_owned()),
-            r#type: Some(Box::new(TypeProto {
-                value: Some(TypeProtoValue::TensorType(TypeProtoTensor {
-                    elem_type: Some(data_type::FLOAT),
-                    shape: None,
-                })),
-                ..TypeProto::default()
-            })),
-            ..ValueInfoProto::default()
         };
+        let sides = [Side::Open("n"), Side::Of(classes.count())];
+        let output = value(CLASS_LOGITS, data_type::FLOAT, &sides);
         let graph = GraphProto {
             output: vec![output],
             ..GraphProto::default()

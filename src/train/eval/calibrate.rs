@@ -9,7 +9,7 @@ use imgsearch_train::fit_similarity;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::default_ranking::{ByLogits, DefaultRanking};
+use super::default_ranking::DefaultRanking;
 use crate::error::{Error, Result};
 use crate::train::extract::Extracted;
 use crate::train::random::SplitMix;
@@ -54,13 +54,7 @@ impl LabelledPairs {
     /// pairs.
     pub fn of(info: &EncoderInfo, extracted: &Extracted, labels: &[usize], seed: u64) -> Self {
         let n = labels.len();
-        let ranking = DefaultRanking {
-            codes: &extracted.codes,
-            code_len: info.code_len,
-            hashes: &extracted.hashes,
-            by_logits: ByLogits::new(&extracted.hashes, &extracted.logits, info.bits),
-            hash_weight: info.hash_weight,
-        };
+        let ranking = DefaultRanking::of(info, extracted);
         let step = n.div_ceil(MAX_QUERIES).max(1);
         let pairs = (0..n).into_par_iter().step_by(step).flat_map_iter(|query| {
             let mut distances = vec![0.0; n];

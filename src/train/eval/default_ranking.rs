@@ -3,6 +3,9 @@
 use imgsearch_index::{
     DEFAULT_EXPAND, Mixture, Query, expansion_shift, expansion_weight, l2_squared,
 };
+use imgsearch_onnx::EncoderInfo;
+
+use crate::train::extract::Extracted;
 
 /// Distances of hashes by a query's logits: each differing bit counts by the size of its logit.
 pub(crate) struct ByLogits<'a> {
@@ -56,7 +59,18 @@ pub(crate) struct DefaultRanking<'a> {
     pub hash_weight: f32,
 }
 
-impl DefaultRanking<'_> {
+impl<'a> DefaultRanking<'a> {
+    /// Returns the ranking of what an encoder made of images.
+    pub fn of(info: &EncoderInfo, extracted: &'a Extracted) -> Self {
+        Self {
+            codes: &extracted.codes,
+            code_len: info.code_len,
+            hashes: &extracted.hashes,
+            by_logits: ByLogits::new(&extracted.hashes, &extracted.logits, info.bits),
+            hash_weight: info.hash_weight,
+        }
+    }
+
     /// Writes the distances from image `q` to all images.
     pub fn plain(&self, q: usize, out: &mut [f32]) {
         self.apart(self.code(q), self.by_logits.of(q), out);

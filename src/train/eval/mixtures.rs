@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::calibrate::{LabelledPairs, ReliabilityBin, paired};
-use super::default_ranking::{ByLogits, DefaultRanking};
+use super::default_ranking::DefaultRanking;
 use super::metrics::{Evaluator, RetrievalSplit};
 use crate::error::{Error, Result};
 use crate::library::DEFAULT_LESS;
@@ -119,13 +119,7 @@ pub fn mixtures(
     labels: &[usize],
     seed: u64,
 ) -> Result<Vec<MixtureRow>> {
-    let ranking = DefaultRanking {
-        codes: &extracted.codes,
-        code_len: info.code_len,
-        hashes: &extracted.hashes,
-        by_logits: ByLogits::new(&extracted.hashes, &extracted.logits, info.bits),
-        hash_weight: info.hash_weight,
-    };
+    let ranking = DefaultRanking::of(info, extracted);
     let draws = draws(&ranking, labels, seed);
     let mut rows = Vec::new();
     for kind in Kind::all() {
@@ -305,6 +299,7 @@ fn first(distances: &[f32], among: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::eval::default_ranking::ByLogits;
 
     /// Codes on a circle: three classes of 15 around 0, 40 and 180 degrees, each spread by some degrees.
     fn circle() -> (Vec<f32>, Vec<u8>, Vec<f32>, Vec<usize>) {
