@@ -102,7 +102,7 @@ function failed(problem, params) {
   byId("notes").replaceChildren();
   byId("count").textContent = "";
   byId("fresh").hidden = true;
-  setMessage(failure(problem, () => results.show(params, { again: true })), false);
+  setMessage(failure(problem, params, { go, retry: () => results.show(params, { again: true }) }), false);
 }
 
 function stuck(problem, again) {
@@ -133,6 +133,7 @@ function countShown(answer, params) {
 }
 
 function statusChanged(status) {
+  if (viewer.open) viewer.offerReveal();
   const answer = results.answer;
   if (!answer) return;
   if (!answer.status) {
@@ -280,6 +281,12 @@ document.addEventListener("keydown", (event) => {
 });
 
 byId("fresh").addEventListener("click", () => { byId("results").focus({ preventScroll: true }); reload(); });
+
+// A narrow field has no room for more, and nothing is dropped on a phone.
+const narrow = matchMedia("(max-width: 48rem)");
+const invite = () => { words.placeholder = narrow.matches ? "Search by words" : "Search by words, or drop a picture anywhere"; };
+narrow.addEventListener("change", invite);
+invite();
 
 live.start();
 follow(false);

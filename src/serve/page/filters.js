@@ -109,6 +109,7 @@ export class Filters {
     this.showLabels();
     const used = [...params.keys()].filter((key) => FILTERS.includes(key)).length;
     byId("toggle-filters").querySelector(".dot").hidden = !used;
+    byId("filters-told").textContent = used ? `Filters, ${used} in use` : "Filters";
   }
 
   async load() {

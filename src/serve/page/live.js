@@ -4,6 +4,8 @@ import { events, get } from "./api.js";
 import { byId, make } from "./dom.js";
 import { number, pictures } from "./words.js";
 
+const RETRY_MS = 10_000;
+
 export class Live {
   // `changed(status)` is called whenever the server tells something new.
   constructor(changed) {
@@ -17,7 +19,18 @@ export class Live {
     } catch {
       // The request for pictures fails as well and says why.
     }
+    // A browser has few connections for one server. A window that nobody sees must not hold one of them.
+    const listen = () => (document.hidden ? this.stop() : this.listen());
+    document.addEventListener("visibilitychange", listen);
+    addEventListener("pagehide", () => this.stop());
+    addEventListener("pageshow", listen);
+    listen();
+  }
+
+  listen() {
+    if (this.source) return;
     const source = events();
+    this.source = source;
     source.addEventListener("status", (event) => {
       try {
         this.take(JSON.parse(event.data));
@@ -25,8 +38,17 @@ export class Live {
         // An event that was cut off is followed by another.
       }
     });
-    // The browser holds connections open per server; a page that is left must not keep one.
-    addEventListener("pagehide", () => source.close());
+    // The browser reconnects by itself unless the server refused.
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
+      this.source = null;
+      setTimeout(() => { if (!document.hidden) this.listen(); }, RETRY_MS);
+    });
+  }
+
+  stop() {
+    this.source?.close();
+    this.source = null;
   }
 
   take(status) {

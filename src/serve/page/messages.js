@@ -14,6 +14,10 @@ function button(text, onclick, strong) {
   return make("button", { type: "button", class: strong ? "small strong" : "small", onclick }, text);
 }
 
+function home(strong) {
+  return make("a", { class: strong ? "small strong" : "small", href: "/", "data-home": true }, "All pictures");
+}
+
 export function emptyIndex(status) {
   const command = make("button", { type: "button", class: "command", title: "Copy the command", onclick: async () => {
     if (await copy(COMMAND)) toast("Copied.");
@@ -25,14 +29,17 @@ export function emptyIndex(status) {
   return message("picture", "No pictures yet", children);
 }
 
-export function failure(problem, retry) {
-  const again = problem.status === 401
-    ? button("Sign in again", () => location.reload(), true)
-    : button("Try again", retry, true);
-  const home = make("a", { class: "small", href: "/", "data-home": true }, "All pictures");
+export function failure(problem, params, { go, retry }) {
+  const actions = [];
+  const lasting = problem.status >= 400 && problem.status < 500;
+  if (problem.status === 401) actions.push(button("Sign in again", () => location.reload(), true));
+  // What the address asks for is wrong, so asking again would not help.
+  else if (!lasting) actions.push(button("Try again", retry, true));
+  else if (filtered(params)) actions.push(button("Without filters", () => go(withoutFilters(params)), true));
+  if (lasting && problem.status !== 401) actions.push(home(!actions.length));
   const node = message("picture", problem.message || "Something went wrong.",
     problem.hint ? make("p", {}, problem.hint) : null,
-    make("div", { class: "message-actions" }, again, problem.status === 401 || problem.status === 0 ? null : home));
+    make("div", { class: "message-actions" }, actions));
   node.setAttribute("role", "alert");
   return node;
 }
@@ -40,7 +47,7 @@ export function failure(problem, retry) {
 export function nothing(params, go) {
   const actions = [];
   if (filtered(params)) actions.push(button("Without filters", () => go(withoutFilters(params)), true));
-  if (asks(params)) actions.push(make("a", { class: "small", href: "/", "data-home": true }, "All pictures"));
+  if (asks(params)) actions.push(home(!actions.length));
   const advice = filtered(params)
     ? "No picture passes all the filters. Remove one of them, for example the last you set."
     : "Try other words, or ask with a picture: drop one anywhere on this page.";
@@ -49,28 +56,28 @@ export function nothing(params, go) {
 
 // What is to be said about an answer before its pictures.
 export function notesOn(answer, params, go) {
-  const notes = [];
+  const lines = [];
   if (answer.resembles === false) {
     const nearest = typeof answer.nearest === "number" ? `; the nearest is ${percent(answer.nearest)} alike` : "";
-    notes.push(note([`Nothing here looks like it${nearest}.`]));
+    lines.push(line(make("strong", {}, `Nothing here looks like it${nearest}.`)));
   }
-  if (answer.note) notes.push(note([String(answer.note)]));
+  if (answer.note) lines.push(line(String(answer.note)));
   for (const words of answer.words || []) {
-    for (const unknown of words.unknown || []) notes.push(unknownWord(words.text, unknown, params, go));
+    for (const unknown of words.unknown || []) lines.push(unknownWord(words.text, unknown, params, go));
   }
-  return notes;
+  return lines.length ? [make("div", { class: "note" }, lines)] : [];
 }
 
-function note(children) {
-  return make("p", { class: "note" }, children);
+function line(...children) {
+  return make("p", {}, children);
 }
 
 function unknownWord(text, unknown, params, go) {
   const children = [make("span", {}, `“${unknown.word}” is not a word that is known here.`)];
   const others = (unknown.alike || []).slice(0, 6);
-  if (others.length) children.push(make("span", {}, "Did you mean"));
+  if (others.length) children.push(make("span", {}, "Did you mean:"));
   for (const other of others) children.push(button(other, () => go(replaced(text, unknown.word, other, params))));
-  return note(children);
+  return line(children);
 }
 
 // The same question with one word in place of another.

@@ -61,8 +61,8 @@ export class Viewer {
     const close = iconButton("close", "Close", () => this.on.close(), { class: "round viewer-close" });
     this.dialog.append(make("div", { class: "viewer-body" },
       make("header", { class: "viewer-head" }, this.name, close), this.stage,
-      make("div", { class: "viewer-side" }, this.actions, this.labelSection, this.facts),
-      this.neighbours.root));
+      this.actions, this.neighbours.root,
+      make("div", { class: "viewer-side" }, this.labelSection, this.facts)));
     this.swipes();
   }
 
@@ -141,11 +141,15 @@ export class Viewer {
     const labels = image ? labelList(image, this.on.label) : [];
     this.labelSection.hidden = !labels.length;
     this.labels.replaceChildren(...labels);
-    this.revealButton.hidden = !this.on.local() || !image || image.away;
+    this.offerReveal();
     this.openLink.hidden = !image || image.away;
     if (image) this.openLink.href = original(image);
     this.actions.hidden = !image;
     this.steps();
+  }
+
+  offerReveal() {
+    this.revealButton.hidden = !this.on.local() || !this.image || this.image.away;
   }
 
   steps() {
