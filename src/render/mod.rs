@@ -1,3 +1,5 @@
 //! Drawings for people.
 
+#[cfg(feature = "train")]
 pub mod chart;
+pub mod thumbnail;
