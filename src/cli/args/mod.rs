@@ -28,7 +28,7 @@ pub use index::{
 };
 pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};
-pub use search::{ByArg, EncodeArgs, FilterArgs, QueryArgs};
+pub use search::{ByArg, EncodeArgs, FilterArgs, QueryArgs, WayArg};
 pub use shared::{LimitArgs, WalkArgs};
 pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
 
