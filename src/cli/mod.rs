@@ -20,6 +20,7 @@ mod import;
 mod index;
 mod optimize;
 mod output;
+mod pictures;
 mod progress;
 mod query;
 mod question;

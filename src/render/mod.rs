@@ -2,4 +2,8 @@
 
 #[cfg(feature = "train")]
 pub mod chart;
+#[cfg(feature = "cli")]
+pub mod sheet;
+#[cfg(feature = "cli")]
+pub mod terminal;
 pub mod thumbnail;

@@ -28,23 +28,22 @@ pub fn thumbnail<'a>(
 ) -> Result<Rgb, DecodeError> {
     // A shorter side of that length leaves at least as much of the longer one.
     let whole = decoder.decode_whole(content, longer_side.max(1))?;
-    fitted(&whole, longer_side, longer_side).map(|small| small.unwrap_or_else(|| whole.into_rgb()))
+    if whole.width.max(whole.height) <= longer_side {
+        return Ok(whole.into_rgb());
+    }
+    fitted(&whole, longer_side, longer_side)
 }
 
-/// Makes an image small enough for a box, and keeps its shape as far as whole pixels allow. Returns `None` if it
-/// fits as it is.
+/// Scales an image until it touches the sides of a box from inside. It keeps its shape as far as whole pixels allow.
 ///
 /// # Errors
 ///
 /// If the image has another number of pixels than its size says.
-pub(crate) fn fitted(image: &Rgb, width: u32, height: u32) -> Result<Option<Rgb>, DecodeError> {
+pub fn fitted(image: &Rgb, width: u32, height: u32) -> Result<Rgb, DecodeError> {
     let scale = f64::min(
-        f64::from(width.max(1)) / f64::from(image.width.max(1)),
-        f64::from(height.max(1)) / f64::from(image.height.max(1)),
+        f64::from(width) / f64::from(image.width.max(1)),
+        f64::from(height) / f64::from(image.height.max(1)),
     );
-    if scale >= 1.0 {
-        return Ok(None);
-    }
     let side = |side: u32, most: u32| {
         let scaled = (f64::from(side) * scale).round() as u32;
         scaled.clamp(1, most.max(1))
@@ -55,12 +54,11 @@ pub(crate) fn fitted(image: &Rgb, width: u32, height: u32) -> Result<Option<Rgb>
         height,
         resize: Resize::Squash,
     };
-    let pixels = resized(image, &geometry)?;
-    Ok(Some(Rgb {
+    Ok(Rgb {
         width,
         height,
-        pixels,
-    }))
+        pixels: resized(image, &geometry)?,
+    })
 }
 
 /// Returns an image as a JPEG file. `quality` is from 1 to 100; 80 suits a thumbnail.

@@ -29,7 +29,7 @@ pub use index::{
 };
 pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};
-pub use search::{ByArg, EncodeArgs, QueryArgs};
+pub use search::{ByArg, EncodeArgs, QueryArgs, WayArg};
 pub use serve::ServeArgs;
 pub use shared::{LimitArgs, WalkArgs};
 pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};

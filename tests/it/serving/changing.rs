@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 
 use super::client::{Server, ids, names};
 use super::indexed;
+use crate::contract::training_place;
 use crate::support::{Place, sample};
 
 #[test]
@@ -36,7 +37,8 @@ fn a_server_is_there_before_the_index() {
 
 #[test]
 fn another_encoder_takes_over_while_the_server_runs() {
-    let place = indexed();
+    let place = training_place();
+    place.index();
     let server = Server::start(&place, &[]);
     let answer = server
         .post(
@@ -50,12 +52,13 @@ fn another_encoder_takes_over_while_the_server_runs() {
     place
         .run(&[
             "train",
-            "head",
             "photos",
             "-o",
             file.to_str().unwrap(),
-            "--steps",
-            "20",
+            "--views",
+            "1",
+            "--epochs",
+            "3",
         ])
         .ended(0);
     place
@@ -69,7 +72,7 @@ fn another_encoder_takes_over_while_the_server_runs() {
         "/search?limit=1",
         &std::fs::read(sample("cat.jpg")).unwrap(),
     );
-    assert_eq!(names(&answer.json()), ["cat.jpg"]);
+    assert_eq!(names(&answer.json()), ["0-cat.jpg"]);
 }
 
 #[test]

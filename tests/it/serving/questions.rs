@@ -219,13 +219,16 @@ fn wrong_questions_get_sentences() {
     );
     // A head that promises a huge picture.
     let mut header = b"IHDR".to_vec();
-    header.extend([0x00, 0x0f, 0xff, 0xff, 0x00, 0x0f, 0xff, 0xff, 8, 2, 0, 0, 0]);
+    header.extend([
+        0x00, 0x0f, 0xff, 0xff, 0x00, 0x0f, 0xff, 0xff, 8, 2, 0, 0, 0,
+    ]);
     let mut sum = flate2::Crc::new();
     sum.update(&header);
     let lying = [
         b"\x89PNG\r\n\x1a\n\0\0\0\r",
         &header[..],
         &sum.sum().to_be_bytes(),
+        b"\0\0\0\x10IDAT0123456789abcdef",
     ]
     .concat();
     server.post("/search", &lying).problem(413);
