@@ -135,11 +135,17 @@ pub async fn folders(State(app): State<Arc<App>>, Query(params): Query) -> Resul
 
 fn in_folder(library: &Library, under: Option<&Path>) -> Result<Folders, Error> {
     let reader = library.index_view()?.to_reader()?;
-    let folder = match under {
+    let mut folder = match under {
         Some(folder) => folder.to_owned(),
         None => reader.common_folder()?.unwrap_or_default(),
     };
-    let folders = reader.folders_in(&folder)?;
+    let mut folders = reader.folders_in(&folder)?;
+    let in_folders: usize = folders.iter().map(|folder| folder.images).sum();
+    // Where images lie beside the folders, the folder that holds them all is one to choose, too.
+    if under.is_none() && in_folders < reader.count()? {
+        folder = folder.parent().map_or_else(|| folder.clone(), Path::to_owned);
+        folders = reader.folders_in(&folder)?;
+    }
     let folders = folders.into_iter().map(|folder| FolderInfo {
         name: folder
             .path

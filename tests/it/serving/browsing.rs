@@ -41,7 +41,12 @@ fn the_newest_images_come_first_and_filters_hold() {
     assert_eq!(names(&server.json("/images?label=cat")), ["cat.jpg"]);
     assert_eq!(server.json("/images?type=png")["total"], 0);
     let folders = server.json("/folders");
-    assert_eq!(folders["path"], photos);
+    // An image lies beside the folder, so what holds both is shown.
+    let expected = serde_json::json!([
+        {"path": photos, "name": "photos", "images": 4, "has_folders": true},
+    ]);
+    assert_eq!(folders["folders"], expected);
+    let folders = server.json(&format!("/folders?under={photos}"));
     let expected = serde_json::json!([
         {"path": format!("{photos}/2020"), "name": "2020", "images": 3, "has_folders": true},
     ]);
