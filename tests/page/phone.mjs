@@ -61,6 +61,8 @@ async function finger(page, points) {
   await touch("touchStart", [points[0]]);
   for (const point of points.slice(1)) await touch("touchMove", [point]);
   await touch("touchEnd", []);
+  // A browser takes a tap that follows at once for a part of the same gesture.
+  await page.waitForTimeout(500);
 }
 
 scene("a swipe turns the page, and a finger draws a part once that is wanted", PHONE, async (page) => {

@@ -47,7 +47,11 @@ for (const address of BROKEN) {
       await shoot(page, "error");
       await answered(page, () => page.getByRole("button", { name: "Without filters" }).click());
     } else {
-      await answered(page, () => page.locator("a.brand").click());
+      const same = address.startsWith("?limit");
+      const home = () => page.locator("a.brand").click();
+      // The page sets these two by itself, so such an address already shows all pictures.
+      if (same) await home();
+      else await answered(page, home);
     }
     await assertShows(page, "/images?limit=80");
   }, { expected: refused });
