@@ -33,7 +33,6 @@ mod error;
 mod indexing;
 mod library;
 mod progress;
-#[cfg(feature = "train")]
 pub mod render;
 mod text;
 #[cfg(feature = "train")]

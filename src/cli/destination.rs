@@ -21,5 +21,13 @@ pub fn check_output(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(format!("cannot write {}: it is a folder", path.display()).into());
     }
+    // Saving renames a complete file into place, which would replace a device or a pipe.
+    if path.exists() && !path.is_file() {
+        return Err(format!(
+            "cannot write {}: it is not an ordinary file",
+            path.display()
+        )
+        .into());
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::{ImageFormat, RgbImage};
 use imgsearch::render::chart::{Series, lines};
+use imgsearch::render::sheet::escaped;
 use imgsearch::train::eval::copies::CopiesReport;
 use imgsearch::train::eval::{RANKS, Report};
 
@@ -233,11 +234,4 @@ fn image(chart: &RgbImage, words: &str) -> Result<String> {
         "<p><img alt=\"{words}\" src=\"data:image/png;base64,{}\"></p>",
         STANDARD.encode(file.into_inner())
     ))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

@@ -8,12 +8,13 @@ use imgsearch::{Answer, Library, Match, Timings, class_name};
 use serde_json::{Value, json};
 
 use super::args::{ByArg, Global, QueryArgs};
-use super::filter::filter;
 use super::output::{command, count, counted, relative, shown, with_path};
+use super::pictures::Pictures;
 use super::question::{self, Asked, Plan};
 use super::setup::{index_dir, open_options, say_provider};
 use super::streams::{self, out, say};
 use super::{Outcome, Result, hints, say_error};
+use crate::typed::filter::filter;
 
 /// Runs the command; `started` is when the program started.
 pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
@@ -21,6 +22,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         return Err("-k 0 returns nothing: choose at least 1".into());
     }
     let plans = question::plans(args)?;
+    let mut pictures = Pictures::new(global, args)?;
     let decodes = plans.iter().any(Plan::needs_encoder);
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
     // In parallel, the index is opened and its encoder is read.
@@ -84,9 +86,15 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             timings: library.timings(),
             total_ms: started.elapsed().as_secs_f64() * 1000.0,
         };
-        print(global, args, &answered, several);
+        print(global, args, &answered, several, |found, by_words| {
+            pictures.draw(&library, found, by_words)
+        })?;
+        pictures.add(&library, plan, &asked, &answer)?;
     }
     drop(loading);
+    if pictures.finish()? == Outcome::Partial {
+        outcome = Outcome::Partial;
+    }
     // The process ends here and frees its memory: dropping the encoder first would take time.
     std::mem::forget(library);
     Ok(outcome)
@@ -116,7 +124,11 @@ fn params(
     if args.exact {
         params = params.strategy(SearchStrategy::Exact);
     }
-    params.filter = filter(global, library, &args.filter)?;
+    params.filter = filter(library, &args.filter.typed(), |text| {
+        if !global.quiet {
+            say!("{text}");
+        }
+    })?;
     params.radius = radius(library, args, plans)?;
     params.expand = if args.no_expand { 0 } else { args.expand };
     Ok(params)
@@ -167,7 +179,14 @@ struct Answered<'a> {
     total_ms: f64,
 }
 
-fn print(global: &Global, args: &QueryArgs, answered: &Answered<'_>, several: bool) {
+/// Prints an answer. `draw` draws the images in place of lines, and returns whether it did.
+fn print(
+    global: &Global,
+    args: &QueryArgs,
+    answered: &Answered<'_>,
+    several: bool,
+    draw: impl FnOnce(&[Match], bool) -> Result<bool>,
+) -> Result<()> {
     let found = &answered.answer.matches;
     if args.json {
         print_json(args, answered);
@@ -178,15 +197,19 @@ fn print(global: &Global, args: &QueryArgs, answered: &Answered<'_>, several: bo
             streams::bytes(&[path, end].concat());
         }
     } else {
-        if several {
+        let by_words = answered.plan.is_words();
+        let fills_stdout = args.fills_stdout();
+        if several && !fills_stdout {
             out!("{}", answered.plan.heading());
         }
         say_why_nothing(global, args, answered.answer);
-        print_matches(found, answered.plan.is_words());
+        if !fills_stdout && !draw(found, by_words)? {
+            print_matches(found, by_words);
+        }
         if answered.answer.resembles == Some(false) && !global.quiet {
             say_unlike(found);
         }
-        if several {
+        if several && !fills_stdout {
             out!();
         }
     }
@@ -194,6 +217,7 @@ fn print(global: &Global, args: &QueryArgs, answered: &Answered<'_>, several: bo
         explain(&answered.answer.stats);
         explain_times(&answered.timings, answered.total_ms);
     }
+    Ok(())
 }
 
 fn print_json(args: &QueryArgs, answered: &Answered<'_>) {
@@ -268,24 +292,28 @@ fn say_why_nothing(global: &Global, args: &QueryArgs, answer: &Answer) {
     }
 }
 
-/// Prints what was found. For words, each line says what the image most likely shows.
-fn print_matches(found: &[Match], by_words: bool) {
-    let nearness = |found: &Match| match (found.similarity, found.labels.first()) {
+/// Returns how near an image is, or for words, what it most likely shows.
+pub(super) fn nearness(found: &Match, by_words: bool) -> String {
+    match (found.similarity, found.labels.first()) {
         (Some(similarity), _) => percents(similarity),
         (None, Some(label)) if by_words => {
             let name = class_name(label.class).unwrap_or_default();
             format!("{name} {}", percents(label.probability))
         }
         _ => format!("{:.4}", found.distance),
-    };
+    }
+}
+
+/// Prints what was found.
+fn print_matches(found: &[Match], by_words: bool) {
     let rank_width = found.len().to_string().len();
-    let width = found.iter().map(|found| nearness(found).len()).max();
-    let width = width.unwrap_or(0);
+    let width = found.iter().map(|found| nearness(found, by_words).len());
+    let width = width.max().unwrap_or(0);
     for (i, found) in found.iter().enumerate() {
         out!(
             "{:>rank_width$}  {:>width$}  {}",
             i + 1,
-            nearness(found),
+            nearness(found, by_words),
             shown(&relative(&found.path))
         );
     }
@@ -303,7 +331,7 @@ fn say_unlike(found: &[Match]) {
 }
 
 /// Returns a similarity as a person reads it, such as `97 %`. 100 % is for the image itself and its exact copies.
-fn percents(similarity: f32) -> String {
+pub(super) fn percents(similarity: f32) -> String {
     let most = if similarity < 1.0 { 99.0 } else { 100.0 };
     format!("{:.0} %", (similarity * 100.0).min(most))
 }

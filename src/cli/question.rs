@@ -35,7 +35,9 @@ pub struct Asked {
     /// Whether some pictures of a folder could not be used.
     pub outcome: Outcome,
     /// The images of each part, in the order of [`Plan::parts`].
-    images: Vec<usize>,
+    pub images: Vec<usize>,
+    /// The picture from standard input, which cannot be read twice.
+    pub piped: Option<Source>,
 }
 
 /// Returns one question for each picture, folder and id, or the one that `--more` and `--less` make. Wrong arguments
@@ -111,8 +113,13 @@ impl Plan {
         matches!(self.parts()[..], [(What::Words(_), _)])
     }
 
+    /// Returns the part of the first picture that is asked for, if not all of it.
+    pub fn crop(&self) -> Option<&Crop> {
+        self.crop.as_ref()
+    }
+
     /// Returns the parts with their weights, below 0 for those to avoid.
-    fn parts(&self) -> Vec<(&What, f32)> {
+    pub fn parts(&self) -> Vec<(&What, f32)> {
         let main = self.main.iter().map(|what| (what, 1.0));
         let more = self.more.iter().map(|part| (&part.what, part.weight));
         let less = self.less.iter().map(|part| (&part.what, -part.weight));
@@ -195,13 +202,16 @@ impl Plan {
             question: Question::new().focus(self.focus),
             outcome: Outcome::Done,
             images: Vec::new(),
+            piped: None,
         };
         let mut wanted = 0;
         for (i, (what, weight)) in self.parts().into_iter().enumerate() {
             let crop = self.crop.as_ref().filter(|_| i == 0);
             let encoded: Vec<Part> = match what {
                 What::Id(id) => vec![stored(library, *id)?],
-                What::Picture(path) => vec![Part::Image(picture(library, path, crop)?)],
+                What::Picture(path) => {
+                    vec![Part::Image(picture(library, path, crop, &mut asked.piped)?)]
+                }
                 What::Words(text) => vec![words(library, text)?],
                 What::Folder(path) => folder(global, library, path, &mut asked.outcome)?,
             };
@@ -244,6 +254,12 @@ fn words(library: &Library, text: &str) -> imgsearch::Result<Part> {
         return Ok(Part::Image(library.text_to_encoded(text)?));
     }
     let words = Words::read(text)?;
+    let reader = library.index_view()?.to_reader()?;
+    if reader.holds_images()? && !reader.holds_labels()? {
+        say!(
+            "the images have no labels yet, so words find them less well; to add labels: imgsearch index --reencode"
+        );
+    }
     for unknown in &words.unknown {
         let alike = match &unknown.alike[..] {
             [] => String::new(),
@@ -254,8 +270,13 @@ fn words(library: &Library, text: &str) -> imgsearch::Result<Part> {
     Ok(Part::Words(words))
 }
 
-/// Encodes a picture, or a part of it, and says if it is damaged.
-fn picture(library: &Library, path: &Path, crop: Option<&Crop>) -> imgsearch::Result<Encoded> {
+/// Encodes a picture, or a part of it, and says if it is damaged. Keeps one from standard input in `piped`.
+fn picture(
+    library: &Library,
+    path: &Path,
+    crop: Option<&Crop>,
+    piped: &mut Option<Source>,
+) -> imgsearch::Result<Encoded> {
     let is_stdin = path == Path::new("-");
     let name = if is_stdin {
         Path::new("standard input")
@@ -271,10 +292,14 @@ fn picture(library: &Library, path: &Path, crop: Option<&Crop>) -> imgsearch::Re
                 Source::open(path, library.limits())
             };
             let source = read.map_err(|unread| imgsearch::Error::unread(unread, name))?;
-            match crop {
+            let encoded = match crop {
                 Some(crop) => library.encode_part(&source, name, crop)?,
                 None => library.encode_bytes(&source, name)?,
+            };
+            if is_stdin {
+                *piped = Some(source);
             }
+            encoded
         }
     };
     if let Some(damage) = &encoded.damage {

@@ -110,8 +110,12 @@ impl fmt::Display for Crop {
 }
 
 impl Crop {
-    /// Cuts the part out of an upright image.
-    pub(super) fn cut(&self, image: &Rgb) -> Result<Rgb, DecodeError> {
+    /// Cuts the part out of an upright image. Pixels are those of the given image, which should have its full size.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::OutsideOfImage`] if the part is not within the image.
+    pub fn cut(&self, image: &Rgb) -> Result<Rgb, DecodeError> {
         let (columns, rows) = (
             range(self.left, self.width, image.width),
             range(self.top, self.height, image.height),

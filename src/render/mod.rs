@@ -1,3 +1,9 @@
 //! Drawings for people.
 
+#[cfg(feature = "train")]
 pub mod chart;
+#[cfg(feature = "cli")]
+pub mod sheet;
+#[cfg(feature = "cli")]
+pub mod terminal;
+pub mod thumbnail;

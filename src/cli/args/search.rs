@@ -1,7 +1,7 @@
 //! Arguments of `query` and `encode`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use imgsearch::decode::Crop;
@@ -10,6 +10,7 @@ use imgsearch::index::{DEFAULT_EXPAND, ImageId};
 use super::numbers::{from_one, from_zero, percent, up_to_hundred};
 use super::shared::LimitArgs;
 use crate::cli::weighted::id_of;
+use crate::typed::filter::Typed;
 
 const FILTERS: &str = "Filters";
 const OUTPUT: &str = "Output";
@@ -24,6 +25,19 @@ pub enum ByArg {
     Hash,
     /// By both together
     Both,
+}
+
+/// How pictures are drawn in a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WayArg {
+    /// The graphics of Kitty, Ghostty and Konsole
+    Kitty,
+    /// The inline images of iTerm2, WezTerm and mintty
+    Iterm2,
+    /// Sixel: foot, mlterm, xterm -ti vt340
+    Sixel,
+    /// Half blocks in colours, for every other terminal
+    Blocks,
 }
 
 #[derive(Debug, Args)]
@@ -116,12 +130,37 @@ pub struct QueryArgs {
     #[arg(long, short = '0', group = "format", help_heading = OUTPUT)]
     pub print0: bool,
 
+    /// Draw the images in the terminal, in a grid: as graphics where environment variables tell of a terminal
+    /// that has them, or else in coloured half blocks. Into a pipe, lines are printed as without it
+    #[arg(long, group = "format", help_heading = OUTPUT)]
+    pub show: bool,
+
+    /// Draw as with --show, but in this way, even into a pipe
+    #[arg(long, value_enum, value_name = "WAY", conflicts_with_all = ["json", "paths", "print0"])]
+    #[arg(help_heading = OUTPUT)]
+    pub show_as: Option<WayArg>,
+
+    /// Write the images, with small copies of them, to one HTML file for a browser; - writes to standard output
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub html: Option<PathBuf>,
+
+    /// Open the file of --html in the browser. Without --html, a temporary file
+    #[arg(long, help_heading = OUTPUT)]
+    pub open: bool,
+
     /// Explain how the search was done, and where the time went
     #[arg(long, help_heading = OUTPUT)]
     pub explain: bool,
 
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+impl QueryArgs {
+    /// Returns whether the sheet goes to standard output, where nothing else may be then.
+    pub fn fills_stdout(&self) -> bool {
+        self.html.as_deref() == Some(Path::new("-"))
+    }
 }
 
 /// Images that may be found.
@@ -162,6 +201,22 @@ pub struct FilterArgs {
     /// Only images of this format, such as jpeg or png. Can be repeated
     #[arg(long = "type", value_name = "FORMAT", help_heading = FILTERS)]
     pub formats: Vec<String>,
+}
+
+impl FilterArgs {
+    /// Returns what was typed.
+    pub fn typed(&self) -> Typed {
+        Typed {
+            under: self.under.clone(),
+            globs: self.glob.clone(),
+            after: self.after.clone(),
+            before: self.before.clone(),
+            min_size: self.min_size.clone(),
+            max_size: self.max_size.clone(),
+            labels: self.labels.clone(),
+            formats: self.formats.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
