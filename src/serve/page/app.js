@@ -1,6 +1,6 @@
 // Puts the parts of the page together. What is shown always follows the address, never the other way round.
 
-import { asks, current, filtered, href, opened, parts, query, roleOf, withFilter, withPart, withQuestion, without } from "./address.js";
+import { asks, current, filtered, href, opened, parts, roleOf, withFilter, withPart, withQuestion, without } from "./address.js";
 import { announce, byId, make } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
@@ -62,8 +62,8 @@ function follow(back) {
   byId("notes").querySelector(".is-problem")?.remove();
   showQuestion(byId("question"), params, go);
   const text = parts(params).find((part) => part.kind === "text" && part.role === "main");
-  // Opening a picture does not take away words that are being typed.
-  if (query(params).toString() !== results.key) words.value = text ? text.value : "";
+  // What is being typed stays, unless one goes back.
+  if (back || document.activeElement !== words || text) words.value = text ? text.value : "";
   showAdd();
   filters.update(params, results.answer);
   const id = params.get("open");

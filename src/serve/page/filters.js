@@ -94,8 +94,9 @@ export class Filters {
   }
 
   // The panel shows what the address says.
-  update(params, answer) {
+  update(params, answer = this.answer) {
     this.params = params;
+    this.answer = answer;
     this.folders.update(params.getAll("under"));
     const measured = Boolean(answer?.images.some((image) => typeof image.similarity === "number"));
     this.alikeSection.hidden = !asks(params) || !(measured || params.has("min_similarity"));
