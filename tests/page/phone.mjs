@@ -58,7 +58,7 @@ scene("plus works without hovering", PHONE, async (page) => {
 
 async function finger(client, points) {
   const touch = (type, touchPoints) => client.send("Input.dispatchTouchEvent", { type, touchPoints });
-  // A touch that follows another at once counts as a double tap, and so would the next tap. People are slower.
+  // A touch that follows another at once counts as a double tap. People are slower.
   await setTimeout(500);
   await touch("touchStart", [points[0]]);
   for (const point of points.slice(1)) await touch("touchMove", [point]);
@@ -77,14 +77,14 @@ scene("a swipe turns the page, and a finger draws a part once that is wanted", P
   const y = stage.y + stage.height / 2;
   await finger(client, [{ x: 300, y }, { x: 220, y }, { x: 120, y: y + 4 }]);
   await page.locator("#viewer").getByRole("heading", { name: images[1].name, exact: true }).waitFor();
-  await page.getByRole("button", { name: "Search a part" }).tap();
+  await page.getByRole("button", { name: "Search a part" }).click();
   await page.getByRole("application").waitFor();
   await page.waitForFunction(() => document.querySelector("#viewer .full").naturalWidth > 0);
   await page.locator("#viewer").evaluate((view) => view.scrollTo(0, 0));
   const box = await page.locator("#viewer .frame").boundingBox();
   const at = (x, down) => ({ x: box.x + box.width * x, y: box.y + box.height * down });
   await finger(client, [at(0.1, 0.1), at(0.3, 0.3), at(0.6, 0.7)]);
-  await answered(page, () => page.getByRole("button", { name: "Search this part" }).tap());
+  await answered(page, () => page.getByRole("button", { name: "Search this part" }).click());
   const numbers = addressOf(page).get("crop").split(",").map(parseFloat);
   [10, 10, 50, 60].forEach((wanted, index) => assert.ok(Math.abs(numbers[index] - wanted) < 2, `${numbers} is not what was drawn`));
 });
