@@ -11,7 +11,7 @@ async function assertFoundItself(page, name) {
     method: "POST", headers: { "X-Imgsearch": "1", "Content-Type": "image/jpeg" }, body: readFileSync(sample(name)),
   });
   assert.deepEqual(await shownIds(page), answer.results.map((image) => image.id));
-  assert.equal(addressOf(page).get("code"), answer.code);
+  assert.equal(addressOf(page).get("code"), answer.upload.code);
 }
 
 scene("a dropped picture finds itself and what is like it", {}, async (page) => {

@@ -46,7 +46,8 @@ for (const address of BROKEN) {
       await alert.waitFor();
       await shoot(page, "error");
       await answered(page, () => page.getByRole("button", { name: "Without filters" }).click());
-    } else {
+    } else if (!address.startsWith("?limit")) {
+      // That one shows all pictures already: paging is not a matter of the address.
       await answered(page, () => page.locator("a.brand").click());
     }
     await assertShows(page, "/images?limit=80");

@@ -62,7 +62,8 @@ function follow(back) {
   byId("notes").querySelector(".is-problem")?.remove();
   showQuestion(byId("question"), params, go);
   const text = parts(params).find((part) => part.kind === "text" && part.role === "main");
-  if (document.activeElement !== words || text) words.value = text ? text.value : "";
+  // What is being typed stays, unless one goes back.
+  if (back || document.activeElement !== words || text) words.value = text ? text.value : "";
   showAdd();
   filters.update(params, results.answer);
   const id = params.get("open");

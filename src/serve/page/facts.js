@@ -10,7 +10,7 @@ export function facts(image) {
   const entries = [
     image.damage ? ["Damage", image.damage, "is-damage"] : null,
     ["Taken", image.taken ? moment(when(image)) : null],
-    ["File of", modified],
+    ["Modified", modified],
     ["Dimensions", image.width ? (megapixels >= 1 ? `${size}, ${megapixels.toFixed(1)} megapixels` : size) : null],
     ["Format", image.format ? `${image.format.toUpperCase()}, ${bytes(image.bytes)}` : bytes(image.bytes)],
     ["Path", image.path, "is-path"],

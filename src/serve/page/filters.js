@@ -24,6 +24,7 @@ export class Filters {
 
   build(root) {
     const folders = make("div");
+    this.folderSection = section("Folders", folders);
     this.folders = new Folders(folders, (path, adding) => this.chooseFolder(path, adding));
     this.types = make("div", { class: "checks" });
     this.labels = make("div", { class: "pills" });
@@ -36,7 +37,7 @@ export class Filters {
     this.most = this.sizeField("max_size", "At most");
     root.append(
       this.alike(),
-      section("Folders", folders),
+      this.folderSection,
       section("Date", make("div", { class: "pair" }, this.after.label, this.before.label)),
       this.labelSection = section("Labels", this.find, this.labels),
       this.typeSection = section("Type", this.types),
@@ -94,9 +95,10 @@ export class Filters {
   }
 
   // The panel shows what the address says.
-  update(params, answer) {
+  update(params, answer = this.answer) {
     this.params = params;
-    this.folders.update(params.getAll("under"));
+    this.answer = answer;
+    this.showFolders(params.getAll("under"));
     const measured = Boolean(answer?.images.some((image) => typeof image.similarity === "number"));
     this.alikeSection.hidden = !asks(params) || !(measured || params.has("min_similarity"));
     this.slider.value = Number(params.get("min_similarity")) || 0;
@@ -112,6 +114,12 @@ export class Filters {
     byId("filters-told").textContent = used ? `Filters, ${used} in use` : "Filters";
   }
 
+  // Pictures that lie side by side in one folder need no tree.
+  async showFolders(chosen) {
+    await this.folders.update(chosen);
+    this.folderSection.hidden = !this.folders.any;
+  }
+
   async load() {
     try {
       this.facets = await get("/facets");
@@ -124,9 +132,9 @@ export class Filters {
     this.update(this.params);
   }
 
-  refresh() {
-    this.folders.refresh();
-    return this.load();
+  async refresh() {
+    this.folders.forget();
+    await this.load();
   }
 
   showTypes() {

@@ -26,10 +26,13 @@ export class Folders {
     this.mark();
   }
 
-  // The index has changed: counts and folders are asked for anew.
-  refresh() {
+  // The index has changed: counts and folders are asked for anew at the next update.
+  forget() {
     this.loaded = false;
-    return this.update(this.chosen);
+  }
+
+  get any() {
+    return this.root.querySelector("li, p") !== null;
   }
 
   mark() {

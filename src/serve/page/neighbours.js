@@ -46,6 +46,7 @@ function neighbour(image) {
   const picture = make("img", { alt: alt(image), loading: "lazy", decoding: "async", draggable: "false", src: thumbnail(image.id, 256, image.digest) });
   picture.style.aspectRatio = String(ratio(image));
   const address = href(opened(new URLSearchParams(location.search), image.id));
-  const alike = typeof image.similarity === "number" ? make("span", { class: "strip-alike" }, percent(image.similarity)) : null;
+  // A row of zeros says nothing that the pictures do not show.
+  const alike = image.similarity >= 0.01 ? make("span", { class: "strip-alike" }, percent(image.similarity)) : null;
   return make("li", {}, make("a", { href: address, "data-id": image.id }, picture, alike));
 }
