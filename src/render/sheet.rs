@@ -268,7 +268,7 @@ mod tests {
         }
         .to_html();
         for text in [
-            "<b>",
+            "a<b>",
             "<script",
             "<heading>",
             "<note>",
