@@ -202,6 +202,13 @@ pub enum Error {
     #[error("{0}")]
     BadEvaluation(String),
 
+    /// The file of a stored image is not the one that was indexed.
+    #[error("{} was changed or replaced since it was indexed", path.display())]
+    FileChanged {
+        /// The image.
+        path: PathBuf,
+    },
+
     /// The caller cancelled the operation.
     #[error("interrupted")]
     Interrupted,

@@ -4,6 +4,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod cli;
+mod serve;
+mod typed;
 
 fn main() -> std::process::ExitCode {
     // First, while there is no other thread.

@@ -75,6 +75,7 @@ pub use search::{
     expansion_weight,
 };
 pub use segment::{MAX_ROWS, SEGMENT_FORMAT};
+pub use store::browse::ImageFolder;
 pub use store::holder::Holder;
 pub use store::interface::{ReadStore, WriteStore};
 pub use store::reader::Reader;

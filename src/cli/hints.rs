@@ -76,6 +76,7 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
             "Encode them again: {}   (encoders behind the built-in trunk give labels; others cannot)",
             command(&["index", "--reencode"])
         ),
+        E::FileChanged { .. } => format!("Index it again: {}", command(&["index"])),
         E::BadQuestion(_) => {
             "Name a picture, or one with --more and a weight above 0".to_owned()
         }

@@ -9,12 +9,10 @@ mod args;
 mod calibration;
 mod charts;
 mod check;
-mod dates;
 mod destination;
 mod encode;
 mod eval;
 mod eval_words;
-mod filter;
 mod forgetting;
 mod hints;
 mod html;
@@ -30,6 +28,7 @@ mod reconstruct;
 mod remove;
 mod restore;
 mod runtime;
+mod serve;
 mod setup;
 mod signals;
 mod status;
@@ -78,6 +77,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Index(args) => index::run(global, args),
         Command::Query(args) => query::run(global, args, started),
+        Command::Serve(args) => serve::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Remove(args) => remove::run(global, args),
         Command::Restore(args) => restore::run(global, args),

@@ -8,13 +8,13 @@ use imgsearch::{Answer, Library, Match, Timings, class_name};
 use serde_json::{Value, json};
 
 use super::args::{ByArg, Global, QueryArgs};
-use super::filter::filter;
 use super::output::{command, count, counted, relative, shown, with_path};
 use super::pictures::Pictures;
 use super::question::{self, Asked, Plan};
 use super::setup::{index_dir, open_options, say_provider};
 use super::streams::{self, out, say};
 use super::{Outcome, Result, hints, say_error};
+use crate::typed::filter::filter;
 
 /// Runs the command; `started` is when the program started.
 pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
@@ -124,7 +124,11 @@ fn params(
     if args.exact {
         params = params.strategy(SearchStrategy::Exact);
     }
-    params.filter = filter(global, library, &args.filter)?;
+    params.filter = filter(library, &args.filter.typed(), |text| {
+        if !global.quiet {
+            say!("{text}");
+        }
+    })?;
     params.radius = radius(library, args, plans)?;
     params.expand = if args.no_expand { 0 } else { args.expand };
     Ok(params)

@@ -254,6 +254,12 @@ fn words(library: &Library, text: &str) -> imgsearch::Result<Part> {
         return Ok(Part::Image(library.text_to_encoded(text)?));
     }
     let words = Words::read(text)?;
+    let reader = library.index_view()?.to_reader()?;
+    if reader.holds_images()? && !reader.holds_labels()? {
+        say!(
+            "the images have no labels yet, so words find them less well; to add labels: imgsearch index --reencode"
+        );
+    }
     for unknown in &words.unknown {
         let alike = match &unknown.alike[..] {
             [] => String::new(),

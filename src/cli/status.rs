@@ -119,7 +119,7 @@ impl Status {
         );
         if self.unlabelled > 0 {
             out!(
-                "labels    missing for {}; words do not find them. To add labels: {}",
+                "labels    missing for {}; words find them less well. To add labels: {}",
                 counted(self.unlabelled, "image", "images"),
                 command(["index", "--reencode"])
             );

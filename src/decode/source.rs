@@ -84,8 +84,27 @@ impl Source {
     ///
     /// As [`Source::open`]. The source is then empty.
     pub fn reopen(&mut self, path: &Path, limits: &Limits) -> Result<(), ReadError> {
-        let mut buffer = self.take_buffer();
-        let file = File::open(path)?;
+        let buffer = self.take_buffer();
+        self.take_file(File::open(path)?, limits, buffer)
+    }
+
+    /// Reads an image from an open file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`].
+    pub fn of_file(file: File, limits: &Limits) -> Result<Self, ReadError> {
+        let mut source = Self::default();
+        source.take_file(file, limits, Vec::new())?;
+        Ok(source)
+    }
+
+    fn take_file(
+        &mut self,
+        file: File,
+        limits: &Limits,
+        mut buffer: Vec<u8>,
+    ) -> Result<(), ReadError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             read_all(file, limits, &mut buffer)?;

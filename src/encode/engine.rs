@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use imgsearch_index::{EncoderRecord, Label, Query};
+use imgsearch_index::{EncoderRecord, Label, Query, pack_bits};
 use imgsearch_onnx::{
     Encoder, EncoderFile, EncoderInfo, EncoderResize, Encodings, Provider, ProviderChoice, Runtime,
     RuntimeOptions, SessionOptions,
@@ -332,6 +332,19 @@ impl Encoded {
     /// Returns the query for images like this one.
     pub(crate) fn query(&self) -> Query<'_> {
         Query::new(&self.code).hash(&self.hash).logits(&self.logits)
+    }
+
+    /// Returns what was encoded before and kept elsewhere: a code, and the logits of its hash.
+    pub fn of_code(code: Vec<f32>, logits: Vec<f32>) -> Self {
+        Self {
+            code,
+            hash: pack_bits(&logits),
+            logits,
+            labels: Vec::new(),
+            width: 0,
+            height: 0,
+            damage: None,
+        }
     }
 }
 

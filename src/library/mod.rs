@@ -13,6 +13,7 @@ pub(crate) mod reencode;
 mod removal;
 pub(crate) mod resemblance;
 pub(crate) mod save;
+mod stored_file;
 pub(crate) mod tower_copy;
 mod upkeep;
 mod worded;
@@ -170,7 +171,6 @@ impl Library {
     }
 
     /// Returns how the encoder runs.
-    #[cfg(feature = "text")]
     pub(crate) fn engine_options(&self) -> &EngineOptions {
         &self.options
     }

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use imgsearch_index::{
-    DEFAULT_EXPAND, ImageId, Index, Label, Neighbour, Query, RankBy, SearchParams, SearchStats,
-    Searcher,
+    DEFAULT_EXPAND, Image, ImageId, Index, Label, Neighbour, Query, RankBy, SearchParams,
+    SearchStats, Searcher,
 };
 
 use super::query_encoders::QueryEncoder;
@@ -26,6 +26,8 @@ pub struct Match {
     pub id: ImageId,
     /// The path of its file when it was indexed.
     pub path: PathBuf,
+    /// What else is stored of it: size, date, format and what is damaged.
+    pub image: Image,
     /// The distance that ranks it: the Euclidean distance of the codes, the share of differing bits,
     /// or both together. 0 for the image itself.
     pub distance: f32,
@@ -179,9 +181,11 @@ impl Library {
         let map = encoder.and_then(|file| file.info().similarity.as_ref());
         let found = neighbours.into_iter().zip(images).zip(labels);
         let matches = found.filter_map(|((found, image), labels)| {
+            let image = image?;
             Some(Match {
                 id: found.id,
-                path: image?.path,
+                path: image.path.clone(),
+                image,
                 distance: found.distance,
                 hamming: found.hamming.unwrap_or(0),
                 similarity: map.map(|map| map.similarity(found.distance)),

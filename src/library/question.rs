@@ -9,7 +9,7 @@ use super::query::{Answer, Asking, View};
 use super::worded::{self, Shown};
 use crate::encode::engine::Encoded;
 use crate::error::{Error, Result};
-use crate::text::Words;
+use crate::text::{self, Words};
 
 /// A good weight for [`Question::less`]. On photographs of 51 classes it halves the images of the most similar other
 /// class among the first ten. Larger ones lose the wanted class, too: `benches/README.md` has the figures.
@@ -189,7 +189,7 @@ impl Library {
         let view = self.view()?;
         let mut resolved = Vec::with_capacity(parts.len());
         for weighted in parts {
-            match resolve(&view, &weighted.part)? {
+            match resolve(self, &view, &weighted.part)? {
                 Some(part) => resolved.push((weighted, part)),
                 None if weighted.is_wanted => return Err(Error::NothingShown),
                 // Nothing shows what is to be avoided.
@@ -227,14 +227,20 @@ impl Library {
 }
 
 /// Reads what a part needs from the index. Returns `None` for words that no image shows.
-fn resolve<'a>(view: &View<'_>, part: &'a Part) -> Result<Option<Resolved<'a>>> {
+fn resolve<'a>(library: &Library, view: &View<'_>, part: &'a Part) -> Result<Option<Resolved<'a>>> {
     Ok(match part {
         Part::Image(image) => Some(Resolved::Image(image)),
         Part::Stored(id) => match view.searcher.stored(*id) {
             Some((code, hash)) => Some(Resolved::Stored(code, hash)),
             None => return Err(Error::NoSuchImage { id: *id }),
         },
-        Part::Words(words) => worded::shown(view, words)?.map(Resolved::Words),
+        Part::Words(words) => match worded::shown(view, words) {
+            Err(Error::NoLabels { images }) => match text::of_words(library, words)? {
+                Some(encoded) => Some(Resolved::Text(encoded)),
+                None => return Err(Error::NoLabels { images }),
+            },
+            shown => shown?.map(Resolved::Words),
+        },
     })
 }
 
@@ -243,12 +249,15 @@ enum Resolved<'a> {
     Image(&'a Encoded),
     Stored(Vec<f32>, Vec<u8>),
     Words(Shown),
+    /// Words, where images have no labels.
+    Text(Encoded),
 }
 
 impl Resolved<'_> {
     fn query(&self) -> Query<'_> {
         match self {
             Self::Image(image) => image.query(),
+            Self::Text(text) => text.query(),
             Self::Stored(code, hash) => Query::new(code).hash(hash),
             Self::Words(shown) => shown.mixture.query(),
         }

@@ -99,14 +99,9 @@ impl Tower {
             .iter_mut()
             .for_each(|value| *value /= norm.max(f32::MIN_POSITIVE));
         let encodings = parts.head.encode(&features, 1)?;
-        Ok(Encoded {
-            code: encodings.code(0).to_vec(),
-            hash: encodings.hash(0),
-            logits: encodings.logits(0).to_vec(),
-            labels: Vec::new(),
-            width: 0,
-            height: 0,
-            damage: None,
-        })
+        Ok(Encoded::of_code(
+            encodings.code(0).to_vec(),
+            encodings.logits(0).to_vec(),
+        ))
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Place, sample, sample_names};
 
 /// Creates a place with images to train on: parts of the samples.
-fn training_place() -> Place {
+pub fn training_place() -> Place {
     let place = Place::new();
     for name in sample_names() {
         let image = image::open(sample(&name)).unwrap();

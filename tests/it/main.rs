@@ -30,6 +30,7 @@ mod reencoding;
 mod restoring;
 mod resuming;
 mod searching;
+mod serving;
 #[cfg(target_os = "linux")]
 mod signals;
 mod similarity;

@@ -133,16 +133,22 @@ fn words_that_say_nothing_are_answered_clearly() {
 }
 
 #[test]
-fn an_index_without_labels_says_how_to_add_them() {
+fn an_index_without_labels_answers_and_says_how_to_add_them() {
     let place = place();
     let database = place.index_dir().join("imgsearch.sqlite");
     let connection = rusqlite::Connection::open(database).unwrap();
     connection.execute("DELETE FROM labels", ()).unwrap();
     drop(connection);
-    for options in [&["cat"][..], &["photos/cat.jpg", "--label", "cat"]] {
-        let ran = query(&place, options).ended(2);
-        assert!(ran.stderr.contains("--reencode"), "{ran:?}");
+    for (words, image) in [("cat", "cat.jpg"), ("rocket", "rocket.jpg")] {
+        assert_eq!(first(&place, &[words]), image);
     }
+    let ran = query(&place, &["cat"]).ended(0);
+    assert!(
+        ran.stderr.contains("find them less well") && ran.stderr.contains("--reencode"),
+        "{ran:?}"
+    );
+    let ran = query(&place, &["photos/cat.jpg", "--label", "cat"]).ended(2);
+    assert!(ran.stderr.contains("--reencode"), "{ran:?}");
     let status = place.run(&["status"]).ended(0);
     assert!(status.stdout.contains("missing for 7 images"), "{status:?}");
     place.run(&["index", "--reencode"]).ended(0);

@@ -1,10 +1,12 @@
 //! Who holds the writer's lock.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::clock::now;
+use super::lock::LOCK_FILE;
 
 /// Who holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +18,18 @@ pub struct Holder {
     pub command: String,
     /// Since when, in seconds since 1970.
     pub since: u64,
+}
+
+impl Holder {
+    /// Returns who last took the lock of the index in `dir`, if that process is alive. The lock itself is not tried,
+    /// because whoever tries it holds it for a moment.
+    pub(super) fn alive(dir: &Path) -> Option<Self> {
+        let text = std::fs::read(dir.join(LOCK_FILE)).ok()?;
+        let holder: Self = serde_json::from_slice(&text).ok()?;
+        let processes = Path::new("/proc");
+        let is_told = processes.join("self").exists();
+        (!is_told || processes.join(holder.pid.to_string()).exists()).then_some(holder)
+    }
 }
 
 impl fmt::Display for Holder {

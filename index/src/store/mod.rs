@@ -3,6 +3,7 @@
 //! Owns the schema, the lock of the writer, what a row means, and all SQL. One writer changes it
 //! while any number of readers look at instants of it.
 
+pub(crate) mod browse;
 mod change;
 mod checksum;
 mod clock;

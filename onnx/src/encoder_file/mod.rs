@@ -28,8 +28,8 @@ use check::check;
 use info::{Fingerprint, contract};
 use metadata::write_metadata;
 
-use crate::error::Result;
-use crate::graph_edit::{Side, value};
+use crate::error::{Error, Result};
+use crate::graph_edit::{CLASSES, MIN_NORM, Side, constant, value};
 use crate::proto::{GraphProto, ModelProto, ModelWords, data_type};
 use crate::read::{MAX_MODEL_BYTES, read_whole};
 use crate::similarity::SimilarityMap;
@@ -186,6 +186,45 @@ impl EncoderFile {
         bytes.extend_from_slice(self.bytes());
         bytes.extend_from_slice(&addition.encode_to_vec());
         Cow::Owned(bytes)
+    }
+
+    /// Returns features that point to the given classes: the weighted sum of the unit vectors along which the
+    /// classifier looks for them. `shares` are numbers of classes with weights. `None` if the file declares no classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) if there is no such class.
+    pub fn features_of_classes(&self, shares: &[(u16, f32)]) -> Result<Option<Vec<f32>>> {
+        let (Some(list), Some(d)) = (self.info.classes, self.info.feature_len) else {
+            return Ok(None);
+        };
+        let count = list.count();
+        let Some((shape, weights)) = constant(&self.model()?, CLASSES) else {
+            return Ok(None);
+        };
+        if shape != [d, count] {
+            return Ok(None);
+        }
+        let mut features = vec![0.0f32; d];
+        for &(class, share) in shares {
+            let class = usize::from(class);
+            if class >= count {
+                return Err(Error::InvalidInput(format!(
+                    "there is no class {class} among {count}"
+                )));
+            }
+            let column = weights[class..].iter().step_by(count);
+            let norm = column
+                .clone()
+                .map(|value| value * value)
+                .sum::<f32>()
+                .sqrt();
+            let factor = share / norm.max(MIN_NORM);
+            for (feature, value) in features.iter_mut().zip(column) {
+                *feature += factor * value;
+            }
+        }
+        Ok(Some(features))
     }
 
     /// Returns what it declares.

@@ -13,6 +13,7 @@ mod numbers;
 pub mod old_train;
 mod runtime;
 mod search;
+mod serve;
 mod shared;
 mod train;
 
@@ -28,7 +29,8 @@ pub use index::{
 };
 pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};
-pub use search::{ByArg, EncodeArgs, FilterArgs, QueryArgs, WayArg};
+pub use search::{ByArg, EncodeArgs, QueryArgs, WayArg};
+pub use serve::ServeArgs;
 pub use shared::{LimitArgs, WalkArgs};
 pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
 
@@ -109,6 +111,8 @@ pub enum Command {
     /// Find the images most similar to one or more images
     #[command(visible_alias = "search")]
     Query(Box<QueryArgs>),
+    /// Look at the images of the index in a web browser
+    Serve(Box<ServeArgs>),
     /// Show where the index is, what it holds and how the last run went
     Status(StatusArgs),
     /// Remove images from the index; the files themselves stay

@@ -10,6 +10,7 @@ use imgsearch::index::{DEFAULT_EXPAND, ImageId};
 use super::numbers::{from_one, from_zero, percent, up_to_hundred};
 use super::shared::LimitArgs;
 use crate::cli::weighted::id_of;
+use crate::typed::filter::Typed;
 
 const FILTERS: &str = "Filters";
 const OUTPUT: &str = "Output";
@@ -200,6 +201,22 @@ pub struct FilterArgs {
     /// Only images of this format, such as jpeg or png. Can be repeated
     #[arg(long = "type", value_name = "FORMAT", help_heading = FILTERS)]
     pub formats: Vec<String>,
+}
+
+impl FilterArgs {
+    /// Returns what was typed.
+    pub fn typed(&self) -> Typed {
+        Typed {
+            under: self.under.clone(),
+            globs: self.glob.clone(),
+            after: self.after.clone(),
+            before: self.before.clone(),
+            min_size: self.min_size.clone(),
+            max_size: self.max_size.clone(),
+            labels: self.labels.clone(),
+            formats: self.formats.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

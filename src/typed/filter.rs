@@ -1,47 +1,69 @@
-//! The filters of a query: from arguments to the filter of the index.
+//! Filters: from what was typed to the filter of the index.
+
+use std::path::PathBuf;
 
 use imgsearch::decode::Format;
 use imgsearch::index::Filter;
 use imgsearch::{Library, classes_of};
 
 use super::Result;
-use super::args::{FilterArgs, Global};
 use super::dates::{here, moment};
 
-/// The minimum probability of what `--label` asks for: more likely than not.
+/// The minimum probability of what a label asks for: more likely than not.
 const LIKELY: f32 = 0.5;
 
-/// Returns the filter that the arguments describe. Without any, it matches all images.
+/// A filter as it was typed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Typed {
+    /// At or below one of these paths.
+    pub under: Vec<PathBuf>,
+    /// The path matches one of these globs.
+    pub globs: Vec<String>,
+    /// Taken at this date or later.
+    pub after: Option<String>,
+    /// Taken before this date.
+    pub before: Option<String>,
+    /// The minimum size of the file.
+    pub min_size: Option<String>,
+    /// The maximum size of the file.
+    pub max_size: Option<String>,
+    /// Shows all of these.
+    pub labels: Vec<String>,
+    /// Of one of these formats.
+    pub formats: Vec<String>,
+}
+
+/// Returns the filter that was typed. Without any, it matches all images. `say` is told if the time zone is unknown.
 ///
 /// # Errors
 ///
 /// If an argument is invalid, or the index cannot be read.
-pub fn filter(global: &Global, library: &Library, args: &FilterArgs) -> Result<Filter> {
+pub fn filter(library: &Library, typed: &Typed, say: impl FnOnce(&str)) -> Result<Filter> {
     let mut filter = Filter::default();
-    for path in &args.under {
+    for path in &typed.under {
         filter.under.push(library.stored_path(path)?);
     }
-    filter.globs.clone_from(&args.glob);
-    if args.after.is_some() || args.before.is_some() {
-        let zone = here(global);
+    filter.globs.clone_from(&typed.globs);
+    if typed.after.is_some() || typed.before.is_some() {
+        let zone = here(say);
         let moment = |text: &String| moment(text, &zone);
-        filter.after = args.after.as_ref().map(moment).transpose()?;
-        filter.before = args.before.as_ref().map(moment).transpose()?;
+        filter.after = typed.after.as_ref().map(moment).transpose()?;
+        filter.before = typed.before.as_ref().map(moment).transpose()?;
     }
-    filter.min_size = args.min_size.as_deref().map(size).transpose()?;
-    filter.max_size = args.max_size.as_deref().map(size).transpose()?;
-    for name in &args.formats {
+    filter.min_size = typed.min_size.as_deref().map(size).transpose()?;
+    filter.max_size = typed.max_size.as_deref().map(size).transpose()?;
+    for name in &typed.formats {
         let Some(format) = Format::named(name) else {
             let known: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
             return Err(format!(
-                "--type {name} is unknown; choose one of {}",
+                "the format {name} is unknown; choose one of {}",
                 known.join(", ")
             )
             .into());
         };
         filter.formats.push(format.name().to_owned());
     }
-    for name in &args.labels {
+    for name in &typed.labels {
         filter = filter.label(classes_of(name)?, LIKELY);
     }
     if !filter.labels.is_empty() {

@@ -9,17 +9,14 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, civil};
 
 use super::Result;
-use super::args::Global;
-use super::streams::say;
 
-/// Returns the local time zone: the one in the variable TZ, or else the system's.
-pub fn here(global: &Global) -> TimeZone {
+/// Returns the local time zone: the one in the variable TZ, or else the system's. If it is unknown, `say` is told and
+/// it is UTC.
+pub fn here(say: impl FnOnce(&str)) -> TimeZone {
     TimeZone::try_system().unwrap_or_else(|error| {
-        if !global.quiet {
-            say!(
-                "the local time zone is unknown ({error}), so dates are taken as UTC; set it in TZ, as in TZ=Europe/Paris"
-            );
-        }
+        say(&format!(
+            "the local time zone is unknown ({error}), so dates are taken as UTC; set it in TZ, as in TZ=Europe/Paris"
+        ));
         TimeZone::UTC
     })
 }
