@@ -72,7 +72,7 @@ fn another_encoder_takes_over_while_the_server_runs() {
         "/search?limit=1",
         &std::fs::read(sample("cat.jpg")).unwrap(),
     );
-    assert_eq!(names(&answer.json()), ["0-cat.jpg"]);
+    assert!(names(&answer.json())[0].ends_with("-cat.jpg"));
 }
 
 #[test]
