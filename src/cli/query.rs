@@ -66,14 +66,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
             answer.forget_similarity();
         }
         if !noted {
-            // Not before the first search: opening a view starts the check of large segments, which would delay the
-            // start of the encoder.
-            for note in library.index_view()?.searcher()?.notes() {
-                say!("{}", hints::note(note));
-            }
-            if decodes {
-                say_provider(global, library.engine()?);
-            }
+            say_notes(global, &library, decodes)?;
             noted = true;
         }
         if answer.matches.is_empty() {
@@ -98,6 +91,18 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     // The process ends here and frees its memory: dropping the encoder first would take time.
     std::mem::forget(library);
     Ok(outcome)
+}
+
+/// Prints what is worth knowing about the index and the device. Not before the first search: opening a view starts the
+/// check of large segments, which would delay the start of the encoder.
+fn say_notes(global: &Global, library: &Library, decodes: bool) -> Result<()> {
+    for note in library.index_view()?.searcher()?.notes() {
+        say!("{}", hints::note(note));
+    }
+    if decodes {
+        say_provider(global, library.engine()?);
+    }
+    Ok(())
 }
 
 /// Returns whether an error says that nothing is found.

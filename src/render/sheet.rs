@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// The longer side in pixels that suits the thumbnails of a sheet.
 pub const LONGER_SIDE: u32 = 320;
@@ -221,18 +222,20 @@ pub fn file_url(path: &Path) -> Option<String> {
     let (start, path) = ("file://", path.as_os_str().as_encoded_bytes().to_vec());
     #[cfg(windows)]
     let (start, path) = windows_url(&path.to_string_lossy());
-    let mut url = start.to_owned();
-    for byte in path {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
-            // The colon of a drive.
-            b':' if cfg!(windows) => url.push(':'),
-            byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
-            byte => url += &format!("%{byte:02X}"),
-        }
-    }
-    Some(url)
+    Some(format!("{start}{}", percent_encode(&path, &UNSAFE)))
 }
+
+/// The bytes that are escaped in the path of a URL.
+const UNSAFE: AsciiSet = {
+    let set = NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    // The colon of a drive.
+    if cfg!(windows) { set.remove(b':') } else { set }
+};
 
 /// Returns the beginning of a URL, and the path that follows: `C:\a` is `file:///C:/a`, `\\server\a` is
 /// `file://server/a`.
@@ -268,7 +271,7 @@ mod tests {
         }
         .to_html();
         for text in [
-            "<b>",
+            "a<b>",
             "<script",
             "<heading>",
             "<note>",

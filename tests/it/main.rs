@@ -23,6 +23,7 @@ mod network;
 mod numbers;
 #[cfg(target_os = "linux")]
 mod paths;
+mod pictures;
 mod pixels;
 mod queries;
 mod reencoding;

@@ -15,6 +15,9 @@ use crate::cli::query::{nearness, percents};
 use crate::cli::question::{Asked, Plan};
 use crate::cli::weighted::What;
 
+/// Maximum number of labels of an image. More are hardly likely.
+const MOST_LABELS: usize = 3;
+
 /// A group whose items have no pictures yet.
 pub struct Made {
     pub group: Group,
@@ -141,7 +144,8 @@ fn found_item(
             bytes(image.stat.size)
         ));
     }
-    let labels: Vec<String> = found.labels.iter().filter_map(label).collect();
+    let labels = found.labels.iter().filter_map(label).take(MOST_LABELS);
+    let labels: Vec<String> = labels.collect();
     if !labels.is_empty() {
         item.facts.push(labels.join(", "));
     }
@@ -150,7 +154,9 @@ fn found_item(
 
 fn label(label: &Label) -> Option<String> {
     let name = class_name(label.class)?;
-    Some(format!("{name} {}", percents(label.probability)))
+    // A number stays on one line with its sign.
+    let probability = percents(label.probability).replace(' ', "\u{a0}");
+    Some(format!("{name} {probability}"))
 }
 
 /// Returns when an image was taken, by the camera's clock, or else the local date of its file.
@@ -163,7 +169,7 @@ fn date(image: &Image, zone: &TimeZone) -> String {
         |_| "no date".to_owned(),
         |file| {
             let file = file.to_zoned(zone.clone());
-            format!("file of {}", file.strftime("%Y-%m-%d %H:%M"))
+            format!("file date {}", file.strftime("%Y-%m-%d %H:%M"))
         },
     )
 }

@@ -8,7 +8,7 @@ use super::strip::Strip;
 const COLOURS: usize = 255;
 
 /// One of this number of pixels is looked at to choose the palette.
-const SAMPLED: i32 = 3;
+const SAMPLED: i32 = 1;
 
 /// Draws an image from the cursor.
 pub(super) fn sixel(strip: &Strip) -> String {
@@ -27,11 +27,7 @@ pub(super) fn sixel(strip: &Strip) -> String {
             let [red, green, blue] = [0, 1, 2].map(|i| percents(colour[i]));
             drawn += &format!("#{i};2;{red};{green};{blue}");
         }
-        let chosen: Vec<Option<u8>> = strip
-            .pixels
-            .chunks_exact(4)
-            .map(|pixel| (pixel[3] == u8::MAX).then(|| palette.index_of(pixel) as u8))
-            .collect();
+        let chosen = dithered(strip, &palette);
         for (i, band) in chosen.chunks(strip.width * 6).enumerate() {
             if i > 0 {
                 drawn.push('-');
@@ -40,6 +36,41 @@ pub(super) fn sixel(strip: &Strip) -> String {
         }
     }
     drawn + "\x1b\\"
+}
+
+/// Chooses a colour for each opaque pixel. What a colour differs by is passed on to the pixels to the right and below,
+/// so that areas keep their colour on the whole (Floyd and Steinberg).
+fn dithered(strip: &Strip, palette: &NeuQuant) -> Vec<Option<u8>> {
+    let width = strip.width;
+    let mut chosen = vec![None; width * strip.height];
+    // Errors of this row and the next, each with a pixel more on both sides.
+    let mut errors = [vec![[0.0; 3]; width + 2], vec![[0.0; 3]; width + 2]];
+    for y in 0..strip.height {
+        errors.swap(0, 1);
+        errors[1].fill([0.0; 3]);
+        for x in 0..width {
+            let Some(colour) = strip.colour(x, y) else {
+                continue;
+            };
+            let error: [f32; 3] = errors[0][x + 1];
+            let wanted = [0, 1, 2].map(|i| (f32::from(colour[i]) + error[i]).clamp(0.0, 255.0));
+            let [red, green, blue] = wanted.map(|level| level.round() as u8);
+            let index = palette.index_of(&[red, green, blue, u8::MAX]);
+            chosen[y * width + x] = Some(index as u8);
+            let there = palette.lookup(index).unwrap_or_default();
+            for (row, place, share) in [
+                (0, x + 2, 7.0),
+                (1, x, 3.0),
+                (1, x + 1, 5.0),
+                (1, x + 2, 1.0),
+            ] {
+                for (i, error) in errors[row][place].iter_mut().enumerate() {
+                    *error += (wanted[i] - f32::from(there[i])) * share / 16.0;
+                }
+            }
+        }
+    }
+    chosen
 }
 
 fn percents(level: u8) -> u32 {
@@ -114,6 +145,35 @@ mod tests {
             ("10@$".into(), "10~$".into())
         );
         assert!(!bands[2].contains('$'));
+    }
+
+    #[test]
+    fn areas_keep_their_colour_on_the_whole() {
+        let palette = NeuQuant::new(1, COLOURS, &[200, 0, 0, 255, 0, 0, 200, 255].repeat(500));
+        let mut strip = Strip::new(40, 40);
+        let purple = Rgb {
+            width: 40,
+            height: 40,
+            pixels: [120, 0, 80].repeat(1600),
+        };
+        strip.put(&purple, 0);
+        let chosen = dithered(&strip, &palette);
+        let colours = chosen
+            .iter()
+            .flatten()
+            .filter_map(|&i| palette.lookup(usize::from(i)));
+        let mean = |i: usize| {
+            colours
+                .clone()
+                .map(|colour| f32::from(colour[i]))
+                .sum::<f32>()
+                / 1600.0
+        };
+        assert!(
+            (mean(0) - 120.0).abs() < 8.0 && (mean(2) - 80.0).abs() < 8.0,
+            "{}",
+            mean(0)
+        );
     }
 
     #[test]
