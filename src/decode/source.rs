@@ -73,9 +73,7 @@ impl Source {
     ///
     /// [`ReadError`] if the file cannot be read, or is longer than [`Limits::max_file_bytes`].
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, ReadError> {
-        let mut source = Self::default();
-        source.reopen(path, limits)?;
-        Ok(source)
+        Self::of_file(File::open(path)?, limits)
     }
 
     /// Opens another image file in place of this one, and reuses its memory.
@@ -85,7 +83,8 @@ impl Source {
     /// As [`Source::open`]. The source is then empty.
     pub fn reopen(&mut self, path: &Path, limits: &Limits) -> Result<(), ReadError> {
         let buffer = self.take_buffer();
-        self.take_file(File::open(path)?, limits, buffer)
+        *self = Self::read_into(buffer, File::open(path)?, limits)?;
+        Ok(())
     }
 
     /// Reads an image from an open file.
@@ -94,22 +93,14 @@ impl Source {
     ///
     /// As [`Source::open`].
     pub fn of_file(file: File, limits: &Limits) -> Result<Self, ReadError> {
-        let mut source = Self::default();
-        source.take_file(file, limits, Vec::new())?;
-        Ok(source)
+        Self::read_into(Vec::new(), file, limits)
     }
 
-    fn take_file(
-        &mut self,
-        file: File,
-        limits: &Limits,
-        mut buffer: Vec<u8>,
-    ) -> Result<(), ReadError> {
+    fn read_into(mut buffer: Vec<u8>, file: File, limits: &Limits) -> Result<Self, ReadError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             read_all(file, limits, &mut buffer)?;
-            *self = Self::from(buffer);
-            return Ok(());
+            return Ok(Self::from(buffer));
         }
         limits.check_bytes(metadata.len())?;
         if metadata.len() <= MAX_IN_MEMORY {
@@ -118,14 +109,12 @@ impl Source {
             (&file).take(MAX_IN_MEMORY + 1).read_to_end(&mut buffer)?;
             limits.check_bytes(buffer.len() as u64)?;
             if buffer.len() as u64 <= MAX_IN_MEMORY {
-                *self = Self::from(buffer);
-                return Ok(());
+                return Ok(Self::from(buffer));
             }
         }
         let disk = OnDisk::new(file)?;
         limits.check_bytes(disk.length)?;
-        self.0 = Inner::Disk(Arc::new(disk));
-        Ok(())
+        Ok(Self(Inner::Disk(Arc::new(disk))))
     }
 
     /// Reads everything from a pipe into memory.
