@@ -126,7 +126,9 @@ impl Thumbnails {
             return;
         }
         let path = self.path(image, side);
-        let temporary = path.with_extension(format!("{:?}.new", std::thread::current().id()));
+        // No other thread and no other server writes to the same file.
+        let unique = (std::process::id(), std::thread::current().id());
+        let temporary = path.with_extension(format!("{unique:?}.new"));
         let written = path
             .parent()
             .map_or(Ok(()), fs::create_dir_all)
