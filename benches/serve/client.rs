@@ -32,7 +32,9 @@ impl Server {
     /// Returns the megabytes that it has resident, where the system tells.
     pub fn memory(&self) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
         Some(kilobytes / 1000.0)
     }

@@ -67,7 +67,8 @@ fn draw(dir: &Path) -> Result {
     };
     let images = synthetic::draw(IMAGES, IMAGES, 1);
     synthetic::fill(dir, &record, &images, 0);
-    Writer::open_existing(dir)?.fold(&FoldOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+    Writer::open_existing(dir)?
+        .fold(&FoldOptions::default(), &mut |_| ControlFlow::Continue(()))?;
     Ok(())
 }
 
@@ -80,7 +81,9 @@ fn by_id(index: &Path, seconds: f64) -> Result {
         "{IMAGES} drawn images: {:.0} ms from the start to the first answer",
         begun.elapsed().as_secs_f64() * 1000.0
     );
-    println!("\nsearches by id, ten answers each\nclients   a second   median ms   99th percentile ms");
+    println!(
+        "\nsearches by id, ten answers each\nclients   a second   median ms   99th percentile ms"
+    );
     for clients in CLIENTS {
         let asked = AtomicUsize::new(0);
         let times = load(server.port, clients, seconds, &|client| {
@@ -105,16 +108,24 @@ fn pictures(photos: &Path, index: &Path, seconds: f64) -> Result {
         command.args(arguments).env("IMGSEARCH_INDEX", index);
         command
     };
-    let indexed = program(&["--quiet", "index", "--no-adapt"]).arg(photos).output()?;
+    let indexed = program(&["--quiet", "index", "--no-adapt"])
+        .arg(photos)
+        .output()?;
     if !indexed.status.success() {
         return Err(String::from_utf8_lossy(&indexed.stderr).into());
     }
     let server = Server::start(index)?;
-    let bytes = files.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
+    let bytes = files
+        .iter()
+        .map(std::fs::read)
+        .collect::<Result<Vec<_>, _>>()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // What encoding alone allows: the same files by the indexer, on as many cores.
     let (alone, count) = encode_alone(&files)?;
-    println!("\nuploads of {count} pictures of {}\nclients   a second   median ms   99th percentile ms", photos.display());
+    println!(
+        "\nuploads of {count} pictures of {}\nclients   a second   median ms   99th percentile ms",
+        photos.display()
+    );
     for clients in CLIENTS {
         let asked = AtomicUsize::new(0);
         let times = load(server.port, clients, seconds, &|client| {
@@ -124,7 +135,10 @@ fn pictures(photos: &Path, index: &Path, seconds: f64) -> Result {
         })?;
         print(clients, &times, seconds);
         let rate = times.len() as f64 / seconds;
-        println!("          {:.0} % of {alone:.0} a second that `index` encodes on {cores} cores", 100.0 * rate / alone);
+        println!(
+            "          {:.0} % of {alone:.0} a second that `index` encodes on {cores} cores",
+            100.0 * rate / alone
+        );
     }
     thumbnails(&server, index)
 }
@@ -133,12 +147,18 @@ fn pictures(photos: &Path, index: &Path, seconds: f64) -> Result {
 fn encode_alone(files: &[PathBuf]) -> Result<(f64, usize)> {
     let work = tempfile::tempdir()?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgsearch"));
-    command.args(["--quiet", "index", "--no-adapt", "--json"]).args(files);
-    let output = command.env("IMGSEARCH_INDEX", work.path().join("index")).output()?;
+    command
+        .args(["--quiet", "index", "--no-adapt", "--json"])
+        .args(files);
+    let output = command
+        .env("IMGSEARCH_INDEX", work.path().join("index"))
+        .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
     let summary: serde_json::Value = serde_json::from_str(last)?;
-    let rate = summary["images_per_second"].as_f64().ok_or("the indexer printed no rate")?;
+    let rate = summary["images_per_second"]
+        .as_f64()
+        .ok_or("the indexer printed no rate")?;
     Ok((rate, files.len()))
 }
 
@@ -147,9 +167,17 @@ fn thumbnails(server: &Server, index: &Path) -> Result {
     let mut client = Client::new(server.port)?;
     let page = client.get(&format!("/api/v1/images?limit={PAGE}"))?;
     let page: serde_json::Value = serde_json::from_slice(&page)?;
-    let images = page["images"].as_array().ok_or("there is no list of images")?;
-    let ids: Vec<i64> = images.iter().filter_map(|image| image["id"].as_i64()).collect();
-    println!("\nthumbnails of 256 pixels for a page of {} images\n          whole page ms   95th percentile ms", ids.len());
+    let images = page["images"]
+        .as_array()
+        .ok_or("there is no list of images")?;
+    let ids: Vec<i64> = images
+        .iter()
+        .filter_map(|image| image["id"].as_i64())
+        .collect();
+    println!(
+        "\nthumbnails of 256 pixels for a page of {} images\n          whole page ms   95th percentile ms",
+        ids.len()
+    );
     for name in ["cold", "warm"] {
         let next = AtomicUsize::new(0);
         let begun = Instant::now();
@@ -162,7 +190,11 @@ fn thumbnails(server: &Server, index: &Path) -> Result {
             Ok(())
         })?;
         let whole = begun.elapsed();
-        println!("{name:<9} {:>13.0}   {:>18.1}", ms(whole), ms(percentile(&times, 0.95)));
+        println!(
+            "{name:<9} {:>13.0}   {:>18.1}",
+            ms(whole),
+            ms(percentile(&times, 0.95))
+        );
     }
     // One after the other, so that none waits for another.
     std::fs::remove_dir_all(index.join("thumbnails"))?;
@@ -173,7 +205,11 @@ fn thumbnails(server: &Server, index: &Path) -> Result {
         times.push(begun.elapsed());
     }
     times.sort_unstable();
-    println!("one cold  {:>13}   {:>18.1}", "", ms(percentile(&times, 0.95)));
+    println!(
+        "one cold  {:>13}   {:>18.1}",
+        "",
+        ms(percentile(&times, 0.95))
+    );
     Ok(())
 }
 
@@ -223,7 +259,9 @@ fn clients(
     let noted = std::thread::scope(|scope| {
         let started: Vec<_> = (0..number).map(|_| scope.spawn(one)).collect();
         let ended = started.into_iter().map(|client| {
-            client.join().unwrap_or_else(|_| Err("a client panicked".to_owned()))
+            client
+                .join()
+                .unwrap_or_else(|_| Err("a client panicked".to_owned()))
         });
         ended.collect::<Result<Vec<_>, String>>()
     })?;
@@ -243,7 +281,10 @@ fn print(clients: usize, times: &[Duration], seconds: f64) {
 
 fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let place = (sorted.len() as f64 * share) as usize;
-    sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    sorted
+        .get(place.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }
 
 fn ms(duration: Duration) -> f64 {

@@ -143,7 +143,9 @@ fn in_folder(library: &Library, under: Option<&Path>) -> Result<Folders, Error> 
     let in_folders: usize = folders.iter().map(|folder| folder.images).sum();
     // Where images lie beside the folders, the folder that holds them all is one to choose, too.
     if under.is_none() && in_folders < reader.count()? {
-        folder = folder.parent().map_or_else(|| folder.clone(), Path::to_owned);
+        folder = folder
+            .parent()
+            .map_or_else(|| folder.clone(), Path::to_owned);
         folders = reader.folders_in(&folder)?;
     }
     let folders = folders.into_iter().map(|folder| FolderInfo {
