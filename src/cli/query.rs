@@ -203,18 +203,18 @@ fn print(
         }
     } else {
         let by_words = answered.plan.is_words();
-        let fills_stdout = args.fills_stdout();
-        if several && !fills_stdout {
+        let fills_output = args.fills_output();
+        if several && !fills_output {
             out!("{}", answered.plan.heading());
         }
         say_why_nothing(global, args, answered.answer);
-        if !fills_stdout && !draw(found, by_words)? {
+        if !fills_output && !draw(found, by_words)? {
             print_matches(found, by_words);
         }
         if answered.answer.resembles == Some(false) && !global.quiet {
             say_unlike(found);
         }
-        if several && !fills_stdout {
+        if several && !fills_output {
             out!();
         }
     }

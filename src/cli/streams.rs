@@ -15,6 +15,8 @@ use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use imgsearch::render::terminal::Screen;
+
 /// The first error of stdout.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
@@ -86,6 +88,16 @@ pub fn is_lost() -> bool {
 /// Returns whether stderr is a terminal.
 pub fn is_watched() -> bool {
     io::stderr().is_terminal()
+}
+
+/// Returns whether stdout is a terminal.
+pub fn is_seen() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Returns the size of the terminal that stdout is, or `None` if it is none or does not say.
+pub fn screen() -> Option<Screen> {
+    Screen::of(io::stdout())
 }
 
 /// Flushes stdout and returns its error, which then decides the exit status.

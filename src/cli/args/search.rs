@@ -158,7 +158,7 @@ pub struct QueryArgs {
 
 impl QueryArgs {
     /// Returns whether the sheet goes to standard output, where nothing else may be then.
-    pub fn fills_stdout(&self) -> bool {
+    pub fn fills_output(&self) -> bool {
         self.html.as_deref() == Some(Path::new("-"))
     }
 }

@@ -140,6 +140,9 @@ impl<'a> Loader<'a> {
 /// Returns why a picture cannot be shown, without its path, which is elsewhere.
 fn reason(error: &Error) -> String {
     match error {
+        Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            "the file is no longer there".to_owned()
+        }
         Error::Io { source, .. } => source.to_string(),
         Error::Image { source, .. } => source.to_string(),
         error => error.to_string(),

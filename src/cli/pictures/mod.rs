@@ -3,7 +3,7 @@
 mod items;
 mod load;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl<'a> Pictures<'a> {
     /// If the options do not go together, or the file cannot be written.
     pub fn new(global: &'a Global, args: &QueryArgs) -> Result<Self> {
         let lines = args.json || args.paths || args.print0;
-        if args.fills_stdout() {
+        if args.fills_output() {
             if lines || args.show || args.show_as.is_some() || args.open {
                 return Err(
                     "--html - fills standard output, so it does not go with --show, --json, --paths, -0 or --open: name \
@@ -191,7 +191,7 @@ fn grid(global: &Global, args: &QueryArgs) -> Option<Grid> {
         Some(WayArg::Sixel) => Ok(Way::Sixel),
         Some(WayArg::Blocks) => Ok(Way::Blocks(Colours::of_environment(variable))),
         None if !args.show => return None,
-        None if !std::io::stdout().is_terminal() => {
+        None if !streams::is_seen() => {
             if !global.quiet {
                 say!(
                     "--show draws in a terminal only, so these are lines; --show-as draws into a pipe, --html FILE writes a \
@@ -202,7 +202,7 @@ fn grid(global: &Global, args: &QueryArgs) -> Option<Grid> {
         }
         None => Way::of_environment(variable),
     };
-    let screen = Screen::of_stdout().unwrap_or_else(|| {
+    let screen = streams::screen().unwrap_or_else(|| {
         let mut screen = Screen::default();
         let columns = variable("COLUMNS").and_then(|text| text.parse().ok());
         screen.columns = columns.unwrap_or(screen.columns);

@@ -146,10 +146,10 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// Returns the size of the terminal that stdout is, or `None` if it is none.
+    /// Returns the size of the terminal that a stream is, or `None` if it is none.
     #[cfg(unix)]
-    pub fn of_stdout() -> Option<Self> {
-        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    pub fn of(stream: impl std::os::fd::AsFd) -> Option<Self> {
+        let size = rustix::termios::tcgetwinsize(stream).ok()?;
         let (columns, rows) = (size.ws_col, size.ws_row);
         if columns == 0 || rows == 0 {
             return None;
@@ -164,10 +164,10 @@ impl Screen {
         })
     }
 
-    /// Returns the size of the terminal that stdout is, or `None` if it is none.
-    #[cfg(not(unix))]
-    pub fn of_stdout() -> Option<Self> {
-        let (columns, rows) = terminal_size::terminal_size_of(std::io::stdout())?;
+    /// Returns the size of the terminal that a stream is, or `None` if it is none.
+    #[cfg(windows)]
+    pub fn of(stream: impl std::os::windows::io::AsHandle) -> Option<Self> {
+        let (columns, rows) = terminal_size::terminal_size_of(stream)?;
         Some(Self {
             columns: columns.0,
             rows: rows.0,
