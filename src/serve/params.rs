@@ -117,6 +117,24 @@ impl Params {
             || !self.less.is_empty()
     }
 
+    /// Returns whether the answer takes a millisecond or so, which is less than handing it to another thread costs: a
+    /// search along the graph, without words, filters or a picture to decode.
+    pub fn is_quick(&self) -> bool {
+        let quick = Self {
+            id: self.id,
+            code: self.code.clone(),
+            by: self.by,
+            limit: self.limit,
+            ..Self::default()
+        };
+        self.expand.is_none_or(|expand| expand <= 10)
+            && *self
+                == Self {
+                    expand: self.expand,
+                    ..quick
+                }
+    }
+
     /// Returns the parameters without those of paging.
     pub fn without_paging(&self) -> Self {
         Self {
@@ -403,6 +421,18 @@ mod tests {
         assert!(!read.asks() && params("more=id:3").unwrap().asks());
         for bad in ["undr=/a", "limit=x", "by=colour", "id=1.5", "exact=perhaps"] {
             assert!(params(bad).is_err(), "{bad}");
+        }
+        for quick in ["id=3", "id=3&limit=10&by=code&expand=3", "code=A"] {
+            assert!(params(quick).unwrap().is_quick(), "{quick}");
+        }
+        for slow in [
+            "id=3&exact=true",
+            "text=cat",
+            "id=3&under=/a",
+            "id=3&expand=50",
+            "id=3&cursor=1.60",
+        ] {
+            assert!(!params(slow).unwrap().is_quick(), "{slow}");
         }
         for bad in ["limit=0", "limit=201"] {
             assert!(params(bad).unwrap().limit().is_err(), "{bad}");

@@ -29,6 +29,11 @@ use super::work;
 ))]
 pub async fn search(State(app): State<Arc<App>>, Query(params): Query) -> Result<Json<AnswerInfo>> {
     let started = Instant::now();
+    if params.is_quick() {
+        return app
+            .with(|library| answer(&app, library, &params, None, started))
+            .map(Json);
+    }
     let needs_decoding = params.crop.is_some();
     let permit = if needs_decoding {
         Some(app.encoders.take().await?)
