@@ -111,13 +111,21 @@ pub async fn events(
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
-/// Looks at the index while somebody listens, and tells all of them what changed.
-pub async fn watch_index(app: Arc<App>, sender: watch::Sender<Option<Status>>) {
+/// Looks at the index while somebody listens, and tells all of them what changed. When the server stops, the streams of
+/// those who listen end, or it would wait for them.
+pub async fn watch_index(
+    app: Arc<App>,
+    sender: watch::Sender<Option<Status>>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen = None;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
         // Nobody listens, so nobody need look.
         if sender.receiver_count() <= 1 {
             continue;

@@ -87,7 +87,7 @@ impl Server {
     /// If the port cannot be opened.
     pub async fn start(config: Config) -> io::Result<Self> {
         let listener = transport::listen(config.address, config.may_move).await?;
-        let (stop, _) = watch::channel(false);
+        let (stop, stopping) = watch::channel(false);
         let thumbnails = Thumbnails::new(&config.dir, config.max_thumbnails);
         let (sender, receiver) = watch::channel(None);
         let app = Arc::new(App::new(
@@ -98,7 +98,7 @@ impl Server {
             receiver,
             (config.max_upload, config.local),
         ));
-        tokio::spawn(live::watch_index(Arc::clone(&app), sender));
+        tokio::spawn(live::watch_index(Arc::clone(&app), sender, stopping));
         Ok(Self {
             listener,
             router: router(app, Arc::new(config.access)),

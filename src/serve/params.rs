@@ -93,7 +93,7 @@ pub struct Asked {
     pub has_similarity: bool,
 }
 
-/// What a picture that is not stored has to be encoded for.
+/// Encodes a part of a stored image.
 pub type Encode<'a> = dyn FnMut(ImageId, &Crop) -> Result<Part> + 'a;
 
 impl Params {
@@ -288,13 +288,12 @@ impl Params {
         uploaded: Option<Part>,
         encode: &mut Encode<'_>,
     ) -> Result<Option<Part>> {
-        let is_upload = uploaded.is_some();
         if uploaded.is_some() {
             reading.only_words = false;
             return Ok(uploaded);
         }
         let crop = self.crop.as_deref().map(parse_crop).transpose()?;
-        if crop.is_some() && self.id.is_none() && !is_upload {
+        if crop.is_some() && self.id.is_none() {
             return Err(Problem::bad(
                 "crop needs an id or an uploaded picture to take a part of",
             ));

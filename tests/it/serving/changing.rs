@@ -1,6 +1,6 @@
 //! The index changes, vanishes and comes back while a server runs.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 use super::client::{Server, ids, names};
 use super::indexed;
@@ -114,10 +114,24 @@ fn two_servers_of_one_index_run_side_by_side_and_end_when_told() {
     );
     let second = Server::start(&place, &[]);
     assert_eq!(ids(&first.json("/images")), ids(&second.json("/images")));
-    // A client that is silent does not keep it from ending.
+    // Neither a client that is silent nor one that listens keeps it from ending.
     let _silent = second.connect();
+    let mut listening = second.connect();
+    write!(
+        listening,
+        "GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    )
+    .unwrap();
+    let mut told = BufReader::new(listening);
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 200"), "{line}");
     let (status, said) = second.end("-TERM");
     assert_eq!(status, Some(0), "{said}");
+    // The stream has an end, and was not cut off.
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest:?}");
     assert_eq!(first.get("/").status, 200);
 }
 
