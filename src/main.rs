@@ -4,11 +4,11 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod cli;
+mod environment;
 mod serve;
 mod typed;
 
 fn main() -> std::process::ExitCode {
-    // First, while there is no other thread.
-    imgsearch::onnx::disable_telemetry();
+    environment::prepare();
     cli::main()
 }

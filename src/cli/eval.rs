@@ -368,6 +368,20 @@ fn print_copies(report: &CopiesReport) {
             .collect();
         out!("{:<24}{cells}", edit.name());
     }
+    out!("\ncopies whose original comes first, and among the first ten, when they are the query");
+    let heads: String = (report.found.iter())
+        .map(|row| format!("  {:>24}", row.ranking))
+        .collect();
+    out!("{:<24}{heads}", "edit");
+    for (i, edit) in report.edits.iter().enumerate() {
+        let cells: String = (report.found.iter())
+            .map(|row| {
+                let (first, in_ten) = (row.first[i] * 100.0, row.in_ten[i] * 100.0);
+                format!("  {first:>13.1} % {in_ten:>6.1} %")
+            })
+            .collect();
+        out!("{:<24}{cells}", edit.name());
+    }
 }
 
 /// Returns a report as JSON, including paths that are not UTF-8.

@@ -177,7 +177,12 @@ fn with_faults(sandbox: &Sandbox, scenario: &Scenario, every: usize) -> Tally {
         changes: changes(sandbox, scenario),
         ..Tally::default()
     };
-    for (turn, at) in (1..=tally.changes).step_by(every).enumerate() {
+    let step = if every == 1 {
+        1
+    } else {
+        every * scenario.stride
+    };
+    for (turn, at) in (1..=tally.changes).step_by(step).enumerate() {
         let kinds: &[&str] = if every == 1 {
             &KINDS
         } else {

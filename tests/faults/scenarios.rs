@@ -23,6 +23,8 @@ pub struct Scenario {
     pub after: State,
     /// How long it took undisturbed.
     pub takes: Duration,
+    /// Of the changes that would be disturbed, every how many-th is.
+    pub stride: usize,
 }
 
 /// The folder in which everything happens.
@@ -106,6 +108,7 @@ impl Sandbox {
             before,
             after,
             takes,
+            stride: 1,
         }
     }
 }
@@ -202,7 +205,52 @@ pub fn scenarios(sandbox: &Sandbox, photos: Option<&Path>, wanted: &str) -> Vec<
         Some(of_format_1(sandbox, &whole)),
         true,
     );
+    if TRAINING.contains(wanted) {
+        let template = Some(untrained(sandbox));
+        let scenario = sandbox.prepare(TRAINING, &["index", "crowd"], template, true);
+        assert_ne!(
+            scenario.before.fingerprint, scenario.after.fingerprint,
+            "no encoder was trained, so nothing is tested"
+        );
+        // A run encodes and trains, twice: seconds, where the others take parts of one.
+        scenarios.push(Scenario {
+            stride: 4,
+            ..scenario
+        });
+    }
     scenarios
+}
+
+const TRAINING: &str = "train its own encoder";
+
+/// Images from which an index trains: `MIN_COLLECTION`.
+const CROWD: usize = 300;
+
+/// Returns an index as the first run leaves it that is interrupted before it trains its encoder.
+fn untrained(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.dir.join("crowd");
+    fs::create_dir_all(&folder).unwrap();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+    let names = ["gravel.jpg", "grass.jpg", "coffee.jpg", "cat.jpg"];
+    for (name, sample) in names.iter().enumerate() {
+        let sample = image::open(samples.join(sample)).unwrap();
+        let side = sample.width().min(sample.height()) / 5;
+        for piece in 0..CROWD / names.len() {
+            let (x, y) = (piece % 10, piece / 10);
+            let at = |step: usize, length: u32| step as u32 * (length - side) / 10;
+            sample
+                .crop_imm(at(x, sample.width()), at(y, sample.height()), side, side)
+                .save(folder.join(format!("{name}-{piece:02}.png")))
+                .unwrap();
+        }
+    }
+    sandbox.set(None);
+    sandbox.must(&["index", "crowd", "--no-adapt"]);
+    Connection::open(sandbox.index().join("imgsearch.sqlite"))
+        .unwrap()
+        .execute_batch("DELETE FROM facts WHERE name = 'adaptation'; UPDATE runs SET ended = NULL, completed = 0;")
+        .unwrap();
+    sandbox.save_template("untrained")
 }
 
 /// Makes images: some share their content, one is damaged, and one is not an image.

@@ -155,6 +155,11 @@ fn edited_copies_are_recognised() {
         // Copies that are only written again: every encoder recognises them.
         assert_eq!(recall[0], 1.0, "{row}");
     }
+    // The nearest images are asked for more, but stay first.
+    let found = report["found"].as_array().unwrap();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0]["first"], found[1]["first"]);
+    assert_eq!(found[1]["first"][0], 1.0, "{found:?}");
     let shown = place.run(&["eval", "--copies", "photos"]).ended(0).stdout;
     assert!(shown.contains("rotate 4°"), "{shown}");
 }

@@ -72,7 +72,7 @@ pub struct AdaptArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = TRAINING)]
     pub views: usize,
 
-    /// Number of epochs [default: as many as make 80 steps of 512 images]
+    /// Number of epochs [default: as many as make 80 steps of 256 images]
     #[arg(long, value_name = "N", value_parser = from_one, help_heading = TRAINING)]
     pub epochs: Option<usize>,
 

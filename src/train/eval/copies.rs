@@ -19,8 +19,11 @@ use crate::indexing::worker_pool::Jobs;
 use crate::progress::Progress;
 use crate::render::chart;
 use crate::train::augment;
+use crate::train::eval::found_copies::{Encoded, found};
 use crate::train::jobs::{self, report_unusable};
 use crate::train::perceptual::Perceptual;
+
+pub use crate::train::eval::found_copies::FoundRow;
 
 /// The precision at which the recall is measured.
 pub const PRECISION: f64 = 0.999;
@@ -163,6 +166,8 @@ pub struct CopiesReport {
     pub edits: Vec<Edit>,
     /// A row for each representation.
     pub rows: Vec<CopiesRow>,
+    /// A row for each ranking of queries.
+    pub found: Vec<FoundRow>,
     /// The images that cannot be used, and the reasons.
     pub failed: Vec<(PathBuf, String)>,
 }
@@ -171,6 +176,7 @@ pub struct CopiesReport {
 struct Signatures {
     code: Vec<f32>,
     hash: Vec<u8>,
+    logits: Vec<f32>,
     perceptual: Perceptual,
 }
 
@@ -194,6 +200,10 @@ pub fn copies(engine: &Engine, paths: &[PathBuf], progress: &dyn Progress) -> Re
         precision: PRECISION,
         edits: EDITS.to_vec(),
         rows: rows(engine.info(), &signed),
+        found: {
+            let edited: Vec<Encoded> = signed.edited.iter().map(|all| encoded(all)).collect();
+            found(engine.info(), &encoded(&signed.originals), &edited)
+        },
         failed: signed.failed,
     })
 }
@@ -251,6 +261,16 @@ fn sign_all(engine: &Engine, paths: &[PathBuf], progress: &dyn Progress) -> Resu
     )?;
     report_unusable(&signed.failed, progress);
     Ok(signed)
+}
+
+fn encoded(all: &[Signatures]) -> Encoded {
+    let mut rows = Encoded::default();
+    for one in all {
+        rows.codes.extend_from_slice(&one.code);
+        rows.hashes.extend_from_slice(&one.hash);
+        rows.logits.extend_from_slice(&one.logits);
+    }
+    rows
 }
 
 /// A distance between two signatures.
@@ -331,6 +351,7 @@ fn signatures(
         .map(|(i, perceptual)| Signatures {
             code: encodings.code(i).to_vec(),
             hash: encodings.hash(i),
+            logits: encodings.logits(i).to_vec(),
             perceptual,
         });
     Ok(signatures
