@@ -8,6 +8,16 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// A server-sent event. It describes the stream, whose events axum writes.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub struct StatusEvent {
+    /// `status`.
+    event: String,
+    /// The state of the index, as `GET /status` returns it: JSON.
+    data: String,
+}
+
 /// A class that an image shows.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LabelInfo {

@@ -162,7 +162,10 @@ fn is_known(asked: &HeaderMap, head: &HeaderMap) -> bool {
 /// The file of an image. Formats that browsers show are shown, others are downloaded.
 #[utoipa::path(get, path = "/images/{id}/original",
     params(("id" = i64, Path, description = "Its number"), Version), responses(
-    (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+    (status = 200, description = "Formats that browsers do not show are application/octet-stream", content(
+        (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/gif"), (Vec<u8> = "image/webp"),
+        (Vec<u8> = "image/bmp"), (Vec<u8> = "application/octet-stream"),
+    )),
     (status = 304, description = "It has not changed"),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),

@@ -14,7 +14,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::WatchStream;
 
 use super::app::App;
-use super::describe::{EncoderSummary, Indexing, Status};
+use super::describe::{EncoderSummary, Indexing, Status, StatusEvent};
 use super::problem::{Problem, Result};
 use super::work;
 
@@ -99,7 +99,7 @@ fn nothing(app: &App) -> Status {
 
 /// The state of the index as server-sent events, whenever it changes.
 #[utoipa::path(get, path = "/events", responses(
-    (status = 200, content_type = "text/event-stream", body = String),
+    (status = 200, content_type = "text/event-stream", body = StatusEvent),
 ))]
 pub async fn events(
     State(app): State<Arc<App>>,

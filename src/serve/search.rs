@@ -101,7 +101,8 @@ fn encode(library: &Library, bytes: &Bytes, crop: Option<&str>) -> Result<Encode
             "the upload is empty: send the bytes of an image file",
         ));
     }
-    let name = Path::new("the upload");
+    // Errors begin with a file's name.
+    let name = Path::new("the upload cannot be used");
     let encoded = match crop {
         None => library.encode_bytes(&bytes[..], name),
         Some(crop) => library.encode_part(&bytes[..], name, &parse_crop(crop)?),

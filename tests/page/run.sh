@@ -23,25 +23,9 @@ if [ -n "$missing" ]; then
 fi
 npm ci --silent --no-audit --no-fund
 
-work=$(mktemp -d)
-server=
-end() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap end EXIT
-IMGSEARCH_INDEX=$work/index
-export IMGSEARCH_INDEX
-"$program" --quiet index ../samples
-"$program" --quiet serve --port 0 >"$work/link" &
-server=$!
-tries=0
-while [ ! -s "$work/link" ] && [ "$tries" -lt 100 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
-link=$(cat "$work/link")
-IMGSEARCH_URL=${link%/} IMGSEARCH_SAMPLES=../samples \
+. ../server.sh
+serve "$program"
+IMGSEARCH_URL=$link IMGSEARCH_SAMPLES=../samples \
     IMGSEARCH_SCREENSHOTS=${IMGSEARCH_SCREENSHOTS:-../../target/page} \
     node --test --test-reporter=spec run.mjs >"$work/log" 2>&1 && status=0 || status=$?
 # As the other tests print it, so that whoever counts finds it.

@@ -287,6 +287,10 @@ fn log_of(path: &Path) -> PathBuf {
     log.into()
 }
 
+/// How much of the database a reader keeps in memory: 64 MiB, in the negative KiB that SQLite takes. With its 2 MB, a
+/// server of 100,000 images reads about 30 pages again for each answer.
+const READER_CACHE: i64 = -64 * 1024;
+
 /// Opens the database for reading only, as of whatever is committed.
 pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
     let path = database_path(dir);
@@ -319,7 +323,9 @@ pub(crate) fn open_readable(dir: &Path) -> Result<Readable> {
         }
         Err(error) => return Err(fail(error)),
     };
-    configure(&connection).map_err(fail)?;
+    configure(&connection)
+        .and_then(|()| connection.pragma_update(None, "cache_size", READER_CACHE))
+        .map_err(fail)?;
     check_format(dir, &connection, format)?;
     if format == 0 {
         // Whoever made the file got no further.
