@@ -1,59 +1,70 @@
 //! `imgsearch encode`.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use imgsearch::decode::Source;
+use imgsearch::{Encoded, Error};
 use serde_json::json;
 
 use super::args::{EncodeArgs, Global};
+use super::file_list;
 use super::output::{shown, with_path};
 use super::setup::engine;
 use super::streams::{self, out};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &EncodeArgs) -> Result {
+    let mut images = args.images.clone();
+    if let Some(list) = &args.files_from {
+        images.extend(file_list::read(list, args.null)?);
+    }
     let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
-    engine.file().require_codes()?;
-    let mut worker = engine.worker()?;
     let mut outcome = Outcome::Done;
-    for image in &args.images {
-        if streams::is_lost() {
-            break;
-        }
-        let read = if image == Path::new("-") {
-            Source::read(io::stdin().lock(), engine.limits())
+    let stdin = Path::new("-");
+    // In a list, it is the name of a file.
+    let may_be_stdin = args.images.iter().any(|image| image == stdin);
+    let open = |file: &mut Source, image: &Path| {
+        let read = if may_be_stdin && image == stdin {
+            Source::read(io::stdin().lock(), engine.limits()).map(|read| *file = read)
         } else {
-            Source::open(image, engine.limits())
+            file.reopen(image, engine.limits())
         };
-        let encoded = read
-            .map_err(|unread| imgsearch::Error::unread(unread, image))
-            .and_then(|source| worker.encode_image(&source, image));
-        let encoded = match encoded {
-            Ok(encoded) => encoded,
+        read.map_err(|unread| Error::unread(unread, image))
+    };
+    engine.encode_opened(&images, &open, &(), |image, encoded| {
+        if streams::is_lost() {
+            return ControlFlow::Break(());
+        }
+        match encoded {
+            Ok(encoded) if args.json => print_json(image, &encoded),
+            Ok(encoded) => print(image, &encoded),
             Err(error) => {
                 super::say_error(&error, global.index.as_deref());
                 outcome = Outcome::Partial;
-                continue;
             }
-        };
-        let hash: String = encoded
-            .hash
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        if args.json {
-            let line = json!({
-                "code": encoded.code, "hash": hash,
-                "width": encoded.width, "height": encoded.height, "damage": encoded.damage,
-            });
-            out!("{}", with_path(line, "path", image));
-        } else {
-            out!("{}", shown(image));
-            let code: Vec<String> = encoded.code.iter().map(|v| format!("{v:.4}")).collect();
-            out!("  code  {}", code.join(" "));
-            out!("  hash  {hash}");
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     Ok(outcome)
+}
+
+fn print(image: &Path, encoded: &Encoded) {
+    out!("{}", shown(image));
+    let code: Vec<String> = encoded.code.iter().map(|v| format!("{v:.4}")).collect();
+    out!("  code  {}", code.join(" "));
+    out!("  hash  {}", hex(&encoded.hash));
+}
+
+fn print_json(image: &Path, encoded: &Encoded) {
+    let line = json!({
+        "code": encoded.code, "hash": hex(&encoded.hash),
+        "width": encoded.width, "height": encoded.height, "damage": encoded.damage,
+    });
+    out!("{}", with_path(line, "path", image));
+}
+
+fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

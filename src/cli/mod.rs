@@ -13,6 +13,7 @@ mod destination;
 mod encode;
 mod eval;
 mod eval_words;
+mod file_list;
 mod forgetting;
 mod hints;
 mod html;

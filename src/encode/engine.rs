@@ -334,6 +334,19 @@ impl Encoded {
         Query::new(&self.code).hash(&self.hash).logits(&self.logits)
     }
 
+    /// Returns the encoding of image `i` of a batch.
+    pub(crate) fn of(encodings: &Encodings, i: usize, decoded: Decoded) -> Self {
+        Self {
+            code: encodings.code(i).to_vec(),
+            hash: encodings.hash(i),
+            logits: encodings.logits(i).to_vec(),
+            labels: labels_of(encodings.class_logits(i)),
+            width: decoded.width,
+            height: decoded.height,
+            damage: decoded.damage,
+        }
+    }
+
     /// Returns what was encoded before and kept elsewhere: a code, and the logits of its hash.
     pub fn of_code(code: Vec<f32>, logits: Vec<f32>) -> Self {
         Self {
@@ -420,15 +433,7 @@ impl Worker {
     /// Encodes one image that was decoded into `pixels`.
     pub(crate) fn encode_decoded(&mut self, pixels: &[u8], decoded: Decoded) -> Result<Encoded> {
         let encodings = self.encode(pixels, 1)?;
-        Ok(Encoded {
-            code: encodings.code(0).to_vec(),
-            hash: encodings.hash(0),
-            logits: encodings.logits(0).to_vec(),
-            labels: labels_of(encodings.class_logits(0)),
-            width: decoded.width,
-            height: decoded.height,
-            damage: decoded.damage,
-        })
+        Ok(Encoded::of(&encodings, 0, decoded))
     }
 }
 

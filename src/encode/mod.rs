@@ -2,4 +2,5 @@
 
 pub(crate) mod engine;
 pub(crate) mod labels;
+mod many;
 pub(crate) mod timings;

@@ -33,7 +33,6 @@ pub(crate) struct Jobs<'a> {
 
 impl Jobs<'_> {
     /// Returns jobs whose results always come in order.
-    #[cfg(feature = "train")]
     pub fn in_order(threads: usize, count: usize, chunk: usize) -> Self {
         Self {
             threads,

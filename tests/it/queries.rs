@@ -1,5 +1,6 @@
 //! Indexing and querying: the image itself comes first, its copies next, and answers have every form.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -275,4 +276,67 @@ fn a_graphics_card_that_is_not_there_is_an_error_and_auto_says_what_it_took() {
         .ended(0)
         .stderr;
     assert!(auto.contains("running on the processor"), "{auto}");
+}
+
+#[test]
+fn many_images_are_encoded_on_all_cores_in_their_order() {
+    let place = Place::with(&["cat.jpg", "coffee.jpg", "bricks.jpg", "gravel.jpg"]);
+    let named: Vec<String> = (0..9)
+        .map(|i| {
+            format!(
+                "photos/{}.jpg",
+                ["cat", "coffee", "bricks", "gravel"][i % 4]
+            )
+        })
+        .collect();
+    fs::write(place.photo("none.jpg"), "a text").unwrap();
+    let list = place.photo("../list");
+    let mut names = named.join("\n");
+    names += "\n\nphotos/none.jpg\nphotos/missing.jpg\n";
+    fs::write(&list, &names).unwrap();
+    let one = place.run(&["encode", "photos/cat.jpg", "--json"]).ended(0);
+    let ran = place
+        .run(&["encode", "--files-from", list.to_str().unwrap(), "--json"])
+        .ended(1);
+    let lines = ran.json_lines();
+    let paths: Vec<&str> = lines
+        .iter()
+        .map(|line| line["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, named);
+    for line in lines.iter().step_by(4) {
+        assert_eq!(line["code"], one.json_lines()[0]["code"]);
+        assert_eq!(line["hash"], one.json_lines()[0]["hash"]);
+    }
+    assert!(
+        ran.stderr.contains("photos/none.jpg: not an image"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("photos/missing.jpg"), "{ran:?}");
+    // As `find -print0` writes them, where a line break belongs to the name.
+    fs::write(
+        &list,
+        names
+            .trim()
+            .replace('\n', "\0")
+            .replace("none.jpg", "no\nne.jpg"),
+    )
+    .unwrap();
+    fs::rename(place.photo("none.jpg"), place.photo("no\nne.jpg")).unwrap();
+    let ran = place
+        .run(&[
+            "encode",
+            "-0",
+            "--files-from",
+            list.to_str().unwrap(),
+            "--json",
+        ])
+        .ended(1);
+    assert_eq!(ran.json_lines(), lines);
+    let ran = place.run(&["encode", "--files-from", "no-list"]).ended(2);
+    assert!(
+        ran.stderr.contains("the list no-list cannot be read"),
+        "{ran:?}"
+    );
+    place.run(&["encode"]).ended(2);
 }

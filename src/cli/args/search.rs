@@ -222,8 +222,16 @@ impl FilterArgs {
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
     /// Images to encode; - reads one from standard input
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required_unless_present = "files_from")]
     pub images: Vec<PathBuf>,
+
+    /// Also encode the images that a file names, one a line; - reads the names from standard input
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
+
+    /// Names in --files-from end with a zero byte, as those of `find -print0` do
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
 
     /// Encoder to use [default: the built-in one]
     #[arg(long, value_name = "FILE")]
