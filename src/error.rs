@@ -77,6 +77,29 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Nothing was indexed yet, so there is no folder to watch.
+    #[error("nothing is indexed yet, so there is nothing to watch")]
+    NothingToWatch,
+
+    /// There are more folders than the system can watch.
+    #[error(
+        "there are more folders than the system can watch: {limit} is {}",
+        value.map_or_else(|| "too low".to_owned(), |value| value.to_string())
+    )]
+    WatchLimit {
+        /// The name of the limit.
+        limit: &'static str,
+        /// Its value, if the system says it.
+        value: Option<u64>,
+    },
+
+    /// The system does not report changes of files.
+    #[error("the system does not report changes of files: {reason}")]
+    Watch {
+        /// The reason.
+        reason: String,
+    },
+
     /// The index's copy of its encoder cannot be used.
     #[error(
         "{} {wrong}: the index's copy of the encoder that made it, {name:?} ({fingerprint})",

@@ -22,7 +22,8 @@
 //!   encoder files; [`training`] makes new ones from numbers.
 //!
 //! Training and evaluation are behind the feature `train`, which is on by default. Without it, the
-//! library builds about 110 crates fewer.
+//! library builds about 110 crates fewer. `Watcher`, which keeps an index up to date by itself, is behind
+//! the feature `watch`.
 
 // Bad files and bad input are errors, never panics.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
@@ -54,6 +55,8 @@ pub use library::tower_copy::copy_beside as copy_text_tower;
 pub use library::{
     Answer, DEFAULT_LESS, Indexer, Library, Match, OpenOptions, Part, Question, default_dir,
 };
+#[cfg(feature = "watch")]
+pub use library::{POLL_NETWORK, WatchEnd, WatchEvent, WatchProgress, WatchStopper, Watcher};
 pub use progress::Progress;
 pub use text::{Concept, UnknownWord, Words, class_name, classes_of};
 

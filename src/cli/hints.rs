@@ -76,6 +76,9 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
             "Encode them again: {}   (encoders behind the built-in trunk give labels; others cannot)",
             command(&["index", "--reencode"])
         ),
+        E::NothingToWatch => format!("Name the folders: {}", command(&["watch", "FOLDER"])),
+        E::WatchLimit { limit, .. } => watch_limit(limit),
+        E::Watch { .. } => "Look at all folders regularly instead: --poll 60".to_owned(),
         E::FileChanged { .. } => format!("Index it again: {}", command(&["index"])),
         E::BadQuestion(_) => {
             "Name a picture, or one with --more and a weight above 0".to_owned()
@@ -92,6 +95,19 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
         E::Index(error) => return of_index(error, index),
         _ => return None,
     })
+}
+
+/// What to do about a limit on watched folders.
+fn watch_limit(limit: &str) -> String {
+    let value = if limit.contains("instances") {
+        1024
+    } else {
+        1 << 20
+    };
+    format!(
+        "Raise it: sudo sysctl {limit}={value}   (to keep it after a restart, write {limit}={value} to \
+         /etc/sysctl.d/imgsearch.conf)\nOr look at all folders regularly instead: --poll 60"
+    )
 }
 
 fn of_index(error: &index::Error, index: Option<&Path>) -> Option<String> {
@@ -199,6 +215,20 @@ mod tests {
             source: DecodeError::Empty,
         };
         assert_eq!(hint(&error, None), None);
+    }
+
+    #[test]
+    fn the_limit_of_watched_folders_is_named_with_its_value_and_how_to_raise_it() {
+        for limit in ["fs.inotify.max_user_watches", "user.max_inotify_instances"] {
+            let error = imgsearch::Error::WatchLimit {
+                limit,
+                value: Some(8192),
+            };
+            assert!(error.to_string().contains(&format!("{limit} is 8192")));
+            let hint = hint(&error, None).unwrap();
+            assert!(hint.contains(&format!("sysctl {limit}=")), "{hint}");
+            assert!(hint.contains("--poll"), "{hint}");
+        }
     }
 
     fn no_index() -> index::Error {

@@ -192,10 +192,15 @@ impl IndexProgress {
         out!("{event}");
     }
 
-    /// Prints how the run ended. `reencoding` says that an interrupted run leaves the index as it was.
-    pub fn finish(&self, global: &Global, reencoding: bool, dir: &Path, summary: &Summary) {
+    /// Removes the bar, and prints the numbers of problems that were not named.
+    pub fn clear(&self) {
         self.bar.finish_and_clear();
         self.report_rest();
+    }
+
+    /// Prints how the run ended. `reencoding` says that an interrupted run leaves the index as it was.
+    pub fn finish(&self, global: &Global, reencoding: bool, dir: &Path, summary: &Summary) {
+        self.clear();
         if summary.over_limit > 0 && !self.json {
             say!("{}", hints::LIMITS);
         }
@@ -344,7 +349,8 @@ fn command_typed() -> String {
     })
 }
 
-fn print_summary(summary: &Summary, dir: &Path) {
+/// Prints what a run did to the index in `dir`.
+pub fn print_summary(summary: &Summary, dir: &Path) {
     let looked_at = summary.added
         + summary.changed
         + summary.moved

@@ -35,6 +35,7 @@ mod signals;
 mod status;
 mod streams;
 mod train;
+mod watch;
 mod weighted;
 
 use std::error::Error;
@@ -79,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Index(args) => index::run(global, args),
         Command::Query(args) => query::run(global, args, started),
         Command::Serve(args) => serve::run(global, args),
+        Command::Watch(args) => watch::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Remove(args) => remove::run(global, args),
         Command::Restore(args) => restore::run(global, args),

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::args::{Global, ServeArgs};
 use super::output::shown;
 use super::setup::{engine_options, index_dir};
-use super::signals::stop_flag;
+use super::signals::stop_with;
 use super::streams::{out, say};
-use super::{Outcome, Result, hints};
+use super::{Outcome, Result, hints, watch};
 use crate::serve::{Access, Config, Password, Secret, Server, hash_password};
 
 /// The port, unless another is asked for.
@@ -63,17 +63,50 @@ async fn answer(
     {
         say!("no browser could be started ({error}); open {link}");
     }
-    let stop = stop_flag("ending")?;
+    let watcher = match &args.watch {
+        Some(paths) => Some(watch::spawn(
+            global,
+            &args.limits,
+            paths.clone(),
+            args.poll,
+        )?),
+        None => None,
+    };
+    let of_watcher = watcher.as_ref().map(|watcher| watcher.stopper.clone());
+    let stop_watcher = move || {
+        if let Some(stopper) = &of_watcher {
+            stopper.stop();
+        }
+    };
+    let stop = stop_with("ending", stop_watcher.clone())?;
     let stopper = server.stopper();
-    let watching = tokio::spawn(async move {
+    let of_signal = stopper.clone();
+    let signals = tokio::spawn(async move {
         while !stop.load(Ordering::Relaxed) {
             tokio::time::sleep(GLANCE).await;
         }
         // The server is there as long as it runs.
-        let _ = stopper.send(true);
+        let _ = of_signal.send(true);
+    });
+    let watching = watcher.map(|watcher| {
+        tokio::task::spawn_blocking(move || {
+            let ended = watcher.thread.join();
+            // If it failed, nobody would notice that the index is not up to date.
+            let _ = stopper.send(true);
+            ended
+        })
     });
     server.run().await;
-    watching.abort();
+    signals.abort();
+    stop_watcher();
+    if let Some(watching) = watching {
+        match watching.await? {
+            Ok(ended) => {
+                ended?;
+            }
+            Err(_) => return Err("the watcher stopped unexpectedly".into()),
+        }
+    }
     Ok(())
 }
 

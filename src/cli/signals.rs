@@ -15,12 +15,25 @@ use super::streams::say;
 ///
 /// If the signals cannot be handled.
 pub fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>> {
+    stop_with(message, || {})
+}
+
+/// As [`stop_flag`]; the first signal also calls `act`, on another thread.
+///
+/// # Errors
+///
+/// If the signals cannot be handled.
+pub fn stop_with(
+    message: &'static str,
+    act: impl Fn() + Send + 'static,
+) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     on_signal(move |is_ctrl_c| {
         let is_repeated = flag.swap(true, Ordering::Relaxed);
         if !is_repeated {
             say!("\n{message}");
+            act();
         } else if is_ctrl_c {
             std::process::exit(130);
         }

@@ -58,6 +58,8 @@ pub(crate) struct Evidence<'a> {
     walked: &'a Walked,
     /// Sorted.
     roots: Vec<PathBuf>,
+    /// Whether only a part of the roots was walked.
+    is_part: bool,
     /// The folders as they were when images were last found in them.
     recorded: HashMap<PathBuf, FolderId>,
     /// Folders, each with an unchanged stored image in or below it.
@@ -79,12 +81,30 @@ impl<'a> Evidence<'a> {
     pub fn new(reader: &Reader, walked: &'a Walked, roots: Vec<PathBuf>) -> Result<Self> {
         Ok(Self {
             walked,
+            is_part: false,
             roots,
             recorded: reader.folders()?,
             met: HashMap::new(),
             judged: HashMap::new(),
             shows: HashMap::new(),
             disks: None,
+        })
+    }
+
+    /// Loads what the index knows, for a walk of a part of the sorted folders `within`, or of everything.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn of_part(
+        reader: &Reader,
+        walked: &'a Walked,
+        within: Option<&[PathBuf]>,
+    ) -> Result<Self> {
+        let roots = within.unwrap_or(&walked.roots).to_vec();
+        Ok(Self {
+            is_part: within.is_some(),
+            ..Self::new(reader, walked, roots)?
         })
     }
 
@@ -314,7 +334,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// Records the folders in which images were found, as evidence for later runs. `known` are stored images that
-    /// were not found and are kept. With `only_new`, existing records stay as they are.
+    /// were not found and are kept. With `only_new`, existing records stay as they are. They also stay for a folder
+    /// of which only a part was walked: its other images may be those of another disk.
     ///
     /// # Errors
     ///
@@ -335,17 +356,18 @@ impl<'a> Evidence<'a> {
                 new
             });
         }
-        // A folder that lost its images since the walk is not the one that held them.
-        let now = shown.iter().filter_map(|(&folder, image)| {
+        let reader = writer.reader()?;
+        let mut changed: Vec<(&Path, FolderId)> = Vec::new();
+        for (&folder, image) in &shown {
             let recorded = self.recorded.get(folder);
-            if only_new && recorded.is_some() {
-                return None;
+            let is_known = recorded.is_some() && only_new;
+            if is_known || !self.speaks_for(folder, &reader)? {
+                continue;
             }
-            let id = id_at(folder)?;
-            fs::symlink_metadata(image).ok()?;
-            (recorded != Some(&id)).then_some((folder, id))
-        });
-        let mut changed: Vec<(&Path, FolderId)> = now.collect();
+            // A folder that lost its images since the walk is not the one that held them.
+            let id = id_at(folder).filter(|_| fs::symlink_metadata(image).is_ok());
+            changed.extend(id.filter(|id| recorded != Some(id)).map(|id| (folder, id)));
+        }
         if only_new {
             if !changed.is_empty() {
                 writer.set_folders(changed, [])?;
@@ -382,10 +404,27 @@ impl<'a> Evidence<'a> {
         Ok(())
     }
 
+    /// Returns whether the walk shows which folder stands at a path. If only a part of it was walked, stored images
+    /// in the rest may have been in another one.
+    fn speaks_for(&self, folder: &Path, reader: &Reader) -> Result<bool> {
+        if !self.is_part || self.walked.covers(folder) {
+            return Ok(true);
+        }
+        if self.recorded.contains_key(folder) {
+            return Ok(false);
+        }
+        let limit = self.walked.candidates.len() + 1;
+        let other = reader.find_under(folder, limit, |image| !self.was_met(&image.path))?;
+        Ok(other.is_none())
+    }
+
     /// Calls `more` for each folder above a path, up to the walked root, until it returns false.
     fn for_each_folder<'p>(&self, path: &'p Path, mut more: impl FnMut(&'p Path) -> bool) {
         for folder in path.ancestors().skip(1) {
-            if !more(folder) || !self.walked.covers(folder) || self.walked.is_root(folder) {
+            let after = self.roots.partition_point(|root| root.as_path() <= folder);
+            let root = self.roots[..after].last();
+            let is_inside = root.is_some_and(|root| folder.starts_with(root) && folder != root);
+            if !more(folder) || !is_inside {
                 return;
             }
         }

@@ -17,11 +17,15 @@ mod prune;
 pub(crate) mod report;
 mod stored;
 pub mod walk;
+#[cfg(feature = "watch")]
+pub(crate) mod watch;
+mod witness;
 mod work;
 pub(crate) mod worker_pool;
 mod write;
 
 use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use imgsearch_index::{FoldOptions, Folded, Repaired, Writer};
@@ -85,6 +89,9 @@ pub(crate) struct Setup<'a> {
     pub folding: Folding,
     /// What trains an encoder if the index is new; `None` if it keeps the one that it has.
     pub adapting: Option<&'a Adapting>,
+    /// The indexed folders, sorted, none inside another, if only a part of them was walked. The run then decides
+    /// about that part, and is recorded as one of these folders.
+    pub within: Option<&'a [PathBuf]>,
 }
 
 /// Indexes the walked files. See [`crate::Library::index`]. If an encoder was trained on them, it is the writer's
@@ -107,10 +114,14 @@ pub(crate) fn run(
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
-    let mut evidence = forget::Evidence::new(&reader, walked, walked.roots.clone())?;
+    let roots = setup.within.unwrap_or(&walked.roots);
+    let mut evidence = forget::Evidence::of_part(&reader, walked, setup.within)?;
     let mut stored = stored::Stored::load(&reader, walked)?;
     let mut plan = plan::plan(&mut stored, walked, options, engine.limits(), &mut evidence)?;
-    let missing = stored.into_missing();
+    let (missing, _) = stored.into_left();
+    if setup.within.is_some() {
+        witness::call(&reader, &missing, options, &mut evidence)?;
+    }
     progress.planned(&Planned {
         found: walked.candidates.len(),
         unchanged: plan.unchanged,
@@ -131,7 +142,7 @@ pub(crate) fn run(
         }
         None => Due::Nothing,
     };
-    if options.no_adapt {
+    if options.no_adapt && setup.within.is_none() {
         Known::declined(writer, walked.candidates.len())?;
     }
     let adapting = setup.adapting.filter(|_| matches!(due, Due::Train));
@@ -142,7 +153,7 @@ pub(crate) fn run(
         let images = walked.candidates.len();
         adapting::sample_first(&mut plan, walked, (adapting.max_sample)(images))
     });
-    writer.begin_run(&walked.roots)?;
+    writer.begin_run(roots)?;
     // Now, so that the folders of a run that does not finish are recorded, too.
     evidence.record(writer, std::iter::empty(), true)?;
     let process = Process {
@@ -179,6 +190,7 @@ pub(crate) fn run(
         let mut prune = prune::Prune {
             writer,
             walked,
+            within: setup.within,
             evidence: &mut evidence,
             options,
             progress,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use imgsearch_index::{Change, Writer};
+use imgsearch_index::{Change, ImageId, Writer};
 
 use super::forget::{Doubt, Evidence, Fate};
 use super::report::{Forgetting, Kept, WhyKept};
@@ -26,6 +26,8 @@ const TOUCH_EVERY: usize = 16_384;
 pub(super) struct Prune<'a, 'g> {
     pub writer: &'a mut Writer,
     pub walked: &'a Walked,
+    /// The indexed folders, if only a part of them was walked.
+    pub within: Option<&'a [PathBuf]>,
     pub evidence: &'a mut Evidence<'g>,
     pub options: &'a IndexOptions,
     pub progress: &'a dyn Progress,
@@ -115,7 +117,7 @@ impl Prune<'_, '_> {
         if missing.is_empty() {
             return Ok(true);
         }
-        let emptied = self.emptied(missing);
+        let emptied = self.emptied(missing)?;
         let paths = missing.iter().map(|missing| missing.path.as_path());
         let Some(forgetting) = Forgetting::of(paths, self.writer.reader()?.count()?, emptied)
         else {
@@ -125,21 +127,40 @@ impl Prune<'_, '_> {
         Ok(self.options.prune || self.progress.confirm_forget(&forgetting))
     }
 
-    /// Returns an indexed folder that held some of these images, and in which the walk found no image.
-    fn emptied(&self, missing: &[&Missing]) -> Option<PathBuf> {
-        let candidates = &self.walked.candidates;
-        let is_empty = |root: &Path| {
-            let first = candidates.partition_point(|candidate| candidate.path.as_path() < root);
-            !candidates
-                .get(first)
-                .is_some_and(|candidate| candidate.path.starts_with(root))
-        };
+    /// Returns an indexed folder that held some of these images, and in which no image is left.
+    fn emptied(&self, missing: &[&Missing]) -> Result<Option<PathBuf>> {
         let held = |root: &Path| {
             let mut below = missing.iter().map(|missing| missing.path.as_path());
             below.any(|path| path != root && path.starts_with(root))
         };
-        let mut roots = self.walked.roots.iter();
-        roots.find(|root| is_empty(root) && held(root)).cloned()
+        for root in self.within.unwrap_or(&self.walked.roots) {
+            if !self.finds_any(root) && held(root) && !self.leaves_any(root, missing)? {
+                return Ok(Some(root.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether the walk found an image at or below a path.
+    fn finds_any(&self, root: &Path) -> bool {
+        let candidates = &self.walked.candidates;
+        let first = candidates.partition_point(|candidate| candidate.path.as_path() < root);
+        candidates
+            .get(first)
+            .is_some_and(|candidate| candidate.path.starts_with(root))
+    }
+
+    /// Returns whether an image is stored below an indexed folder in a part that was not walked.
+    fn leaves_any(&self, root: &Path, missing: &[&Missing]) -> Result<bool> {
+        if self.within.is_none() {
+            return Ok(false);
+        }
+        let missing: HashSet<ImageId> = missing.iter().map(|missing| missing.id).collect();
+        let reader = self.writer.reader()?;
+        let left = reader.find_under(root, missing.len() + 1, |image| {
+            !missing.contains(&image.id)
+        })?;
+        Ok(left.is_some())
     }
 
     fn forget(&mut self, missing: &[&Missing]) -> Result<()> {

@@ -104,8 +104,8 @@ impl<'a> Stored<'a> {
         })
     }
 
-    /// Returns the images that were not taken, sorted by path.
-    pub fn into_missing(self) -> Vec<Missing> {
+    /// Returns the images that were not taken, sorted by path, and the paths of failures.
+    pub fn into_left(self) -> (Vec<Missing>, Vec<PathBuf>) {
         let mut missing: Vec<Missing> = self
             .images
             .into_iter()
@@ -116,6 +116,6 @@ impl<'a> Stored<'a> {
             })
             .collect();
         missing.sort_by(|a, b| a.path.cmp(&b.path));
-        missing
+        (missing, self.failures.into_keys().collect())
     }
 }

@@ -11,7 +11,7 @@ use super::{Library, encoder_copy, reencode, resemblance};
 use crate::encode::engine::Engine;
 use crate::error::Result;
 use crate::indexing::adapting::Adapting;
-use crate::indexing::walk::{self, Names, WalkOptions};
+use crate::indexing::walk::{self, Names, WalkOptions, Walked};
 use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
 use crate::progress::Progress;
 
@@ -98,6 +98,67 @@ impl Library {
     }
 }
 
+/// What a run goes over.
+pub(super) struct Over<'a> {
+    pub walked: &'a Walked,
+    /// See [`Setup::within`].
+    pub within: Option<&'a [PathBuf]>,
+    /// Whether an encoder may be trained for a new index.
+    pub adapts: bool,
+}
+
+impl Library {
+    /// Opens the index for a run, and creates it if there is none.
+    pub(super) fn begin_indexing(&mut self, progress: &dyn Progress) -> Result<Writer> {
+        // See `Library::writer`.
+        self.index.take();
+        let engine = self.engine()?;
+        let writer = Writer::open(&self.dir, &engine.record())?;
+        if writer.dropped_from_trash() > 0 {
+            progress.note(&format!(
+                "{} removed images cannot be restored any more: this encoder has no codes of them",
+                writer.dropped_from_trash()
+            ));
+        }
+        encoder_copy::store(&self.dir, engine.file())?;
+        encoder_copy::remove_others(&self.dir, engine.info())?;
+        Ok(writer)
+    }
+
+    /// Indexes what was walked, and folds it. Returns the summary, and whether folding failed.
+    pub(super) fn index_walked(
+        &self,
+        writer: &mut Writer,
+        over: &Over<'_>,
+        options: &IndexOptions,
+        progress: &dyn Progress,
+    ) -> Result<(Summary, Result<Folded>)> {
+        let may_adapt = over.adapts && !self.encoder_given && !options.no_adapt;
+        let setup = Setup {
+            engine: self.engine()?,
+            options,
+            folding: Folding::AsItGrows,
+            adapting: ADAPTING.as_ref().filter(|_| may_adapt),
+            within: over.within,
+        };
+        let summary = indexing::run(writer, over.walked, &setup, progress)?;
+        if summary.interrupted {
+            return Ok((summary, Ok(Folded::default())));
+        }
+        let folded = indexing::fold(writer, &FoldOptions::default(), progress);
+        resemblance::update_or_say(writer, progress);
+        Ok((summary, folded))
+    }
+
+    /// Closes the index after a run, and forgets the encoder if another one has taken over.
+    pub(super) fn end_indexing(&mut self, writer: Writer) -> Result<()> {
+        if writer.encoder().fingerprint != self.engine()?.info().fingerprint {
+            self.forget_encoder();
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Indexer<'a> {
     /// Reports to `progress`, which can also cancel the run. What is done by then is kept.
     pub fn progress(mut self, progress: &'a dyn Progress) -> Self {
@@ -163,19 +224,7 @@ impl<'a> Indexer<'a> {
         // What can fail before anything is created fails here.
         library.engine()?;
         walk::check(&paths, &options.walk)?;
-        // See `Library::writer`.
-        library.index.take();
-        let engine = library.engine()?;
-        let mut writer = Writer::open(&library.dir, &engine.record())?;
-        if writer.dropped_from_trash() > 0 {
-            progress.note(&format!(
-                "{} removed images cannot be restored any more: this encoder has no codes of them",
-                writer.dropped_from_trash()
-            ));
-        }
-        encoder_copy::store(&library.dir, engine.file())?;
-        encoder_copy::remove_others(&library.dir, engine.info())?;
-        let given = library.encoder_given;
+        let mut writer = library.begin_indexing(progress)?;
         let started = Instant::now();
         let names = Names::of(&writer.reader()?)?.to_walk(&paths, &options.walk)?;
         let walked = walk::walk_named(names, &options.walk)?;
@@ -186,28 +235,15 @@ impl<'a> Indexer<'a> {
                 walk::IGNORE_FILE
             ));
         }
-        let setup = Setup {
-            engine,
-            options: &options,
-            folding: Folding::AsItGrows,
-            adapting: ADAPTING.as_ref().filter(|_| !given && !options.no_adapt),
+        let over = Over {
+            walked: &walked,
+            within: None,
+            adapts: true,
         };
-        let summary = indexing::run(&mut writer, &walked, &setup, progress);
-        let folded = match &summary {
-            Ok(summary) if !summary.interrupted => {
-                let folded = indexing::fold(&mut writer, &FoldOptions::default(), progress);
-                resemblance::update_or_say(&mut writer, progress);
-                folded
-            }
-            _ => Ok(Folded::default()),
-        };
-        let has_other = writer.encoder().fingerprint != engine.info().fingerprint;
-        drop(writer);
-        if has_other {
-            library.forget_encoder();
-        }
+        let indexed = library.index_walked(&mut writer, &over, &options, progress);
+        library.end_indexing(writer)?;
         library.index = OnceLock::from(Index::open(&library.dir)?);
-        let mut summary = summary?;
+        let (mut summary, folded) = indexed?;
         indexing::report_folding(folded, progress);
         summary.seconds = started.elapsed().as_secs_f64();
         Ok(summary)

@@ -16,6 +16,8 @@ pub(crate) mod save;
 mod stored_file;
 pub(crate) mod tower_copy;
 mod upkeep;
+#[cfg(feature = "watch")]
+mod watch;
 mod worded;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ pub use indexer::Indexer;
 pub use query::{Answer, Match};
 use query_encoders::QueryEncoders;
 pub use question::{DEFAULT_LESS, Part, Question};
+#[cfg(feature = "watch")]
+pub use watch::{POLL_NETWORK, WatchEnd, WatchEvent, WatchProgress, WatchStopper, Watcher};
 
 /// A library of images: an index in a folder, and the encoder that made it.
 ///

@@ -69,6 +69,7 @@ pub fn run(
         options,
         folding: Folding::Never,
         adapting: None,
+        within: None,
     };
     let summary = indexing::run(&mut writer, &walked, &setup, progress)?;
     if summary.interrupted {

@@ -157,7 +157,7 @@ fn a_kept_image_can_be_forgotten_after_its_file_was_found_again() {
 
 /// Changes the recorded numbers of all disks, as a start of the system may; with `births` false, creation times are
 /// removed, too.
-fn renumber(place: &Place, births: bool) {
+pub fn renumber(place: &Place, births: bool) {
     let database = rusqlite::Connection::open(place.index_dir().join("imgsearch.sqlite")).unwrap();
     database
         .execute("UPDATE folders SET device = device + 77", ())

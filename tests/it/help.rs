@@ -51,6 +51,20 @@ fn options_are_under_their_own_headings() {
             ],
         ),
         (
+            &["watch"],
+            &[
+                ("--poll", "Options:"),
+                ("--hidden", "Files:"),
+                ("--keep-missing", "Missing files:"),
+                ("--no-adapt", "Encoder:"),
+                ("--json", "Output:"),
+            ],
+        ),
+        (
+            &["serve"],
+            &[("--watch", "Watching:"), ("--bind", "Access:")],
+        ),
+        (
             &["train", "head"],
             &[
                 ("--output", "Options:"),

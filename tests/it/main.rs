@@ -38,4 +38,5 @@ mod streams;
 mod support;
 mod upkeep;
 mod walking;
+mod watching;
 mod words;

@@ -178,6 +178,36 @@ impl Reader {
         )
     }
 
+    /// Returns the first image at or below a path, in the order of paths, that `wanted` accepts. At most `limit`
+    /// images are looked at.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn find_under(
+        &self,
+        path: &Path,
+        limit: usize,
+        mut wanted: impl FnMut(&Image) -> bool,
+    ) -> Result<Option<Image>> {
+        let bytes = path::to_bytes(path)?;
+        let (low, high) = path::below(path)?;
+        let found = self
+            .connection()
+            .prepare_cached(&format!(
+                "SELECT {IMAGE_COLUMNS} WHERE i.path = ?1 OR (i.path >= ?2 AND i.path < ?3) ORDER BY i.path LIMIT ?4"
+            ))
+            .and_then(|mut statement| {
+                let bounds = (bytes, low, high, limit as i64);
+                let mut images = statement.query_map(bounds, image_of)?;
+                images
+                    .find(|image| image.as_ref().is_ok_and(&mut wanted) || image.is_err())
+                    .transpose()
+            });
+        self.still_holds()?;
+        found.map_err(|source| self.fail(source))
+    }
+
     /// Returns whether an image or a failure is stored at or below a path.
     ///
     /// # Errors

@@ -424,3 +424,33 @@ fn an_encoder_takes_over_with_codes_for_every_image_or_not_at_all() {
     let mut writer = Writer::open(dir.path(), &other).unwrap();
     assert_eq!(fold(&mut writer, &all).images, 700);
 }
+
+#[test]
+fn the_first_image_below_a_path_that_is_wanted_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let reader = many(dir.path(), 20).reader().unwrap();
+    let all = reader.all().unwrap();
+    let root = all[0].path.ancestors().last().unwrap();
+    let first = reader.find_under(root, 100, |_| true).unwrap();
+    assert_eq!(first.as_ref(), all.first());
+    let is_late = |image: &crate::Image| image.id == all[7].id;
+    assert_eq!(
+        reader.find_under(root, 100, is_late).unwrap(),
+        Some(all[7].clone())
+    );
+    assert_eq!(
+        reader.find_under(root, 7, is_late).unwrap(),
+        None,
+        "too late"
+    );
+    assert_eq!(
+        reader.find_under(&all[3].path, 9, |_| true).unwrap(),
+        Some(all[3].clone())
+    );
+    assert_eq!(
+        reader
+            .find_under(Path::new("/nowhere"), 9, |_| true)
+            .unwrap(),
+        None
+    );
+}

@@ -16,6 +16,7 @@ mod search;
 mod serve;
 mod shared;
 mod train;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,7 @@ pub use search::{ByArg, EncodeArgs, QueryArgs, WayArg};
 pub use serve::ServeArgs;
 pub use shared::{LimitArgs, WalkArgs};
 pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
+pub use watch::WatchArgs;
 
 /// Search images by what they show. Index folders of images, then query them with an image.
 #[derive(Debug, Parser)]
@@ -113,6 +115,8 @@ pub enum Command {
     Query(Box<QueryArgs>),
     /// Look at the images of the index in a web browser
     Serve(Box<ServeArgs>),
+    /// Keep the index up to date: index files whenever they change
+    Watch(Box<WatchArgs>),
     /// Show where the index is, what it holds and how the last run went
     Status(StatusArgs),
     /// Remove images from the index; the files themselves stay

@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::numbers::seconds;
 use super::shared::LimitArgs;
 
 const ACCESS: &str = "Access";
+const WATCHING: &str = "Watching";
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -51,6 +54,15 @@ pub struct ServeArgs {
     /// A name by which the server may be called, such as the one of a proxy before it. Can be repeated
     #[arg(long, value_name = "NAME", help_heading = ACCESS)]
     pub name: Vec<String>,
+
+    /// Keep the index up to date meanwhile, as imgsearch watch does: these folders, or those that the
+    /// index covers
+    #[arg(long, value_name = "PATH", num_args = 0.., help_heading = WATCHING)]
+    pub watch: Option<Vec<PathBuf>>,
+
+    /// With --watch: also look at all folders every SECONDS [default: only network disks, every 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "watch", help_heading = WATCHING)]
+    pub poll: Option<Duration>,
 
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -32,8 +32,12 @@ pub(super) struct Tree<'a> {
 /// One thing that a tree holds.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// The real path of a folder that was walked.
-    Folder(PathBuf),
+    /// A folder that was walked.
+    Folder {
+        /// The path under which its images are stored.
+        path: PathBuf,
+        real: PathBuf,
+    },
     File(Seen),
     /// A folder, link or file that could not be read, with the reason.
     Unreadable(PathBuf, String),
@@ -65,6 +69,31 @@ impl Tree<'_> {
         receiver.into_iter().flatten()
     }
 
+    /// Returns what holds for a path below this tree's folder, judging by the folders in between. Their names are
+    /// those of real folders: links in between are not examined.
+    #[cfg(feature = "watch")]
+    pub fn way_to(&self, path: &Path, is_dir: bool) -> State {
+        let between: Vec<&Path> = path
+            .ancestors()
+            .take_while(|above| *above != self.path)
+            .collect();
+        let mut state = self.ignoring.inside(self.path);
+        for (step, &place) in between.iter().rev().enumerate() {
+            let State::Open(rules) = &state else {
+                return state;
+            };
+            let is_last = step + 1 == between.len();
+            let hidden = !self.options.hidden && is_hidden_path(place);
+            if !self.lets_pass((place, hidden), is_dir || !is_last, rules) {
+                return State::LeftOut;
+            }
+            if !is_last {
+                state = self.ignoring.inside(place);
+            }
+        }
+        state
+    }
+
     /// Returns the real path of a path in the tree.
     pub fn real(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(self.path) {
@@ -80,7 +109,10 @@ impl Tree<'_> {
         above: &Rules,
         sender: Sender<Vec<Found>>,
     ) {
-        let mut found = Found::Folder(self.real(&path));
+        let mut found = Found::Folder {
+            real: self.real(&path),
+            path: path.clone(),
+        };
         match self.ignoring.enter(&path, above) {
             State::Open(rules) => match fs::read_dir(&path) {
                 Ok(entries) => self.entries(scope, &path, entries, &rules, &sender),
@@ -146,13 +178,13 @@ impl Tree<'_> {
             if entry.kind.is_symlink() {
                 found.extend(self.examine_link(entry, rules));
             } else if entry.kind.is_dir() {
-                let walks_into = self.lets_pass(&entry, true, rules)
+                let walks_into = self.lets_pass(entry.name(), true, rules)
                     && !self.walked.contains(&self.real(&entry.path));
                 if walks_into {
                     let (rules, sender) = (rules.clone(), sender.clone());
                     scope.spawn(move |scope| self.folder(scope, entry.path, &rules, sender));
                 }
-            } else if entry.kind.is_file() && self.lets_pass(&entry, false, rules) {
+            } else if entry.kind.is_file() && self.lets_pass(entry.name(), false, rules) {
                 match fs::symlink_metadata(&entry.path) {
                     Ok(metadata) if metadata.is_file() => {
                         found.extend(look_at(entry.path, &metadata).map(Found::File));
@@ -178,11 +210,11 @@ impl Tree<'_> {
             // The target is unknown, so patterns for folders count, too.
             Err(error) => {
                 return self
-                    .lets_pass(&entry, true, rules)
+                    .lets_pass(entry.name(), true, rules)
                     .then(|| Found::Unreadable(entry.path, error.to_string()));
             }
         };
-        if !self.lets_pass(&entry, metadata.is_dir(), rules) {
+        if !self.lets_pass(entry.name(), metadata.is_dir(), rules) {
             return None;
         }
         let path = entry.path;
@@ -196,10 +228,11 @@ impl Tree<'_> {
         Some(Found::Link(Link { path, target, to }))
     }
 
-    fn lets_pass(&self, entry: &Entry, is_dir: bool, rules: &Rules) -> bool {
-        !self.patterns.leave_out(&entry.path, is_dir)
-            && match rules.judge(&entry.path, is_dir) {
-                Verdict::Nothing => !entry.hidden,
+    /// Returns whether an entry of a folder is walked, given by its path and whether it is hidden.
+    fn lets_pass(&self, (path, hidden): (&Path, bool), is_dir: bool, rules: &Rules) -> bool {
+        !self.patterns.leave_out(path, is_dir)
+            && match rules.judge(path, is_dir) {
+                Verdict::Nothing => !hidden,
                 Verdict::LeaveOut => false,
                 Verdict::Keep => true,
             }
@@ -214,6 +247,12 @@ struct Entry {
     hidden: bool,
 }
 
+impl Entry {
+    fn name(&self) -> (&Path, bool) {
+        (&self.path, self.hidden)
+    }
+}
+
 fn send(sender: &Sender<Vec<Found>>, found: Vec<Found>) {
     // The receiver exists until everything is sent.
     if !found.is_empty() && sender.send(found).is_err() {
@@ -224,17 +263,27 @@ fn send(sender: &Sender<Vec<Found>>, found: Vec<Found>) {
 /// Returns whether an entry is hidden: its name begins with a dot, or on Windows it has the attribute.
 fn is_hidden(entry: &DirEntry) -> bool {
     #[cfg(windows)]
-    {
-        use std::os::windows::fs::MetadataExt;
-        const HIDDEN: u32 = 2;
-        if entry
-            .metadata()
-            .is_ok_and(|metadata| metadata.file_attributes() & HIDDEN != 0)
-        {
-            return true;
-        }
+    if has_hidden_attribute(entry.metadata()) {
+        return true;
     }
     has_hidden_name(&entry.file_name())
+}
+
+/// As [`is_hidden`], for the path of an entry.
+#[cfg(feature = "watch")]
+fn is_hidden_path(path: &Path) -> bool {
+    #[cfg(windows)]
+    if has_hidden_attribute(fs::symlink_metadata(path)) {
+        return true;
+    }
+    path.file_name().is_some_and(has_hidden_name)
+}
+
+#[cfg(windows)]
+fn has_hidden_attribute(metadata: std::io::Result<fs::Metadata>) -> bool {
+    use std::os::windows::fs::MetadataExt;
+    const HIDDEN: u32 = 2;
+    metadata.is_ok_and(|metadata| metadata.file_attributes() & HIDDEN != 0)
 }
 
 /// Returns whether a name begins with a dot.

@@ -113,13 +113,14 @@ impl Ignoring {
         let Some(parent) = path.parent() else {
             return State::Open(Rules::default());
         };
-        match self.state_of(parent) {
+        match self.inside(parent) {
             State::Open(rules) if rules.judge(path, is_dir) == Verdict::LeaveOut => State::LeftOut,
             state => state,
         }
     }
 
-    fn state_of(&self, folder: &Path) -> State {
+    /// Decides about the content of a folder by its ignore file and those of all folders above it.
+    pub fn inside(&self, folder: &Path) -> State {
         if let Some(known) = self.known(folder) {
             return known;
         }

@@ -142,7 +142,10 @@ impl<'a> Walk<'a> {
         let mut folders = Vec::new();
         for found in tree.walk(rules) {
             match found {
-                Found::Folder(real) => folders.push(real),
+                Found::Folder { path, real } => {
+                    walked.folders.push(path);
+                    folders.push(real);
+                }
                 Found::Unreadable(path, reason) => walked.errors.push((path, reason)),
                 Found::File(seen) => {
                     if let (true, Seen::Candidate(candidate)) = (is_linked, &seen) {

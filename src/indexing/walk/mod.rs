@@ -13,6 +13,8 @@ mod named;
 mod patterns;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "watch")]
+mod within;
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -27,6 +29,8 @@ use links::Walk;
 use look::{Seen, look_at};
 pub(crate) use named::{Named, Names};
 use patterns::Patterns;
+#[cfg(feature = "watch")]
+pub(crate) use within::{Part, walk_within};
 
 /// The name of a file that lists patterns to leave out, in the syntax of `.gitignore`.
 pub const IGNORE_FILE: &str = ".imgsearchignore";
@@ -69,6 +73,8 @@ pub struct Walked {
     pub roots: Vec<PathBuf>,
     /// Named paths that an ignore file leaves out, sorted.
     pub left_out: Vec<PathBuf>,
+    /// The folders that were walked, each under the path that its files are found under, sorted.
+    pub folders: Vec<PathBuf>,
     /// Real paths of candidates below a followed link to a folder.
     behind_links: HashSet<PathBuf>,
     /// The ignore files that the walk used; `None` if nothing was walked.
@@ -227,13 +233,6 @@ impl Walked {
         self.root_of(path).is_some()
     }
 
-    /// Returns whether a path is one of the roots.
-    pub(crate) fn is_root(&self, path: &Path) -> bool {
-        self.roots
-            .binary_search_by(|root| root.as_path().cmp(path))
-            .is_ok()
-    }
-
     /// Returns whether an ignore file leaves out a file that is or lies below a root, even if the walk did not
     /// reach its folder. [`WalkOptions::ignore`] and hidden files do not count, nor does anything below an unusable
     /// ignore file.
@@ -275,5 +274,6 @@ impl Walked {
         self.others.dedup();
         self.errors.sort();
         self.errors.dedup();
+        self.folders.sort();
     }
 }

@@ -6,6 +6,7 @@ mod changing;
 mod client;
 mod files;
 mod questions;
+mod watching;
 
 use crate::support::{Place, sample_names};
 
