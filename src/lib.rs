@@ -29,6 +29,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod decode;
+pub mod duplicates;
 mod encode;
 mod error;
 mod indexing;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "train")]
 use imgsearch_train::{autoencoder::Epoch, head::EpochReport};
 
+use crate::duplicates::action::Outcome as Acted;
 use crate::error::Error;
 use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
 
@@ -80,6 +81,9 @@ pub trait Progress: Sync {
 
     /// Folding: `done` of `of` images are linked into the segments that make searching fast.
     fn folding(&self, _done: usize, _of: usize) {}
+
+    /// Duplicates: an action came to this file, or its undoing.
+    fn acted(&self, _path: &Path, _outcome: &Acted) {}
 
     /// Training and evaluation: `done` of `of` images were decoded and encoded.
     fn encoded(&self, _done: usize, _of: usize) {}

@@ -9,7 +9,10 @@ mod args;
 mod calibration;
 mod charts;
 mod check;
+mod compare;
 mod destination;
+mod duplicates;
+mod duplicates_action;
 mod encode;
 mod eval;
 mod eval_words;
@@ -84,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(global, args),
         Command::Remove(args) => remove::run(global, args),
         Command::Restore(args) => restore::run(global, args),
+        Command::Duplicates(args) => duplicates::run(global, args),
+        Command::Compare(args) => compare::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Import(args) => import::run(global, args),

@@ -4,6 +4,7 @@
 //! opened again after a change. Everything else is a call of [`crate::indexing`], [`crate::encode`] or
 //! `imgsearch-index`.
 
+mod comparing;
 pub(crate) mod encoder_copy;
 mod indexer;
 mod query;
@@ -14,6 +15,7 @@ mod removal;
 pub(crate) mod resemblance;
 pub(crate) mod save;
 mod stored_file;
+mod tidying;
 pub(crate) mod tower_copy;
 mod upkeep;
 #[cfg(feature = "watch")]

@@ -9,10 +9,15 @@
 //! fails. After that the index must be intact, hold every image as before or as after, and be completed by the same
 //! command. Last, further runs are killed at random instants, some of them two or three times in a row.
 //!
+//! Actions on duplicates (`actions.rs`) change files outside of the index as well. There, whatever happens, every file
+//! must be somewhere with its content, and undoing must bring it back.
+//!
 //! `--every N` takes each N-th change (1: all of them, with every kind of fault; default 5, with the kinds in
 //! turns), `--runs N` kills at random instants (default 20), NAME selects scenarios whose name contains it. FOLDER
 //! holds images to use instead of pieces of the samples.
 
+#[cfg(target_os = "linux")]
+mod actions;
 #[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]

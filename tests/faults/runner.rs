@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::environment;
 use crate::scenarios::{Sandbox, Scenario, scenarios};
 use crate::state::{State, audit, leftover_files};
+use crate::{actions, environment};
 
-const KINDS: [&str; 4] = ["kill", "error", "full", "short"];
+pub const KINDS: [&str; 4] = ["kill", "error", "full", "short"];
 
 /// SIGKILL.
 const KILLED: i32 = 9;
@@ -59,11 +59,11 @@ fn options() -> Result<Options, String> {
 
 /// How the runs of a scenario ended.
 #[derive(Default)]
-struct Tally {
-    changes: usize,
-    runs: usize,
-    ended: BTreeMap<String, usize>,
-    failures: Vec<String>,
+pub struct Tally {
+    pub changes: usize,
+    pub runs: usize,
+    pub ended: BTreeMap<String, usize>,
+    pub failures: Vec<String>,
 }
 
 impl Tally {
@@ -134,6 +134,11 @@ pub fn main() -> i32 {
             };
             tally.failures.extend(case(&sandbox, &scenarios).err());
             count(&tally, name);
+        }
+    }
+    for (name, way) in actions::CASES {
+        if is_wanted(name) {
+            count(&actions::run(&sandbox, way, options.every), name);
         }
     }
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
@@ -238,7 +243,7 @@ fn changes(sandbox: &Sandbox, scenario: &Scenario) -> usize {
     changes
 }
 
-fn ended(output: &Output) -> String {
+pub fn ended(output: &Output) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (output.status.code(), output.status.signal()) {
         (Some(0 | 1), _) => "completed".to_owned(),
@@ -250,7 +255,7 @@ fn ended(output: &Output) -> String {
 }
 
 /// Checks that the program may end as it did.
-fn is_allowed(kind: &str, output: &Output) -> Result<(), String> {
+pub fn is_allowed(kind: &str, output: &Output) -> Result<(), String> {
     let how = ended(output);
     let said = String::from_utf8_lossy(&output.stderr);
     let allowed = match kind {

@@ -144,14 +144,17 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
     return write_at(fd, bytes, length, offset);
 }
 
-#define BY_FD(name, grows, parameters, ...)                                   \
-    int name parameters {                                                     \
+#define BY_FD_AS(type, name, grows, parameters, ...)                          \
+    type name parameters {                                                    \
         char path[PATH_MAX];                                                  \
         if (change(#name, path_of(fd, path), grows, 0) == FAIL) return -1;    \
         return REAL(name)(__VA_ARGS__);                                       \
     }
+#define BY_FD(name, ...) BY_FD_AS(int, name, __VA_ARGS__)
 BY_FD(fsync, 0, (int fd), fd)
 BY_FD(fdatasync, 0, (int fd), fd)
+BY_FD_AS(ssize_t, copy_file_range, 1, (int in, off64_t *at_in, int fd, off64_t *at_out, size_t length, unsigned flags),
+         in, at_in, fd, at_out, length, flags)
 BY_FD(ftruncate, 1, (int fd, off_t length), fd, length)
 BY_FD(ftruncate64, 1, (int fd, off64_t length), fd, length)
 
@@ -165,6 +168,9 @@ BY_PATH(rename, 0, (const char *from, const char *to), from, from, to)
 BY_PATH(unlink, 0, (const char *name), name, name)
 BY_PATH(rmdir, 0, (const char *name), name, name)
 BY_PATH(mkdir, 1, (const char *name, mode_t mode), name, name, mode)
+BY_PATH(link, 1, (const char *from, const char *to), to, from, to)
+BY_PATH(linkat, 1, (int from_fd, const char *from, int to_fd, const char *to, int flags), to,
+        from_fd, from, to_fd, to, flags)
 int unlinkat(int fd, const char *name, int flags) {
     char top[PATH_MAX / 2], path[PATH_MAX];
     if (fd == AT_FDCWD || name[0] == '/') absolute(name, path);

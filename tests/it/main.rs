@@ -1,12 +1,15 @@
 //! The program as its users run it: the real binary, the real encoder, real files.
 
 mod adapting;
+mod compare;
 mod comparing;
 mod concurrency;
 mod confirming;
 mod contract;
 mod damaged;
 mod dates;
+mod duplicates_action;
+mod duplicates_undo;
 mod folder;
 #[cfg(target_os = "linux")]
 mod foreign;
