@@ -221,6 +221,13 @@ pub enum Error {
         id: imgsearch_index::ImageId,
     },
 
+    /// A similarity was asked for, and none was measured for the encoder.
+    #[error("it was not measured for the encoder {name:?} how similar images at a distance are")]
+    NoSimilarity {
+        /// The encoder's name.
+        name: String,
+    },
+
     /// A labelled folder does not have the shape that an evaluation needs.
     #[error("{0}")]
     BadEvaluation(String),

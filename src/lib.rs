@@ -17,6 +17,7 @@
 //!
 //! - [`Library`] is the front door: it indexes and searches images, given as paths or bytes.
 //! - [`Engine`] runs an encoder; [`train::extract`], [`train`] and [`train::eval`] build on it.
+//! - [`duplicates`] finds files that hold the same picture.
 //! - [`decode`] turns files of many formats into pixels, even if they are damaged or hostile.
 //! - [`index`] stores and searches codes, for programs with their own codes; [`onnx`] reads, checks and runs
 //!   encoder files; [`training`] makes new ones from numbers.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "train")]
 use imgsearch_train::{autoencoder::Epoch, head::EpochReport};
 
+use crate::duplicates::Stage;
 use crate::duplicates::action::Outcome as Acted;
 use crate::error::Error;
 use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
@@ -84,6 +85,9 @@ pub trait Progress: Sync {
 
     /// Duplicates: an action came to this file, or its undoing.
     fn acted(&self, _path: &Path, _outcome: &Acted) {}
+
+    /// Duplicates: `done` of `of` units of a stage are done.
+    fn duplicates(&self, _stage: Stage, _done: usize, _of: usize) {}
 
     /// Training and evaluation: `done` of `of` images were decoded and encoded.
     fn encoded(&self, _done: usize, _of: usize) {}

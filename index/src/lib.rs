@@ -66,13 +66,13 @@ pub use filter::{Filter, LabelFilter, Moment};
 pub use fold::{FOLD_AT, FoldOptions, Folded};
 pub use graph::{BuilderKind, GraphOptions};
 pub use index::Index;
-pub use kernels::distance::{hamming, l2_squared, pack_bits};
+pub use kernels::distance::{hamming, hamming_to_all, l2_squared, pack_bits};
 pub use progress::Step;
 pub use repair::Repaired;
 pub use search::{
-    DEFAULT_EF, DEFAULT_EXPAND, Mixture, Neighbour, Note, Query, RankBy, SearchParams, SearchStats,
-    SearchStore, SearchStrategy, Searcher, SegmentStats, Selection, expansion_shift,
-    expansion_weight,
+    DEFAULT_EF, DEFAULT_EXPAND, JoinParams, Mixture, NearPair, Neighbour, Note, Query, RankBy,
+    SearchParams, SearchStats, SearchStore, SearchStrategy, Searcher, SegmentStats, Selection,
+    expansion_shift, expansion_weight,
 };
 pub use segment::{MAX_ROWS, SEGMENT_FORMAT};
 pub use store::browse::ImageFolder;

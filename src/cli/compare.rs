@@ -118,6 +118,8 @@ fn pair_json(compared: &Comparison, is_same: bool) -> Value {
         "level": compared.level, "same": is_same, "similarity": compared.similarity,
         "distance": compared.distance, "hamming": compared.hamming,
         "pixel_difference": compared.pixel_difference, "a": a, "b": b,
+        "changes": compared.difference.as_ref().map(|difference| &difference.changes),
+        "differs": compared.difference.as_ref().map(ToString::to_string),
     })
 }
 
@@ -140,6 +142,9 @@ fn print_pair(compared: &Comparison) {
     match compared.similarity {
         Some(similarity) => out!("similarity  {}", percents(similarity)),
         None => out!("distance    {:.4}", compared.distance),
+    }
+    if let Some(difference) = &compared.difference {
+        out!("differs     {difference}");
     }
     out!(
         "hash        {} of {} bits differ",

@@ -21,7 +21,7 @@ use super::progress::{CommandProgress, Task};
 use super::setup::engine;
 use super::signals::stop_flag;
 use super::streams::out;
-use super::{Outcome, Result, eval_words, html};
+use super::{Outcome, Result, eval_duplicates, eval_words, html};
 
 pub fn run(global: &Global, args: &EvalArgs) -> Result {
     // Wrong arguments are reported before the work.
@@ -67,6 +67,15 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             of_copies.push(made);
         }
     }
+    let of_duplicates = match &args.duplicates {
+        Some(folder) => {
+            let progress = CommandProgress::new(Task::Copies, global, args.json, &stop);
+            let made = eval_duplicates::measure(global, args, folder, &progress)?;
+            progress.finish();
+            Some(made)
+        }
+        None => None,
+    };
     let by_words = args
         .text
         .as_deref()
@@ -86,6 +95,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
             let named = named.map(|(name, rows)| json!({ "encoder": name, "rows": rows }));
             value["mixtures"] = named.collect();
         }
+        if let Some(of_duplicates) = &of_duplicates {
+            value["duplicates"] = json!(of_duplicates);
+        }
         if let Some(by_words) = &by_words {
             value["words"] = json!(by_words);
         }
@@ -104,6 +116,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     }
     for made in &of_copies {
         print_copies(made);
+    }
+    if let Some(made) = &of_duplicates {
+        eval_duplicates::print(made);
     }
     if let (Some(folder), Some(by_words)) = (&args.text, &by_words) {
         eval_words::print(folder, by_words);

@@ -86,6 +86,9 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
         E::NoFeatures { .. } => {
             "Train with the built-in encoder, or with one that has this output".to_owned()
         }
+        E::NoSimilarity { .. } => {
+            "Measure it on labelled folders: imgsearch eval FOLDER --calibrate FILE".to_owned()
+        }
         E::NoTextTower { .. } => {
             "Import a model with texts, such as CLIP, with its folder: imgsearch import DIR -o clip.onnx. Then index with \
              it: imgsearch index FOLDER --encoder clip.onnx"

@@ -15,6 +15,7 @@ mod duplicates;
 mod duplicates_action;
 mod encode;
 mod eval;
+mod eval_duplicates;
 mod eval_words;
 mod file_list;
 mod forgetting;

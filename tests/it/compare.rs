@@ -79,8 +79,29 @@ fn what_differs_is_said_and_the_order_does_not_matter() {
         small.width(),
         small.height()
     );
-    for part in ["edited copy", "%", &sizes, "jpeg, and png", "shows"] {
+    for part in [
+        "edited copy",
+        "%",
+        &sizes,
+        "jpeg, and png",
+        "shows",
+        "PNG instead of JPEG",
+    ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    save_jpeg(&cat.fliph(), &place.photo("mirrored.jpg"), 80);
+    let (width, height) = (cat.width() * 9 / 10, cat.height() * 9 / 10);
+    save_jpeg(
+        &cat.crop_imm(0, 0, width, height),
+        &place.photo("cropped.jpg"),
+        80,
+    );
+    for name in ["mirrored", "cropped"] {
+        let edited = place.photo(&format!("{name}.jpg"));
+        let line = compared(&place, &place.photo("cat.jpg"), &edited, 0);
+        assert_eq!(line["level"], "edited_copy", "{line}");
+        let differs = line["differs"].as_str().unwrap();
+        assert!(differs.contains(name), "{differs}");
     }
     let there = compared(&place, &place.photo("cat.jpg"), &sample("coffee.jpg"), 1);
     let back = compared(&place, &sample("coffee.jpg"), &place.photo("cat.jpg"), 1);

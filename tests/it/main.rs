@@ -8,6 +8,7 @@ mod confirming;
 mod contract;
 mod damaged;
 mod dates;
+mod duplicates;
 mod duplicates_action;
 mod duplicates_undo;
 mod folder;

@@ -4,7 +4,7 @@
 //! branch inside. The squared difference and not the shorter sum of a dot product: equal codes
 //! are at exactly zero.
 
-use crate::kernels::simd::Simd;
+use crate::kernels::simd::{self, Simd};
 
 /// Lanes of the code kernel; rows are padded to a multiple of it.
 pub(crate) const LANES: usize = 16;
@@ -144,6 +144,31 @@ pub fn pack_bits(logits: &[f32]) -> Vec<u8> {
 
 pub(crate) fn finite(code: &[f32]) -> bool {
     code.iter().all(|value| value.is_finite())
+}
+
+/// Writes in how many bits a hash of 256 bits differs from each of several, with the widest instructions that the
+/// processor has. `apart` has an entry for each row then.
+pub fn hamming_to_all(hash: &[u64; 4], rows: &[[u64; 4]], apart: &mut Vec<u32>) {
+    apart.clear();
+    simd::widest(ToAll { hash, rows, apart });
+}
+
+struct ToAll<'a> {
+    hash: &'a [u64; 4],
+    rows: &'a [[u64; 4]],
+    apart: &'a mut Vec<u32>,
+}
+
+impl simd::Work for ToAll<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        self.apart.extend(self.rows.iter().map(|row| {
+            let words = self.hash.iter().zip(row);
+            words.map(|(a, b)| (a ^ b).count_ones()).sum::<u32>()
+        }));
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod checked;
 mod execute;
 mod expand;
 mod interface;
+mod join;
 mod mixture;
 mod params;
 mod results;
@@ -19,6 +20,7 @@ mod view;
 
 pub use expand::{expansion_shift, expansion_weight};
 pub use interface::SearchStore;
+pub use join::{JoinParams, NearPair};
 pub use mixture::Mixture;
 pub use params::{DEFAULT_EF, DEFAULT_EXPAND, Query, RankBy, SearchParams, SearchStrategy};
 pub use results::{Neighbour, SearchStats, SegmentStats};

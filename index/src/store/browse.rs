@@ -32,6 +32,18 @@ impl Reader {
         Ok(ids.into_iter().map(ImageId).collect())
     }
 
+    /// Returns the content of each image, as a number that images of the same content share, in the order of the
+    /// images' ids.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn contents(&self) -> Result<Vec<(ImageId, i64)>> {
+        self.many("SELECT id, content FROM images ORDER BY id", (), |row| {
+            Ok((ImageId(row.get(0)?), row.get(1)?))
+        })
+    }
+
     /// Returns all images with their dates, the newest first, ties by id from the highest. A date is in seconds since
     /// 1970: when the image was taken by the camera's clock, or else the date of its file in UTC.
     ///

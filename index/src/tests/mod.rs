@@ -13,6 +13,7 @@ mod damage;
 mod filter;
 mod formats;
 mod interface;
+mod join;
 mod labels;
 mod search;
 mod segments;

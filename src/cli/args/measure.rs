@@ -110,7 +110,7 @@ impl AdaptArgs {
 pub struct EvalArgs {
     /// Folder with one folder for each class. With --protocol, it can have folders `train` and `test`
     /// that hold them
-    #[arg(value_name = "FOLDER", required_unless_present_any = ["copies", "text"])]
+    #[arg(value_name = "FOLDER", required_unless_present_any = ["copies", "duplicates", "text"])]
     pub folder: Option<PathBuf>,
 
     /// Encoder to measure. Repeat it to compare several [default: the built-in one]
@@ -145,6 +145,11 @@ pub struct EvalArgs {
     /// precision of 99.9 %
     #[arg(long, value_name = "FOLDER")]
     pub copies: Option<PathBuf>,
+
+    /// Edit some images of this folder in eleven ways, and measure how many of the copies `duplicates` finds among
+    /// the others
+    #[arg(long, value_name = "FOLDER")]
+    pub duplicates: Option<PathBuf>,
 
     /// Ask the index (--index) for the names of this folder's folders, in words, and measure how many of their
     /// images are found first

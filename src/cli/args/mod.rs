@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
 pub use common::CommonArgs;
 pub use compare::CompareArgs;
-pub use duplicates::DuplicatesArgs;
+pub use duplicates::{DuplicatesArgs, FilesArg};
 pub use duplicates_action::ActionArgs;
 pub use import::{ImportArgs, PoolingArg};
 pub use index::{
@@ -130,10 +130,10 @@ pub enum Command {
     /// Restore images that were removed from the index
     #[command(alias = "restore-removed")]
     Restore(RestoreArgs),
-    /// Find files that are there twice, and put them in order
-    Duplicates(Box<DuplicatesArgs>),
     /// Compare two pictures, or find what of a folder is not in another one or in the index
     Compare(Box<CompareArgs>),
+    /// Find files that hold the same picture: identical files, and edited copies
+    Duplicates(Box<DuplicatesArgs>),
     /// Print the code and the hash of images
     Encode(EncodeArgs),
     /// Train an encoder on your own images

@@ -116,7 +116,7 @@ fn asked_item(library: &Library, what: &What, images: usize) -> Result<Item> {
 }
 
 /// Describes a file. Its folder is written as a person in the current one would.
-fn of_path(path: &Path) -> Item {
+pub fn of_path(path: &Path) -> Item {
     let mut item = Item::at(path);
     if let Some(folder) = relative(path).parent() {
         item.folder = folder.display().to_string();

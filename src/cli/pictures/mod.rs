@@ -1,5 +1,6 @@
 //! Pictures of what was found: in the terminal (`--show`) and in a contact sheet (`--html`, `--open`).
 
+mod groups;
 mod items;
 mod load;
 
@@ -18,6 +19,7 @@ use super::query::nearness;
 use super::question::{Asked, Plan};
 use super::streams::{self, say};
 use super::{Outcome, Result};
+pub use groups::GroupPictures;
 use load::{Loader, Wanted};
 
 /// Maximum number of images that are drawn for one question. More would scroll away.
@@ -60,7 +62,7 @@ impl<'a> Pictures<'a> {
         Ok(Self {
             global,
             loader: Loader::new(global),
-            grid: grid(global, args),
+            grid: drawn_by(global, args.show, args.show_as),
             sheet: (args.html.is_some() || args.open).then(Sheet::default),
             file: args.html.clone(),
             open: args.open,
@@ -183,14 +185,14 @@ fn temporary(page: &str) -> Result<PathBuf> {
 }
 
 /// Returns what draws in the terminal, or `None` if nothing should, and says why.
-fn grid(global: &Global, args: &QueryArgs) -> Option<Grid> {
+fn drawn_by(global: &Global, show: bool, show_as: Option<WayArg>) -> Option<Grid> {
     let variable = |name: &str| std::env::var(name).ok();
-    let way = match args.show_as {
+    let way = match show_as {
         Some(WayArg::Kitty) => Ok(Way::Kitty),
         Some(WayArg::Iterm2) => Ok(Way::Iterm2),
         Some(WayArg::Sixel) => Ok(Way::Sixel),
         Some(WayArg::Blocks) => Ok(Way::Blocks(Colours::of_environment(variable))),
-        None if !args.show => return None,
+        None if !show => return None,
         None if !streams::is_seen() => {
             if !global.quiet {
                 say!(

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use imgsearch_index::{Digest, hamming};
 
 use super::level::{Likeness, by_numbers, level_of};
-use super::seen::{Numbers, distance, open, same_pixels, see};
+use super::seen::{Numbers, distance, look, open, same_pixels, see};
 use crate::decode::{Limits, Source};
+use crate::duplicates::pixels::judged;
 use crate::encode::engine::{Encoded, Engine, Worker};
 use crate::error::{Error, Result};
 use crate::indexing::worker_pool::{self, Jobs};
@@ -290,6 +291,7 @@ fn look_for(
         Ok(seen) => seen,
         Err(error) => return missing(error),
     };
+    let mut own_look = None;
     let mut best: Option<(PathBuf, Likeness, Option<f32>)> = None;
     for (other, apart, bits) in others.nearest(engine, &seen.encoded)? {
         let numbers = Numbers::of(apart, bits, engine.info());
@@ -297,7 +299,14 @@ fn look_for(
         let looked = opened.and_then(|opened| {
             let there = see(worker, &opened, &other).ok()?;
             let same = same_pixels((&source, &seen), (&opened, &there), engine.limits()).ok()?;
-            Some(level_of(&seen, &there, same, &numbers))
+            if own_look.is_none() {
+                own_look = look(&source, &seen, engine.limits()).ok();
+            }
+            let verdict = judged(
+                own_look.as_ref()?,
+                &look(&opened, &there, engine.limits()).ok()?,
+            );
+            Some(level_of(&seen, &there, same, &verdict, &numbers))
         });
         let level = looked.unwrap_or_else(|| by_numbers(&numbers));
         if best.as_ref().is_none_or(|(_, before, _)| level < *before) {

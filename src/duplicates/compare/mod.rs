@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use imgsearch_index::{Digest, Label};
 
+use super::difference::Difference;
+
 pub use folders::{Compared, Presence, compare_files};
 pub(crate) use folders::{NEAREST, Others, look_in};
 pub use level::{ALIKE, Likeness, NEAR};
@@ -48,6 +50,8 @@ pub struct Comparison {
     pub pictures: [Picture; 2],
     /// What they are to each other.
     pub level: Likeness,
+    /// How the second one differs from the first, if both are copies of one picture or shots of one scene.
+    pub difference: Option<Difference>,
     /// The distance by code and hash: the mean of both directions, because a query counts its own bits by their
     /// certainty.
     pub distance: f32,

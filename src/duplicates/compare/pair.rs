@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::Comparison;
 use super::level::{level_of, pixel_difference};
-use super::seen::{Numbers, open, same_pixels, see};
+use super::seen::{Numbers, look, open, same_pixels, see};
+use crate::duplicates::difference::Difference;
+use crate::duplicates::pixels::judged;
 use crate::encode::engine::Engine;
 use crate::error::Result;
 
@@ -38,8 +40,19 @@ pub fn compare(engine: &Engine, a: &Path, b: &Path) -> Result<Comparison> {
     let is_same_file = a_seen.picture.digest == b_seen.picture.digest;
     let same = is_same_file || same_pixels((&a_source, &a_seen), (&b_source, &b_seen), limits)?;
     let numbers = Numbers::between(&a_seen.encoded, &b_seen.encoded, engine.info());
+    let (a_look, b_look) = (
+        look(&a_source, &a_seen, limits)?,
+        look(&b_source, &b_seen, limits)?,
+    );
+    let verdict = judged(&a_look, &b_look);
+    let formats = (a_seen.picture.format, b_seen.picture.format);
     Ok(Comparison {
-        level: level_of(&a_seen, &b_seen, same, &numbers),
+        level: level_of(&a_seen, &b_seen, same, &verdict, &numbers),
+        difference: if same {
+            None
+        } else {
+            Difference::of(&verdict, formats)
+        },
         distance: numbers.distance,
         hamming: numbers.hamming,
         bits: numbers.bits,

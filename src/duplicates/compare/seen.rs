@@ -7,6 +7,7 @@ use imgsearch_onnx::EncoderInfo;
 
 use super::Picture;
 use crate::decode::{Decoder, Limits, Source};
+use crate::duplicates::pixels::Look;
 use crate::encode::engine::{Encoded, Worker};
 use crate::error::{Error, Result};
 
@@ -16,8 +17,6 @@ pub(super) struct Seen {
     pub encoded: Encoded,
     /// Its pixels at the encoder's size, RGB, row by row.
     pub pixels: Vec<u8>,
-    /// Pixels in a row.
-    pub width: usize,
 }
 
 /// What two encodings say of their pictures.
@@ -99,7 +98,22 @@ pub(super) fn see(worker: &mut Worker, source: &Source, path: &Path) -> Result<S
         },
         encoded,
         pixels,
-        width: worker.geometry().width as usize,
+    })
+}
+
+/// Makes the small copy of a picture that others are compared with.
+///
+/// # Errors
+///
+/// If it cannot be decoded.
+pub(super) fn look(source: &Source, seen: &Seen, limits: &Limits) -> Result<Look> {
+    let picture = &seen.picture;
+    let whole = (picture.width, picture.height);
+    Look::of(&mut Decoder::new(*limits), source, whole, picture.taken).map_err(|source| {
+        Error::Image {
+            path: picture.path.clone(),
+            source,
+        }
     })
 }
 

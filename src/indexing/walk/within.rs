@@ -215,10 +215,10 @@ mod tests {
             (false, "trip/draft/"),
             (false, "*.png"),
         ] {
-            let ignore = [ignore].iter().filter(|one| !one.is_empty());
+            let ignore = Some(ignore).filter(|one| !one.is_empty());
             let options = WalkOptions {
                 hidden,
-                ignore: ignore.map(ToString::to_string).collect(),
+                ignore: ignore.map(ToOwned::to_owned).into_iter().collect(),
                 ..WalkOptions::default()
             };
             let names = Names::without_index()

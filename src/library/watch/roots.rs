@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(roots.holders().collect::<Vec<_>>(), [base.as_path()]);
         fs::rename(&folder, base.join("elsewhere")).unwrap();
         fs::remove_file(&file).unwrap();
-        assert_eq!(roots.look().vanished, [folder.clone()]);
+        assert_eq!(roots.look().vanished, std::slice::from_ref(&folder));
         assert!(roots.any_away() && roots.is_away(&folder.join("a")) && !roots.is_away(&file));
         assert_eq!(roots.present().len(), 1);
         assert!(roots.look().vanished.is_empty(), "it is told once");

@@ -56,9 +56,11 @@ pub enum Edit {
     Blur,
     /// Brighter by a third.
     Brightness,
+    /// Turned by 90 degrees.
+    QuarterTurn,
 }
 
-/// All edits.
+/// The edits that representations are compared on.
 pub const EDITS: [Edit; 10] = [
     Edit::Reencode,
     Edit::Resize,
@@ -86,6 +88,7 @@ impl Edit {
             Self::Text => "text",
             Self::Blur => "blur",
             Self::Brightness => "brightness",
+            Self::QuarterTurn => "turn 90°",
         }
     }
 
@@ -122,6 +125,7 @@ impl Edit {
             }
             Self::Blur => augment::blurred(image, width.min(height) as f32 / 100.0),
             Self::Brightness => augment::brightened(image.clone(), 4.0 / 3.0),
+            Self::QuarterTurn => imageops::rotate90(image),
         })
     }
 }

@@ -10,6 +10,7 @@
 mod calibrate;
 pub mod copies;
 pub(crate) mod default_ranking;
+pub mod duplicates;
 mod found_copies;
 mod metrics;
 mod mixtures;

@@ -1,0 +1,188 @@
+//! How well two aligned pictures agree, block by block.
+//!
+//! Whole pictures that are alike, such as two shots of one place, agree in most of their large shapes. Copies agree
+//! in their small ones, nearly everywhere: each block of the first picture is correlated with the place in the second
+//! that it was mapped to.
+
+use super::affine::{Affine, size_of};
+use super::align::Aligned;
+use super::grey::Grey;
+
+/// The side of a block in pixels.
+const BLOCK: usize = 8;
+
+/// Pixels at the edges that are not compared: bars beyond an edge of one picture are blurred into it.
+const EDGE: usize = 4;
+
+/// What the other picture does not explain of a block may deviate by this many grey levels: noise, and what a JPEG
+/// of low quality leaves out.
+const NOISE: f32 = 5.0;
+
+/// Or else by this share of what deviates in the block: edges that are a little softer or harder.
+const UNEXPLAINED: f32 = 0.35;
+
+/// A block whose brightness deviates less than this is plain.
+const PLAIN: f32 = 4.0;
+
+/// Plain blocks whose brightness differs by more disagree.
+const APART: f32 = 40.0;
+
+/// Pixels that differ by less in brightness are not lost, however near to black or white.
+const UNLIKE: f32 = 6.0;
+
+/// What is at least so bright may be white in a brighter copy, and what is at most so dark black in a darker one.
+const CLIPS: (f32, f32) = (40.0, 160.0);
+
+/// What one picture has this much more of than the other, of black or of white, was lost there or laid over it.
+const LOST: f32 = 0.04;
+
+/// How two aligned pictures agree.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Agreement {
+    /// Blocks of the first picture that the second one shows, too.
+    pub shown: usize,
+    /// Those of them with something in them.
+    pub blocks: usize,
+    /// The share of these that agree.
+    pub share: f32,
+    /// The correlation that half of them reach.
+    pub median: f32,
+    /// The share of what is shown that one of the pictures has as plain black or white only, other than for its
+    /// brightness.
+    pub lost: f32,
+    /// The share of the first picture that the second shows.
+    pub within_b: f32,
+    /// The share of the second picture that the first shows.
+    pub within_a: f32,
+}
+
+/// What pictures are compared by: softened, so that a copy that is a little softer agrees.
+#[derive(Debug, Clone)]
+pub(super) struct Planes {
+    pub soft: Grey,
+    /// How much of the place around a pixel is white, less how much is black: from 1 to -1. A brighter copy is white
+    /// where the picture is not, and bars, captions and the corners of a turned picture are black.
+    pub extreme: Grey,
+}
+
+/// Compares `a` with `b` under a map.
+pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement {
+    let (mut shown, mut agreeing, mut differing_plain, mut lost) = (0, 0, 0, 0);
+    let mut correlations = Vec::new();
+    let (width, height) = (a.soft.width, a.soft.height);
+    for top in (EDGE..height.saturating_sub(EDGE + BLOCK - 1)).step_by(BLOCK) {
+        for left in (EDGE..width.saturating_sub(EDGE + BLOCK - 1)).step_by(BLOCK) {
+            let Some(block) = block(a, b, aligned, left, top) else {
+                continue;
+            };
+            shown += 1;
+            match block {
+                Block::Clipped => {}
+                Block::Lost => lost += 1,
+                Block::Plain { differs } => differing_plain += usize::from(differs),
+                Block::Correlated { value, agrees } => {
+                    agreeing += usize::from(agrees);
+                    correlations.push(value);
+                }
+            }
+        }
+    }
+    let blocks = correlations.len() + differing_plain;
+    correlations.sort_unstable_by(f32::total_cmp);
+    let median = correlations.get(correlations.len() / 2);
+    let within = |map: Option<Affine>, from: &Grey, to: &Grey| {
+        map.map_or(0.0, |map| map.share_within(size_of(from), size_of(to)))
+    };
+    Agreement {
+        shown,
+        blocks,
+        share: agreeing as f32 / blocks.max(1) as f32,
+        median: median.copied().unwrap_or(0.0),
+        lost: lost as f32 / shown.max(1) as f32,
+        within_b: within(Some(aligned.map), &a.soft, &b.soft),
+        within_a: within(aligned.map.inverse(), &b.soft, &a.soft),
+    }
+}
+
+/// What a block says.
+enum Block {
+    /// One of the pictures is plain black or white there.
+    Lost,
+    /// The same, as its brightness explains.
+    Clipped,
+    Plain {
+        differs: bool,
+    },
+    Correlated {
+        value: f32,
+        agrees: bool,
+    },
+}
+
+/// Compares a block with where it is mapped to; `None` if the other picture does not show all of it.
+fn block(a: &Planes, b: &Planes, aligned: &Aligned, left: usize, top: usize) -> Option<Block> {
+    let (width, height) = size_of(&b.soft);
+    let edge = EDGE as f32;
+    let mut sums = [0.0f32; 5];
+    let (mut count, mut clipped) = (0.0f32, 0.0f32);
+    for y in top..top + BLOCK {
+        for x in left..left + BLOCK {
+            let (u, v) = aligned.map.of(x as f32 + 0.5, y as f32 + 0.5);
+            if !(u >= edge && v >= edge && u <= width - edge && v <= height - edge) {
+                return None;
+            }
+            let place = y * a.soft.width + x;
+            let (u, v) = (u - 0.5, v - 0.5);
+            let (own, other) = (a.soft.pixels[place], b.soft.between(u, v));
+            let differs = (aligned.gain * other + aligned.offset - own).abs() > UNLIKE;
+            if differs && is_lost(a.extreme.pixels[place], b.extreme.between(u, v)) {
+                clipped += f32::from(u8::from(is_clipped(own, other)));
+                continue;
+            }
+            count += 1.0;
+            let values = [own, other, own * own, other * other, own * other];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value;
+            }
+        }
+    }
+    if count < (BLOCK * BLOCK) as f32 / 2.0 {
+        let lost = (BLOCK * BLOCK) as f32 - count;
+        return Some(if clipped > 0.8 * lost {
+            Block::Clipped
+        } else {
+            Block::Lost
+        });
+    }
+    let mean = sums.map(|sum| sum / count);
+    let own = (mean[2] - mean[0] * mean[0]).max(0.0);
+    // In the brightness of the first.
+    let gain = aligned.gain.abs();
+    let other = (mean[3] - mean[1] * mean[1]).max(0.0) * gain * gain;
+    let both = (mean[4] - mean[0] * mean[1]) * gain;
+    let most = own.max(other);
+    if most < PLAIN * PLAIN {
+        let expected = aligned.gain * mean[1] + aligned.offset;
+        return Some(Block::Plain {
+            differs: (expected - mean[0]).abs() > APART,
+        });
+    }
+    let value = both / ((own + 1.0) * (other + 1.0)).sqrt();
+    let unexplained = most * (1.0 - value.max(0.0).powi(2));
+    let allowed = (NOISE * NOISE).max(UNEXPLAINED * UNEXPLAINED * most);
+    Some(Block::Correlated {
+        value,
+        agrees: unexplained <= allowed,
+    })
+}
+
+/// Returns whether one picture is black or white where the other is neither.
+fn is_lost(one: f32, other: f32) -> bool {
+    (one - other).abs() > LOST && one * other > -LOST
+}
+
+/// Returns whether another exposure explains that one of two pixels is black or white.
+fn is_clipped(one: f32, other: f32) -> bool {
+    let (least, most) = (one.min(other), one.max(other));
+    least >= CLIPS.1 || most <= CLIPS.0
+}
