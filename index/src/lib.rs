@@ -70,8 +70,8 @@ pub use kernels::distance::{hamming, l2_squared, pack_bits};
 pub use progress::Step;
 pub use repair::Repaired;
 pub use search::{
-    DEFAULT_EF, DEFAULT_EXPAND, Mixture, Neighbour, Note, Query, RankBy, SearchParams, SearchStats,
-    SearchStore, SearchStrategy, Searcher, SegmentStats, Selection, expansion_shift,
+    DEFAULT_EF, DEFAULT_EXPAND, Mixture, Neighbour, Note, Points, Query, RankBy, SearchParams,
+    SearchStats, SearchStore, SearchStrategy, Searcher, SegmentStats, Selection, expansion_shift,
     expansion_weight,
 };
 pub use segment::{MAX_ROWS, SEGMENT_FORMAT};

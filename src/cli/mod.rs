@@ -12,13 +12,18 @@ mod check;
 mod destination;
 mod encode;
 mod eval;
+mod eval_groups;
 mod eval_words;
+mod foreign;
 mod forgetting;
+mod groups;
 mod hints;
 mod html;
 mod import;
 mod index;
+mod map;
 mod optimize;
+mod outliers;
 mod output;
 mod pictures;
 mod progress;
@@ -81,6 +86,9 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(global, args),
         Command::Remove(args) => remove::run(global, args),
         Command::Restore(args) => restore::run(global, args),
+        Command::Groups(args) => groups::run(global, args),
+        Command::Outliers(args) => outliers::run(global, args),
+        Command::Map(args) => map::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Import(args) => import::run(global, args),

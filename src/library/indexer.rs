@@ -10,6 +10,7 @@ use imgsearch_onnx::EncoderFile;
 use super::{Library, encoder_copy, reencode, resemblance};
 use crate::encode::engine::Engine;
 use crate::error::Result;
+use crate::groups::foreign;
 use crate::indexing::adapting::Adapting;
 use crate::indexing::walk::{self, Names, WalkOptions};
 use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
@@ -197,6 +198,7 @@ impl<'a> Indexer<'a> {
             Ok(summary) if !summary.interrupted => {
                 let folded = indexing::fold(&mut writer, &FoldOptions::default(), progress);
                 resemblance::update_or_say(&mut writer, progress);
+                foreign::update_or_say(&mut writer, progress);
                 folded
             }
             _ => Ok(Folded::default()),

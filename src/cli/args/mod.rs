@@ -6,6 +6,7 @@
 
 mod autoencoder;
 mod common;
+mod groups;
 mod import;
 mod index;
 mod measure;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
 pub use common::CommonArgs;
+pub use groups::{ChosenArgs, GroupsArgs, MapArgs, OutliersArgs, fills_output};
 pub use import::{ImportArgs, PoolingArg};
 pub use index::{
     AdaptWhen, BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
@@ -120,6 +122,12 @@ pub enum Command {
     /// Restore images that were removed from the index
     #[command(alias = "restore-removed")]
     Restore(RestoreArgs),
+    /// Find groups of images that resemble each other, and name them
+    Groups(Box<GroupsArgs>),
+    /// Find images that resemble nothing else, or that the encoder knows little of
+    Outliers(Box<OutliersArgs>),
+    /// Write a map of the collection: a page on which images that look alike lie together
+    Map(Box<MapArgs>),
     /// Print the code and the hash of images
     Encode(EncodeArgs),
     /// Train an encoder on your own images
