@@ -150,7 +150,8 @@ fn furthest(ids: &[ImageId], lists: &Lists, k: usize) -> Outliers {
     let mean = |point: usize| {
         let near = lists.distances(point);
         let near = &near[..near.len().min(AMONG)];
-        near.iter().sum::<f32>() / near.len().max(1) as f32
+        // The sum of none is minus zero.
+        (near.iter().sum::<f32>() + 0.0) / near.len().max(1) as f32
     };
     let mut order: Vec<(f32, usize)> = (0..ids.len()).map(|point| (mean(point), point)).collect();
     order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
