@@ -86,7 +86,12 @@ pub(crate) fn words(group: &Shown, all: &Shown) -> (Vec<Word>, bool) {
         .map(|word| (word, telling(word)))
         .filter(|&(_, telling)| telling > 0.0)
         .collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    // Of words that say as much, the narrower one: all that is seen of animals here may be dogs.
+    let breadth = |word: usize| entries[word].classes.len();
+    order.sort_by(|a, b| {
+        let most = b.1.total_cmp(&a.1);
+        most.then((breadth(a.0), a.0).cmp(&(breadth(b.0), b.0)))
+    });
     let mut chosen: Vec<Word> = Vec::new();
     for (place, _) in order {
         if chosen.len() == MOST_WORDS {

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 const AMONG: usize = 10;
 
 /// How far beyond the upper quartile, in distances between the quartiles, an image stands out (Tukey 1977).
-const FENCE: f32 = 1.5;
+pub(super) const FENCE: f32 = 1.5;
 
 /// Images whose labels are read between two looks at whether to stop.
 const AT_ONCE: usize = 4096;
