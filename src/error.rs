@@ -62,6 +62,17 @@ pub enum Error {
         images: usize,
     },
 
+    /// What the encoder knows is asked, and no image has labels.
+    #[error("what the encoder knows shows in its labels, and none of the {images} images has any")]
+    UnknownNeedsLabels {
+        /// Stored images that were looked at.
+        images: usize,
+    },
+
+    /// Groups cannot be found in this way.
+    #[error("{0}")]
+    BadGroups(String),
+
     /// A text cannot be asked for.
     #[error("{0}")]
     BadWords(String),

@@ -18,6 +18,7 @@
 //! - [`Library`] is the front door: it indexes and searches images, given as paths or bytes.
 //! - [`Engine`] runs an encoder; [`train::extract`], [`train`] and [`train::eval`] build on it.
 //! - [`duplicates`] finds files that hold the same picture.
+//! - [`groups`] looks at a collection as a whole: its groups, outliers and a map of it.
 //! - [`decode`] turns files of many formats into pixels, even if they are damaged or hostile.
 //! - [`index`] stores and searches codes, for programs with their own codes; [`onnx`] reads, checks and runs
 //!   encoder files; [`training`] makes new ones from numbers.
@@ -33,9 +34,11 @@ pub mod decode;
 pub mod duplicates;
 mod encode;
 mod error;
+pub mod groups;
 mod indexing;
 mod library;
 mod progress;
+mod random;
 pub mod render;
 mod text;
 #[cfg(feature = "train")]

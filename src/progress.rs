@@ -103,6 +103,12 @@ pub trait Progress: Sync {
     /// Training of an autoencoder or a decoder: an epoch is over.
     fn autoencoder_epoch(&self, _epoch: &Epoch) {}
 
+    /// Groups, outliers and maps: the nearest others of `done` of `of` different images are found.
+    fn compared(&self, _done: usize, _of: usize) {}
+
+    /// Maps: `done` of `of` rounds of moving images are over.
+    fn placed(&self, _done: usize, _of: usize) {}
+
     /// Evaluation: the named representation is scored next.
     fn scoring(&self, _representation: &str) {}
 }

@@ -70,9 +70,9 @@ pub use kernels::distance::{hamming, hamming_to_all, l2_squared, pack_bits};
 pub use progress::Step;
 pub use repair::Repaired;
 pub use search::{
-    DEFAULT_EF, DEFAULT_EXPAND, JoinParams, Mixture, NearPair, Neighbour, Note, Query, RankBy,
-    SearchParams, SearchStats, SearchStore, SearchStrategy, Searcher, SegmentStats, Selection,
-    expansion_shift, expansion_weight,
+    DEFAULT_EF, DEFAULT_EXPAND, JoinParams, Mixture, NearPair, Neighbour, Note, Points, Query,
+    RankBy, SearchParams, SearchStats, SearchStore, SearchStrategy, Searcher, SegmentStats,
+    Selection, expansion_shift, expansion_weight,
 };
 pub use segment::{MAX_ROWS, SEGMENT_FORMAT};
 pub use store::browse::ImageFolder;

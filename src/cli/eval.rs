@@ -21,7 +21,7 @@ use super::progress::{CommandProgress, Task};
 use super::setup::engine;
 use super::signals::stop_flag;
 use super::streams::out;
-use super::{Outcome, Result, eval_duplicates, eval_words, html};
+use super::{Outcome, Result, eval_duplicates, eval_groups, eval_words, html};
 
 pub fn run(global: &Global, args: &EvalArgs) -> Result {
     // Wrong arguments are reported before the work.
@@ -81,6 +81,15 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         .as_deref()
         .map(|folder| eval_words::ask(global, folder));
     let by_words = by_words.transpose()?;
+    let of_groups = match &args.groups {
+        Some(folder) => {
+            let progress = CommandProgress::new(Task::Groups, global, args.json, &stop);
+            let made = eval_groups::measure(global, folder, &progress)?;
+            progress.finish();
+            Some(made)
+        }
+        None => None,
+    };
     if let Some(page) = &args.html {
         imgsearch::save(page, html::page(report.as_ref(), &of_copies)?.as_bytes())?;
     }
@@ -100,6 +109,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
         }
         if let Some(by_words) = &by_words {
             value["words"] = json!(by_words);
+        }
+        if let Some(of_groups) = &of_groups {
+            value["groups"] = json!(of_groups);
         }
         out!("{value}");
         return Ok(outcome);
@@ -122,6 +134,9 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result {
     }
     if let (Some(folder), Some(by_words)) = (&args.text, &by_words) {
         eval_words::print(folder, by_words);
+    }
+    if let (Some(folder), Some(of_groups)) = (&args.groups, &of_groups) {
+        eval_groups::print(folder, of_groups);
     }
     if let Some(page) = args.html.as_ref().filter(|_| !global.quiet) {
         out!("\nwrote {}", page.display());

@@ -72,7 +72,7 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
         E::NoSuchImage { .. } => {
             "imgsearch query IMAGE --json prints the ids of images; an image that changed has a new one".to_owned()
         }
-        E::NoLabels { .. } => format!(
+        E::NoLabels { .. } | E::UnknownNeedsLabels { .. } => format!(
             "Encode them again: {}   (encoders behind the built-in trunk give labels; others cannot)",
             command(&["index", "--reencode"])
         ),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use imgsearch::groups::Foreign;
 use imgsearch::onnx::EncoderFile;
 use imgsearch::{
     Adaptation, Forgetting, IndexOptions, Kept, Library, Outcome as FileOutcome, Planned, Progress,
@@ -18,7 +19,7 @@ use super::output::{bar, command, count, counted, duration, shown, typed, with_p
 use super::setup::{index_dir, open_options, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result, adapt, forgetting, hints};
+use super::{Outcome, Result, adapt, foreign, forgetting, hints};
 
 /// Number of problems of each kind that are printed when they occur; the others are counted.
 const MAX_NAMED: usize = 10;
@@ -41,7 +42,18 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     } else {
         update(global, args, &dir, options, &view)?
     };
+    let foreign = if summary.interrupted {
+        None
+    } else {
+        much_foreign(&dir)?
+    };
+    if let Some((_, foreign)) = foreign.as_ref().filter(|_| args.json) {
+        view.event(&json!({"event": "foreign", "foreign": foreign::to_json(foreign)}));
+    }
     view.finish(global, args.reencode, &dir, &summary);
+    if let Some((library, foreign)) = foreign.filter(|_| !args.json && !global.quiet) {
+        foreign::say_if_much(global, &library, &foreign)?;
+    }
     if let Some(text) = could_adapt(summary.adaptation.as_ref()) {
         if args.adapt == AdaptWhen::Auto && !summary.interrupted {
             return adapt::run(global, &AdaptArgs::of_index(args));
@@ -58,6 +70,13 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     } else {
         Outcome::Done
     })
+}
+
+/// Returns how much of the collection is foreign to its encoder, if it is much.
+fn much_foreign(dir: &Path) -> Result<Option<(Library, Foreign)>> {
+    let library = Library::open(dir)?;
+    let foreign = library.foreign()?.filter(Foreign::is_much);
+    Ok(foreign.map(|foreign| (library, foreign)))
 }
 
 fn reencode(

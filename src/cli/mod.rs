@@ -16,14 +16,19 @@ mod duplicates_action;
 mod encode;
 mod eval;
 mod eval_duplicates;
+mod eval_groups;
 mod eval_words;
 mod file_list;
+mod foreign;
 mod forgetting;
+mod groups;
 mod hints;
 mod html;
 mod import;
 mod index;
+mod map;
 mod optimize;
+mod outliers;
 mod output;
 mod pictures;
 mod progress;
@@ -90,6 +95,9 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::run(global, args),
         Command::Duplicates(args) => duplicates::run(global, args),
         Command::Compare(args) => compare::run(global, args),
+        Command::Groups(args) => groups::run(global, args),
+        Command::Outliers(args) => outliers::run(global, args),
+        Command::Map(args) => map::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Import(args) => import::run(global, args),

@@ -27,6 +27,8 @@ pub enum Task {
     Evaluation,
     /// Evaluation on edited copies.
     Copies,
+    /// Groups, outliers or a map.
+    Groups,
 }
 
 impl Task {
@@ -40,7 +42,7 @@ impl Task {
 
     /// Whether failed images are JSON events. An evaluation prints one object, which holds no events.
     fn has_events(self) -> bool {
-        !matches!(self, Self::Evaluation | Self::Copies)
+        !matches!(self, Self::Evaluation | Self::Copies | Self::Groups)
     }
 }
 
@@ -188,6 +190,33 @@ impl Progress for CommandProgress<'_> {
                 epoch.reconstruction,
             );
         }
+    }
+
+    fn note(&self, text: &str) {
+        if self.task == Task::Groups {
+            let print = || say!("{text}");
+            match self.epochs.get().or(self.encoding.get()) {
+                Some(bar) => bar.suspend(print),
+                None => print(),
+            }
+        }
+    }
+
+    fn compared(&self, done: usize, of: usize) {
+        let bar = self
+            .encoding
+            .get_or_init(|| bar(self.global, self.json, of as u64, "images"));
+        bar.set_message("comparing ");
+        bar.set_position(done as u64);
+    }
+
+    fn placed(&self, done: usize, of: usize) {
+        finish(&self.encoding);
+        let bar = self
+            .epochs
+            .get_or_init(|| bar(self.global, self.json, of as u64, "rounds"));
+        bar.set_message("placing ");
+        bar.set_position(done as u64);
     }
 
     fn scoring(&self, representation: &str) {

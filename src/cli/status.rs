@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use imgsearch::Library;
+use imgsearch::groups::Foreign;
 use imgsearch::index::{EncoderRecord, FailureKind, Reader, Run, Stats};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::args::{Global, StatusArgs};
 use super::output::{bytes, command, count, counted, moment, shown, with_path, with_paths};
 use super::setup::index_dir;
 use super::streams::{out, say};
-use super::{Outcome, Result, hints};
+use super::{Outcome, Result, foreign, hints};
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result {
     let dir = index_dir(global)?;
@@ -25,12 +26,17 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
         unlabelled: reader.unlabelled()?,
         encoder: reader.encoder()?,
         reencoding: library.has_unfinished_reencoding(),
+        foreign: library.foreign()?,
     };
     if args.json {
         out!("{}", with_path(status.to_json(), "dir", &dir));
     } else {
         out!("index     {}", shown(&dir));
         status.print(global);
+        if let Some(how_much) = status.foreign.filter(Foreign::is_much) {
+            out!("foreign   {}", foreign::text(&how_much));
+            out!("          {}", foreign::cure(global, &library)?);
+        }
     }
     Ok(Outcome::Done)
 }
@@ -85,6 +91,8 @@ struct Status {
     unlabelled: usize,
     encoder: EncoderRecord,
     reencoding: bool,
+    /// How much of it the encoder knows little of, if that was measured.
+    foreign: Option<Foreign>,
 }
 
 impl Status {
@@ -97,6 +105,7 @@ impl Status {
             },
             "without_labels": self.unlabelled,
             "reencoding_begun": self.reencoding,
+            "foreign": self.foreign.as_ref().map(foreign::to_json),
             "last_run": self.run.as_ref().map(run_json),
         })
     }

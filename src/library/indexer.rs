@@ -10,6 +10,7 @@ use imgsearch_onnx::EncoderFile;
 use super::{Library, encoder_copy, reencode, resemblance};
 use crate::encode::engine::Engine;
 use crate::error::Result;
+use crate::groups::foreign;
 use crate::indexing::adapting::Adapting;
 use crate::indexing::walk::{self, Names, WalkOptions, Walked};
 use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
@@ -147,6 +148,7 @@ impl Library {
         }
         let folded = indexing::fold(writer, &FoldOptions::default(), progress);
         resemblance::update_or_say(writer, progress);
+        foreign::update_or_say(writer, progress);
         Ok((summary, folded))
     }
 

@@ -13,6 +13,7 @@ use imgsearch_index::{Change, EncoderRecord, FoldOptions, Image, Index, Reader, 
 
 use crate::encode::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::foreign;
 use crate::indexing::adapting::{ADAPTED, Known};
 use crate::indexing::forget::{Evidence, Fate, is_missing};
 use crate::indexing::report::Forgetting;
@@ -91,6 +92,7 @@ pub fn run(
     let folded = indexing::fold(&mut old, &FoldOptions::default(), progress);
     indexing::report_folding(folded, progress);
     resemblance::update_or_say(&mut old, progress);
+    foreign::update_or_say(&mut old, progress);
     encoder_copy::remove_others(dir, engine.info())?;
     delete(&temp, progress)?;
     Ok(summary)

@@ -3,6 +3,8 @@
 #[cfg(feature = "train")]
 pub mod chart;
 #[cfg(feature = "cli")]
+pub mod map;
+#[cfg(feature = "cli")]
 pub mod sheet;
 #[cfg(feature = "cli")]
 pub mod terminal;

@@ -16,15 +16,18 @@ mod folder;
 mod foreign;
 mod forgetting;
 mod golden;
+mod groups;
 #[cfg(target_os = "linux")]
 mod growing;
 mod help;
 mod importing;
 mod incremental;
+mod mapping;
 mod mixtures;
 #[cfg(target_os = "linux")]
 mod network;
 mod numbers;
+mod outliers;
 #[cfg(target_os = "linux")]
 mod paths;
 mod pictures;

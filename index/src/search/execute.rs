@@ -215,7 +215,7 @@ impl Searcher {
     }
 
     /// Refuses what no search can be done with.
-    fn check(&self, params: &SearchParams, selection: Option<&Selection>) -> Result<()> {
+    pub(super) fn check(&self, params: &SearchParams, selection: Option<&Selection>) -> Result<()> {
         if params.k == 0 {
             return Err(Error::InvalidInput(
                 "k is 0: ask for at least one image".to_owned(),

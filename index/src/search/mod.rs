@@ -6,6 +6,7 @@
 
 mod blend;
 mod checked;
+mod collect;
 mod execute;
 mod expand;
 mod interface;
@@ -18,6 +19,7 @@ mod select;
 mod strategy;
 mod view;
 
+pub use collect::Points;
 pub use expand::{expansion_shift, expansion_weight};
 pub use interface::SearchStore;
 pub use join::{JoinParams, NearPair};

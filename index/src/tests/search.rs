@@ -371,3 +371,50 @@ fn a_stored_image_is_returned_until_it_is_removed() {
     assert_eq!(index.searcher().unwrap().stored(id), None);
     assert!(searcher.stored(id).is_some(), "of the instant before");
 }
+
+#[test]
+fn equal_codes_and_hashes_are_one_point_with_other_neighbours() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), &encoder(2, 8)).unwrap();
+    // Two of each, the second far behind the first.
+    for copy in 0..2 {
+        for number in 0..5u8 {
+            let code = vec![f32::from(number), 0.0];
+            let image = insert(
+                &format!("/p/{copy}/{number}.jpg"),
+                content(copy * 5 + u64::from(number), code, vec![number]),
+            );
+            writer.apply(&[image]).unwrap();
+        }
+    }
+    let index = Index::open(dir.path()).unwrap();
+    let searcher = index.searcher().unwrap();
+    let points = searcher.points(None).unwrap();
+    assert_eq!((points.len(), points.is_empty()), (5, false));
+    assert_eq!(points.ids(), [1, 2, 3, 4, 5].map(ImageId));
+    let of: Vec<u32> = points.images().iter().map(|(_, point)| *point).collect();
+    assert_eq!(of, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    assert_eq!(
+        (points.code(3), points.hash(3)),
+        (&[3.0, 0.0][..], &[3][..])
+    );
+    assert_eq!(points.bits_between(1, 3), 1);
+    let distance = 4.0 + points.bit();
+    assert!((points.distance(1, 3) - distance).abs() < 1e-6);
+
+    let near = searcher
+        .nearest_points(&points, 0..5, &SearchParams::new(2))
+        .unwrap();
+    assert_eq!(near, [[1, 2], [0, 2], [1, 3], [2, 4], [3, 2]]);
+    // Among some, the first of them stands for its copies.
+    let some = Filter::default().ids([3, 6, 7, 8].map(ImageId));
+    let points = searcher
+        .points(Some(&searcher.select(&some).unwrap()))
+        .unwrap();
+    assert_eq!(points.ids(), [3, 6, 7].map(ImageId));
+    assert_eq!(points.images().len(), 4);
+    let near = searcher
+        .nearest_points(&points, 0..3, &SearchParams::new(9))
+        .unwrap();
+    assert_eq!(near, [vec![2, 1], vec![2, 0], vec![0, 1]]);
+}

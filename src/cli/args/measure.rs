@@ -110,7 +110,7 @@ impl AdaptArgs {
 pub struct EvalArgs {
     /// Folder with one folder for each class. With --protocol, it can have folders `train` and `test`
     /// that hold them
-    #[arg(value_name = "FOLDER", required_unless_present_any = ["copies", "duplicates", "text"])]
+    #[arg(value_name = "FOLDER", required_unless_present_any = ["copies", "duplicates", "text", "groups"])]
     pub folder: Option<PathBuf>,
 
     /// Encoder to measure. Repeat it to compare several [default: the built-in one]
@@ -155,6 +155,11 @@ pub struct EvalArgs {
     /// images are found first
     #[arg(long, value_name = "FOLDER")]
     pub text: Option<PathBuf>,
+
+    /// Group the images of this folder that the index (--index) holds, and measure how well the groups and their names
+    /// agree with its folders
+    #[arg(long, value_name = "FOLDER")]
+    pub groups: Option<PathBuf>,
 
     /// Measure what distances mean: how many of the images at a distance are of the same class. Write the
     /// encoder with that to FILE, so that `query` can say how similar an image is

@@ -9,6 +9,7 @@ mod common;
 mod compare;
 mod duplicates;
 mod duplicates_action;
+mod groups;
 mod import;
 mod index;
 mod measure;
@@ -30,6 +31,7 @@ pub use common::CommonArgs;
 pub use compare::CompareArgs;
 pub use duplicates::{DuplicatesArgs, FilesArg};
 pub use duplicates_action::ActionArgs;
+pub use groups::{ChosenArgs, GroupsArgs, MapArgs, OutliersArgs, fills_output};
 pub use import::{ImportArgs, PoolingArg};
 pub use index::{
     AdaptWhen, BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
@@ -134,6 +136,12 @@ pub enum Command {
     Compare(Box<CompareArgs>),
     /// Find files that hold the same picture: identical files, and edited copies
     Duplicates(Box<DuplicatesArgs>),
+    /// Find groups of images that resemble each other, and name them
+    Groups(Box<GroupsArgs>),
+    /// Find images that resemble nothing else, or that the encoder knows little of
+    Outliers(Box<OutliersArgs>),
+    /// Write a map of the collection: a page on which images that look alike lie together
+    Map(Box<MapArgs>),
     /// Print the code and the hash of images
     Encode(EncodeArgs),
     /// Train an encoder on your own images

@@ -144,12 +144,15 @@ fn found_item(
             bytes(image.stat.size)
         ));
     }
-    let labels = found.labels.iter().filter_map(label).take(MOST_LABELS);
-    let labels: Vec<String> = labels.collect();
-    if !labels.is_empty() {
-        item.facts.push(labels.join(", "));
-    }
+    item.facts.extend(named_labels(&found.labels));
     item
+}
+
+/// Returns the likeliest labels, on one line; `None` if there are none.
+pub fn named_labels(labels: &[Label]) -> Option<String> {
+    let labels = labels.iter().filter_map(label).take(MOST_LABELS);
+    let labels: Vec<String> = labels.collect();
+    (!labels.is_empty()).then(|| labels.join(", "))
 }
 
 fn label(label: &Label) -> Option<String> {
@@ -160,7 +163,7 @@ fn label(label: &Label) -> Option<String> {
 }
 
 /// Returns when an image was taken, by the camera's clock, or else the local date of its file.
-fn date(image: &Image, zone: &TimeZone) -> String {
+pub fn date(image: &Image, zone: &TimeZone) -> String {
     if let Some(taken) = image.taken {
         return moment(taken);
     }

@@ -3,6 +3,7 @@
 mod groups;
 mod items;
 mod load;
+mod page;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,9 @@ use super::question::{Asked, Plan};
 use super::streams::{self, say};
 use super::{Outcome, Result};
 pub use groups::GroupPictures;
-use load::{Loader, Wanted};
+pub use items::{date, named_labels, of_path};
+pub use load::{Loader, Wanted};
+pub use page::Page;
 
 /// Maximum number of images that are drawn for one question. More would scroll away.
 const MOST_DRAWN: usize = 60;
@@ -146,33 +149,47 @@ impl<'a> Pictures<'a> {
             [one] => sheet.title = std::mem::take(&mut one.heading),
             groups => sheet.title = format!("{} questions", groups.len()),
         }
-        let page = sheet.to_html();
-        let path = match &self.file {
-            Some(file) if file == Path::new("-") => {
-                streams::bytes(page.as_bytes());
-                return Ok(outcome);
-            }
-            Some(file) => {
-                imgsearch::save(file, page.as_bytes())?;
-                file.clone()
-            }
-            None => temporary(&page)?,
-        };
-        if !self.global.quiet {
-            say!("wrote {}", shown(&path));
-        }
-        if self.open {
-            // A browser may run in another folder.
-            let whole = std::path::absolute(&path)?;
-            open::that_detached_with_timeout(&whole, OPENING).map_err(|error| {
-                format!(
-                    "no program opens {}: {error}\nOpen this file in a browser yourself",
-                    shown(&whole)
-                )
-            })?;
-        }
+        deliver(
+            self.global,
+            &sheet.to_html(),
+            self.file.as_deref(),
+            self.open,
+        )?;
         Ok(outcome)
     }
+}
+
+/// Writes a page to its file, to standard output or to a temporary file, and opens it.
+///
+/// # Errors
+///
+/// If it cannot be written or opened.
+pub fn deliver(global: &Global, page: &str, file: Option<&Path>, open: bool) -> Result<()> {
+    let path = match file {
+        Some(file) if file == Path::new("-") => {
+            streams::bytes(page.as_bytes());
+            return Ok(());
+        }
+        Some(file) => {
+            imgsearch::save(file, page.as_bytes())?;
+            file.to_owned()
+        }
+        None => temporary(page)?,
+    };
+    if !global.quiet {
+        say!("wrote {}", shown(&path));
+    }
+    if open {
+        // A browser may run in another folder.
+        let whole = std::path::absolute(&path)?;
+        open::that_detached_with_timeout(&whole, OPENING).map_err(|error| {
+            format!(
+                "no program opens {}: {error}\nOpen this file in a browser yourself",
+                shown(&whole)
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// Writes a page to a new file that only this user can read. It stays, because a browser reads it later.

@@ -7,17 +7,21 @@
 //! ([`crate::train::perceptual`]). Mean average precision hides a collapse of the hashes. Therefore a
 //! report also has the share of distinct hashes, the balance of their bits and the correlation of bits.
 
+mod agreement;
 mod calibrate;
 pub mod copies;
 pub(crate) mod default_ranking;
 pub mod duplicates;
 mod found_copies;
+mod groups;
+mod kmeans;
 mod metrics;
 mod mixtures;
 mod protocol;
 mod words;
 
 pub use calibrate::{LabelledPairs, ReliabilityBin};
+pub use groups::{GroupRow, GroupsReport, groups_and_folders};
 pub use metrics::{
     Evaluator, NEIGHBOURS, RANKS, RetrievalSplit, Score, balance_and_correlation, share_distinct,
 };

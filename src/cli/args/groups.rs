@@ -1,0 +1,171 @@
+//! Arguments of `groups`, `outliers` and `map`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::numbers::{from_one, from_two};
+use super::shared::LimitArgs;
+use crate::typed::filter::Typed;
+
+const GROUPS: &str = "Groups";
+const FILTERS: &str = "Filters";
+const OUTPUT: &str = "Output";
+
+/// Images of a group that are drawn on a page.
+const DRAWN: usize = 12;
+
+/// Pictures on a map.
+const THUMBNAILS: usize = 5000;
+
+/// Images that are looked at.
+#[derive(Debug, Args)]
+pub struct ChosenArgs {
+    /// Only images at or below this path. Can be repeated
+    #[arg(long, value_name = "PATH", help_heading = FILTERS)]
+    pub under: Vec<PathBuf>,
+
+    /// Only images whose whole path matches, such as '*/2024/*.png'. Can be repeated
+    #[arg(long, value_name = "GLOB", help_heading = FILTERS)]
+    pub glob: Vec<String>,
+
+    /// Only images taken at this time or later, such as 2024-05, as in imgsearch query
+    #[arg(long, value_name = "DATE", help_heading = FILTERS)]
+    pub after: Option<String>,
+
+    /// Only images taken before this time
+    #[arg(long, value_name = "DATE", help_heading = FILTERS)]
+    pub before: Option<String>,
+
+    /// Only images that most likely show this, such as dog or vehicle. Can be repeated; all must hold
+    #[arg(long = "label", value_name = "LABEL", help_heading = FILTERS)]
+    pub labels: Vec<String>,
+
+    /// Only images of this format, such as jpeg or png. Can be repeated
+    #[arg(long = "type", value_name = "FORMAT", help_heading = FILTERS)]
+    pub formats: Vec<String>,
+}
+
+impl ChosenArgs {
+    /// Returns what was typed.
+    pub fn typed(&self) -> Typed {
+        Typed {
+            under: self.under.clone(),
+            globs: self.glob.clone(),
+            after: self.after.clone(),
+            before: self.before.clone(),
+            labels: self.labels.clone(),
+            formats: self.formats.clone(),
+            ..Typed::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct GroupsArgs {
+    /// Fewest different images of a group [default: the root of their number divided by 6, at least 5]
+    #[arg(long, value_name = "N", value_parser = from_two, help_heading = GROUPS)]
+    pub min_size: Option<usize>,
+
+    /// Levels of groups within groups
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = GROUPS)]
+    pub depth: usize,
+
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+
+    /// Print JSON, one object per group and one for the images in no group
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+
+    /// Write the groups, with small copies of their most typical images, to one HTML file for a browser; - writes to
+    /// standard output
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub html: Option<PathBuf>,
+
+    /// Images of each group in the HTML file
+    #[arg(long, value_name = "N", default_value_t = DRAWN, value_parser = from_one, help_heading = OUTPUT)]
+    pub shown: usize,
+
+    /// Open the file of --html in the browser. Without --html, a temporary file
+    #[arg(long, help_heading = OUTPUT)]
+    pub open: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct OutliersArgs {
+    /// Number of images to return
+    #[arg(short, value_name = "K", default_value_t = 10, value_parser = from_one)]
+    pub k: usize,
+
+    /// Instead of the images that are far from all others, those that the encoder knows least of
+    #[arg(long)]
+    pub unknown: bool,
+
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+
+    /// Print one JSON object
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+
+    /// Write the images, with small copies of them, to one HTML file for a browser; - writes to standard output
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub html: Option<PathBuf>,
+
+    /// Open the file of --html in the browser. Without --html, a temporary file
+    #[arg(long, help_heading = OUTPUT)]
+    pub open: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct MapArgs {
+    /// HTML file to write
+    #[arg(long, short, value_name = "FILE", required_unless_present_any = ["json", "measure", "open"])]
+    pub output: Option<PathBuf>,
+
+    /// Place every image anew. Without it, images keep the places of the last map, and new ones are placed among them
+    #[arg(long)]
+    pub renew: bool,
+
+    /// Seed of the random numbers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Fewest different images of a group on the map [default: the root of their number divided by 6, at least 5]
+    #[arg(long, value_name = "N", value_parser = from_two, help_heading = GROUPS)]
+    pub min_size: Option<usize>,
+
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+
+    /// Most pictures in the HTML file; each takes about 3 KB. The other images are dots. 0 for dots only
+    #[arg(long, value_name = "N", default_value_t = THUMBNAILS, help_heading = OUTPUT)]
+    pub thumbnails: usize,
+
+    /// Print one JSON object per image: id, path, x and y
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+
+    /// Measure how far neighbours on the map can be trusted
+    #[arg(long, help_heading = OUTPUT)]
+    pub measure: bool,
+
+    /// Open the map in the browser. Without --output, a temporary file
+    #[arg(long, help_heading = OUTPUT)]
+    pub open: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Returns whether a page goes to standard output, where nothing else may be then.
+pub fn fills_output(page: Option<&Path>) -> bool {
+    page == Some(Path::new("-"))
+}
