@@ -27,7 +27,7 @@ use crate::library::{Library, OpenOptions};
 use crate::progress::Progress;
 use crate::render::thumbnail::jpeg;
 use crate::train::perceptual::{self, Perceptual};
-use crate::train::random::SplitMix;
+use crate::random::SplitMix;
 
 /// The quality of the JPEG files that edited pictures are written as.
 const QUALITY: u8 = 90;
