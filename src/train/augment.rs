@@ -16,7 +16,7 @@ use image::{ImageFormat, Rgb as Pixel, RgbImage, imageops};
 use std::io::Cursor;
 
 use crate::decode::{Geometry, Rgb, luma};
-use crate::train::random::SplitMix;
+use crate::random::SplitMix;
 
 /// What an encoder finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

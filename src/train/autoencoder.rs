@@ -11,9 +11,9 @@ use crate::encode::engine::Engine;
 use crate::error::Result;
 use crate::indexing::worker_pool::Jobs;
 use crate::progress::Progress;
+use crate::random::SplitMix;
 use crate::train::Trained;
 use crate::train::jobs::{self, Silent, check_cancelled, flow, report_unusable};
-use crate::train::random::SplitMix;
 use crate::train::split::is_held_out;
 
 /// Files that a worker decodes at once.

@@ -20,7 +20,6 @@ mod head;
 pub(crate) mod jobs;
 pub mod perceptual;
 mod preservation;
-pub(crate) use crate::random;
 pub(crate) mod split;
 
 pub use augment::Purpose;

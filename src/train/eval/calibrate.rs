@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::default_ranking::DefaultRanking;
 use crate::error::{Error, Result};
+use crate::random::SplitMix;
 use crate::train::extract::Extracted;
-use crate::train::random::SplitMix;
 
 /// Nearest images that a query is paired with.
 const NEAREST: usize = 50;

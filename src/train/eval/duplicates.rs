@@ -25,9 +25,9 @@ use crate::encode::engine::EngineOptions;
 use crate::error::{Error, Result};
 use crate::library::{Library, OpenOptions};
 use crate::progress::Progress;
+use crate::random::SplitMix;
 use crate::render::thumbnail::jpeg;
 use crate::train::perceptual::{self, Perceptual};
-use crate::random::SplitMix;
 
 /// The quality of the JPEG files that edited pictures are written as.
 const QUALITY: u8 = 90;

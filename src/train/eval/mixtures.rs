@@ -10,8 +10,8 @@ use super::default_ranking::DefaultRanking;
 use super::metrics::{Evaluator, RetrievalSplit};
 use crate::error::{Error, Result};
 use crate::library::DEFAULT_LESS;
+use crate::random::SplitMix;
 use crate::train::extract::Extracted;
-use crate::train::random::SplitMix;
 
 /// Questions of each class.
 const DRAWS: usize = 8;

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::metrics::RetrievalSplit;
 use crate::error::{Error, Result};
+use crate::random::SplitMix;
 use crate::train::dataset::Labelled;
-use crate::train::random::SplitMix;
 
 /// How images are split into queries and database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
