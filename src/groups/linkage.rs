@@ -53,16 +53,12 @@ pub(crate) fn single_linkage(lists: &Lists, points: &Points, min_size: usize) ->
     let shortest = SHORTEST * median(&core);
     let mut edges = edges(lists, &core, shortest);
     sort(&mut edges);
-    let mut tree = Tree::new(lists.len());
-    for edge in &edges {
-        tree.join(edge.a, edge.b, edge.length);
-    }
+    let mut tree = Tree::of(lists.len(), &edges);
     if tree.joins.len() + 1 < lists.len() {
-        let mut ways = ways_out(&mut tree, points, &core, min_size);
-        sort(&mut ways);
-        for way in &ways {
-            tree.join(way.a, way.b, way.length);
-        }
+        // A way may be shorter than an edge within an island, so the tree is made again.
+        edges.extend(ways_out(&mut tree, points, &core, min_size));
+        sort(&mut edges);
+        tree = Tree::of(lists.len(), &edges);
         let longest = tree.joins.iter().map(|join| join.length);
         let longest = longest.fold(0.0, f32::max) * OUT_OF_SIGHT;
         tree.join_rest(longest);
@@ -166,6 +162,15 @@ impl Tree {
             joins: Vec::with_capacity(points.saturating_sub(1)),
             points: points as u32,
         }
+    }
+
+    /// Joins points along edges, the shortest first.
+    fn of(points: usize, edges: &[Edge]) -> Self {
+        let mut tree = Self::new(points);
+        for edge in edges {
+            tree.join(edge.a, edge.b, edge.length);
+        }
+        tree
     }
 
     fn find(&mut self, mut point: u32) -> u32 {
