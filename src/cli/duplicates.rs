@@ -48,7 +48,11 @@ pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
             under: &args.filter.under,
             json: args.json,
         };
-        return duplicates_action::apply(global, &mut library, &groups, &wanted);
+        let outcome = duplicates_action::apply(global, &mut library, &groups, &wanted)?;
+        return Ok(match outcome {
+            Outcome::Done if !found.skipped.is_empty() => Outcome::Partial,
+            outcome => outcome,
+        });
     }
     for group in &found.groups {
         if streams::is_lost() {

@@ -318,28 +318,45 @@ fn a_file_that_changed_is_left_alone_and_the_rest_goes_on() {
 
 #[test]
 fn a_group_whose_best_file_is_not_what_it_was_is_left_alone() {
-    for spoil in [change_unnoticed, |path: &Path| {
-        fs::remove_file(path).unwrap()
-    }] {
-        for action in ["trash", "hardlink", "move:moved"] {
-            let place = with_duplicates();
-            spoil(&place.photo("cat.jpg"));
-            let before = files(&place.photos());
-            let ran = run(&place, &["--apply", action, "--yes", "--json"]).ended(1);
-            let left = events(&ran, "left_alone");
-            assert_eq!(left.len(), 2, "{ran:?}");
-            assert!(
-                left.iter()
-                    .all(|line| line["reason"].as_str().unwrap().contains("best file"))
-            );
-            assert_eq!(events(&ran, "done").len(), 1, "{ran:?}");
-            let after = files(&place.photos());
-            let cats = |files: &BTreeMap<PathBuf, Vec<u8>>| -> Vec<PathBuf> {
-                let cats = files.keys().filter(|path| path.ends_with("cat.jpg"));
-                cats.cloned().collect()
-            };
-            assert_eq!(cats(&after), cats(&before));
-        }
+    for action in ["trash", "hardlink", "move:moved"] {
+        let place = with_duplicates();
+        change_unnoticed(&place.photo("cat.jpg"));
+        let before = files(&place.photos());
+        let ran = run(&place, &["--apply", action, "--yes", "--json"]).ended(1);
+        let left = events(&ran, "left_alone");
+        assert_eq!(left.len(), 2, "{ran:?}");
+        assert!(
+            left.iter()
+                .all(|line| line["reason"].as_str().unwrap().contains("best file"))
+        );
+        assert_eq!(events(&ran, "done").len(), 1, "{ran:?}");
+        let after = files(&place.photos());
+        let cats = |files: &BTreeMap<PathBuf, Vec<u8>>| -> Vec<PathBuf> {
+            let cats = files.keys().filter(|path| path.ends_with("cat.jpg"));
+            cats.cloned().collect()
+        };
+        assert_eq!(cats(&after), cats(&before));
+    }
+}
+
+#[test]
+fn without_the_best_file_the_others_are_a_group_and_one_of_them_stays() {
+    for action in ["trash", "hardlink", "move:moved"] {
+        let place = with_duplicates();
+        let cat = fs::read(place.photo("cat.jpg")).unwrap();
+        fs::remove_file(place.photo("cat.jpg")).unwrap();
+        // The file that is not there is named.
+        let ran = run(&place, &["--apply", action, "--yes", "--json"]).ended(1);
+        assert!(ran.stderr.contains("photos/cat.jpg"), "{ran:?}");
+        assert_eq!(events(&ran, "done").len(), 2, "{ran:?}");
+        let kept = events(&ran, "keep");
+        let kept = kept.iter().map(|line| line["path"].as_str().unwrap());
+        let kept: Vec<&str> = kept.filter(|path| path.ends_with("cat.jpg")).collect();
+        let [kept] = kept[..] else {
+            panic!("{kept:?}");
+        };
+        assert!(kept.ends_with("photos/copies/cat.jpg"), "{kept}");
+        assert_eq!(fs::read(kept).unwrap(), cat);
     }
 }
 
