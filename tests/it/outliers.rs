@@ -36,7 +36,8 @@ fn garment(number: u32) -> GrayImage {
     GrayImage::from_fn(28, 28, |x, y| {
         let from_middle = x.abs_diff(14);
         let is_body = from_middle < 4 + number % 5 && y > 3 && y < length;
-        let is_sleeve = number.is_multiple_of(2) && y > shoulder && y < shoulder + 5 && from_middle < 12;
+        let is_sleeve =
+            number.is_multiple_of(2) && y > shoulder && y < shoulder + 5 && from_middle < 12;
         let is_leg = number % 2 == 1 && y >= length && y < 26 && (2..7).contains(&from_middle);
         let noise = ((x * 31 + y * 17 + number * 7) % 13) as u8;
         Luma([if is_body || is_sleeve || is_leg {
