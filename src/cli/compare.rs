@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use super::args::{CompareArgs, Global};
 use super::output::{bar, bytes, count, counted, moment, relative, shown, with_path};
 use super::query::percents;
-use super::setup::{engine, index_dir, open_options, say_provider, walk_options};
+use super::setup::{engine, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{self, out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, setup};
 
 pub fn run(global: &Global, args: &CompareArgs) -> Result {
     match &args.b {
@@ -47,10 +47,7 @@ fn start(global: &Global, args: &CompareArgs) -> Result<Engine> {
     if args.encoder.is_none() && global.index.is_some() {
         let library = open_library(global, args)?;
         let file = library.encoder_file()?.clone();
-        let engine = Engine::new(
-            file,
-            super::setup::engine_options(global, Some(&args.limits)),
-        )?;
+        let engine = Engine::new(file, setup::engine_options(global, Some(&args.limits)))?;
         say_provider(global, &engine);
         return Ok(engine);
     }
@@ -58,8 +55,7 @@ fn start(global: &Global, args: &CompareArgs) -> Result<Engine> {
 }
 
 fn open_library(global: &Global, args: &CompareArgs) -> Result<Library> {
-    let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
-    Ok(Library::open_with(index_dir(global)?, open)?)
+    setup::library(global, args.encoder.as_deref(), Some(&args.limits))
 }
 
 /// Returns the share that `--threshold` asks for.

@@ -13,24 +13,19 @@ use imgsearch::{Library, Progress};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use super::args::{DuplicatesArgs, FilesArg, Global};
+use super::args::{DuplicatesArgs, FilesArg, Global, fills_output};
 use super::output::{bar, bytes, counted, moment, relative, shown, with_path};
 use super::pictures::GroupPictures;
-use super::setup::{index_dir, open_options};
 use super::signals::stop_flag;
 use super::streams::{self, out, say};
-use super::{Outcome, Result, duplicates_action, say_error};
-use crate::typed::filter::filter;
+use super::{Outcome, Result, duplicates_action, say_error, setup};
 
 /// Files that were left out are named, up to this number of them.
 const MOST_NAMED: usize = 5;
 
 pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
     let mut pictures = GroupPictures::new(global, args)?;
-    let mut library = Library::open_with(
-        index_dir(global)?,
-        open_options(global, None, Some(&args.limits))?,
-    )?;
+    let mut library = setup::library(global, None, Some(&args.limits))?;
     if args.actions.undo {
         return duplicates_action::undo(global, &mut library, args.json);
     }
@@ -45,7 +40,7 @@ pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
         let groups = to_act_on(&library, &found)?;
         let wanted = duplicates_action::Wanted {
             args: &args.actions,
-            under: &args.filter.under,
+            under: &args.filter.chosen.under,
             json: args.json,
         };
         let outcome = duplicates_action::apply(global, &mut library, &groups, &wanted)?;
@@ -105,11 +100,7 @@ fn options(global: &Global, library: &Library, args: &DuplicatesArgs) -> Result<
     options.keep = args.keep.into();
     options.min_similarity = args.min_similarity.map(|percent| percent / 100.0);
     options.neighbours = args.neighbours;
-    options.filter = filter(library, &args.filter.typed(), |text| {
-        if !global.quiet {
-            say!("{text}");
-        }
-    })?;
+    options.filter = setup::filter(global, library, &args.filter.typed())?;
     Ok(options)
 }
 
@@ -129,7 +120,7 @@ fn print(
         }
     } else if args.json {
         out!("{}", to_json(group));
-    } else if !pictures.draw(library, group)? {
+    } else if !fills_output(args.html.as_deref()) && !pictures.draw(library, group)? {
         out!("{}", lines(group));
     }
     pictures.add(library, group)

@@ -2,18 +2,17 @@
 
 use std::path::Path;
 
+use imgsearch::Progress;
 use imgsearch::train::eval::{GroupsReport, groups_and_folders};
-use imgsearch::{Library, Progress};
 
-use super::Result;
 use super::args::Global;
 use super::output::{count, shown};
-use super::setup::{index_dir, open_options};
 use super::streams::out;
+use super::{Result, setup};
 
 /// Groups the indexed images of `folder`.
 pub fn measure(global: &Global, folder: &Path, progress: &dyn Progress) -> Result<GroupsReport> {
-    let library = Library::open_with(index_dir(global)?, open_options(global, None, None)?)?;
+    let library = setup::library(global, None, None)?;
     Ok(groups_and_folders(&library, folder, progress)?)
 }
 

@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
-use imgsearch::Library;
 use imgsearch::train::eval::{WordsReport, asked_by_words};
 
-use super::Result;
 use super::args::Global;
 use super::output::{count, shown};
-use super::setup::{index_dir, open_options};
 use super::streams::out;
+use super::{Result, setup};
 
 /// Asks the index for the names of the folders in `folder`.
 pub fn ask(global: &Global, folder: &Path) -> Result<WordsReport> {
-    let library = Library::open_with(index_dir(global)?, open_options(global, None, None)?)?;
+    let library = setup::library(global, None, None)?;
     Ok(asked_by_words(&library, folder)?)
 }
 

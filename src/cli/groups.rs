@@ -10,16 +10,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::args::{ChosenArgs, Global, GroupsArgs, fills_output};
+use super::args::{Global, GroupsArgs, fills_output};
 use super::output::{command, count, counted, relative, shown, with_path};
 use super::pictures::{Page, of_path};
 use super::progress::{CommandProgress, Task};
 use super::query::percents;
-use super::setup::{index_dir, open_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result};
-use crate::typed::filter;
+use super::{Outcome, Result, setup};
 
 /// What a group is called that no word fits.
 const UNNAMED: &str = "unnamed";
@@ -30,14 +28,11 @@ const WIDEST: usize = 24;
 pub fn run(global: &Global, args: &GroupsArgs) -> Result {
     let page = Page::of_options(global, args.html.as_deref(), args.open, args.json)?;
     let stop = stop_flag("stopping")?;
-    let library = Library::open_with(
-        index_dir(global)?,
-        open_options(global, None, Some(&args.limits))?,
-    )?;
+    let library = setup::library(global, None, Some(&args.limits))?;
     let mut options = GroupOptions::default();
     options.min_size = args.min_size;
     options.depth = args.depth;
-    options.filter = chosen(global, &library, &args.chosen)?;
+    options.filter = setup::filter(global, &library, &args.chosen.typed())?;
     let progress = CommandProgress::new(Task::Groups, global, args.json, &stop);
     let groups = library.groups(&options, &progress)?;
     progress.finish();
@@ -77,19 +72,6 @@ pub fn run(global: &Global, args: &GroupsArgs) -> Result {
         }
     }
     Ok(outcome)
-}
-
-/// Returns the filter that was typed.
-pub fn chosen(
-    global: &Global,
-    library: &Library,
-    args: &ChosenArgs,
-) -> Result<imgsearch::index::Filter> {
-    filter::filter(library, &args.typed(), |text| {
-        if !global.quiet {
-            say!("{text}");
-        }
-    })
 }
 
 /// Says what is worth knowing beside the groups.

@@ -10,14 +10,13 @@ use serde_json::json;
 
 use super::args::{Global, MapArgs, fills_output};
 use super::destination::check_output;
-use super::groups::{chosen, dates, words};
+use super::groups::{dates, words};
 use super::output::{count, counted, with_path};
 use super::pictures::{Loader, Wanted, deliver};
 use super::progress::{CommandProgress, Task};
-use super::setup::{index_dir, open_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, setup};
 
 /// Images whose paths are read at once.
 const AT_ONCE: usize = 4096;
@@ -34,15 +33,12 @@ pub fn run(global: &Global, args: &MapArgs) -> Result {
         check_output(file)?;
     }
     let stop = stop_flag("stopping")?;
-    let library = Library::open_with(
-        index_dir(global)?,
-        open_options(global, None, Some(&args.limits))?,
-    )?;
+    let library = setup::library(global, None, Some(&args.limits))?;
     let mut options = MapOptions::default();
     options.renew = args.renew;
     options.seed = args.seed;
     options.groups.min_size = args.min_size;
-    options.filter = chosen(global, &library, &args.chosen)?;
+    options.filter = setup::filter(global, &library, &args.chosen.typed())?;
     let progress = CommandProgress::new(Task::Groups, global, args.json, &stop);
     let map = library.map(&options, &progress)?;
     progress.finish();

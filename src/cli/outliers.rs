@@ -8,26 +8,21 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::args::{Global, OutliersArgs, fills_output};
-use super::groups::chosen;
 use super::output::{counted, relative, shown, with_path};
 use super::pictures::{Page, date, named_labels, of_path};
 use super::progress::{CommandProgress, Task};
 use super::query::percents;
-use super::setup::{index_dir, open_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result, foreign};
+use super::{Outcome, Result, foreign, setup};
 
 pub fn run(global: &Global, args: &OutliersArgs) -> Result {
     let page = Page::of_options(global, args.html.as_deref(), args.open, args.json)?;
     let stop = stop_flag("stopping")?;
-    let library = Library::open_with(
-        index_dir(global)?,
-        open_options(global, None, Some(&args.limits))?,
-    )?;
+    let library = setup::library(global, None, Some(&args.limits))?;
     let mut options = OutlierOptions::default();
     options.k = args.k;
-    options.filter = chosen(global, &library, &args.chosen)?;
+    options.filter = setup::filter(global, &library, &args.chosen.typed())?;
     let progress = CommandProgress::new(Task::Groups, global, args.json, &stop);
     let found = if args.unknown {
         Found::Unknown(library.unknown(&options, &progress)?, library.foreign()?)

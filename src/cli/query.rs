@@ -7,14 +7,13 @@ use imgsearch::index::{Label, RankBy, SearchParams, SearchStats, SearchStrategy}
 use imgsearch::{Answer, Library, Match, Timings, class_name};
 use serde_json::{Value, json};
 
-use super::args::{ByArg, Global, QueryArgs};
+use super::args::{ByArg, Global, QueryArgs, fills_output};
 use super::output::{command, count, counted, relative, shown, with_path};
 use super::pictures::Pictures;
 use super::question::{self, Asked, Plan};
 use super::setup::{index_dir, open_options, say_provider};
 use super::streams::{self, out, say};
-use super::{Outcome, Result, hints, say_error};
-use crate::typed::filter::filter;
+use super::{Outcome, Result, hints, say_error, setup};
 
 /// Runs the command; `started` is when the program started.
 pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
@@ -129,11 +128,7 @@ fn params(
     if args.exact {
         params = params.strategy(SearchStrategy::Exact);
     }
-    params.filter = filter(library, &args.filter.typed(), |text| {
-        if !global.quiet {
-            say!("{text}");
-        }
-    })?;
+    params.filter = setup::filter(global, library, &args.filter.typed())?;
     params.radius = radius(library, args, plans)?;
     params.expand = if args.no_expand { 0 } else { args.expand };
     Ok(params)
@@ -203,7 +198,7 @@ fn print(
         }
     } else {
         let by_words = answered.plan.is_words();
-        let fills_output = args.fills_output();
+        let fills_output = fills_output(args.html.as_deref());
         if several && !fills_output {
             out!("{}", answered.plan.heading());
         }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use imgsearch::decode::Limits;
+use imgsearch::index::Filter;
 use imgsearch::onnx::{EncoderFile, Provider, ProviderChoice};
-use imgsearch::{Engine, EngineOptions, OpenOptions, WalkOptions};
+use imgsearch::{Engine, EngineOptions, Library, OpenOptions, WalkOptions};
 
 use super::Result;
 use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
 use super::streams::say;
+use crate::typed::{self, filter::Typed};
 
 /// Returns the folder of the index.
 pub fn index_dir(global: &Global) -> Result<PathBuf> {
@@ -75,6 +77,28 @@ pub fn open_options(
     options.encoder = encoder.map(encoder_file).transpose()?;
     options.engine = engine_options(global, limits);
     Ok(options)
+}
+
+/// Opens the index, with the named encoder or its own.
+pub fn library(
+    global: &Global,
+    encoder: Option<&Path>,
+    limits: Option<&LimitArgs>,
+) -> Result<Library> {
+    let dir = index_dir(global)?;
+    Ok(Library::open_with(
+        dir,
+        open_options(global, encoder, limits)?,
+    )?)
+}
+
+/// Returns the filter that was typed, and says what it stands for.
+pub fn filter(global: &Global, library: &Library, typed: &Typed) -> Result<Filter> {
+    typed::filter::filter(library, typed, |text| {
+        if !global.quiet {
+            say!("{text}");
+        }
+    })
 }
 
 /// Starts the named encoder, or the built-in one.

@@ -237,22 +237,12 @@ impl<'a> Scene<'a> {
 
     /// Checks that each file is where it was, or that its content is in the trash or in the target.
     fn nothing_is_lost(&self) -> Result<(), String> {
-        let mut elsewhere: Vec<Vec<u8>> = Vec::new();
-        let mut folders = vec![
-            self.sandbox.dir.join("data/Trash/files"),
-            self.sandbox.dir.join("moved"),
-        ];
-        folders.extend(self.far.as_ref().map(|far| far.path().to_owned()));
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).into_iter().flatten() {
-                let path = entry.map_err(|error| error.to_string())?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    elsewhere.push(fs::read(path).map_err(|error| error.to_string())?);
-                }
-            }
-        }
+        let mut elsewhere = self
+            .files_in(&["data/Trash/files", "moved"])?
+            .into_iter()
+            .map(fs::read)
+            .collect::<Result<Vec<Vec<u8>>, _>>()
+            .map_err(|error| error.to_string())?;
         for (path, (bytes, _)) in &self.files {
             if fs::read(path).is_ok_and(|there| there == *bytes) {
                 continue;
@@ -305,22 +295,30 @@ impl<'a> Scene<'a> {
     }
 
     fn no_left_overs(&self) -> Result<(), String> {
-        let mut folders = vec![
-            self.sandbox.dir.join("photos"),
-            self.sandbox.dir.join("moved"),
-        ];
-        folders.extend(self.far.as_ref().map(|far| far.path().to_owned()));
+        let there = self.files_in(&["photos", "moved"])?;
+        match there.iter().find(|path| !self.files.contains_key(*path)) {
+            Some(path) => Err(format!("left over: {}", path.display())),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the files at any depth in folders of the sandbox, and in the folder on another disk.
+    fn files_in(&self, folders: &[&str]) -> Result<Vec<PathBuf>, String> {
+        let folders = folders.iter().map(|folder| self.sandbox.dir.join(folder));
+        let far = self.far.as_ref().map(|far| far.path().to_owned());
+        let mut folders: Vec<PathBuf> = folders.chain(far).collect();
+        let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let path = entry.map_err(|error| error.to_string())?.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !self.files.contains_key(&path) {
-                    return Err(format!("left over: {}", path.display()));
+                } else {
+                    files.push(path);
                 }
             }
         }
-        Ok(())
+        Ok(files)
     }
 }
 

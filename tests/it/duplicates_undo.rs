@@ -73,23 +73,22 @@ fn only_files_under_the_chosen_folder_are_touched() {
     run(&place, &["--undo"]).ended(0);
 }
 
+/// Moves one of two pictures of coffee to the folder `moved`.
+fn move_coffee(place: &Place) {
+    let coffee = ["photos/coffee.jpg", "photos/copies/coffee.jpg"];
+    let under = coffee.iter().flat_map(|path| ["--under", path]);
+    let arguments: Vec<&str> = ["--apply", "move:moved", "--yes"]
+        .into_iter()
+        .chain(under)
+        .collect();
+    run(place, &arguments).ended(0);
+}
+
 #[test]
 fn undoing_goes_back_action_by_action() {
     let place = with_duplicates();
     let before = files(&place.photos());
-    run(
-        &place,
-        &[
-            "--apply",
-            "move:moved",
-            "--yes",
-            "--under",
-            "photos/coffee.jpg",
-            "--under",
-            "photos/copies/coffee.jpg",
-        ],
-    )
-    .ended(0);
+    move_coffee(&place);
     assert!(!place.photo("copies/coffee.jpg").exists());
     run(&place, &["--apply", "trash", "--yes"]).ended(0);
     assert!(!place.photo("copies/cat.jpg").exists());
@@ -105,19 +104,7 @@ fn undoing_goes_back_action_by_action() {
 #[test]
 fn undoing_overwrites_nothing_and_can_be_tried_again() {
     let place = with_duplicates();
-    run(
-        &place,
-        &[
-            "--apply",
-            "move:moved",
-            "--yes",
-            "--under",
-            "photos/coffee.jpg",
-            "--under",
-            "photos/copies/coffee.jpg",
-        ],
-    )
-    .ended(0);
+    move_coffee(&place);
     run(&place, &["--apply", "trash", "--yes"]).ended(0);
     let taken = place.photo("copies/cat.jpg");
     fs::write(&taken, "mine").unwrap();

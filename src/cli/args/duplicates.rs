@@ -6,8 +6,9 @@ use clap::{Args, ValueEnum};
 use imgsearch::duplicates::{DuplicateOptions, Keep};
 
 use super::duplicates_action::ActionArgs;
+use super::filters::FilterArgs;
 use super::numbers::{from_one, percent};
-use super::search::{FilterArgs, WayArg};
+use super::search::WayArg;
 use super::shared::LimitArgs;
 
 const OUTPUT: &str = "Output";

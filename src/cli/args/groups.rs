@@ -1,15 +1,14 @@
 //! Arguments of `groups`, `outliers` and `map`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::filters::ChosenArgs;
 use super::numbers::{from_one, from_two};
 use super::shared::LimitArgs;
-use crate::typed::filter::Typed;
 
 const GROUPS: &str = "Groups";
-const FILTERS: &str = "Filters";
 const OUTPUT: &str = "Output";
 
 /// Images of a group that are drawn on a page.
@@ -17,49 +16,6 @@ const DRAWN: usize = 12;
 
 /// Pictures on a map.
 const THUMBNAILS: usize = 5000;
-
-/// Images that are looked at.
-#[derive(Debug, Args)]
-pub struct ChosenArgs {
-    /// Only images at or below this path. Can be repeated
-    #[arg(long, value_name = "PATH", help_heading = FILTERS)]
-    pub under: Vec<PathBuf>,
-
-    /// Only images whose whole path matches, such as '*/2024/*.png'. Can be repeated
-    #[arg(long, value_name = "GLOB", help_heading = FILTERS)]
-    pub glob: Vec<String>,
-
-    /// Only images taken at this time or later, such as 2024-05, as in imgsearch query
-    #[arg(long, value_name = "DATE", help_heading = FILTERS)]
-    pub after: Option<String>,
-
-    /// Only images taken before this time
-    #[arg(long, value_name = "DATE", help_heading = FILTERS)]
-    pub before: Option<String>,
-
-    /// Only images that most likely show this, such as dog or vehicle. Can be repeated; all must hold
-    #[arg(long = "label", value_name = "LABEL", help_heading = FILTERS)]
-    pub labels: Vec<String>,
-
-    /// Only images of this format, such as jpeg or png. Can be repeated
-    #[arg(long = "type", value_name = "FORMAT", help_heading = FILTERS)]
-    pub formats: Vec<String>,
-}
-
-impl ChosenArgs {
-    /// Returns what was typed.
-    pub fn typed(&self) -> Typed {
-        Typed {
-            under: self.under.clone(),
-            globs: self.glob.clone(),
-            after: self.after.clone(),
-            before: self.before.clone(),
-            labels: self.labels.clone(),
-            formats: self.formats.clone(),
-            ..Typed::default()
-        }
-    }
-}
 
 #[derive(Debug, Args)]
 pub struct GroupsArgs {
@@ -163,9 +119,4 @@ pub struct MapArgs {
 
     #[command(flatten)]
     pub limits: LimitArgs,
-}
-
-/// Returns whether a page goes to standard output, where nothing else may be then.
-pub fn fills_output(page: Option<&Path>) -> bool {
-    page == Some(Path::new("-"))
 }

@@ -9,6 +9,7 @@ mod common;
 mod compare;
 mod duplicates;
 mod duplicates_action;
+mod filters;
 mod groups;
 mod import;
 mod index;
@@ -31,7 +32,7 @@ pub use common::CommonArgs;
 pub use compare::CompareArgs;
 pub use duplicates::{DuplicatesArgs, FilesArg};
 pub use duplicates_action::ActionArgs;
-pub use groups::{ChosenArgs, GroupsArgs, MapArgs, OutliersArgs, fills_output};
+pub use groups::{GroupsArgs, MapArgs, OutliersArgs};
 pub use import::{ImportArgs, PoolingArg};
 pub use index::{
     AdaptWhen, BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
@@ -40,7 +41,7 @@ pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};
 pub use search::{ByArg, EncodeArgs, QueryArgs, WayArg};
 pub use serve::ServeArgs;
-pub use shared::{LimitArgs, WalkArgs};
+pub use shared::{LimitArgs, WalkArgs, fills_output};
 pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
 pub use watch::WatchArgs;
 

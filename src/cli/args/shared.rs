@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -45,4 +46,9 @@ pub struct WalkArgs {
     /// before it. A file .imgsearchignore in a folder lists such patterns for everything below it
     #[arg(long, value_name = "GLOB", help_heading = FILES)]
     pub ignore: Vec<String>,
+}
+
+/// Returns whether a page goes to standard output, where nothing else may be then.
+pub fn fills_output(page: Option<&Path>) -> bool {
+    page == Some(Path::new("-"))
 }

@@ -13,7 +13,7 @@ use imgsearch::render::sheet::{LONGER_SIDE, Sheet};
 use imgsearch::render::terminal::{Cell, Colours, Grid, Screen, Way};
 use imgsearch::{Answer, Library, Match};
 
-use super::args::{Global, QueryArgs, WayArg};
+use super::args::{Global, QueryArgs, WayArg, fills_output};
 use super::destination::check_output;
 use super::output::{count, relative, shown};
 use super::query::nearness;
@@ -51,7 +51,7 @@ impl<'a> Pictures<'a> {
     /// If the options do not go together, or the file cannot be written.
     pub fn new(global: &'a Global, args: &QueryArgs) -> Result<Self> {
         let lines = args.json || args.paths || args.print0;
-        if args.fills_output() {
+        if fills_output(args.html.as_deref()) {
             if lines || args.show || args.show_as.is_some() || args.open {
                 return Err(
                     "--html - fills standard output, so it does not go with --show, --json, --paths, -0 or --open: name \
@@ -78,24 +78,11 @@ impl<'a> Pictures<'a> {
             return Ok(false);
         };
         let drawn = &found[..found.len().min(MOST_DRAWN)];
-        let wanted: Vec<Wanted> = drawn
-            .iter()
-            .map(|found| Wanted::at(found.path.clone()))
-            .collect();
-        let pictures = self
-            .loader
-            .load(&wanted, library.limits(), grid.longer_side(), Ok)?;
-        let cells: Vec<Cell> = drawn
-            .iter()
-            .zip(pictures)
-            .enumerate()
-            .map(|(i, (found, picture))| Cell {
-                picture: picture.ok(),
-                title: format!("{}  {}", i + 1, nearness(found, by_words)),
-                name: relative(&found.path).to_string_lossy().into_owned(),
-            })
-            .collect();
-        streams::bytes(grid.draw(&cells)?.as_bytes());
+        let titles = drawn.iter().enumerate().map(|(i, found)| {
+            let title = format!("{}  {}", i + 1, nearness(found, by_words));
+            (found.path.as_path(), title)
+        });
+        draw_cells(grid, &mut self.loader, library, titles)?;
         if drawn.len() < found.len() && !self.global.quiet {
             say!(
                 "{} of {} images are drawn; --html FILE shows all of them",
@@ -157,6 +144,32 @@ impl<'a> Pictures<'a> {
         )?;
         Ok(outcome)
     }
+}
+
+/// Draws pictures, each with its title, in the terminal.
+fn draw_cells<'a>(
+    grid: &Grid,
+    loader: &mut Loader<'_>,
+    library: &Library,
+    titles: impl Iterator<Item = (&'a Path, String)>,
+) -> Result<()> {
+    let titles: Vec<(&Path, String)> = titles.collect();
+    let wanted: Vec<Wanted> = titles
+        .iter()
+        .map(|(path, _)| Wanted::at(path.to_path_buf()))
+        .collect();
+    let pictures = loader.load(&wanted, library.limits(), grid.longer_side(), Ok)?;
+    let cells: Vec<Cell> = titles
+        .into_iter()
+        .zip(pictures)
+        .map(|((path, title), picture)| Cell {
+            picture: picture.ok(),
+            title,
+            name: relative(path).to_string_lossy().into_owned(),
+        })
+        .collect();
+    streams::bytes(grid.draw(&cells)?.as_bytes());
+    Ok(())
 }
 
 /// Writes a page to its file, to standard output or to a temporary file, and opens it.

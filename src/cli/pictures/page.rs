@@ -36,7 +36,7 @@ impl<'a> Page<'a> {
         if fills_output(html) {
             if lines || open {
                 return Err(
-                    "--html - fills standard output, so it does not go with --json or --open: name a file instead of -"
+                    "--html - fills standard output, so nothing else can be printed or opened: name a file instead of -"
                         .into(),
                 );
             }
