@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use fast_image_resize::Resizer;
+use image::ImageFormat;
 
 use super::budget::{BUDGET, Reserved, patience};
 use super::claim::{Claim, Stop};
@@ -14,6 +15,8 @@ use super::exif::{self, Exif, Orientation};
 use super::format::Format;
 #[cfg(feature = "turbojpeg")]
 use super::jpeg;
+use super::picture::Picture;
+use super::raw;
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
 use super::timed::Pauses;
@@ -22,13 +25,6 @@ use super::{Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, frame, other, r
 /// Number of times that an image is started, because it takes more memory than declared. Its file may change
 /// meanwhile.
 const MAX_TRIES: usize = 8;
-
-/// An image as it is stored, and its properties.
-struct Stored {
-    rgb: Rgb,
-    orientation: Orientation,
-    decoded: Decoded,
-}
 
 /// Decodes on the calling thread.
 pub(super) struct Core {
@@ -108,26 +104,46 @@ impl Core {
         task: Task,
         held: &mut Reserved,
     ) -> Result<(Rgb, Decoded), Stop> {
-        let stored = self.stored(data, task, held)?;
+        let (format, picture) = self.picture(data, task, held)?;
+        let (width, height) = if picture.orientation.swaps_sides() {
+            (picture.height, picture.width)
+        } else {
+            (picture.width, picture.height)
+        };
         let rgb = match &task {
             Task::Resized(geometry) => Rgb {
                 width: geometry.width,
                 height: geometry.height,
-                pixels: self.resize(&stored, geometry)?,
+                pixels: self.resize(&picture, geometry)?,
             },
-            Task::Whole(_) => turned(stored.rgb, stored.orientation),
+            Task::Whole(_) => turned(picture.rgb, picture.orientation),
         };
-        Ok((rgb, stored.decoded))
+        let decoded = Decoded {
+            format,
+            width,
+            height,
+            taken: picture.taken,
+            damage: picture.damage,
+        };
+        Ok((rgb, decoded))
     }
 
-    fn stored(&mut self, data: Data<'_>, task: Task, held: &mut Reserved) -> Result<Stored, Stop> {
+    fn picture(
+        &mut self,
+        data: Data<'_>,
+        task: Task,
+        held: &mut Reserved,
+    ) -> Result<(Format, Picture), Stop> {
         if data.length() == 0 {
             return Err(DecodeError::Empty.into());
         }
-        let format = data.format().ok_or(DecodeError::NotAnImage)?;
-        let reader = format
-            .decoder()
-            .ok_or(DecodeError::Unsupported(format.name()))?;
+        let format = match data.format().ok_or(DecodeError::NotAnImage)? {
+            Format::Tiff if raw::is_raw(data) => Format::Raw,
+            format => format,
+        };
+        if !format.is_decoded() {
+            return Err(DecodeError::Unsupported(format.name()).into());
+        }
         let limits = self.limits;
         let mut claim = Claim {
             limits: &limits,
@@ -136,56 +152,69 @@ impl Core {
             task,
             orientation: Orientation::UPRIGHT,
         };
+        let picture = match (format, format.decoder()) {
+            (Format::Jpeg, _) => self.jpeg_file(data, &mut claim),
+            (Format::Raw, _) => self.raw(data, &mut claim),
+            (_, Some(reader)) => by_image(data, format, reader, &mut claim),
+            (_, None) => in_memory(data, format, &mut claim),
+        }?;
+        Ok((format, picture))
+    }
+
+    fn jpeg_file(&mut self, data: Data<'_>, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
         let loaded;
-        let data = match data {
-            Data::Disk(disk) if format == Format::Jpeg => {
-                self.check_headers(disk.head(), &mut claim, data.length())?;
+        let bytes = match data {
+            Data::Memory(bytes) => bytes,
+            Data::Disk(disk) => {
+                self.check_headers(disk.head(), claim, data.length())?;
                 loaded = disk.load().map_err(unreadable)?;
                 claim.file = data.length();
-                Data::Memory(&loaded)
+                &loaded
             }
-            Data::Disk(_) => {
-                // Checks the headers before anything else of a large file is read.
-                other::open(data, reader, &claim)?;
-                data
-            }
-            Data::Memory(_) => data,
         };
-        let exif = read_exif(data, format, &mut claim)?;
+        let exif = read_exif(Data::Memory(bytes), Format::Jpeg, claim)?;
+        self.jpeg_in_memory(bytes, exif, claim)
+    }
+
+    /// Decodes the preview of a camera's raw file. What the file says counts before what the preview says.
+    fn raw(&mut self, data: Data<'_>, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
+        let preview = raw::preview(data, claim)?;
+        let own = read_exif(Data::Memory(&preview.jpeg), Format::Jpeg, claim)?;
+        let exif = Exif {
+            orientation: preview.orientation.unwrap_or(own.orientation),
+            taken: preview.taken.or(own.taken),
+        };
+        let picture = self.jpeg_in_memory(&preview.jpeg, exif, claim)?;
+        Ok(Picture {
+            width: preview.width,
+            height: preview.height,
+            ..picture
+        })
+    }
+
+    fn jpeg_in_memory(
+        &mut self,
+        bytes: &[u8],
+        exif: Exif,
+        claim: &mut Claim<'_>,
+    ) -> Result<Picture, Stop> {
         claim.orientation = exif.orientation;
-        let assemble = |rgb: Rgb, width, height, damage| {
-            let (width, height) = if exif.orientation.swaps_sides() {
-                (height, width)
-            } else {
-                (width, height)
-            };
-            Stored {
-                rgb,
+        #[cfg(feature = "turbojpeg")]
+        if let Some(jpeg) = self.turbo(bytes, claim)? {
+            return Ok(Picture {
+                rgb: jpeg.rgb,
+                width: jpeg.width,
+                height: jpeg.height,
                 orientation: exif.orientation,
-                decoded: Decoded {
-                    format,
-                    width,
-                    height,
-                    taken: exif.taken,
-                    damage,
-                },
-            }
-        };
-        let mut damage = None;
-        if format == Format::Jpeg
-            && let Data::Memory(bytes) = data
-        {
-            #[cfg(feature = "turbojpeg")]
-            if let Some(jpeg) = self.turbo(bytes, &mut claim)? {
-                return Ok(assemble(jpeg.rgb, jpeg.width, jpeg.height, jpeg.damage));
-            }
-            // `image` reads a truncated JPEG without an error.
-            damage = (!has_end_of_image(bytes))
-                .then(|| "truncated: the end of the file is missing".to_owned());
+                taken: exif.taken,
+                damage: jpeg.damage,
+            });
         }
-        let rgb = other::decode(data, reader, &mut claim)?;
-        let (width, height) = (rgb.width, rgb.height);
-        Ok(assemble(rgb, width, height, damage))
+        // `image` reads a truncated JPEG without an error.
+        let damage = (!has_end_of_image(bytes))
+            .then(|| "truncated: the end of the file is missing".to_owned());
+        let rgb = other::decode(Data::Memory(bytes), ImageFormat::Jpeg, claim)?;
+        Ok(whole(rgb, exif, damage))
     }
 
     /// Checks a JPEG by the headers in `head`, and reserves the memory for its file and image before the file is
@@ -197,7 +226,7 @@ impl Core {
             let plan = jpeg::plan(
                 &mut decompressor,
                 head,
-                short_side(claim.task),
+                claim.task.short_side(),
                 claim.limits,
             )?;
             if let Some(plan) = plan {
@@ -223,7 +252,7 @@ impl Core {
         let Some(mut decompressor) = self.decompressor() else {
             return Ok(None);
         };
-        let decoded = jpeg::decode(&mut decompressor, bytes, short_side(claim.task), claim);
+        let decoded = jpeg::decode(&mut decompressor, bytes, claim.task.short_side(), claim);
         // After an error or a warning it may refuse or misread every later file, so it is used again only after an
         // intact file.
         if matches!(&decoded, Ok(Some(jpeg)) if jpeg.damage.is_none()) {
@@ -234,10 +263,10 @@ impl Core {
 
     /// Resamples once from the crop box to the encoder's size, then turns the result upright. The crop is central,
     /// so this is the same as turning first.
-    fn resize(&mut self, stored: &Stored, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
-        let Stored {
+    fn resize(&mut self, picture: &Picture, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
+        let Picture {
             rgb, orientation, ..
-        } = stored;
+        } = picture;
         let (width, height) = if orientation.swaps_sides() {
             (geometry.height, geometry.width)
         } else {
@@ -265,12 +294,55 @@ fn unreadable(error: std::io::Error) -> DecodeError {
     DecodeError::Unreadable(error.to_string())
 }
 
-/// Returns the short side in pixels that a task needs.
-#[cfg(feature = "turbojpeg")]
-fn short_side(task: Task) -> u32 {
-    match task {
-        Task::Resized(geometry) => geometry.short_side(),
-        Task::Whole(min_short_side) => min_short_side,
+/// Returns an image that was decoded at its full size.
+fn whole(rgb: Rgb, exif: Exif, damage: Option<String>) -> Picture {
+    Picture {
+        width: rgb.width,
+        height: rgb.height,
+        rgb,
+        orientation: exif.orientation,
+        taken: exif.taken,
+        damage,
+    }
+}
+
+/// Decodes an image with the crate `image`.
+fn by_image(
+    data: Data<'_>,
+    format: Format,
+    reader: ImageFormat,
+    claim: &mut Claim<'_>,
+) -> Result<Picture, Stop> {
+    if matches!(data, Data::Disk(_)) {
+        // Checks the headers before anything else of a large file is read.
+        other::open(data, reader, claim)?;
+    }
+    let exif = read_exif(data, format, claim)?;
+    claim.orientation = exif.orientation;
+    Ok(whole(other::decode(data, reader, claim)?, exif, None))
+}
+
+/// Decodes an image whose decoder needs the whole file in memory.
+fn in_memory(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
+    let loaded;
+    let bytes: &[u8] = match data {
+        Data::Memory(bytes) => bytes,
+        Data::Disk(disk) => {
+            claim.file = data.length();
+            claim.bytes((0, 0), 0)?;
+            loaded = disk.load().map_err(unreadable)?;
+            &loaded
+        }
+    };
+    match format {
+        #[cfg(feature = "heif")]
+        Format::Heif | Format::Avif => super::heif::decode(bytes, format.name(), claim),
+        #[cfg(feature = "jxl")]
+        Format::JpegXl => super::jxl::decode(bytes, claim),
+        _ => {
+            let _ = bytes;
+            Err(DecodeError::Unsupported(format.name()).into())
+        }
     }
 }
 

@@ -18,6 +18,10 @@ pub enum DecodeError {
     #[error("{0} images cannot be decoded; convert it to JPEG, PNG or WebP")]
     Unsupported(&'static str),
 
+    /// The format is known, but not this kind of it.
+    #[error("{0} cannot be decoded; convert it to JPEG, PNG or WebP")]
+    NotSupported(String),
+
     /// The content is damaged.
     #[error("damaged: {0}")]
     Malformed(String),

@@ -18,8 +18,46 @@ pub(super) struct Exif {
     pub taken: Option<i64>,
 }
 
+impl Exif {
+    /// What holds of an image without EXIF data.
+    pub const NONE: Self = Self {
+        orientation: Orientation::UPRIGHT,
+        taken: None,
+    };
+}
+
 impl Orientation {
     pub const UPRIGHT: Self = Self(1);
+
+    /// Returns the orientation of EXIF's value; upright for any other.
+    pub fn of(value: u8) -> Self {
+        match value {
+            1..=8 => Self(value),
+            _ => Self::UPRIGHT,
+        }
+    }
+
+    /// Returns what this orientation and then another do together.
+    pub fn then(self, next: Self) -> Self {
+        // As a reflection (left and right swapped) and then quarter turns to the right.
+        const PARTS: [(u8, u8); 8] = [
+            (0, 0),
+            (1, 0),
+            (0, 2),
+            (1, 2),
+            (1, 3),
+            (0, 1),
+            (1, 1),
+            (0, 3),
+        ];
+        let [(flip, turns), (next_flip, next_turns)] =
+            [self, next].map(|orientation| PARTS[usize::from(orientation.0) - 1]);
+        // A reflection after a turn is the opposite turn after a reflection.
+        let turns = if next_flip == 1 { 4 - turns } else { turns };
+        let both = (flip ^ next_flip, (turns + next_turns) % 4);
+        let place = (1u8..).zip(PARTS).find(|(_, parts)| *parts == both);
+        place.map_or(Self::UPRIGHT, |(value, _)| Self(value))
+    }
 
     /// Returns whether width and height are swapped.
     pub fn swaps_sides(self) -> bool {
@@ -59,17 +97,30 @@ impl Orientation {
 /// Reads a file's EXIF data. If there are none, or they cannot be read, the image counts as upright, as in every
 /// viewer.
 pub(super) fn read(mut stream: impl BufRead + Seek) -> Exif {
-    let mut result = Exif {
-        orientation: Orientation::UPRIGHT,
-        taken: None,
-    };
-    let Ok(data) = exif::Reader::new()
+    let data = exif::Reader::new()
         .continue_on_error(true)
         .read_from_container(&mut stream)
-        .or_else(|error| error.distill_partial_result(|_| {}))
-    else {
-        return result;
-    };
+        .or_else(|error| error.distill_partial_result(|_| {}));
+    data.map_or(Exif::NONE, |data| used(&data))
+}
+
+/// Maximum bytes of a block of EXIF data in a container that does not limit it.
+#[cfg(any(feature = "jxl", feature = "heif"))]
+const MAX_BLOCK: usize = 1 << 20;
+
+/// Reads a block of EXIF data, as other containers than JPEG hold it, with JPEG's mark before it or not.
+#[cfg(any(feature = "jxl", feature = "heif"))]
+pub(super) fn read_block(block: &[u8]) -> Exif {
+    let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
+    let data = exif::Reader::new()
+        .continue_on_error(true)
+        .read_raw(block[..block.len().min(MAX_BLOCK)].to_vec())
+        .or_else(|error| error.distill_partial_result(|_| {}));
+    data.map_or(Exif::NONE, |data| used(&data))
+}
+
+fn used(data: &exif::Exif) -> Exif {
+    let mut result = Exif::NONE;
     if let Some(field) = data.get_field(Tag::Orientation, In::PRIMARY)
         && let Some(value @ 1..=8) = field.value.get_uint(0)
     {
@@ -78,11 +129,15 @@ pub(super) fn read(mut stream: impl BufRead + Seek) -> Exif {
     if let Some(field) = data.get_field(Tag::DateTimeOriginal, In::PRIMARY)
         && let Value::Ascii(texts) = &field.value
         && let Some(text) = texts.first()
-        && let Ok(time) = exif::DateTime::from_ascii(text)
     {
-        result.taken = seconds(&time);
+        result.taken = date(text);
     }
     result
+}
+
+/// Returns the seconds since 1970 of a date as EXIF writes it.
+pub(super) fn date(text: &[u8]) -> Option<i64> {
+    seconds(&exif::DateTime::from_ascii(text).ok()?)
 }
 
 /// Returns the seconds since 1970 of a date in the Gregorian calendar.
@@ -146,6 +201,24 @@ mod tests {
         ] {
             assert_eq!(at(no_date), None);
         }
+    }
+
+    #[test]
+    fn two_orientations_are_one() {
+        let pixels: Vec<u8> = (0..18).collect();
+        for first in (1..=8).map(Orientation::of) {
+            let (width, height) = if first.swaps_sides() { (3, 2) } else { (2, 3) };
+            let turned = first.apply(&pixels, 2, 3);
+            for second in (1..=8).map(Orientation::of) {
+                let both = second.apply(&turned, width, height);
+                assert_eq!(
+                    first.then(second).apply(&pixels, 2, 3),
+                    both,
+                    "{first:?} {second:?}"
+                );
+            }
+        }
+        assert_eq!(Orientation::of(0), Orientation::UPRIGHT);
     }
 
     #[test]

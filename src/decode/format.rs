@@ -36,19 +36,21 @@ pub enum Format {
     Farbfeld,
     /// Truevision TGA version 2, which has its mark at the end; version 1 has none.
     Tga,
-    /// HEIC or HEIF, which imgsearch cannot decode.
+    /// HEIC or HEIF, with the cargo feature `heic`.
     Heif,
-    /// AVIF, which imgsearch cannot decode.
+    /// AVIF, with the cargo feature `avif`.
     Avif,
-    /// JPEG XL, which imgsearch cannot decode.
+    /// JPEG XL, with the cargo feature `jxl`.
     JpegXl,
+    /// A camera's raw file, of which the large JPEG preview is used: CR2, CR3, NEF, ARW, RAF, ORF, RW2, DNG, PEF.
+    Raw,
     /// JPEG 2000, which imgsearch cannot decode.
     Jpeg2000,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Jpeg,
         Self::Png,
         Self::WebP,
@@ -66,6 +68,7 @@ impl Format {
         Self::Heif,
         Self::Avif,
         Self::JpegXl,
+        Self::Raw,
         Self::Jpeg2000,
     ];
 
@@ -79,6 +82,7 @@ impl Format {
             "jxl" => "jpeg-xl",
             "jp2" => "jpeg-2000",
             "ppm" | "pgm" | "pbm" | "pam" => "pnm",
+            "cr2" | "cr3" | "nef" | "nrw" | "arw" | "raf" | "orf" | "rw2" | "dng" | "pef" => "raw",
             other => other,
         };
         Self::ALL.into_iter().find(|format| format.name() == name)
@@ -104,11 +108,23 @@ impl Format {
             Self::Heif => "heif",
             Self::Avif => "avif",
             Self::JpegXl => "jpeg-xl",
+            Self::Raw => "raw",
             Self::Jpeg2000 => "jpeg-2000",
         }
     }
 
-    /// Returns the decoder's name of the format, or `None` if it cannot be decoded.
+    /// Returns whether this build can decode the format.
+    pub fn is_decoded(self) -> bool {
+        match self {
+            Self::Heif => cfg!(feature = "heic"),
+            Self::Avif => cfg!(feature = "avif"),
+            Self::JpegXl => cfg!(feature = "jxl"),
+            Self::Raw => true,
+            format => format.decoder().is_some(),
+        }
+    }
+
+    /// Returns the name of the format in the crate `image`, or `None` if that does not decode it.
     pub(super) fn decoder(self) -> Option<ImageFormat> {
         Some(match self {
             Self::Jpeg => ImageFormat::Jpeg,
@@ -125,13 +141,13 @@ impl Format {
             Self::Dds => ImageFormat::Dds,
             Self::Farbfeld => ImageFormat::Farbfeld,
             Self::Tga => ImageFormat::Tga,
-            Self::Heif | Self::Avif | Self::JpegXl | Self::Jpeg2000 => return None,
+            Self::Heif | Self::Avif | Self::JpegXl | Self::Raw | Self::Jpeg2000 => return None,
         })
     }
 }
 
 /// Returns the format of a file by its first bytes, or `None` if it is not a known image. 64 bytes are enough,
-/// except for TGA, whose last bytes decide. Two letters that could begin any text (`BM`, `P6`) count only with what
+/// except for TGA, whose last bytes decide, and for raw files that begin like a TIFF, which count as one here. Two letters that could begin any text (`BM`, `P6`) count only with what
 /// must follow.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     let starts = |mark: &[u8]| head.starts_with(mark);
@@ -145,6 +161,8 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
         Format::Gif
     } else if starts(b"RIFF") && at(8, b"WEBP") {
         Format::WebP
+    } else if is_raw(head) {
+        Format::Raw
     } else if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") {
         Format::Tiff
     } else if starts(b"BM")
@@ -172,19 +190,40 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     } else if starts(b"\0\0\0\x0cjP  \r\n\x87\n") || starts(b"\xff\x4f\xff\x51") {
         Format::Jpeg2000
     } else if at(4, b"ftyp") {
-        match head.get(8..12)? {
-            b"avif" | b"avis" => Format::Avif,
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
-                Format::Heif
-            }
-            _ => return None,
-        }
+        by_brands(head)?
     } else if head.ends_with(TGA_FOOTER) {
         Format::Tga
     } else {
         return None;
     };
     Some(format)
+}
+
+/// Returns whether a file is a camera's, by the mark of its maker: Fuji's, Canon's, Panasonic's and Olympus's.
+fn is_raw(head: &[u8]) -> bool {
+    let starts = |mark: &&[u8]| head.starts_with(mark);
+    head.starts_with(b"FUJIFILMCCD-RAW ")
+        || (head.starts_with(b"II*\0") && head.get(8..10) == Some(b"CR"))
+        || [&b"IIU\0"[..], b"IIRO", b"IIRS", b"MMOR"]
+            .iter()
+            .any(starts)
+        || head.get(4..12) == Some(b"ftypcrx ")
+}
+
+/// Returns the format of a file of boxes by its main brand, or else by the first that it is compatible with.
+fn by_brands(head: &[u8]) -> Option<Format> {
+    let length = u32::from_be_bytes(head.get(..4)?.try_into().ok()?) as usize;
+    let others = head.get(16..length.min(head.len())).unwrap_or_default();
+    let mut general = false;
+    for brand in head.get(8..12).into_iter().chain(others.chunks_exact(4)) {
+        match brand {
+            b"avif" | b"avis" => return Some(Format::Avif),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => return Some(Format::Heif),
+            b"mif1" | b"msf1" => general = true,
+            _ => {}
+        }
+    }
+    general.then_some(Format::Heif)
 }
 
 /// The end of a TGA of version 2.
@@ -205,7 +244,7 @@ fn is_pnm(head: &[u8]) -> bool {
 const EXTENSIONS: &[&str] = &[
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ico",
     "pbm", "pgm", "ppm", "pam", "pnm", "qoi", "hdr", "exr", "dds", "ff", "tga", "heic", "heif",
-    "avif", "jxl", "jp2",
+    "avif", "jxl", "jp2", "cr2", "cr3", "nef", "nrw", "arw", "raf", "orf", "rw2", "dng", "pef",
 ];
 
 /// Returns whether a file has the extension of an image.
@@ -236,6 +275,14 @@ mod tests {
         assert_eq!(sniff(b"P6\n# made by hand\n2 2\n255\n"), Some(Format::Pnm));
         assert_eq!(sniff(b"P7\nWIDTH 2\n"), Some(Format::Pnm));
         assert_eq!(sniff(b"\0\0\0\x20ftypheic\0\0\0\0"), Some(Format::Heif));
+        let general = b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif";
+        assert_eq!(sniff(general), Some(Format::Avif));
+        assert_eq!(
+            sniff(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"),
+            Some(Format::Raw)
+        );
+        assert_eq!(sniff(b"II*\0\x10\0\0\0CR\x02\0"), Some(Format::Raw));
+        assert_eq!(sniff(b"II*\0\x08\0\0\0\x0f\0"), Some(Format::Tiff));
     }
 
     #[test]

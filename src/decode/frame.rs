@@ -54,6 +54,34 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
     }
 }
 
+/// Returns width and height of a JPEG that decoders read, by its headers, or `None` for another file, such as one with
+/// the lossless data of a sensor.
+pub(super) fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
+    if !bytes.starts_with(&[0xff, 0xd8, 0xff]) {
+        return None;
+    }
+    let mut place = 2;
+    loop {
+        let [0xff, marker, high, low, rest @ ..] = bytes.get(place..)? else {
+            return None;
+        };
+        match marker {
+            0xc0..=0xc2 => {
+                let [_, h1, h0, w1, w0, ..] = *rest else {
+                    return None;
+                };
+                let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+                return Some((side(w1, w0), side(h1, h0)));
+            }
+            0xff => place += 1,
+            0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {
+                place += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
+            }
+            _ => return None,
+        }
+    }
+}
+
 /// Returns where the first scan begins for lenient decoders, which skip what is between segments.
 pub(super) fn first_scan(bytes: &[u8]) -> Option<usize> {
     let mut place = 2;

@@ -1,8 +1,9 @@
 //! Decoding: from a file's bytes to the pixels that an encoder wants.
 //!
 //! Owns which files are accepted and what they may cost. JPEG goes through libjpeg-turbo at a reduced size if the
-//! cargo feature `turbojpeg` is enabled; everything else, and what libjpeg-turbo cannot read, goes through the
-//! `image` crate. The image is turned upright by its EXIF data, shown on white where it is transparent, and resized
+//! cargo feature `turbojpeg` is enabled. HEIC, AVIF and JPEG XL have decoders of their own, each a cargo feature
+//! (`heic`, `avif`, `jxl`); of a camera's raw file the JPEG preview is decoded. Everything else, and what libjpeg-turbo
+//! cannot read, goes through the `image` crate. The image is turned upright by its EXIF data, shown on white where it is transparent, and resized
 //! once, from the crop box to the encoder's size. Colour profiles are ignored.
 //!
 //! Every file counts as hostile: its content decides the format, its dimensions and memory are checked before it is
@@ -10,21 +11,37 @@
 
 mod budget;
 mod claim;
+#[cfg(feature = "heif")]
+mod codec;
 mod core;
 mod crop;
 mod error;
 mod exif;
 mod format;
 mod frame;
+#[cfg(any(feature = "heif", feature = "jxl"))]
+mod hdr;
+#[cfg(feature = "heif")]
+mod heif;
+mod isobmff;
+#[cfg(feature = "heif")]
+mod items;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 #[cfg(test)]
 mod on_disk;
 mod other;
+mod picture;
+#[cfg(any(feature = "heif", feature = "jxl"))]
+mod planes;
+mod raw;
 mod reading;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tiff;
 mod timed;
 
 use std::time::Duration;
@@ -243,11 +260,17 @@ enum Task {
     /// The image at an encoder's size.
     Resized(Geometry),
     /// The whole image, upright, with a short side of at least this number of pixels.
-    #[cfg_attr(
-        not(feature = "turbojpeg"),
-        expect(dead_code, reason = "`image` decodes at full size only")
-    )]
     Whole(u32),
+}
+
+impl Task {
+    /// Returns the short side in pixels that it needs.
+    fn short_side(self) -> u32 {
+        match self {
+            Self::Resized(geometry) => geometry.short_side(),
+            Self::Whole(min_short_side) => min_short_side,
+        }
+    }
 }
 
 /// The result of decoding.

@@ -95,7 +95,9 @@ fn of_decode(error: &DecodeError) -> StatusCode {
         | DecodeError::TooManyPixels { .. }
         | DecodeError::TooMuchMemory { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         DecodeError::MemoryBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        DecodeError::NotAnImage | DecodeError::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        DecodeError::NotAnImage | DecodeError::Unsupported(_) | DecodeError::NotSupported(_) => {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        }
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

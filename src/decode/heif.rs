@@ -1,0 +1,467 @@
+//! HEIC and AVIF: pictures of a video codec in a file of boxes (ISO/IEC 23008-12).
+//!
+//! Owns what the items of such a file mean together: which of them is shown, the grid of tiles that it may be cut
+//! into, its transparency, and how the container turns it. A picture is drawn tile by tile at the smallest fraction
+//! of its size that is enough, so a large photograph takes the memory of one tile and of the result.
+
+use super::Rgb;
+use super::claim::{Claim, Stop};
+use super::codec::Codec;
+use super::error::DecodeError;
+use super::exif::{self, Orientation};
+use super::hdr::Meaning;
+use super::isobmff::{Fields, Kind};
+use super::items::Items;
+use super::picture::Picture;
+use super::planes::Canvas;
+
+/// Maximum number of items that lead from one to the next before a picture is coded.
+const MAX_DEPTH: u8 = 4;
+
+/// Maximum number of tiles: what 256 megapixels in tiles of 256 by 256 take.
+const MAX_TILES: usize = 4096;
+
+/// Pixels that a codec may add at the edges of a picture, which it codes in blocks.
+const EDGE: u64 = 128;
+
+/// A picture shows next to nothing if less than this share of it could be decoded.
+const MIN_SHARE: f64 = 0.25;
+
+/// The grey of what could not be decoded.
+const MISSING: u8 = 128;
+
+/// The names of auxiliary pictures that are transparency.
+const ALPHA: [&[u8]; 2] = [
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
+    b"urn:mpeg:hevc:2015:auxid:1\0",
+];
+
+/// Decodes the picture that a viewer shows.
+///
+/// # Errors
+///
+/// If the file is damaged, of a kind without a decoder, or costs more than the limits allow, or if its memory is not
+/// free now.
+pub(super) fn decode(
+    file: &[u8],
+    name: &'static str,
+    claim: &mut Claim<'_>,
+) -> Result<Picture, Stop> {
+    let none = || DecodeError::Malformed("it has no picture".to_owned());
+    let items = Items::read(file).ok_or_else(none)?;
+    let primary = items.primary;
+    let whole = size(&items, primary).ok_or_else(none)?;
+    claim.limits.check_pixels(whole.0, whole.1)?;
+    let orientation = orientation(&items, primary);
+    claim.orientation = orientation;
+    let short = claim.task.short_side().max(1);
+    let shown = smallest(&items, primary, whole, short);
+    let from = size(&items, shown).ok_or_else(none)?;
+    let step = [8, 4, 2]
+        .into_iter()
+        .find(|step| from.0.min(from.1) / step >= short);
+    let mut part = Part {
+        items: &items,
+        step: step.unwrap_or(1),
+        name,
+        drawn: 0,
+        missing: 0,
+        damage: None,
+    };
+    let tile = part.tile(shown, MAX_DEPTH)?;
+    // Tiles have to begin at whole pixels of the result.
+    while tile != from && (tile.0 % part.step != 0 || tile.1 % part.step != 0) {
+        part.step /= 2;
+    }
+    let alpha = alpha(&items, shown);
+    claim_for(claim, &part, (shown, alpha), from)?;
+    let mut canvas = Canvas::new(from, part.step, 3, MISSING);
+    part.draw(shown, &mut canvas, (0, 0), MAX_DEPTH)?;
+    let damage = part.verdict()?;
+    if let Some(alpha) = alpha {
+        let premultiplied = !items.referred(shown, *b"prem").is_empty();
+        on_white(&mut canvas, &part, alpha, premultiplied)?;
+    }
+    let crop = crop(&items, shown, from);
+    Ok(Picture {
+        rgb: cut(canvas, crop),
+        width: scaled(whole.0, crop.map(|crop| crop[2]), from.0),
+        height: scaled(whole.1, crop.map(|crop| crop[3]), from.1),
+        orientation,
+        taken: taken(&items),
+        damage,
+    })
+}
+
+/// Returns a side of the full picture after it is cut as `cut` of `from`.
+fn scaled(side: u32, cut: Option<u32>, from: u32) -> u32 {
+    match cut {
+        Some(cut) => (u64::from(side) * u64::from(cut) / u64::from(from.max(1))).max(1) as u32,
+        None => side,
+    }
+}
+
+/// Returns the size of an item.
+fn size(items: &Items<'_>, id: u32) -> Option<(u32, u32)> {
+    let mut fields = Fields(items.property(id, *b"ispe")?);
+    fields.version()?;
+    let size = (fields.long()?, fields.long()?);
+    (size.0 > 0 && size.1 > 0).then_some(size)
+}
+
+/// Returns the smallest of a picture and its thumbnails that is large enough and has its shape.
+fn smallest(items: &Items<'_>, primary: u32, whole: (u32, u32), short: u32) -> u32 {
+    let thumbnails = items.referring(primary, *b"thmb").filter_map(|id| {
+        let (width, height) = size(items, id)?;
+        let ratio = f64::from(width) * f64::from(whole.1);
+        let ratio = ratio / (f64::from(height) * f64::from(whole.0));
+        let fits = width.min(height) >= short
+            && width < whole.0
+            && (ratio - 1.0).abs() < 0.02
+            && items.kind(id).is_some_and(|kind| Codec::of(kind).is_some())
+            && orientation(items, id) == orientation(items, primary);
+        fits.then_some((width, id))
+    });
+    thumbnails.min().map_or(primary, |(_, id)| id)
+}
+
+/// Returns how the container turns an item. EXIF data do not count: the standard says so.
+fn orientation(items: &Items<'_>, id: u32) -> Orientation {
+    let mut orientation = Orientation::UPRIGHT;
+    for atom in items.properties(id) {
+        let next = match (&atom.kind, atom.body.first()) {
+            // Quarter turns to the left.
+            (b"irot", Some(turns)) => [1, 8, 3, 6][usize::from(turns & 3)],
+            // Upside down, or left and right swapped.
+            (b"imir", Some(axis)) => [4, 2][usize::from(axis & 1)],
+            _ => continue,
+        };
+        orientation = orientation.then(Orientation::of(next));
+    }
+    orientation
+}
+
+/// Returns the transparency of an item.
+fn alpha(items: &Items<'_>, id: u32) -> Option<u32> {
+    items.referring(id, *b"auxl").find(|&other| {
+        let name = items
+            .property(other, *b"auxC")
+            .and_then(|body| body.get(4..));
+        name.is_some_and(|name| ALPHA.iter().any(|alpha| name.starts_with(alpha)))
+    })
+}
+
+/// Returns when the picture was taken.
+fn taken(items: &Items<'_>) -> Option<i64> {
+    let content = items.content(items.of_kind(*b"Exif")?)?;
+    let start = Fields(&content.bytes).long()? as usize;
+    exif::read_block(content.bytes.get(4usize.checked_add(start)?..)?).taken
+}
+
+/// Returns the part of an item that is shown: left, top, width and height.
+fn crop(items: &Items<'_>, id: u32, (width, height): (u32, u32)) -> Option<[u32; 4]> {
+    let mut fields = Fields(items.property(id, *b"clap")?);
+    let mut ratio = || {
+        let (number, of) = (fields.long()? as i32, fields.long()? as i32);
+        (of != 0).then(|| f64::from(number) / f64::from(of))
+    };
+    let (across, down, right, below) = (ratio()?, ratio()?, ratio()?, ratio()?);
+    let range = |side: u32, length: f64, offset: f64| {
+        let start = (f64::from(side) - length) / 2.0 + offset;
+        let fits = length >= 1.0 && start > -1.0 && start + length < f64::from(side) + 1.0;
+        let start = start.max(0.0) as u32;
+        fits.then(|| (start, (length as u32).min(side - start)))
+    };
+    let (left, width) = range(width, across, right)?;
+    let (top, height) = range(height, down, below)?;
+    Some([left, top, width, height])
+}
+
+/// Cuts a canvas to a part of the full picture.
+fn cut(canvas: Canvas, crop: Option<[u32; 4]>) -> Rgb {
+    let whole = Rgb {
+        width: canvas.width,
+        height: canvas.height,
+        pixels: canvas.pixels,
+    };
+    let Some(crop) = crop else {
+        return whole;
+    };
+    let [left, top, width, height] = crop.map(|side| side / canvas.step);
+    let (width, height) = (width.max(1), height.max(1));
+    let fits = left + width <= whole.width && top + height <= whole.height;
+    if !fits || (width, height) == (whole.width, whole.height) {
+        return whole;
+    }
+    let line = whole.width as usize * 3;
+    let rows = whole.pixels.chunks_exact(line).skip(top as usize);
+    let pixels = rows
+        .take(height as usize)
+        .flat_map(|row| &row[left as usize * 3..(left + width) as usize * 3])
+        .copied()
+        .collect();
+    Rgb {
+        width,
+        height,
+        pixels,
+    }
+}
+
+/// Reserves the memory for the largest picture that is coded as one, and for the result.
+fn claim_for(
+    claim: &mut Claim<'_>,
+    part: &Part<'_>,
+    (shown, alpha): (u32, Option<u32>),
+    from: (u32, u32),
+) -> Result<(), Stop> {
+    let mut coding = 0;
+    for id in [Some(shown), alpha].into_iter().flatten() {
+        let tile = part.tile(id, MAX_DEPTH)?;
+        claim.limits.check_pixels(tile.0, tile.1)?;
+        let codec = part.codec(id, MAX_DEPTH).map_or(0, Codec::memory);
+        coding = coding.max(with_edges(tile) * codec);
+    }
+    let out = (from.0.div_ceil(part.step), from.1.div_ceil(part.step));
+    let pixels = u64::from(out.0) * u64::from(out.1);
+    let layers = if alpha.is_some() { 4 } else { 3 };
+    // Cutting takes the result once more.
+    let result = pixels * layers + (pixels * 3).max(claim.afterwards(out));
+    let coded = 2 * part.items.longest();
+    claim.bytes(from, result.saturating_add(coding).saturating_add(coded))
+}
+
+fn with_edges((width, height): (u32, u32)) -> u64 {
+    (u64::from(width) + EDGE).saturating_mul(u64::from(height) + EDGE)
+}
+
+/// The drawing of a picture.
+struct Part<'a> {
+    items: &'a Items<'a>,
+    step: u32,
+    /// The name of the file's format.
+    name: &'static str,
+    /// Pixels that were drawn, and that could not be.
+    drawn: u64,
+    missing: u64,
+    damage: Option<DecodeError>,
+}
+
+impl Part<'_> {
+    /// Returns the item that an item is made of, and itself if it is coded.
+    fn first(&self, id: u32) -> Option<u32> {
+        self.items.referred(id, *b"dimg").first().copied()
+    }
+
+    fn codec(&self, id: u32, depth: u8) -> Option<Codec> {
+        let kind = self.items.kind(id)?;
+        Codec::of(kind).or_else(|| match &kind {
+            b"grid" | b"iden" if depth > 0 => self.codec(self.first(id)?, depth - 1),
+            _ => None,
+        })
+    }
+
+    /// Returns the size of the pictures that an item is made of.
+    fn tile(&self, id: u32, depth: u8) -> Result<(u32, u32), DecodeError> {
+        let none = || DecodeError::Malformed("a part of it is missing".to_owned());
+        let kind = self.items.kind(id).ok_or_else(none)?;
+        match &kind {
+            b"grid" | b"iden" if depth > 0 => {
+                self.tile(self.first(id).ok_or_else(none)?, depth - 1)
+            }
+            _ if Codec::of(kind).is_some() => size(self.items, id).ok_or_else(none),
+            _ => Err(self.unsupported(kind)),
+        }
+    }
+
+    fn unsupported(&self, kind: Kind) -> DecodeError {
+        match &kind {
+            b"hvc1" | b"hev1" | b"av01" => DecodeError::Unsupported(self.name),
+            kind => DecodeError::NotSupported(format!(
+                "{} images of the type {}",
+                self.name,
+                kind.escape_ascii()
+            )),
+        }
+    }
+
+    /// Draws an item with its upper left corner at `place`.
+    fn draw(
+        &mut self,
+        id: u32,
+        canvas: &mut Canvas,
+        place: (u32, u32),
+        depth: u8,
+    ) -> Result<(), DecodeError> {
+        let none = || DecodeError::Malformed("a part of it is missing".to_owned());
+        let kind = self.items.kind(id).ok_or_else(none)?;
+        match &kind {
+            b"grid" if depth > 0 => self.draw_grid(id, canvas, place, depth - 1),
+            b"iden" if depth > 0 => {
+                let of = self.first(id).ok_or_else(none)?;
+                self.draw(of, canvas, place, depth - 1)
+            }
+            _ => {
+                let codec = Codec::of(kind).ok_or_else(|| self.unsupported(kind))?;
+                let (width, height) = size(self.items, id).ok_or_else(none)?;
+                let pixels = u64::from(width) * u64::from(height);
+                match self.draw_coded(id, codec, canvas, place) {
+                    Ok(()) => self.drawn += pixels,
+                    Err(error) => {
+                        self.missing += pixels;
+                        self.damage.get_or_insert(error);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn draw_grid(
+        &mut self,
+        id: u32,
+        canvas: &mut Canvas,
+        place: (u32, u32),
+        depth: u8,
+    ) -> Result<(), DecodeError> {
+        let none = || DecodeError::Malformed("the grid of its tiles is missing".to_owned());
+        let content = self.items.content(id).ok_or_else(none)?;
+        let [_, _, rows, columns, ..] = *content.bytes else {
+            return Err(none());
+        };
+        let (rows, columns) = (u32::from(rows) + 1, u32::from(columns) + 1);
+        let items = self.items;
+        let tiles = items.referred(id, *b"dimg");
+        if tiles.len() > MAX_TILES {
+            return Err(DecodeError::Malformed("it has too many tiles".to_owned()));
+        }
+        let (width, height) = self.tile(id, MAX_DEPTH)?;
+        for (i, &tile) in (0u32..).zip(tiles) {
+            if i / columns >= rows {
+                break;
+            }
+            // All of a grid have one size, so that memory and places follow from the first.
+            if size(items, tile) != Some((width, height)) || items.kind(tile) == Some(*b"grid") {
+                return Err(DecodeError::Malformed(
+                    "its tiles differ in size".to_owned(),
+                ));
+            }
+            let at = (
+                (i % columns).saturating_mul(width).saturating_add(place.0),
+                (i / columns).saturating_mul(height).saturating_add(place.1),
+            );
+            if at.0 / canvas.step < canvas.width && at.1 / canvas.step < canvas.height {
+                self.draw(tile, canvas, at, depth)?;
+            }
+        }
+        let lacking = u64::from(rows * columns).saturating_sub(tiles.len() as u64);
+        if lacking > 0 {
+            self.missing += lacking * u64::from(width) * u64::from(height);
+            self.damage.get_or_insert_with(none);
+        }
+        Ok(())
+    }
+
+    fn draw_coded(
+        &self,
+        id: u32,
+        codec: Codec,
+        canvas: &mut Canvas,
+        place: (u32, u32),
+    ) -> Result<(), DecodeError> {
+        let none = || DecodeError::Malformed("a part of it is missing".to_owned());
+        let content = self.items.content(id).ok_or_else(none)?;
+        let configuration = self
+            .items
+            .property(id, codec.configuration())
+            .ok_or_else(none)?;
+        let max_pixels = with_edges(size(self.items, id).ok_or_else(none)?);
+        let own = told(self.items, id);
+        let told = own.or_else(|| told(self.items, self.items.primary));
+        let drawn = codec.decode(
+            configuration,
+            &content.bytes,
+            max_pixels,
+            |planes, coded| {
+                canvas.draw(planes, place, &told.unwrap_or(*coded));
+            },
+        );
+        match drawn {
+            // A decoder calls a part of a picture damaged.
+            Err(_) if content.cut => Err(DecodeError::Truncated),
+            drawn => drawn,
+        }
+    }
+
+    /// Returns what is wrong with the picture, or the error if next to nothing of it was drawn.
+    fn verdict(&mut self) -> Result<Option<String>, DecodeError> {
+        let Some(error) = self.damage.take() else {
+            return Ok(None);
+        };
+        let all = (self.drawn + self.missing).max(1);
+        if (self.drawn as f64) < MIN_SHARE * all as f64 {
+            return Err(error);
+        }
+        Ok(Some(match error {
+            DecodeError::Truncated => "truncated: the end of the file is missing".to_owned(),
+            error => format!("a part of it could not be decoded ({error})"),
+        }))
+    }
+}
+
+/// Returns what the container says of the numbers of a picture, which counts more than what the codec says.
+fn told(items: &Items<'_>, id: u32) -> Option<Meaning> {
+    items.properties(id).find_map(|atom| {
+        let mut fields = Fields(atom.body);
+        if atom.kind != *b"colr" || fields.take(4)? != b"nclx" {
+            return None;
+        }
+        Some(Meaning {
+            primaries: fields.short()?,
+            transfer: fields.short()?,
+            matrix: fields.short()?,
+            full_range: fields.number(1)? & 0x80 != 0,
+        })
+    })
+}
+
+/// Shows a canvas on white where it is transparent.
+fn on_white(
+    canvas: &mut Canvas,
+    of: &Part<'_>,
+    alpha: u32,
+    premultiplied: bool,
+) -> Result<(), DecodeError> {
+    let size = size(of.items, alpha).unwrap_or((1, 1));
+    let mut part = Part {
+        damage: None,
+        drawn: 0,
+        missing: 0,
+        ..*of
+    };
+    // What of it cannot be decoded counts as opaque.
+    let mut layer = Canvas::new(size, of.step, 1, 255);
+    part.draw(alpha, &mut layer, (0, 0), MAX_DEPTH)?;
+    let same = (layer.width, layer.height) == (canvas.width, canvas.height);
+    for (row, line) in (0u64..).zip(canvas.pixels.chunks_exact_mut(canvas.width as usize * 3)) {
+        for (column, pixel) in (0u64..).zip(line.chunks_exact_mut(3)) {
+            let (x, y) = if same {
+                (column, row)
+            } else {
+                (
+                    column * u64::from(layer.width) / u64::from(canvas.width),
+                    row * u64::from(layer.height) / u64::from(canvas.height),
+                )
+            };
+            let opacity = u16::from(layer.pixels[(y * u64::from(layer.width) + x) as usize]);
+            for value in pixel {
+                let own = match premultiplied {
+                    true => u16::from(*value) * 255,
+                    false => u16::from(*value) * opacity,
+                };
+                *value = ((u32::from(own) + 255 * (255 - u32::from(opacity)) + 127) / 255).min(255)
+                    as u8;
+            }
+        }
+    }
+    Ok(())
+}
