@@ -213,6 +213,12 @@ def main():
         "grey.jxl": jxl(np.asarray(CAT.convert("L")), distance=3.0),
         "from-jpeg.jxl": imagecodecs.jpegxl_encode_jpeg(jpeg_with_exif()),
     }
+    # One colour, of which the test of memory decodes 33 megapixels.
+    flat = Image.new("RGB", (5800, 5800), (200, 100, 50))
+    files["large.heic"] = heif(flat, chroma=444)
+    files["large.avif"] = avif(flat, subsampling="4:4:4")
+    files["large.jxl"] = jxl(np.asarray(flat), distance=3.0)
+    files["large.lossless.jxl"] = jxl(np.asarray(flat), lossless=True)
     for name, data in files.items():
         (OUT / name).write_bytes(data)
         print(name, len(data))

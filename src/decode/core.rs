@@ -334,16 +334,16 @@ fn in_memory(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Pi
             &loaded
         }
     };
-    match format {
-        #[cfg(feature = "heif")]
-        Format::Heif | Format::Avif => super::heif::decode(bytes, format.name(), claim),
-        #[cfg(feature = "jxl")]
-        Format::JpegXl => super::jxl::decode(bytes, claim),
-        _ => {
-            let _ = bytes;
-            Err(DecodeError::Unsupported(format.name()).into())
-        }
+    #[cfg(feature = "heif")]
+    if matches!(format, Format::Heif | Format::Avif) {
+        return super::heif::decode(bytes, format.name(), claim);
     }
+    #[cfg(feature = "jxl")]
+    if format == Format::JpegXl {
+        return super::jxl::decode(bytes, claim);
+    }
+    let _ = bytes;
+    Err(DecodeError::Unsupported(format.name()).into())
 }
 
 /// Reads a file's EXIF data. The reader loads a TIFF completely.

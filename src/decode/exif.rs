@@ -38,6 +38,7 @@ impl Orientation {
     }
 
     /// Returns what this orientation and then another do together.
+    #[cfg(any(feature = "heif", test))]
     pub fn then(self, next: Self) -> Self {
         // As a reflection (left and right swapped) and then quarter turns to the right.
         const PARTS: [(u8, u8); 8] = [

@@ -1,7 +1,8 @@
-//! Pictures with a high dynamic range, toned down to what an ordinary picture shows.
+//! Pictures with a high dynamic range or a wide gamut, brought to what an ordinary picture shows.
 //!
-//! PQ and HLG (ITU-R BT.2100) store light up to many times the white of a page. What is up to that white is shown as
-//! it is; what is brighter is compressed towards it.
+//! PQ and HLG (ITU-R BT.2100) store light up to many times the white of a page. What is up to three quarters of that
+//! white is shown as it is; what is brighter is compressed towards it. Colours of wider primaries are converted; what
+//! sRGB lacks is clipped.
 
 /// Light of white paper and of skin in daylight, in cd/m² (ITU-R BT.2408).
 const WHITE: f32 = 203.0;
@@ -40,9 +41,11 @@ pub(super) struct Meaning {
 enum Transfer {
     Pq,
     Hlg,
+    /// sRGB's, which also stands for the similar curves of television.
+    Ordinary,
 }
 
-/// How a picture of a high dynamic range is toned down.
+/// How a picture of a high dynamic range or a wide gamut is converted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tone {
     transfer: Transfer,
@@ -55,14 +58,14 @@ impl Tone {
         let transfer = match meaning.transfer {
             16 => Transfer::Pq,
             18 => Transfer::Hlg,
-            _ => return None,
+            _ => Transfer::Ordinary,
         };
         let primaries = match meaning.primaries {
             9 => Some(&FROM_2020),
             11 | 12 => Some(&FROM_P3),
             _ => None,
         };
-        Some(Self {
+        (transfer != Transfer::Ordinary || primaries.is_some()).then_some(Self {
             transfer,
             primaries,
         })
@@ -74,10 +77,14 @@ impl Tone {
         let mut light = match self.transfer {
             Transfer::Pq => rgb.map(|value| pq(value) * 10_000.0 / WHITE),
             Transfer::Hlg => hlg(rgb).map(|value| value * HLG_PEAK / WHITE),
+            Transfer::Ordinary => rgb.map(linear),
         };
         if let Some(matrix) = self.primaries {
             let [red, green, blue] = light;
             light = matrix.map(|row| row[0] * red + row[1] * green + row[2] * blue);
+        }
+        if self.transfer == Transfer::Ordinary {
+            return light.map(srgb);
         }
         // By the brightest channel, so that colours keep their hue.
         let most = light.iter().copied().fold(0.0, f32::max);
@@ -123,6 +130,15 @@ fn compressed(light: f32) -> f32 {
     KNEE + room * over * (1.0 + over / (most * most)) / (1.0 + over)
 }
 
+/// Returns the linear light of a value in sRGB.
+fn linear(value: f32) -> f32 {
+    if value <= 0.040_45 {
+        value / 12.92
+    } else {
+        ((value + 0.055) / 1.055).powf(2.4)
+    }
+}
+
 /// Returns linear light, 0 to 1, in sRGB.
 fn srgb(light: f32) -> f32 {
     let light = light.clamp(0.0, 1.0);
@@ -165,25 +181,46 @@ mod tests {
             let steps: Vec<f32> = (0..=20)
                 .map(|i| tone.down([i as f32 / 20.0; 3])[1])
                 .collect();
-            assert!(steps.is_sorted(), "{steps:?}");
+            // Up to rounding.
+            let rising = steps.windows(2).all(|two| two[1] > two[0] - 1e-4);
+            assert!(rising, "{steps:?}");
             assert!(steps[0].abs() < 1e-3 && steps[20] > 0.995, "{steps:?}");
         }
         // Mid grey of an ordinary picture, 0.18 of white, in PQ.
-        let grey = tone(16).down([0.3796; 3]);
+        let grey = tone(16).down([0.4109; 3]);
         assert!(
             grey.iter().all(|value| (value - 0.46).abs() < 0.02),
             "{grey:?}"
         );
         // White is bright, and what is twice as bright is brighter.
-        let (white, twice) = (tone(16).down([0.5807; 3])[0], tone(16).down([0.655; 3])[0]);
+        let (white, twice) = (tone(16).down([0.5807; 3])[0], tone(16).down([0.6542; 3])[0]);
         assert!(white > 0.9 && twice > white + 0.02, "{white} {twice}");
-        // An ordinary transfer has no tone.
-        let sdr = Meaning {
-            primaries: 9,
+    }
+
+    #[test]
+    fn a_wide_gamut_is_converted() {
+        let of = |primaries| Meaning {
+            primaries,
             transfer: 13,
-            matrix: 9,
+            matrix: 1,
             full_range: true,
         };
-        assert!(Tone::of(&sdr).is_none());
+        assert!(Tone::of(&of(1)).is_none());
+        for primaries in [9, 12] {
+            let tone = Tone::of(&of(primaries)).unwrap();
+            for grey in [0.0, 0.02, 0.5, 1.0] {
+                let same = tone.down([grey; 3]);
+                assert!(
+                    same.iter().all(|value| (value - grey).abs() < 2e-3),
+                    "{same:?}"
+                );
+            }
+            // A pale green of it is a stronger green.
+            let [red, green, blue] = tone.down([0.5, 0.7, 0.5]);
+            assert!(
+                red < 0.46 && green > 0.7 && blue < 0.5,
+                "{red} {green} {blue}"
+            );
+        }
     }
 }

@@ -81,6 +81,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns a number of 2 bytes.
+    #[cfg(feature = "heif")]
     pub fn short(&mut self) -> Option<u16> {
         self.number(2).map(|number| number as u16)
     }

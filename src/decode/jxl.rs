@@ -25,8 +25,8 @@ use super::picture::Picture;
 const CODED: u64 = 8;
 const HELD: u64 = 16;
 
-/// The largest frame, in samples per pixel of the picture: frames may be larger than it.
-const MAX_SAMPLES: u64 = 8;
+/// The largest frame, as a multiple of the picture's samples: frames may be larger than it.
+const MAX_FRAME: u64 = 2;
 
 /// A file shows next to nothing if the last three quarters of it or more are empty.
 const EMPTY_SHARE: f64 = 0.75;
@@ -42,12 +42,9 @@ fn broken(error: jxl::error::Error) -> DecodeError {
 /// If the file is damaged or costs more than the limits allow, or if its memory is not free now.
 pub(super) fn decode(mut file: &[u8], claim: &mut Claim<'_>) -> Result<Picture, Stop> {
     let taken = taken(file);
-    let mut options = JxlDecoderOptions::default();
-    options.max_profile_level = ProfileLevel::Main10;
-    options.sample_limit =
-        usize::try_from(claim.limits.max_pixels.saturating_mul(MAX_SAMPLES)).ok();
-    let mut decoder = JxlDecoder::new(options);
-    until(&mut decoder, &mut file, None, Event::BasicInfo)?;
+    // The size is read first, because a decoder that knows a limit calls a larger picture damaged.
+    let mut decoder = JxlDecoder::new(options(None));
+    until(&mut decoder, &mut &*file, None, Event::BasicInfo)?;
     let info = decoder.basic_info().ok_or(DecodeError::Truncated)?.clone();
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let (width, height) = (side(info.size.0), side(info.size.1));
@@ -67,6 +64,9 @@ pub(super) fn decode(mut file: &[u8], claim: &mut Claim<'_>) -> Result<Picture, 
         (width, height),
         bytes.max(pixels * 3 + claim.afterwards((width, height))),
     )?;
+    let samples = pixels.saturating_mul(4 + info.extra_channels.len() as u64);
+    let mut decoder = JxlDecoder::new(options(Some(samples.saturating_mul(MAX_FRAME))));
+    until(&mut decoder, &mut file, None, Event::BasicInfo)?;
     decoder
         .set_pixel_format(layout.format(&info))
         .map_err(broken)?;
@@ -106,6 +106,13 @@ pub(super) fn decode(mut file: &[u8], claim: &mut Claim<'_>) -> Result<Picture, 
         taken,
         damage,
     })
+}
+
+fn options(max_samples: Option<u64>) -> JxlDecoderOptions {
+    let mut options = JxlDecoderOptions::default();
+    options.max_profile_level = ProfileLevel::Main10;
+    options.sample_limit = max_samples.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    options
 }
 
 /// Decodes up to an event.

@@ -1,8 +1,6 @@
 //! From the planes of a video codec to RGB in 8 bits, at the full size or a fraction of it.
 //!
-//! Owns what the numbers of a coded picture mean: matrix, range, depth and transfer (ITU-T H.273). Pictures with the
-//! transfers PQ and HLG (HDR) are toned down to what an ordinary picture shows. Primaries are otherwise ignored, as
-//! colour profiles are.
+//! Owns what the numbers of a coded picture mean: matrix, range and depth (ITU-T H.273). `hdr.rs` knows the rest.
 
 use super::hdr::{Meaning, Tone};
 
@@ -33,37 +31,34 @@ impl Sampling {
 /// Samples in one of the forms in which codecs return them.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Samples<'a> {
+    #[cfg_attr(not(feature = "avif"), allow(dead_code, reason = "only AV1 has them"))]
     Bytes(&'a [u8]),
-    #[cfg_attr(
-        not(feature = "heic"),
-        expect(dead_code, reason = "only HEVC has them")
-    )]
+    #[cfg_attr(not(feature = "heic"), allow(dead_code, reason = "only HEVC has them"))]
     Words(&'a [u16]),
     /// Two bytes each, in the machine's order.
-    #[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "only AV1 has them"))]
+    #[cfg_attr(not(feature = "avif"), allow(dead_code, reason = "only AV1 has them"))]
     Pairs(&'a [u8]),
 }
 
-impl<'a> Samples<'a> {
+impl Samples<'_> {
     /// Returns the sum of the samples of a row from `start` to `end`. Samples that are not there count as 0.
     fn sum(self, start: usize, end: usize) -> u32 {
-        let none = || 0..0;
         match self {
             Self::Bytes(all) => all
                 .get(start..end)
-                .unwrap_or(&all[none()])
+                .unwrap_or_default()
                 .iter()
                 .map(|&sample| u32::from(sample))
                 .sum(),
             Self::Words(all) => all
                 .get(start..end)
-                .unwrap_or(&all[none()])
+                .unwrap_or_default()
                 .iter()
                 .map(|&sample| u32::from(sample))
                 .sum(),
             Self::Pairs(all) => all
                 .get(2 * start..2 * end)
-                .unwrap_or(&all[none()])
+                .unwrap_or_default()
                 .chunks_exact(2)
                 .map(|pair| u32::from(u16::from_ne_bytes([pair[0], pair[1]])))
                 .sum(),

@@ -9,6 +9,8 @@ use image::{DynamicImage, GenericImage, ImageEncoder, ImageFormat, Rgba, RgbaIma
 use super::*;
 
 mod damaged;
+mod formats;
+mod raw;
 
 const GEOMETRY: Geometry = Geometry {
     width: 32,

@@ -223,6 +223,7 @@ fn media_type(file: &mut File) -> Option<&'static str> {
         Format::Gif => Some("image/gif"),
         Format::WebP => Some("image/webp"),
         Format::Bmp => Some("image/bmp"),
+        Format::Avif => Some("image/avif"),
         _ => None,
     }
 }

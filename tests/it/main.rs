@@ -15,6 +15,7 @@ mod folder;
 #[cfg(target_os = "linux")]
 mod foreign;
 mod forgetting;
+mod formats;
 mod golden;
 mod groups;
 #[cfg(target_os = "linux")]

@@ -54,6 +54,9 @@ const FORMATS: [(ImageFormat, &str); 12] = [
     (ImageFormat::OpenExr, "exr"),
 ];
 
+/// Files of `tests/fixtures/formats` of the same side.
+const MADE: [&str; 4] = ["heic", "avif", "jxl", "lossless.jxl"];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [case, folder] = arguments.as_slice()
@@ -76,6 +79,7 @@ fn main() {
         .map(ToOwned::to_owned)
         .into();
     cases.extend(FORMATS.map(|(_, name)| name.to_owned()));
+    cases.extend(MADE.map(ToOwned::to_owned));
     let mut failed = 0;
     for case in &cases {
         let status = Command::new(std::env::current_exe().unwrap())
@@ -249,6 +253,14 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 fn write_files(folder: &Path) {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
+    for kind in MADE {
+        fs::copy(
+            made.join(format!("large.{kind}")),
+            folder.join(format!("picture.{kind}")),
+        )
+        .unwrap();
+    }
     let large = RgbImage::from_pixel(SIDE, SIDE, Rgb([200, 100, 50]));
     write(folder.join("large.png"), &large.into(), ImageFormat::Png);
 

@@ -165,7 +165,9 @@ fn image_judge() -> impl FnMut(&[u8]) -> Result<String, String> {
             Err(error) => match error {
                 DecodeError::Empty => "refused: empty",
                 DecodeError::NotAnImage => "refused: no image",
-                DecodeError::Unsupported(_) => "refused: of a format that is not decoded",
+                DecodeError::Unsupported(_) | DecodeError::NotSupported(_) => {
+                    "refused: of a format that is not decoded"
+                }
                 DecodeError::Malformed(_) => "refused: damaged",
                 DecodeError::Truncated => "refused: truncated",
                 DecodeError::TooManyPixels { .. } => "refused: too many pixels",

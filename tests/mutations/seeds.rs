@@ -95,7 +95,7 @@ impl Pixels {
 /// Returns image files. The names of JPEGs begin with `jpeg`.
 pub fn images() -> Vec<Seed> {
     let pixels = Pixels::new();
-    let families = [jpegs, pngs, web, plain, pnms, others];
+    let families = [jpegs, pngs, web, plain, pnms, modern, others];
     families
         .into_iter()
         .flat_map(|seeds| seeds(&pixels))
@@ -213,6 +213,47 @@ fn pnms(of: &Pixels) -> Vec<Seed> {
             b"P4\n16 4\n\xaa\x55\xf0\x0f\xff\x00\x12\x34".to_vec(),
         ),
     ]
+}
+
+/// Files of phones and cameras.
+fn modern(_: &Pixels) -> Vec<Seed> {
+    let names = [
+        "plain.heic",
+        "grid.heic",
+        "deep.heic",
+        "transparent.heic",
+        "plain.avif",
+        "grid.avif",
+        "deep.avif",
+        "transparent.avif",
+        "plain.jxl",
+        "from-jpeg.jxl",
+        "transparent.jxl",
+    ];
+    let seeds = names.map(|name| seed(name, file(&format!("tests/fixtures/formats/{name}"))));
+    let mut seeds = Vec::from(seeds);
+    seeds.push(seed("nef", raw(&file("tests/samples/cat.jpg"))));
+    seeds
+}
+
+/// Returns a camera's raw file: a directory that names a preview, and another with a sensor's data.
+fn raw(preview: &[u8]) -> Vec<u8> {
+    let entry = |tag: u16, value: u32| {
+        let mut bytes = tag.to_le_bytes().to_vec();
+        bytes.extend([4, 0, 1, 0, 0, 0]);
+        bytes.extend(value.to_le_bytes());
+        bytes
+    };
+    let (second, place) = (8 + 2 + 24 + 4, 8 + 2 + 24 + 4 + 2 + 12 + 4);
+    let mut bytes = b"II*\0\x08\0\0\0\x02\0".to_vec();
+    bytes.extend(entry(0x201, place));
+    bytes.extend(entry(0x202, preview.len() as u32));
+    bytes.extend(u32::to_le_bytes(second));
+    bytes.extend([1, 0]);
+    bytes.extend(entry(0x106, 32_803));
+    bytes.extend([0; 4]);
+    bytes.extend(preview);
+    bytes
 }
 
 fn others(of: &Pixels) -> Vec<Seed> {

@@ -153,8 +153,11 @@ fn a_file_that_is_not_an_image_is_refused_with_the_reason() {
         decode(b"This is a text, whatever it is called."),
         Err(DecodeError::NotAnImage)
     );
-    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
-    assert_eq!(decode(heic), Err(DecodeError::Unsupported("heif")));
+    let jpeg_2000 = b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ";
+    assert_eq!(
+        decode(jpeg_2000),
+        Err(DecodeError::Unsupported("jpeg-2000"))
+    );
 }
 
 #[test]
