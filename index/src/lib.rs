@@ -82,7 +82,7 @@ pub use store::reader::Reader;
 pub use store::schema::FORMAT_VERSION;
 pub use store::trash::{Restored, TRASH_DAYS, Trashed};
 pub use store::types::{
-    Change, Digest, EncoderRecord, Failure, FailureKind, FileStat, FolderId, Image, ImageId,
-    KnownPath, Label, NewCode, NewContent, Run, Stats,
+    Change, Digest, EncoderRecord, Failure, FailureKind, FileStat, FolderId, FormatCount, Image,
+    ImageId, KnownPath, Label, NewCode, NewContent, Run, Stats,
 };
 pub use store::writer::Writer;

@@ -20,8 +20,12 @@ pub fn run(global: &Global, args: &StatusArgs) -> Result {
     if args.damaged {
         return list_damaged(&reader, args.json);
     }
+    if args.formats {
+        return list_formats(&reader, args.json);
+    }
     let status = Status {
         stats: reader.stats()?,
+        failures: reader.failures_by_kind()?,
         run: reader.last_run()?,
         unlabelled: reader.unlabelled()?,
         encoder: reader.encoder()?,
@@ -73,6 +77,81 @@ fn list_damaged(reader: &Reader, json: bool) -> Result {
     Ok(Outcome::Done)
 }
 
+/// Prints how many images there are of each format, and how many files could not be used.
+fn list_formats(reader: &Reader, json: bool) -> Result {
+    let (formats, failures) = (reader.format_counts()?, reader.failures_by_extension()?);
+    if json {
+        let failed = failures
+            .iter()
+            .map(|(extension, files)| json!({"extension": extension, "files": files}));
+        out!(
+            "{}",
+            json!({"formats": formats, "failed": failed.collect::<Vec<_>>()})
+        );
+        return Ok(Outcome::Done);
+    }
+    for of in &formats {
+        let damaged = match of.damaged {
+            0 => String::new(),
+            damaged => format!(", {} in part", count(damaged)),
+        };
+        out!(
+            "{:<10}{}, {}{damaged}",
+            of.format,
+            counted(to_usize(of.images), "image", "images"),
+            bytes(of.bytes)
+        );
+    }
+    for (extension, files) in &failures {
+        let name = match extension.as_str() {
+            "" => "no extension".to_owned(),
+            extension => format!(".{extension}"),
+        };
+        out!(
+            "{name:<10}{} not usable",
+            counted(to_usize(*files), "file", "files")
+        );
+    }
+    if formats.is_empty() && failures.is_empty() {
+        say!("no images have been indexed yet");
+    }
+    Ok(Outcome::Done)
+}
+
+/// Returns the numbers of files that are used in part and not at all, by what is wrong with them.
+fn unusable(damaged: u64, failures: &[(FailureKind, u64)]) -> String {
+    let in_part = (damaged > 0).then(|| format!("{} used in part", count(damaged)));
+    let kinds = failures
+        .iter()
+        .map(|(kind, files)| format!("{} {}", count(*files), word(*kind)));
+    let parts: Vec<String> = in_part.into_iter().chain(kinds).collect();
+    let files = damaged + failures.iter().map(|(_, files)| files).sum::<u64>();
+    format!(
+        "{} ({})",
+        counted(to_usize(files), "file", "files"),
+        parts.join(", ")
+    )
+}
+
+/// Says what is wrong with a file.
+fn word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Read => "cannot be read",
+        FailureKind::Unsupported => "of a kind without a decoder",
+        FailureKind::Limit => "too large",
+        FailureKind::TimedOut { .. } => "too slow",
+        FailureKind::Deferred => "not tried yet",
+        _ => "damaged",
+    }
+}
+
+fn failures_json(failures: &[(FailureKind, u64)]) -> Value {
+    let named = failures
+        .iter()
+        .map(|(kind, files)| (kind.name().to_owned(), json!(files)));
+    Value::Object(named.collect())
+}
+
 /// Returns the step at which a file failed, as versions before `kind` printed it.
 fn stage(kind: FailureKind) -> &'static str {
     match kind {
@@ -86,6 +165,8 @@ fn stage(kind: FailureKind) -> &'static str {
 /// The content of `imgsearch status`.
 struct Status {
     stats: Stats,
+    /// Files that could not be used.
+    failures: Vec<(FailureKind, u64)>,
     run: Option<Run>,
     /// Images without labels.
     unlabelled: usize,
@@ -99,6 +180,7 @@ impl Status {
     fn to_json(&self) -> Value {
         json!({
             "stats": self.stats,
+            "failed": failures_json(&self.failures),
             "encoder": {
                 "name": self.encoder.name, "fingerprint": self.encoder.fingerprint,
                 "code_length": self.encoder.code_len, "bits": self.encoder.bits,
@@ -142,11 +224,10 @@ impl Status {
                 command(["restore", "--list"])
             );
         }
-        let unusable = stats.damaged + stats.failed;
-        if unusable > 0 {
+        if stats.damaged + stats.failed > 0 {
             out!(
-                "damaged   {}; to list them: {}",
-                counted(to_usize(unusable), "file", "files"),
+                "unusable  {}; to list them: {}",
+                unusable(stats.damaged, &self.failures),
                 command(["status", "--damaged"])
             );
         }

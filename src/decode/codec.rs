@@ -162,6 +162,9 @@ fn av1(
 ) -> Result<(), DecodeError> {
     use re_rav1d::dav1d::{Decoder, Error, PixelLayout, PlanarImageComponent, Settings};
 
+    if coded.is_empty() {
+        return Err(DecodeError::Truncated);
+    }
     let failed = |error: Error| broken("AV1", &error);
     let mut settings = Settings::new();
     // One worker decodes one image; the others have their own.

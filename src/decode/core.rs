@@ -9,6 +9,7 @@ use image::ImageFormat;
 
 use super::budget::{BUDGET, Reserved, patience};
 use super::claim::{Claim, Stop};
+use super::colour::Colours;
 use super::error::DecodeError;
 use super::error::panic_text;
 use super::exif::{self, Exif, Orientation};
@@ -30,6 +31,7 @@ const MAX_TRIES: usize = 8;
 pub(super) struct Core {
     limits: Limits,
     resizer: Resizer,
+    colours: Colours,
     #[cfg(feature = "turbojpeg")]
     jpeg: Option<turbojpeg::Decompressor>,
     /// The times in which it only waits for memory.
@@ -41,6 +43,7 @@ impl Core {
         Self {
             limits,
             resizer: Resizer::new(),
+            colours: Colours::default(),
             #[cfg(feature = "turbojpeg")]
             jpeg: None,
             pauses,
@@ -104,13 +107,14 @@ impl Core {
         task: Task,
         held: &mut Reserved,
     ) -> Result<(Rgb, Decoded), Stop> {
-        let (format, picture) = self.picture(data, task, held)?;
+        let (format, mut picture) = self.picture(data, task, held)?;
+        let profile = picture.profile.take();
         let (width, height) = if picture.orientation.swaps_sides() {
             (picture.height, picture.width)
         } else {
             (picture.width, picture.height)
         };
-        let rgb = match &task {
+        let mut rgb = match &task {
             Task::Resized(geometry) => Rgb {
                 width: geometry.width,
                 height: geometry.height,
@@ -118,6 +122,9 @@ impl Core {
             },
             Task::Whole(_) => turned(picture.rgb, picture.orientation),
         };
+        if let Some(profile) = profile {
+            self.colours.convert(profile, &mut rgb.pixels);
+        }
         let decoded = Decoded {
             format,
             width,
@@ -207,14 +214,15 @@ impl Core {
                 height: jpeg.height,
                 orientation: exif.orientation,
                 taken: exif.taken,
+                profile: frame::profile(bytes),
                 damage: jpeg.damage,
             });
         }
         // `image` reads a truncated JPEG without an error.
         let damage = (!has_end_of_image(bytes))
             .then(|| "truncated: the end of the file is missing".to_owned());
-        let rgb = other::decode(Data::Memory(bytes), ImageFormat::Jpeg, claim)?;
-        Ok(whole(rgb, exif, damage))
+        let coloured = other::decode(Data::Memory(bytes), ImageFormat::Jpeg, claim)?;
+        Ok(whole(coloured, exif, damage))
     }
 
     /// Checks a JPEG by the headers in `head`, and reserves the memory for its file and image before the file is
@@ -294,14 +302,15 @@ fn unreadable(error: std::io::Error) -> DecodeError {
     DecodeError::Unreadable(error.to_string())
 }
 
-/// Returns an image that was decoded at its full size.
-fn whole(rgb: Rgb, exif: Exif, damage: Option<String>) -> Picture {
+/// Returns an image that was decoded at its full size, with its colour profile.
+fn whole((rgb, profile): (Rgb, Option<Vec<u8>>), exif: Exif, damage: Option<String>) -> Picture {
     Picture {
         width: rgb.width,
         height: rgb.height,
         rgb,
         orientation: exif.orientation,
         taken: exif.taken,
+        profile,
         damage,
     }
 }
@@ -349,6 +358,7 @@ fn in_memory(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Pi
 /// Reads a file's EXIF data. The reader loads a TIFF completely.
 fn read_exif(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Exif, Stop> {
     let allowed = match format {
+        Format::WebP => return Ok(exif::read_webp(data)),
         Format::Tiff => {
             claim.bytes((0, 0), data.length())?;
             Allowed::up_to(data.length())

@@ -4,6 +4,9 @@ use std::io::{BufRead, Seek};
 
 use exif::{In, Tag, Value};
 
+use super::source::Data;
+use super::tiff::piece;
+
 /// The orientation of an image: EXIF's values 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Orientation(u8);
@@ -106,11 +109,9 @@ pub(super) fn read(mut stream: impl BufRead + Seek) -> Exif {
 }
 
 /// Maximum bytes of a block of EXIF data in a container that does not limit it.
-#[cfg(any(feature = "jxl", feature = "heif"))]
 const MAX_BLOCK: usize = 1 << 20;
 
 /// Reads a block of EXIF data, as other containers than JPEG hold it, with JPEG's mark before it or not.
-#[cfg(any(feature = "jxl", feature = "heif"))]
 pub(super) fn read_block(block: &[u8]) -> Exif {
     let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
     let data = exif::Reader::new()
@@ -120,6 +121,35 @@ pub(super) fn read_block(block: &[u8]) -> Exif {
     data.map_or(Exif::NONE, |data| used(&data))
 }
 
+/// Maximum number of chunks of a WebP that are looked at: EXIF data come after the pixels of all frames.
+const MAX_CHUNKS: usize = 4096;
+
+/// Reads the EXIF data of a WebP. Some programs put JPEG's mark before them, with which the reader of containers finds
+/// none.
+pub(super) fn read_webp(data: Data<'_>) -> Exif {
+    let mut place = 12;
+    for _ in 0..MAX_CHUNKS {
+        let head = piece(data, place, 8);
+        let [a, b, c, d, length @ ..] = head.as_slice() else {
+            break;
+        };
+        let length = length
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        if [*a, *b, *c, *d] == *b"EXIF" {
+            let most = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_BLOCK);
+            return read_block(&piece(data, place + 8, most));
+        }
+        // Chunks have an even length.
+        place += 8 + length + (length & 1);
+    }
+    Exif::NONE
+}
+
+/// The dates that count, in this order: when it was taken, when it was digitised, and when a program last changed it.
+const DATES: [Tag; 3] = [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime];
+
 fn used(data: &exif::Exif) -> Exif {
     let mut result = Exif::NONE;
     if let Some(field) = data.get_field(Tag::Orientation, In::PRIMARY)
@@ -127,12 +157,13 @@ fn used(data: &exif::Exif) -> Exif {
     {
         result.orientation = Orientation(value as u8);
     }
-    if let Some(field) = data.get_field(Tag::DateTimeOriginal, In::PRIMARY)
-        && let Value::Ascii(texts) = &field.value
-        && let Some(text) = texts.first()
-    {
-        result.taken = date(text);
-    }
+    result.taken = DATES.into_iter().find_map(|tag| {
+        let field = data.get_field(tag, In::PRIMARY)?;
+        let Value::Ascii(texts) = &field.value else {
+            return None;
+        };
+        date(texts.first()?)
+    });
     result
 }
 
@@ -201,6 +232,60 @@ mod tests {
             b"0000:00:00 00:00:00",
         ] {
             assert_eq!(at(no_date), None);
+        }
+    }
+
+    /// Returns EXIF data with an orientation and dates.
+    fn block(dates: &[(u16, &str)]) -> Vec<u8> {
+        let count = dates.len() as u16 + 1;
+        let mut entries = vec![(0x112_u16, 3_u16, 1_u32, 6_u32)];
+        let mut texts = Vec::new();
+        let start = 8 + 2 + u32::from(count) * 12 + 4;
+        for (tag, text) in dates {
+            entries.push((*tag, 2, 20, start + texts.len() as u32));
+            texts.extend(text.as_bytes());
+            texts.push(0);
+        }
+        entries.sort_unstable();
+        let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+        bytes.extend(count.to_le_bytes());
+        for (tag, kind, count, value) in entries {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(count.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes.extend([0; 4]);
+        bytes.extend(texts);
+        bytes
+    }
+
+    #[test]
+    fn the_date_of_taking_counts_before_later_ones() {
+        const CHANGED: (u16, &str) = (0x132, "2003:01:01 00:00:00");
+        const TAKEN: (u16, &str) = (0x9003, "2001:01:01 00:00:00");
+        const DIGITISED: (u16, &str) = (0x9004, "2002:01:01 00:00:00");
+        let year = |dates: &[(u16, &str)]| {
+            let taken = read_block(&block(dates)).taken;
+            taken.map(|taken| 1970 + taken / (365 * 86_400 + 21_600))
+        };
+        assert_eq!(year(&[CHANGED, DIGITISED, TAKEN]), Some(2001));
+        assert_eq!(year(&[CHANGED, DIGITISED]), Some(2002));
+        assert_eq!(year(&[CHANGED]), Some(2003));
+        let none = (TAKEN.0, "0000:00:00 00:00:00");
+        assert_eq!(year(&[CHANGED, none]), Some(2003));
+        assert_eq!(year(&[]), None);
+    }
+
+    #[test]
+    fn the_exif_data_of_a_webp_are_read_with_and_without_jpegs_mark() {
+        for mark in [&b""[..], b"Exif\0\0"] {
+            let exif = [mark, &block(&[])].concat();
+            let mut file = b"RIFF\0\0\0\0WEBPVP8L\x03\0\0\0abc\0EXIF".to_vec();
+            file.extend((exif.len() as u32).to_le_bytes());
+            file.extend(exif);
+            assert_eq!(read_webp(Data::Memory(&file)).orientation, Orientation(6));
+            assert_eq!(read_webp(Data::Memory(&file[..27])), Exif::NONE);
         }
     }
 

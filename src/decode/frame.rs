@@ -1,5 +1,7 @@
 //! What a JPEG's headers say about the work of decoding it, before the work starts.
 
+use super::colour::MAX_PROFILE;
+
 /// The marker at the start of a scan.
 const SCAN: [u8; 2] = [0xff, 0xda];
 
@@ -80,6 +82,49 @@ pub(super) fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
             _ => return None,
         }
     }
+}
+
+/// The start of a segment with a piece of a colour profile, before the number of the piece and of all pieces.
+const PROFILE: &[u8] = b"ICC_PROFILE\0";
+
+/// Returns the ICC profile among a file's headers: its pieces in the order of their numbers. `None` if there is none,
+/// a piece is missing, or it is larger than any that is used.
+pub(super) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut pieces: Vec<(u8, &[u8])> = Vec::new();
+    let mut expected = 0;
+    let mut place = 2;
+    while let [0xff, marker, high, low, rest @ ..] = bytes.get(place..)? {
+        let length = usize::from(u16::from_be_bytes([*high, *low])).max(2);
+        match marker {
+            0xda => break,
+            0xe2 => {
+                let piece = rest.get(..length - 2)?.strip_prefix(PROFILE);
+                if let Some([number, of, piece @ ..]) = piece {
+                    expected = usize::from(*of);
+                    pieces.push((*number, piece));
+                }
+            }
+            0xff => {
+                place += 1;
+                continue;
+            }
+            _ => {}
+        }
+        place += 2 + length;
+    }
+    pieces.sort_by_key(|(number, _)| *number);
+    let is_whole = pieces.len() == expected
+        && (1u8..=255)
+            .zip(&pieces)
+            .all(|(i, (number, _))| i == *number);
+    let size: usize = pieces.iter().map(|(_, piece)| piece.len()).sum();
+    (is_whole && size > 0 && size <= MAX_PROFILE).then(|| {
+        pieces
+            .iter()
+            .flat_map(|(_, piece)| *piece)
+            .copied()
+            .collect()
+    })
 }
 
 /// Returns where the first scan begins for lenient decoders, which skip what is between segments.
@@ -179,5 +224,31 @@ mod tests {
         let mut garbage = good.clone();
         garbage.insert(8, 0);
         assert_eq!(read(&garbage), None, "a byte between two segments");
+    }
+
+    #[test]
+    fn a_profile_is_put_together_from_its_pieces() {
+        let piece = |number: u8, text: &[u8]| {
+            let length = (2 + PROFILE.len() + 2 + text.len()) as u16;
+            let mut segment = vec![0xff, 0xe2];
+            segment.extend(length.to_be_bytes());
+            segment.extend(PROFILE);
+            segment.extend([number, 2]);
+            segment.extend(text);
+            segment
+        };
+        let good = headers(0xc0, 3);
+        let with = |pieces: &[Vec<u8>]| {
+            let mut file = good[..2].to_vec();
+            file.extend(pieces.concat());
+            file.extend(&good[2..]);
+            profile(&file)
+        };
+        let (first, second) = (piece(1, b"one "), piece(2, b"two"));
+        let both = [second.clone(), first.clone()];
+        assert_eq!(with(&both).as_deref(), Some(&b"one two"[..]));
+        assert_eq!(with(&[first.clone()]), None, "a piece is missing");
+        assert_eq!(with(&[first.clone(), first]), None, "a piece comes twice");
+        assert_eq!(with(&[]), None);
     }
 }

@@ -7,6 +7,7 @@
 use super::Rgb;
 use super::claim::{Claim, Stop};
 use super::codec::Codec;
+use super::colour::MAX_PROFILE;
 use super::error::DecodeError;
 use super::exif::{self, Orientation};
 use super::hdr::Meaning;
@@ -26,6 +27,9 @@ const EDGE: u64 = 128;
 
 /// A picture shows next to nothing if less than this share of it could be decoded.
 const MIN_SHARE: f64 = 0.25;
+
+/// The code point of colours that are described elsewhere.
+const UNSPECIFIED: u16 = 2;
 
 /// The grey of what could not be decoded.
 const MISSING: u8 = 128;
@@ -89,6 +93,7 @@ pub(super) fn decode(
         height: scaled(whole.1, crop.map(|crop| crop[3]), from.1),
         orientation,
         taken: taken(&items),
+        profile: profile(&items, shown).or_else(|| profile(&items, primary)),
         damage,
     })
 }
@@ -377,12 +382,19 @@ impl Part<'_> {
         let max_pixels = with_edges(size(self.items, id).ok_or_else(none)?);
         let own = told(self.items, id);
         let told = own.or_else(|| told(self.items, self.items.primary));
+        let has_profile =
+            profile(self.items, id).is_some() || profile(self.items, self.items.primary).is_some();
         let drawn = codec.decode(
             configuration,
             &content.bytes,
             max_pixels,
             |planes, coded| {
-                canvas.draw(planes, place, &told.unwrap_or(*coded));
+                let mut meaning = told.unwrap_or(*coded);
+                if has_profile {
+                    // It says it, and is applied at the end.
+                    (meaning.primaries, meaning.transfer) = (UNSPECIFIED, UNSPECIFIED);
+                }
+                canvas.draw(planes, place, &meaning);
             },
         );
         match drawn {
@@ -406,6 +418,15 @@ impl Part<'_> {
             error => format!("a part of it could not be decoded ({error})"),
         }))
     }
+}
+
+/// Returns the ICC profile of an item.
+fn profile(items: &Items<'_>, id: u32) -> Option<Vec<u8>> {
+    items.properties(id).find_map(|atom| {
+        let mut fields = Fields(atom.body);
+        let has_profile = atom.kind == *b"colr" && matches!(fields.take(4)?, b"prof" | b"rICC");
+        (has_profile && fields.0.len() <= MAX_PROFILE).then(|| fields.0.to_vec())
+    })
 }
 
 /// Returns what the container says of the numbers of a picture, which counts more than what the codec says.

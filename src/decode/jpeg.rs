@@ -127,7 +127,7 @@ pub(super) fn decode(
             None => return Ok(None),
         },
     };
-    if damage.is_some() && is_empty(&pixels, row, format.size()) {
+    if damage.as_deref().is_some_and(hides_pixels) && is_empty(&pixels, row, format.size()) {
         return Err(DecodeError::Truncated.into());
     }
     if format == PixelFormat::CMYK {
@@ -165,6 +165,11 @@ fn warning(text: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+/// Returns whether pixels may be missing after a warning. Bytes too many before the end marker come after all of them.
+fn hides_pixels(warning: &str) -> bool {
+    !warning.contains("extraneous bytes before marker 0xd9")
 }
 
 /// Returns whether most of the image is what libjpeg fills in for missing data: rows of one colour, the same up to

@@ -104,6 +104,10 @@ pub(super) fn decode(mut file: &[u8], claim: &mut Claim<'_>) -> Result<Picture, 
         // The decoder has turned it; EXIF data of the file do not count.
         orientation: Orientation::UPRIGHT,
         taken,
+        profile: match decoder.output_color_profile() {
+            Some(JxlColorProfile::Icc(profile)) => Some(profile.clone()),
+            _ => None,
+        },
         damage,
     })
 }

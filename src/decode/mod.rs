@@ -4,7 +4,7 @@
 //! cargo feature `turbojpeg` is enabled. HEIC, AVIF and JPEG XL have decoders of their own, each a cargo feature
 //! (`heic`, `avif`, `jxl`); of a camera's raw file the JPEG preview is decoded. Everything else, and what libjpeg-turbo
 //! cannot read, goes through the `image` crate. The image is turned upright by its EXIF data, shown on white where it is transparent, and resized
-//! once, from the crop box to the encoder's size. Colour profiles are ignored.
+//! once, from the crop box to the encoder's size, and converted to sRGB.
 //!
 //! Every file counts as hostile: its content decides the format, its dimensions and memory are checked before it is
 //! decoded, slow decoding is limited in time, and a decoder that panics costs one image.
@@ -13,6 +13,7 @@ mod budget;
 mod claim;
 #[cfg(feature = "heif")]
 mod codec;
+mod colour;
 mod core;
 mod crop;
 mod error;

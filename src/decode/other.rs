@@ -78,7 +78,7 @@ pub(super) fn open<'a>(
     })
 }
 
-/// Decodes a whole image.
+/// Decodes a whole image. Returns its ICC profile, too.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub(super) fn decode(
     data: Data<'_>,
     format: ImageFormat,
     claim: &mut Claim<'_>,
-) -> Result<Rgb, Stop> {
+) -> Result<(Rgb, Option<Vec<u8>>), Stop> {
     let limits = claim.limits;
     let Opened {
         mut decoder,
@@ -111,6 +111,8 @@ pub(super) fn decode(
     decoder
         .set_limits(bounds)
         .map_err(|error| malformed(error, Some((width, height)), limits))?;
+    // A profile that cannot be read is none.
+    let profile = decoder.icc_profile().ok().flatten();
     let image = match DynamicImage::from_decoder(decoder) {
         Ok(image) => image,
         Err(ImageError::Limits(error)) if !claim.has_all() && is_memory(&error) => {
@@ -118,11 +120,12 @@ pub(super) fn decode(
         }
         Err(error) => return Err(malformed(error, Some((width, height)), limits).into()),
     };
-    Ok(Rgb {
+    let rgb = Rgb {
         width,
         height,
         pixels: on_white(image),
-    })
+    };
+    Ok((rgb, profile))
 }
 
 fn is_memory(error: &LimitError) -> bool {

@@ -12,6 +12,8 @@ pub(super) struct Picture {
     pub orientation: Orientation,
     /// Seconds since 1970 on the camera's clock.
     pub taken: Option<i64>,
+    /// The ICC profile that its colours are in, if not sRGB's.
+    pub profile: Option<Vec<u8>>,
     /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
 }

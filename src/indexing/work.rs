@@ -211,7 +211,7 @@ impl WorkerContext {
 fn kind_of(error: &DecodeError) -> FailureKind {
     match error {
         DecodeError::Unreadable(_) => FailureKind::Read,
-        DecodeError::Unsupported(_) => FailureKind::Unsupported,
+        DecodeError::Unsupported(_) | DecodeError::NotSupported(_) => FailureKind::Unsupported,
         DecodeError::TooSlow { limit } => FailureKind::TimedOut { limit: *limit },
         _ if error.is_untried() => FailureKind::Deferred,
         _ if error.is_over_limit() => FailureKind::Limit,

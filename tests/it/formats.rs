@@ -146,4 +146,21 @@ fn photographs_of_phones_and_cameras_are_indexed_and_found_by_their_jpeg() {
         "{}",
         reason("stump.heic")
     );
+
+    let counts = &place
+        .run(&["status", "--formats", "--json"])
+        .ended(0)
+        .json_lines()[0];
+    let images = |format: &str| {
+        let mut formats = counts["formats"].as_array().unwrap().iter();
+        formats.find(|of| of["format"] == format).unwrap()["images"].clone()
+    };
+    // With the half of one.
+    assert_eq!(images("heif"), 5);
+    assert_eq!((images("avif"), images("jpeg-xl")), (5.into(), 3.into()));
+    assert_eq!((images("raw"), images("jpeg")), (1.into(), 3.into()));
+    assert_eq!(counts["failed"].as_array().unwrap().len(), 2, "{counts}");
+    let text = place.run(&["status"]).ended(0).stdout;
+    let said = "3 files (1 used in part, 1 damaged, 1 of a kind without a decoder)";
+    assert!(text.contains(said), "{text}");
 }

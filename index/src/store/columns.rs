@@ -70,7 +70,10 @@ pub(super) fn image_of(row: &Row<'_>) -> rusqlite::Result<Image> {
 }
 
 /// Returns the kind of a failure from two columns of a row: its name and its limit.
-fn failure_kind_of(row: &Row<'_>, [name, limit]: [usize; 2]) -> rusqlite::Result<FailureKind> {
+pub(super) fn failure_kind_of(
+    row: &Row<'_>,
+    [name, limit]: [usize; 2],
+) -> rusqlite::Result<FailureKind> {
     let limit_ms: Option<i64> = row.get(limit)?;
     let text: String = row.get(name)?;
     FailureKind::from_name(&text, limit_ms.map(i64::cast_unsigned)).ok_or_else(|| {

@@ -1,9 +1,13 @@
-//! The size of an index.
+//! The size of an index, and what is in it.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::columns::failure_kind_of;
 use super::reader::Reader;
 use super::schema::DATABASE_FILE;
 use super::segments::{StoredSegment, file_sizes};
-use super::types::Stats;
+use super::types::{FailureKind, FormatCount, Stats};
 use crate::error::Result;
 
 impl Reader {
@@ -46,5 +50,63 @@ impl Reader {
             segments: segments.len() as u64,
             segment_bytes,
         })
+    }
+
+    /// Returns the number of files that could not be used, by kind. Limits of time are not told apart: those of the
+    /// kind [`FailureKind::TimedOut`] count under the first of them.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn failures_by_kind(&self) -> Result<Vec<(FailureKind, u64)>> {
+        self.many(
+            "SELECT kind, count(*), min(limit_ms) FROM failures GROUP BY kind ORDER BY count(*) DESC, kind",
+            (),
+            |row| {
+                let count: i64 = row.get(1)?;
+                Ok((failure_kind_of(row, [0, 2])?, count.unsigned_abs()))
+            },
+        )
+    }
+
+    /// Returns the images by their format, those of which there are most first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn format_counts(&self) -> Result<Vec<FormatCount>> {
+        self.many(
+            "SELECT c.format, count(*), sum(i.size), count(c.damage) FROM images i
+             JOIN contents c ON c.id = i.content GROUP BY c.format ORDER BY count(*) DESC, c.format",
+            (),
+            |row| {
+                let number = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.unsigned_abs());
+                Ok(FormatCount {
+                    format: row.get(0)?,
+                    images: number(1)?,
+                    bytes: number(2)?,
+                    damaged: number(3)?,
+                })
+            },
+        )
+    }
+
+    /// Returns the number of files that could not be used, by their extension in lower case, those of which there are
+    /// most first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn failures_by_extension(&self) -> Result<Vec<(String, u64)>> {
+        let mut counts = BTreeMap::<String, u64>::new();
+        for failure in self.failures()? {
+            let extension = Path::new(&failure.path).extension().unwrap_or_default();
+            *counts
+                .entry(extension.to_string_lossy().to_lowercase())
+                .or_default() += 1;
+        }
+        let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        Ok(counts)
     }
 }

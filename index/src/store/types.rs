@@ -388,6 +388,20 @@ pub struct Stats {
     pub segment_bytes: u64,
 }
 
+/// The images of one format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FormatCount {
+    /// The file format, in lower case.
+    pub format: String,
+    /// Stored images.
+    pub images: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// Images of which a part is missing.
+    pub damaged: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

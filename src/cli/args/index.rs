@@ -118,6 +118,10 @@ pub struct StatusArgs {
     #[arg(long)]
     pub damaged: bool,
 
+    /// Count the images by file format, and the files that could not be used by extension
+    #[arg(long, conflicts_with = "damaged")]
+    pub formats: bool,
+
     /// Print JSON
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,

@@ -34,7 +34,9 @@ pub struct LimitArgs {
 /// Files that are walked.
 #[derive(Debug, Args)]
 pub struct WalkArgs {
-    /// Include hidden files and folders
+    /// Include hidden files and folders, and those that systems and photo programs make for themselves: @eaDir,
+    /// @Recently-Snapshot, @Recycle, #recycle, #snapshot, $RECYCLE.BIN, RECYCLER, System Volume Information, __MACOSX,
+    /// lost+found
     #[arg(long, help_heading = FILES)]
     pub hidden: bool,
 

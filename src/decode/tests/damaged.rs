@@ -44,6 +44,21 @@ fn a_truncated_jpeg_is_used_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_page_that_is_white_below_its_text_is_whole_with_stray_bytes_at_the_end() {
+    let mut page = image::RgbImage::from_pixel(160, 200, image::Rgb([255; 3]));
+    for x in 0..160 {
+        page.put_pixel(x, 10, image::Rgb([(x % 7 * 30) as u8; 3]));
+    }
+    let mut file = encoded(&DynamicImage::ImageRgb8(page), ImageFormat::Jpeg);
+    let whole = decode(&file).unwrap().1;
+    let end = file.len() - 2;
+    file.splice(end..end, [0; 4]);
+    assert_eq!(decode(&file).unwrap().1, whole);
+    // Without the end it is not known how much of the white is the page's.
+    assert!(decode(&file[..end / 2]).is_err());
+}
+
+#[test]
 fn a_truncated_progressive_jpeg_is_reported_as_damaged() {
     let whole = fixture("progressive.jpg");
     for length in 1..whole.len() - 1 {

@@ -201,9 +201,11 @@ fn sizes_are_judged_before_pixels_are_decoded() {
         };
         let mut out = vec![0; SQUARE.bytes()];
         let refused = Decoder::new(few).decode_into(&plain, &SQUARE, &mut out);
+        // HEVC codes an even height, of which the container shows one row less.
+        let coded = if extension == "heic" { 214 } else { 213 };
         let expected = DecodeError::TooManyPixels {
             width: 320,
-            height: 213,
+            height: coded,
             limit: 10_000,
         };
         assert_eq!(refused, Err(expected), "{extension}");

@@ -260,7 +260,22 @@ fn send(sender: &Sender<Vec<Found>>, found: Vec<Found>) {
     }
 }
 
-/// Returns whether an entry is hidden: its name begins with a dot, or on Windows it has the attribute.
+/// Folders that systems and photo programs make for themselves: small copies of photographs, what was deleted, and
+/// snapshots. They count as hidden. Compared without regard to case.
+const FOR_THEMSELVES: [&str; 10] = [
+    "@eaDir",
+    "@Recently-Snapshot",
+    "@Recycle",
+    "#recycle",
+    "#snapshot",
+    "$RECYCLE.BIN",
+    "RECYCLER",
+    "System Volume Information",
+    "__MACOSX",
+    "lost+found",
+];
+
+/// Returns whether an entry is hidden: by its name, or on Windows by its attribute.
 fn is_hidden(entry: &DirEntry) -> bool {
     #[cfg(windows)]
     if has_hidden_attribute(entry.metadata()) {
@@ -286,7 +301,10 @@ fn has_hidden_attribute(metadata: std::io::Result<fs::Metadata>) -> bool {
     metadata.is_ok_and(|metadata| metadata.file_attributes() & HIDDEN != 0)
 }
 
-/// Returns whether a name begins with a dot.
+/// Returns whether a name begins with a dot, or is one of [`FOR_THEMSELVES`].
 pub(super) fn has_hidden_name(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
+        || FOR_THEMSELVES
+            .iter()
+            .any(|own| name.eq_ignore_ascii_case(own))
 }

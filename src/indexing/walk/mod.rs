@@ -39,7 +39,8 @@ pub const IGNORE_FILE: &str = ".imgsearchignore";
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WalkOptions {
-    /// Include hidden files and folders. Default: no.
+    /// Include hidden files and folders, and those that systems and photo programs make for themselves, such as
+    /// `@eaDir`, `$RECYCLE.BIN`, `__MACOSX` and `lost+found`. Default: no.
     pub hidden: bool,
     /// Do not follow symbolic links. Default: links are followed, except loops and links to what is walked under
     /// its own name.

@@ -149,6 +149,25 @@ fn a_hidden_file_is_found_if_it_is_named_or_a_rule_brings_it_back() {
 }
 
 #[test]
+fn what_systems_and_programs_make_for_themselves_is_hidden() {
+    let place = Place::with(&[
+        "a.jpg",
+        "@eaDir/a.jpg",
+        "$Recycle.bin/b.jpg",
+        "p/__MACOSX/c.jpg",
+    ]);
+    place.assert_walk(&[""], "a.jpg");
+    let hidden = WalkOptions {
+        hidden: true,
+        ..WalkOptions::default()
+    };
+    let seen = place.seen(&place.walk_with(&[""], &hidden));
+    assert_eq!(seen.split(' ').count(), 4, "{seen}");
+    // Named, it is walked.
+    place.assert_walk(&["@eaDir"], "@eaDir/a.jpg");
+}
+
+#[test]
 fn ignore_files_of_the_folders_above_hold_for_what_is_named() {
     let place = Place::with(&["p/a.jpg", "p/private/b.jpg", "p/q/c.jpg", "p/q/d.png"]);
     place.file("p/.imgsearchignore", b"private/\n*.png\n");
