@@ -21,7 +21,7 @@ use super::raw;
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
 use super::timed::Pauses;
-use super::{Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, frame, other, resample};
+use super::{Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, cut_png, frame, other, resample};
 
 /// Number of times that an image is started, because it takes more memory than declared. Its file may change
 /// meanwhile.
@@ -328,7 +328,15 @@ fn by_image(
     }
     let exif = read_exif(data, format, claim)?;
     claim.orientation = exif.orientation;
-    Ok(whole(other::decode(data, reader, claim)?, exif, None))
+    match other::decode(data, reader, claim) {
+        Err(Stop::Failed(error @ DecodeError::Malformed(_))) if reader == ImageFormat::Png => {
+            // The memory that was reserved is enough: fewer bytes are held than before.
+            let most = claim.limits.max_memory / 4;
+            let (rgb, damage) = cut_png::decode(data, most).ok_or(error)?;
+            Ok(whole((rgb, None), exif, Some(damage)))
+        }
+        decoded => Ok(whole(decoded?, exif, None)),
+    }
 }
 
 /// Decodes an image whose decoder needs the whole file in memory.

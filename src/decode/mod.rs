@@ -16,6 +16,7 @@ mod codec;
 mod colour;
 mod core;
 mod crop;
+mod cut_png;
 mod error;
 mod exif;
 mod format;

@@ -59,6 +59,34 @@ fn a_page_that_is_white_below_its_text_is_whole_with_stray_bytes_at_the_end() {
 }
 
 #[test]
+fn a_truncated_png_is_used_as_far_as_it_goes() {
+    let rgb = image::load_from_memory(&sample("cat.jpg")).unwrap();
+    let alpha = DynamicImage::ImageRgba8(rgb.to_rgba8());
+    let greys = [
+        DynamicImage::ImageLuma8(rgb.to_luma8()),
+        DynamicImage::ImageLumaA16(rgb.to_luma_alpha16()),
+    ];
+    for image in [rgb, alpha].into_iter().chain(greys) {
+        let file = encoded(&image, ImageFormat::Png);
+        let whole = decode(&file).unwrap().1;
+        let first_rows = whole.len() / 3;
+        let (decoded, out) = decode(&file[..file.len() / 2]).unwrap();
+        assert!(decoded.damage.unwrap().contains("% of it could be decoded"));
+        assert_eq!(out[..first_rows], whole[..first_rows]);
+        // Without its end, and with a wrong checksum, all rows are there.
+        let mut odd = file.clone();
+        let place = odd.len() - 13;
+        odd[place] ^= 1;
+        for odd in [&file[..file.len() - 12], &odd] {
+            let (decoded, out) = decode(odd).unwrap();
+            assert!(decoded.damage.unwrap().contains("after the last row"));
+            assert_eq!(out, whole);
+        }
+        assert!(decode(&file[..file.len() / 10]).is_err());
+    }
+}
+
+#[test]
 fn a_truncated_progressive_jpeg_is_reported_as_damaged() {
     let whole = fixture("progressive.jpg");
     for length in 1..whole.len() - 1 {
