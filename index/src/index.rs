@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Error, Result};
 use crate::search::{Neighbour, Query, SearchParams, Searcher};
@@ -20,6 +20,8 @@ pub struct Index {
     dir: PathBuf,
     encoder: EncoderRecord,
     reader: Mutex<Reader>,
+    /// More connections for rows, if several threads look them up at once.
+    spare: Mutex<Vec<Reader>>,
     /// How often the database was opened again because it was no longer the same.
     renewed: AtomicUsize,
     view: Mutex<Option<NewestView>>,
@@ -33,6 +35,9 @@ struct NewestView {
     /// How often the database had been opened again by then.
     renewed: usize,
 }
+
+/// Connections for rows that are kept, in addition to the one that every index has.
+const MAX_SPARE: usize = 8;
 
 /// Attempts to open a view, if segments are folded away while it is opened.
 const ATTEMPTS: usize = 4;
@@ -52,6 +57,7 @@ impl Index {
             dir: dir.to_owned(),
             encoder: reader.encoder()?,
             reader: Mutex::new(reader),
+            spare: Mutex::default(),
             renewed: AtomicUsize::new(0),
             view: Mutex::new(None),
         })
@@ -200,7 +206,7 @@ impl Index {
     ///
     /// If the database fails.
     pub fn image(&self, id: ImageId) -> Result<Option<Image>> {
-        self.reader()?.image(id)
+        self.lookup(|reader| reader.image(id))
     }
 
     /// Returns several images, in the order of their ids as given.
@@ -209,9 +215,10 @@ impl Index {
     ///
     /// If the database fails.
     pub fn images(&self, ids: &[ImageId]) -> Result<Vec<Option<Image>>> {
-        let reader = self.reader()?;
         // In one transaction: beginning one takes longer than looking up a row.
-        reader.at_one_instant(|| ids.iter().map(|&id| reader.image(id)).collect())
+        self.lookup(|reader| {
+            reader.at_one_instant(|| ids.iter().map(|&id| reader.image(id)).collect())
+        })
     }
 
     /// Returns the labels of several images, in the order of their ids as given, each with the most likely first.
@@ -220,8 +227,9 @@ impl Index {
     ///
     /// If the database fails.
     pub fn labels(&self, ids: &[ImageId]) -> Result<Vec<Vec<Label>>> {
-        let reader = self.reader()?;
-        reader.at_one_instant(|| ids.iter().map(|&id| reader.labels(id)).collect())
+        self.lookup(|reader| {
+            reader.at_one_instant(|| ids.iter().map(|&id| reader.labels(id)).collect())
+        })
     }
 
     /// Returns a fact about the collection, or `None` if it was never set.
@@ -254,9 +262,37 @@ impl Index {
         Ok(())
     }
 
+    /// Reads rows. A thread that comes while another reads takes a connection of its own, which is kept for the
+    /// next.
+    fn lookup<T>(&self, read: impl FnOnce(&Reader) -> Result<T>) -> Result<T> {
+        match self.reader.try_lock() {
+            Ok(reader) => return read(&*self.renewed(reader)?),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                return read(&*self.renewed(poisoned.into_inner())?);
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = spare().pop();
+        let mut reader = match taken {
+            Some(reader) => reader,
+            None => Reader::open(&self.dir)?,
+        };
+        reader.renew()?;
+        let read = read(&reader);
+        let mut spare = spare();
+        if spare.len() < MAX_SPARE {
+            spare.push(reader);
+        }
+        read
+    }
+
     /// Returns the reader, of the database that lies there now.
     fn reader(&self) -> Result<MutexGuard<'_, Reader>> {
-        let mut reader = self.lock();
+        self.renewed(self.lock())
+    }
+
+    fn renewed<'a>(&self, mut reader: MutexGuard<'a, Reader>) -> Result<MutexGuard<'a, Reader>> {
         if reader.renew()? {
             self.renewed.fetch_add(1, Ordering::Relaxed);
         }
