@@ -10,6 +10,7 @@ mod calibration;
 mod charts;
 mod check;
 mod compare;
+mod completions;
 mod destination;
 mod duplicates;
 mod duplicates_action;
@@ -107,6 +108,8 @@ pub fn main() -> ExitCode {
         Command::Optimize(args) => optimize::run(global, args),
         Command::Check(args) => check::run(global, args),
         Command::Runtime(args) => runtime::run(global, args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => completions::man(args),
     };
     let status = match result {
         Ok(Outcome::Done) => 0,

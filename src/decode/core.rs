@@ -330,9 +330,7 @@ fn by_image(
     claim.orientation = exif.orientation;
     match other::decode(data, reader, claim) {
         Err(Stop::Failed(error @ DecodeError::Malformed(_))) if reader == ImageFormat::Png => {
-            // The memory that was reserved is enough: fewer bytes are held than before.
-            let most = claim.limits.max_memory / 4;
-            let (rgb, damage) = cut_png::decode(data, most).ok_or(error)?;
+            let (rgb, damage) = cut_png::decode(data, claim)?.ok_or(error)?;
             Ok(whole((rgb, None), exif, Some(damage)))
         }
         decoded => Ok(whole(decoded?, exif, None)),

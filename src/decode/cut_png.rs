@@ -1,42 +1,52 @@
 //! PNG files that are damaged: the rows before the damage.
 
-use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, Limits, Reader, Transformations};
 
-use super::Rgb;
+use super::claim::{Claim, Stop};
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
+use super::{Rgb, SMALL};
 
 /// A file shows next to nothing if a smaller share of its rows is there.
 const MIN_SHARE: f64 = 0.25;
+
+/// Bytes of a pixel in a decoder's rows: 16 bits of four channels.
+const ROWS: u64 = 8;
 
 /// The grey of rows that are missing.
 const MISSING: u8 = 128;
 
 /// Decodes the rows that are there, whatever their checksums say, and says what is missing. Returns `None` if they are
-/// too few, or come interlaced. `memory` is what the decoder may take for one row and for headers.
-pub(super) fn decode(data: Data<'_>, memory: u64) -> Option<(Rgb, String)> {
-    let stream = Reading::new(data, Allowed::default(), Counting::All);
-    let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
-    let mut decoder = Decoder::new_with_limits(stream, Limits { bytes });
-    decoder.ignore_checksums(true);
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
-    decoder.set_transformations(Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().ok()?;
+/// too few, or come interlaced.
+///
+/// # Errors
+///
+/// If the image has more pixels than the limit, or its memory is not free now.
+pub(super) fn decode(data: Data<'_>, claim: &mut Claim<'_>) -> Result<Option<(Rgb, String)>, Stop> {
+    let Some(mut reader) = open(data, claim) else {
+        return Ok(None);
+    };
     let (width, height) = reader.info().size();
     let (colour, depth) = reader.output_color_type();
-    if reader.info().interlaced || depth != BitDepth::Eight || width == 0 {
-        return None;
+    if reader.info().interlaced || depth != BitDepth::Eight || width == 0 || height == 0 {
+        return Ok(None);
     }
+    // A damaged size was not judged before.
+    claim.limits.check_pixels(width, height)?;
+    let pixels = u64::from(width) * u64::from(height) * 3;
+    let need = pixels + (3 * ROWS * u64::from(width)).max(claim.afterwards((width, height)));
+    claim.bytes((width, height), need)?;
     let line = width as usize * 3;
     let mut pixels = Vec::with_capacity(line * height as usize);
     while let Ok(Some(row)) = reader.next_row() {
-        add(&mut pixels, row.data(), colour)?;
+        if add(&mut pixels, row.data(), colour).is_none() {
+            return Ok(None);
+        }
     }
     let rows = pixels.len() / line;
     let share = rows as f64 / f64::from(height);
     if share < MIN_SHARE {
-        return None;
+        return Ok(None);
     }
     pixels.resize(line * height as usize, MISSING);
     let damage = if rows == height as usize {
@@ -52,7 +62,19 @@ pub(super) fn decode(data: Data<'_>, memory: u64) -> Option<(Rgb, String)> {
         height,
         pixels,
     };
-    Some((rgb, damage))
+    Ok(Some((rgb, damage)))
+}
+
+/// Reads the headers.
+fn open<'a>(data: Data<'a>, claim: &Claim<'_>) -> Option<Reader<Reading<'a>>> {
+    let stream = Reading::new(data, Allowed::default(), Counting::All);
+    let bytes = usize::try_from(SMALL.min(claim.limits.max_memory)).unwrap_or(usize::MAX);
+    let mut decoder = Decoder::new_with_limits(stream, Limits { bytes });
+    decoder.ignore_checksums(true);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    decoder.read_info().ok()
 }
 
 /// Adds a row in RGB, on white where it is transparent.

@@ -235,29 +235,36 @@ mod tests {
         }
     }
 
-    /// Returns EXIF data with an orientation and dates.
+    /// Returns EXIF data with an orientation and dates, of which those of the camera are in a directory of their own.
     fn block(dates: &[(u16, &str)]) -> Vec<u8> {
-        let count = dates.len() as u16 + 1;
-        let mut entries = vec![(0x112_u16, 3_u16, 1_u32, 6_u32)];
-        let mut texts = Vec::new();
-        let start = 8 + 2 + u32::from(count) * 12 + 4;
-        for (tag, text) in dates {
-            entries.push((*tag, 2, 20, start + texts.len() as u32));
-            texts.extend(text.as_bytes());
-            texts.push(0);
-        }
-        entries.sort_unstable();
-        let mut bytes = b"II*\0\x08\0\0\0".to_vec();
-        bytes.extend(count.to_le_bytes());
-        for (tag, kind, count, value) in entries {
-            bytes.extend(tag.to_le_bytes());
-            bytes.extend(kind.to_le_bytes());
-            bytes.extend(count.to_le_bytes());
-            bytes.extend(value.to_le_bytes());
-        }
-        bytes.extend([0; 4]);
-        bytes.extend(texts);
-        bytes
+        let (camera, own): (Vec<_>, Vec<_>) = dates.iter().partition(|(tag, _)| *tag >= 0x9000);
+        let directory = |start: u32, dates: &[&(u16, &str)], more: &[[u32; 4]]| {
+            let count = dates.len() + more.len();
+            let mut text = start + 2 + 12 * count as u32 + 4;
+            let mut entries = more.to_vec();
+            for (tag, _) in dates {
+                entries.push([u32::from(*tag), 2, 20, text]);
+                text += 20;
+            }
+            entries.sort_unstable();
+            let mut bytes = (count as u16).to_le_bytes().to_vec();
+            for [tag, kind, count, value] in entries {
+                bytes.extend((tag as u16).to_le_bytes());
+                bytes.extend((kind as u16).to_le_bytes());
+                bytes.extend(count.to_le_bytes());
+                bytes.extend(value.to_le_bytes());
+            }
+            bytes.extend([0; 4]);
+            for (_, text) in dates {
+                bytes.extend(text.as_bytes());
+                bytes.push(0);
+            }
+            bytes
+        };
+        let after = 8 + 2 + 24 + 4 + 32 * own.len() as u32;
+        let first = directory(8, &own, &[[0x112, 3, 1, 6], [0x8769, 4, 1, after]]);
+        let second = directory(after, &camera, &[]);
+        [&b"II*\0\x08\0\0\0"[..], &first, &second].concat()
     }
 
     #[test]
@@ -265,16 +272,14 @@ mod tests {
         const CHANGED: (u16, &str) = (0x132, "2003:01:01 00:00:00");
         const TAKEN: (u16, &str) = (0x9003, "2001:01:01 00:00:00");
         const DIGITISED: (u16, &str) = (0x9004, "2002:01:01 00:00:00");
-        let year = |dates: &[(u16, &str)]| {
-            let taken = read_block(&block(dates)).taken;
-            taken.map(|taken| 1970 + taken / (365 * 86_400 + 21_600))
-        };
-        assert_eq!(year(&[CHANGED, DIGITISED, TAKEN]), Some(2001));
-        assert_eq!(year(&[CHANGED, DIGITISED]), Some(2002));
-        assert_eq!(year(&[CHANGED]), Some(2003));
+        let taken = |dates: &[(u16, &str)]| read_block(&block(dates)).taken;
+        let of = |(_, text): (u16, &str)| date(text.as_bytes());
+        assert_eq!(taken(&[CHANGED, DIGITISED, TAKEN]), of(TAKEN));
+        assert_eq!(taken(&[CHANGED, DIGITISED]), of(DIGITISED));
+        assert_eq!(taken(&[CHANGED]), of(CHANGED));
         let none = (TAKEN.0, "0000:00:00 00:00:00");
-        assert_eq!(year(&[CHANGED, none]), Some(2003));
-        assert_eq!(year(&[]), None);
+        assert_eq!(taken(&[CHANGED, none]), of(CHANGED));
+        assert_eq!(taken(&[]), None);
     }
 
     #[test]

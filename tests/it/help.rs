@@ -167,3 +167,22 @@ fn a_subcommand_of_train_does_what_its_old_spelling_did() {
     assert!(new.is_string());
     assert_eq!(new, trained(&["train"], "old.onnx"));
 }
+
+#[test]
+fn shells_and_man_get_what_they_need() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = place.run(&["completions", shell]).ended(0).stdout;
+        for word in ["duplicates", "min-similarity"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    place.run(&["completions", "tcsh"]).ended(2);
+    let page = place.run(&["man"]).ended(0).stdout;
+    assert!(page.contains(".TH imgsearch 1"), "{page}");
+    place.run(&["man", "-o", "pages"]).ended(0);
+    let page = std::fs::read_to_string(place.index_dir().with_file_name("pages/imgsearch-train-head.1")).unwrap();
+    assert!(page.contains("imgsearch\\-train\\-head"), "{page}");
+    let pages = std::fs::read_dir(place.index_dir().with_file_name("pages")).unwrap().count();
+    assert!(pages > 20, "{pages}");
+}

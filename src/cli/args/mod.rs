@@ -161,6 +161,29 @@ pub enum Command {
     Check(CheckArgs),
     /// Show which ONNX Runtime is used, or install one
     Runtime(RuntimeArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  imgsearch completions bash > ~/.local/share/bash-completion/completions/imgsearch
+  imgsearch completions zsh > ~/.zfunc/_imgsearch      with ~/.zfunc in fpath
+  imgsearch completions fish > ~/.config/fish/completions/imgsearch.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command to this folder, as imgsearch.1, imgsearch-index.1 and so on
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 #[cfg(test)]
