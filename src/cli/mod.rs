@@ -10,6 +10,7 @@ mod calibration;
 mod charts;
 mod check;
 mod compare;
+mod decided;
 mod destination;
 mod duplicates;
 mod duplicates_action;

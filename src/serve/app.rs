@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use imgsearch::{Error, Library, OpenOptions, index};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::browse::Dates;
 use super::describe::Status;
+use super::duplicates::FoundGroups;
+use super::map::Maps;
 use super::problem::{Problem, Result};
 use super::snapshots::Snapshots;
 use super::thumbnails::Thumbnails;
@@ -38,6 +40,8 @@ pub struct App {
     pub thumbnails: Thumbnails,
     pub snapshots: Snapshots,
     pub dates: Mutex<Option<Arc<Dates>>>,
+    pub duplicates: FoundGroups,
+    pub maps: Maps,
     /// The state of the index, renewed while somebody listens.
     status: watch::Receiver<Option<Status>>,
     /// The maximum bytes of an upload.
@@ -55,6 +59,8 @@ impl App {
         status: watch::Receiver<Option<Status>>,
         (max_upload, local): (u64, bool),
     ) -> Self {
+        // What takes longest is done one at a time.
+        let turn = Arc::new(Semaphore::new(1));
         Self {
             dir,
             opening,
@@ -65,6 +71,8 @@ impl App {
             thumbnails,
             snapshots: Snapshots::default(),
             dates: Mutex::new(None),
+            duplicates: FoundGroups::new(Arc::clone(&turn)),
+            maps: Maps::new(turn),
             status,
             max_upload,
             local,
@@ -95,6 +103,8 @@ impl App {
             return done;
         }
         *self.library.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.duplicates.forget();
+        self.maps.forget();
         let library = self.library().map_err(|error| self.problem(&error))?;
         act(&library)
     }
