@@ -86,7 +86,7 @@ export class CollectionMap {
     }
     const before = this.fit;
     this.fit = this.scaleFor(this.bounds);
-    this.pictures = new Pictures(this.data, this.fit);
+    this.pictures = new Pictures(this.data, this.fit, () => this.redraw());
     if (!isFirst && before && Math.abs(view.scale - before) < before * 0.01) this.show(this.bounds, true);
     this.redraw();
   }

@@ -21,7 +21,7 @@ export function createGroup(group, params, on) {
   const id = `group-${best.id}`;
   const others = group.files.filter((file) => file !== best);
   const sum = others.reduce((total, file) => total + file.bytes, 0);
-  const onlyBest = make("button", { type: "button", class: "small", onclick: () => on.onlyBest(group) }, "Keep only the best");
+  const onlyBest = make("button", { type: "button", class: "small", onclick: () => on.onlyBest(group), "aria-label": `Keep only the best: ${best.name}` }, "Keep only the best");
   const head = make("header", { class: "copies-head" },
     make("h2", { id }, best.name),
     make("p", { class: "quiet" }, `${levelName(group.level)}, ${group.files.length} files, ${bytes(sum)} beside the best`),

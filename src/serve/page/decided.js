@@ -18,8 +18,8 @@ export class DecisionBar {
   constructor(decisions, on) {
     Object.assign(this, { decisions, on, action: "trash" });
     this.text = make("p", { class: "decisions-text", role: "status" });
-    this.best = make("button", { type: "button", class: "small", onclick: () => on.onlyBest() }, "Keep only the best of each");
-    this.reset = make("button", { type: "button", class: "small", onclick: () => this.clear() }, "Clear");
+    this.best = make("button", { type: "button", class: "small", onclick: () => on.onlyBest() }, "Keep only the best");
+    this.reset = make("button", { type: "button", class: "small decisions-clear", onclick: () => this.clear() }, "Clear");
     this.get = make("button", { type: "button", class: "small strong", onclick: () => this.open() }, "Get the list");
     this.root = make("div", { class: "decisions", hidden: true }, this.text, make("div", { class: "decisions-buttons" }, this.best, this.reset, this.get));
     this.dialog = byId("list");
@@ -67,7 +67,7 @@ export class DecisionBar {
     this.dialog.replaceChildren(
       make("header", { class: "panel-head" }, make("h2", { id: "list-title" }, `${countOf(files)} to discard, ${sizeOf(files)}`),
         iconButton("close", "Close", () => this.dialog.close())),
-      make("p", {}, "This page changes no file. Save the list, then run the command in the folder where it is. It shows what it would do and asks first, and its --undo brings files back."),
+      make("p", {}, "This page changes no file. Save the list, then run the command in the folder where it is. It shows what it would do and asks first; imgsearch duplicates --undo brings the files back."),
       make("h3", {}, "1. The list"), make("div", { class: "panel-row" }, save, paths),
       make("ol", { class: "paths", tabindex: "0", "aria-label": "Files to discard" }, shown),
       make("h3", {}, "2. The command"), make("div", { class: "panel-row", role: "radiogroup", "aria-label": "What to do" }, Object.keys(ACTIONS).map(choice)), command);
