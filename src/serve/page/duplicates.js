@@ -1,7 +1,8 @@
 // What is there twice: groups one below another, the arrow keys among their pictures, and decisions about them.
 
 import { setFilter } from "./address.js";
-import { announce, byId, calm, make, toast } from "./dom.js";
+import { get } from "./api.js";
+import { announce, calm, make, toast } from "./dom.js";
 import { Compare } from "./compare.js";
 import { createGroup, showChoice } from "./copies.js";
 import { DecisionBar } from "./decided.js";
@@ -79,7 +80,9 @@ export class Duplicates {
     const controller = new AbortController();
     this.controller = controller;
     try {
+      const status = this.on.status() || get("/status", null, controller.signal);
       const answer = await this.fetch(PAGE, null, (underway) => this.making.show(underway));
+      this.decisions.open((await status).index);
       if (controller.signal.aborted) return;
       this.present(answer);
     } catch (problem) {
@@ -111,7 +114,6 @@ export class Duplicates {
     this.answer = answer;
     this.seen = this.on.status();
     this.groups.setAttribute("aria-busy", "false");
-    this.decisions.open(this.seen?.index || "");
     scrollTo({ top: 0, behavior: "instant" });
     if (!answer.groups.length && !answer.next) {
       this.message = nothingTwice(answer, this.params, this.on.go);
