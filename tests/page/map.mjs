@@ -41,7 +41,7 @@ scene("the map shows pictures, moves and zooms by keys and wheel", {}, async (pa
   await page.locator(".tile").first().waitFor();
   await page.getByRole("link", { name: "Map" }).click();
   await page.locator("#map[aria-busy=false]").waitFor();
-  assert.match(await page.locator("#count").innerText(), new RegExp(`^${images} pictures`));
+  assert.match(await page.locator("#count").innerText(), new RegExp(`^${images.toLocaleString("en-GB")} pictures`));
   await until("no picture arrives on the map", async () => (await drawn(page)) > 2000);
   await shoot(page, "map");
   await page.locator(".atlas-map canvas").last().focus();

@@ -19,7 +19,7 @@ const LARGE_PAGE = 200;
 export class Duplicates {
   // `on`: {go(params), open(id), close(), instead(id), status(), shown(), failed(problem)}
   constructor(root, on) {
-    Object.assign(this, { root, on, key: null, answer: null });
+    Object.assign(this, { root, on, key: null, answer: null, scroll: null });
     this.decisions = new Decisions((id) => this.decided(id));
     this.bar = new DecisionBar(this.decisions, {
       files: () => this.chosenFiles(), all: () => this.all(), onlyBest: () => this.onlyBestOfAll(),
@@ -66,14 +66,18 @@ export class Duplicates {
   // Shows what the address asks for.
   async show(params, again = false) {
     const asked = new URLSearchParams(params);
-    for (const name of ["view", "open", "region"]) asked.delete(name);
+    for (const name of ["view", "open", "at"]) asked.delete(name);
     this.params = params;
     this.near.checked = params.get("near") === "true";
-    if (params.has("region")) asked.set("region", params.get("region"));
     const key = asked.toString();
-    if (key === this.key && !again) return void this.on.shown();
-    this.leave();
+    if (key === this.key && !again) {
+      if (this.scroll !== null) scrollTo({ top: this.scroll, behavior: "instant" });
+      this.scroll = null;
+      return void this.on.shown();
+    }
+    this.controller?.abort();
     this.key = key;
+    this.scroll = null;
     this.asked = asked;
     this.clear();
     this.groups.setAttribute("aria-busy", "true");
@@ -94,9 +98,11 @@ export class Duplicates {
     }
   }
 
-  // What is being loaded is of no use elsewhere.
+  // What is not there yet is of no use elsewhere. What is there stays, with the place that was left.
   leave() {
-    if (!this.answer) this.key = null;
+    this.scroll = scrollY;
+    if (this.answer) return;
+    this.key = null;
     this.controller?.abort();
   }
 
