@@ -70,9 +70,9 @@ scene("what is drawn around becomes a filter, and Back leads to the map", {}, as
   await page.getByRole("button", { name: "Draw an area" }).click();
   const { x, y, width, height } = await box(page);
   const at = (across, down) => [x + width * across, y + height * down];
-  await page.mouse.move(...at(0.02, 0.02));
+  await page.mouse.move(...at(0.02, 0.15));
   await page.mouse.down();
-  for (const point of [at(0.5, 0.02), at(0.5, 0.5), at(0.5, 0.98), at(0.02, 0.98)]) await page.mouse.move(...point, { steps: 5 });
+  for (const point of [at(0.3, 0.02), at(0.5, 0.02), at(0.5, 0.5), at(0.5, 0.98), at(0.02, 0.98)]) await page.mouse.move(...point, { steps: 5 });
   await shoot(page, "map lasso");
   await page.mouse.up();
   await settled(page);
@@ -165,7 +165,7 @@ scene("how far the map is, and filters on it", {}, async (page) => {
   const { total } = await api("/images?limit=1&label=cat");
   await look(page, "&label=cat");
   assert.match(await page.locator("#count").innerText(), new RegExp(`^${total} picture`));
-  await look(page, "&before=1901").catch(() => {});
+  await page.goto(`${URL_OF_SERVER}/?view=map&before=1901`);
   await page.getByRole("heading", { name: "Nothing found" }).waitFor();
 });
 

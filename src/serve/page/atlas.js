@@ -132,7 +132,8 @@ export class Atlas {
   count() {
     if (!this.answer?.images) return [];
     const groups = this.answer.groups.filter((group) => group.images).length;
-    return [make("strong", {}, pictures(this.answer.images)), make("span", { class: "quiet" }, groups === 1 ? "in 1 group" : `in ${number(groups)} groups`)];
+    const among = groups ? [make("span", { class: "quiet" }, groups === 1 ? "in 1 group" : `in ${number(groups)} groups`)] : [];
+    return [make("strong", {}, pictures(this.answer.images)), ...among];
   }
 
   focus() {
