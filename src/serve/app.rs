@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use imgsearch::{Error, Library, OpenOptions, index};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::browse::Dates;
 use super::describe::Status;
@@ -59,8 +59,6 @@ impl App {
         status: watch::Receiver<Option<Status>>,
         (max_upload, local): (u64, bool),
     ) -> Self {
-        // What takes longest is done one at a time.
-        let turn = Arc::new(Semaphore::new(1));
         Self {
             dir,
             opening,
@@ -71,8 +69,8 @@ impl App {
             thumbnails,
             snapshots: Snapshots::default(),
             dates: Mutex::new(None),
-            duplicates: FoundGroups::new(Arc::clone(&turn)),
-            maps: Maps::new(turn),
+            duplicates: FoundGroups::default(),
+            maps: Maps::default(),
             status,
             max_upload,
             local,

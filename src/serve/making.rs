@@ -1,11 +1,11 @@
-//! Work that takes seconds or minutes: done once for each state of the index, one at a time, while other requests are
-//! answered.
+//! Work that takes seconds or minutes: done once for each state of the index, one of each kind at a time, while other
+//! requests are answered.
 //!
 //! Whoever asks waits a moment. If the work is not done by then, the answer says how far it is and by which cursor to
 //! ask again. Work that nobody asks for any more is given up.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,17 +32,20 @@ const WAIT: Duration = Duration::from_millis(800);
 /// How long work goes on that nobody asks for: longer than a page that nobody sees sleeps.
 const FORSAKEN: Duration = Duration::from_mins(2);
 
+/// How long it goes on if other work waits for it.
+const IN_THE_WAY: Duration = Duration::from_secs(5);
+
 /// How far work is that is not done yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Underway {
-    /// What is being done: `waiting` for other work, `searching` images near each other, `comparing` pairs by their
+    /// What is being done: `waiting` for work of the same kind, `searching` images near each other, `comparing` pairs by their
     /// pixels, or `placing` images on a map.
     pub stage: &'static str,
     /// Images, pairs or rounds that are done.
     pub done: usize,
     /// Of this number; 0 if it is not known yet.
     pub of: usize,
-    /// What to send as `cursor` when asking again, within two minutes.
+    /// What to send as `cursor` when asking again, within a few seconds.
     pub next: String,
 }
 
@@ -69,8 +72,14 @@ pub enum Made<T> {
 #[derive(Debug)]
 pub struct Makings<K, T> {
     kept: Mutex<Kept<K, T>>,
-    /// Shared with other kinds of work.
-    turn: Arc<Semaphore>,
+    turn: Arc<Turn>,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+struct Turn {
+    one: Semaphore,
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -102,18 +111,22 @@ impl<K, T> Drop for Making<K, T> {
     }
 }
 
-impl<K: PartialEq, T: Send + Sync + 'static> Makings<K, T> {
-    /// `turn` has one permit.
-    pub fn new(turn: Arc<Semaphore>) -> Self {
+impl<K, T> Default for Makings<K, T> {
+    fn default() -> Self {
         Self {
             kept: Mutex::new(Kept {
                 next: 1,
                 makings: VecDeque::new(),
             }),
-            turn,
+            turn: Arc::new(Turn {
+                one: Semaphore::new(1),
+                waiting: AtomicUsize::new(0),
+            }),
         }
     }
+}
 
+impl<K: PartialEq, T: Send + Sync + 'static> Makings<K, T> {
     /// Drops everything, because the index is another one.
     pub fn forget(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,9 +161,8 @@ impl<K: PartialEq, T: Send + Sync + 'static> Makings<K, T> {
             let at = kept.find(&key, number, generation);
             let at = at.unwrap_or_else(|| {
                 let (sender, outcome) = watch::channel(None);
-                let reported = Arc::new(Reported::default());
-                let turn = Arc::clone(&self.turn);
-                let doing = do_it(Arc::clone(app), turn, Arc::clone(&reported), make, sender);
+                let reported = Arc::new(Reported::new(Arc::clone(&self.turn)));
+                let doing = do_it(Arc::clone(app), Arc::clone(&reported), make, sender);
                 tokio::spawn(doing);
                 kept.add(generation, key, outcome, reported)
             });
@@ -225,13 +237,16 @@ fn generation(library: &Library) -> Result<i64, Error> {
 /// Does the work when its turn comes.
 async fn do_it<T: Send + Sync + 'static>(
     app: Arc<App>,
-    turn: Arc<Semaphore>,
     reported: Arc<Reported>,
     make: impl Fn(&App, &Library, &dyn Progress) -> Result<T> + Send + Sync + 'static,
     sender: watch::Sender<Option<Result<Arc<T>>>>,
 ) {
+    let turn = Arc::clone(&reported.turn);
+    turn.waiting.fetch_add(1, Ordering::Relaxed);
+    let permit = turn.one.acquire().await;
+    turn.waiting.fetch_sub(1, Ordering::Relaxed);
     // The semaphore is never closed.
-    let Ok(_permit) = turn.acquire_owned().await else {
+    let Ok(_permit) = permit else {
         return;
     };
     if reported.is_cancelled() {
@@ -257,19 +272,19 @@ struct Reported {
     state: Mutex<(&'static str, usize, usize)>,
     last_asked: Mutex<Instant>,
     stopped: AtomicBool,
+    turn: Arc<Turn>,
 }
 
-impl Default for Reported {
-    fn default() -> Self {
+impl Reported {
+    fn new(turn: Arc<Turn>) -> Self {
         Self {
             state: Mutex::new(("waiting", 0, 0)),
             last_asked: Mutex::new(Instant::now()),
             stopped: AtomicBool::new(false),
+            turn,
         }
     }
-}
 
-impl Reported {
     fn asked(&self) {
         *self
             .last_asked
@@ -301,7 +316,11 @@ impl Progress for Reported {
             .last_asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_forsaken = last_asked.elapsed() > FORSAKEN;
+        let patience = match self.turn.waiting.load(Ordering::Relaxed) {
+            0 => FORSAKEN,
+            _ => IN_THE_WAY,
+        };
+        let is_forsaken = last_asked.elapsed() > patience;
         if is_forsaken {
             self.stopped.store(true, Ordering::Relaxed);
         }
@@ -322,5 +341,79 @@ impl Progress for Reported {
 
     fn placed(&self, done: usize, of: usize) {
         self.set("placing", done, of);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sender = watch::Sender<Option<Result<Arc<()>>>>;
+
+    fn empty() -> Kept<&'static str, ()> {
+        Kept {
+            next: 1,
+            makings: VecDeque::new(),
+        }
+    }
+
+    fn add(
+        kept: &mut Kept<&'static str, ()>,
+        generation: i64,
+        key: &'static str,
+    ) -> (Sender, Arc<Reported>) {
+        let (sender, outcome) = watch::channel(None);
+        let turn = Turn {
+            one: Semaphore::new(1),
+            waiting: AtomicUsize::new(0),
+        };
+        let reported = Arc::new(Reported::new(Arc::new(turn)));
+        kept.add(generation, key, outcome, Arc::clone(&reported));
+        (sender, reported)
+    }
+
+    #[test]
+    fn a_cursor_leads_to_an_older_state_and_nothing_else_does() {
+        let mut kept = empty();
+        let _first = add(&mut kept, 7, "all");
+        let _second = add(&mut kept, 8, "all");
+        let _third = add(&mut kept, 8, "near");
+        assert_eq!(kept.find(&"all", None, 8), Some(1));
+        assert_eq!(kept.find(&"all", Some(1), 8), Some(0));
+        assert_eq!(
+            kept.find(&"near", Some(1), 8),
+            Some(2),
+            "of another question"
+        );
+        assert_eq!(kept.find(&"all", Some(9), 9), None);
+    }
+
+    #[test]
+    fn what_is_given_up_is_begun_anew_and_what_is_done_stays() {
+        let mut kept = empty();
+        let (sender, reported) = add(&mut kept, 7, "all");
+        assert_eq!(kept.find(&"all", None, 7), Some(0));
+        let ago = |passed| Instant::now().checked_sub(passed);
+        let Some(before) = ago(IN_THE_WAY + Duration::from_secs(1)) else {
+            // The machine has just started.
+            return;
+        };
+        *reported.last_asked.lock().unwrap() = before;
+        assert!(!reported.is_cancelled(), "nobody waits");
+        reported.turn.waiting.store(1, Ordering::Relaxed);
+        assert!(reported.is_cancelled());
+        assert_eq!(kept.find(&"all", None, 7), None);
+        sender.send(Some(Ok(Arc::new(())))).unwrap();
+        assert_eq!(kept.find(&"all", None, 7), Some(0));
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_stops() {
+        let mut kept = empty();
+        let (_sender, oldest) = add(&mut kept, 1, "all");
+        let others: Vec<_> = (0..KEPT).map(|_| add(&mut kept, 2, "all")).collect();
+        assert!(oldest.is_cancelled());
+        assert!(others.iter().all(|(_, reported)| !reported.is_cancelled()));
+        assert_eq!(kept.makings.len(), KEPT);
     }
 }

@@ -91,7 +91,7 @@ scene("the list and the command", {}, async (page) => {
   const status = await api("/status", {}, URL_OF_COPIES);
   await look(page);
   assert.equal(await page.getByRole("button", { name: "Get the list" }).isEnabled(), false);
-  await page.getByRole("button", { name: "Keep only the best", exact: true }).click();
+  await page.getByRole("button", { name: "Keep only the best of each" }).click();
   const others = groups.flatMap((group) => group.files.filter((_, at) => at !== group.best));
   await page.getByText(`${others.length} files to discard`).waitFor();
   await page.getByRole("button", { name: "Get the list" }).click();

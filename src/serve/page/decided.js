@@ -18,7 +18,7 @@ export class DecisionBar {
   constructor(decisions, on) {
     Object.assign(this, { decisions, on, action: "trash" });
     this.text = make("p", { class: "decisions-text", role: "status" });
-    this.best = make("button", { type: "button", class: "small", onclick: () => on.onlyBest() }, "Keep only the best");
+    this.best = make("button", { type: "button", class: "small", onclick: () => on.onlyBest() }, "Keep only the best", make("span", { class: "decisions-each" }, "\u00a0of each"));
     this.reset = make("button", { type: "button", class: "small decisions-clear", onclick: () => this.clear() }, "Clear");
     this.get = make("button", { type: "button", class: "small strong", onclick: () => this.open() }, "Get the list");
     this.root = make("div", { class: "decisions", hidden: true }, this.text, make("div", { class: "decisions-buttons" }, this.best, this.reset, this.get));
