@@ -14,6 +14,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::args::{DuplicatesArgs, FilesArg, Global, fills_output};
+use super::decided::Decided;
 use super::output::{bar, bytes, counted, moment, relative, shown, with_path};
 use super::pictures::GroupPictures;
 use super::signals::stop_flag;
@@ -29,6 +30,8 @@ pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
     if args.actions.undo {
         return duplicates_action::undo(global, &mut library, args.json);
     }
+    let decided = args.actions.files_from.as_deref();
+    let decided = decided.map(Decided::read).transpose()?;
     let options = options(global, &library, args)?;
     let stop = stop_flag("stopping")?;
     let progress = Bars::new(global, args.json, &stop);
@@ -37,7 +40,13 @@ pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
     let found = found?;
     if args.actions.apply.is_some() {
         say_skipped(global, &found);
-        let groups = to_act_on(&library, &found)?;
+        let mut groups = to_act_on(&library, &found)?;
+        let mut left = found.skipped.len();
+        if let Some(decided) = &decided {
+            let (chosen, unfit) = decided.only(&groups);
+            groups = chosen;
+            left += unfit;
+        }
         let wanted = duplicates_action::Wanted {
             args: &args.actions,
             under: &args.filter.chosen.under,
@@ -45,7 +54,7 @@ pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
         };
         let outcome = duplicates_action::apply(global, &mut library, &groups, &wanted)?;
         return Ok(match outcome {
-            Outcome::Done if !found.skipped.is_empty() => Outcome::Partial,
+            Outcome::Done if left > 0 => Outcome::Partial,
             outcome => outcome,
         });
     }

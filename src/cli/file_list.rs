@@ -7,9 +7,19 @@ use std::path::{Path, PathBuf};
 use super::Result;
 use super::output::shown;
 
-/// Reads names from a file, or from standard input for `-`: one a line, or each up to a zero byte. Empty ones are left
-/// out.
+/// Reads names from a file, or from standard input for `-`: one a line, or each up to a zero byte if `null` says so.
+/// Empty ones are left out.
 pub fn read(list: &Path, null: bool) -> Result<Vec<PathBuf>> {
+    names(&bytes(list)?, null)
+}
+
+/// Does what [`read`] does. Names end with zero bytes if there is one, because no name has one in it.
+pub fn read_either(list: &Path) -> Result<Vec<PathBuf>> {
+    let bytes = bytes(list)?;
+    names(&bytes, bytes.contains(&0))
+}
+
+fn bytes(list: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = if list == Path::new("-") {
         io::stdin().lock().read_to_end(&mut bytes)
@@ -17,10 +27,14 @@ pub fn read(list: &Path, null: bool) -> Result<Vec<PathBuf>> {
         File::open(list).and_then(|mut file| file.read_to_end(&mut bytes))
     };
     read.map_err(|error| format!("the list {} cannot be read: {error}", shown(list)))?;
+    Ok(bytes)
+}
+
+fn names(bytes: &[u8], null: bool) -> Result<Vec<PathBuf>> {
     let names = if null {
-        split(&bytes, 0)
+        split(bytes, 0)
     } else {
-        split(&bytes, b'\n')
+        split(bytes, b'\n')
     };
     names
         .map(|name| match null {

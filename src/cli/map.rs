@@ -105,7 +105,8 @@ fn print_json(library: &Library, map: &Map) -> Result<()> {
 /// Returns the page, with pictures of at most `most` images.
 fn page(library: &Library, map: &Map, most: usize, loader: &mut Loader<'_>) -> Result<MapPage> {
     let mut page = MapPage::default();
-    page.groups = map.groups.groups.iter().map(described).collect();
+    let groups = map.groups.groups.iter().zip(map.centres());
+    page.groups = groups.map(described).collect();
     let mut group_of = HashMap::new();
     for (place, group) in map.groups.groups.iter().enumerate() {
         group_of.extend(group.images.iter().map(|id| (*id, place)));
@@ -130,7 +131,7 @@ fn page(library: &Library, map: &Map, most: usize, loader: &mut Loader<'_>) -> R
         counted(map.groups.groups.len(), "group", "groups"),
         count(map.groups.ungrouped.len() as u64)
     );
-    let order = by_importance(map).into_iter();
+    let order = map.by_importance().into_iter();
     let order = order
         .filter_map(|id| number_of.get(&id).copied())
         .take(most);
@@ -155,25 +156,12 @@ fn page(library: &Library, map: &Map, most: usize, loader: &mut Loader<'_>) -> R
     Ok(page)
 }
 
-fn described(group: &Group) -> MapGroup {
+fn described((group, place): (&Group, Option<[f32; 2]>)) -> MapGroup {
     MapGroup {
+        place,
         name: group.name.clone().unwrap_or_default(),
         size: group.images.len(),
         dates: group.dates.as_ref().map_or_else(String::new, dates),
         words: words(group),
     }
-}
-
-/// Returns the images in the order in which they are worth a picture: the most typical of each group, then images spread
-/// over the groups by their size, and those in no group among them.
-fn by_importance(map: &Map) -> Vec<ImageId> {
-    let mut ranked: Vec<(f64, ImageId)> = Vec::with_capacity(map.places.len());
-    let groups = map.groups.groups.iter().map(|group| &group.images);
-    for images in groups.chain([&map.groups.ungrouped]) {
-        let count = images.len() as f64;
-        let share = images.iter().enumerate();
-        ranked.extend(share.map(|(place, id)| (place as f64 / count, *id)));
-    }
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    ranked.into_iter().map(|(_, id)| id).collect()
 }

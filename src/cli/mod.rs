@@ -11,6 +11,7 @@ mod charts;
 mod check;
 mod compare;
 mod completions;
+mod decided;
 mod destination;
 mod duplicates;
 mod duplicates_action;

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 use super::browse::Dates;
 use super::describe::Status;
+use super::duplicates::FoundGroups;
+use super::map::Maps;
 use super::problem::{Problem, Result};
 use super::snapshots::Snapshots;
 use super::thumbnails::Thumbnails;
@@ -38,6 +40,8 @@ pub struct App {
     pub thumbnails: Thumbnails,
     pub snapshots: Snapshots,
     pub dates: Mutex<Option<Arc<Dates>>>,
+    pub duplicates: FoundGroups,
+    pub maps: Maps,
     /// The state of the index, renewed while somebody listens.
     status: watch::Receiver<Option<Status>>,
     /// The maximum bytes of an upload.
@@ -65,6 +69,8 @@ impl App {
             thumbnails,
             snapshots: Snapshots::default(),
             dates: Mutex::new(None),
+            duplicates: FoundGroups::default(),
+            maps: Maps::default(),
             status,
             max_upload,
             local,
@@ -95,6 +101,8 @@ impl App {
             return done;
         }
         *self.library.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.duplicates.forget();
+        self.maps.forget();
         let library = self.library().map_err(|error| self.problem(&error))?;
         act(&library)
     }

@@ -11,6 +11,7 @@ use imgsearch::{Error, Library, class_name};
 
 use super::app::App;
 use super::describe::{Facet, Facets, FolderInfo, Folders, ImageInfo, Page, day};
+use super::map;
 use super::params::Params;
 use super::problem::{Problem, Result};
 use super::query::Query;
@@ -42,14 +43,11 @@ pub async fn images(State(app): State<Arc<App>>, Query(params): Query) -> Result
 }
 
 fn page(app: &App, library: &Library, params: &Params) -> Result<Page> {
-    if params.asks() || params.min_similarity.is_some() {
-        return Err(Problem::bad(
-            "images are listed without a question: ask with /api/v1/search",
-        ));
-    }
+    params.without_question("images")?;
+    params.without_near()?;
     let limit = params.limit()?;
     let after = params.cursor.as_deref().map(place).transpose()?;
-    let filter = params.filter(library)?;
+    let filter = map::filter(app, library, params)?;
     let dates = dates(app, library, &filter).map_err(|error| app.problem(&error))?;
     // By date and id, so that nothing is shown twice or left out when images come in.
     let start = after.map_or(0, |(date, id)| {

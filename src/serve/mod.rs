@@ -7,8 +7,11 @@ mod access;
 mod app;
 mod browse;
 mod describe;
+mod duplicates;
 mod images;
 mod live;
+mod making;
+mod map;
 mod page;
 mod params;
 mod problem;
@@ -136,6 +139,8 @@ fn router(app: Arc<App>, access: Arc<Access>) -> Router {
                 .routes(routes!(browse::images))
                 .routes(routes!(browse::folders))
                 .routes(routes!(browse::facets))
+                .routes(routes!(duplicates::duplicates))
+                .routes(routes!(map::map))
                 .routes(routes!(images::image))
                 .routes(routes!(images::thumbnail))
                 .routes(routes!(images::original))

@@ -4,6 +4,8 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
+use imgsearch::render::map::MODULES;
+
 use super::problem::Problem;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -25,7 +27,13 @@ const ASSETS: &[Asset] = assets! {
     "address.js": SCRIPT,
     "api.js": SCRIPT,
     "app.js": SCRIPT,
+    "atlas.js": SCRIPT,
+    "compare.js": SCRIPT,
+    "copies.js": SCRIPT,
+    "decided.js": SCRIPT,
+    "decisions.js": SCRIPT,
     "dom.js": SCRIPT,
+    "duplicates.js": SCRIPT,
     "facts.js": SCRIPT,
     "filters.js": SCRIPT,
     "folders.js": SCRIPT,
@@ -34,16 +42,20 @@ const ASSETS: &[Asset] = assets! {
     "index.html": HTML,
     "justify.js": SCRIPT,
     "known.js": SCRIPT,
+    "lasso.js": SCRIPT,
     "live.js": SCRIPT,
+    "making.js": SCRIPT,
     "messages.js": SCRIPT,
     "neighbours.js": SCRIPT,
     "part.js": SCRIPT,
+    "places.js": SCRIPT,
     "question.js": SCRIPT,
     "results.js": SCRIPT,
     "style.css": CSS,
     "tile.js": SCRIPT,
     "uploads.js": SCRIPT,
     "viewer.js": SCRIPT,
+    "views.css": CSS,
     "words.js": SCRIPT,
 };
 
@@ -58,7 +70,12 @@ pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 }
 
 fn found(name: &str, asked: &HeaderMap) -> Response {
-    let Some((_, kind, content)) = ASSETS.iter().find(|(other, ..)| *other == name) else {
+    let own = ASSETS.iter().find(|(other, ..)| *other == name);
+    let own = own.map(|&(_, kind, content)| (kind, content));
+    // The map is drawn by the same modules as on the page of `imgsearch map`.
+    let shared = || MODULES.iter().find(|(other, _)| *other == name);
+    let Some((kind, content)) = own.or_else(|| shared().map(|&(_, content)| (SCRIPT, content)))
+    else {
         return Problem::not_found("the page has no such file").into_response();
     };
     let tag = format!("\"{}\"", &blake3::hash(content.as_bytes()).to_hex()[..16]);
@@ -73,5 +90,5 @@ fn found(name: &str, asked: &HeaderMap) -> Response {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
     head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    (head, *content).into_response()
+    (head, content).into_response()
 }

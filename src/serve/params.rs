@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::describe::{Unknown, WordsInfo};
 use super::problem::{Problem, Result};
+use super::snapshots::Place;
 use super::token::{self, BadToken};
 use crate::typed::filter::{self, Typed};
 
@@ -70,6 +71,8 @@ pub struct Params {
     pub formats: Vec<String>,
     /// Only images that most likely show all of these.
     pub label: Vec<String>,
+    /// Only images in this polygon on the map: x and y of each corner, as in `0,0,4.5,0,4.5,3`.
+    pub region: Option<String>,
     /// Only files of at least this size, such as `200k`.
     pub min_size: Option<String>,
     /// Only files of at most this size.
@@ -77,7 +80,9 @@ pub struct Params {
     /// Only images that are at least this similar, in per cent.
     #[param(minimum = 0, maximum = 100)]
     pub min_similarity: Option<f32>,
-    /// Images to return.
+    /// Duplicates: also shots that are nearly the same, such as those of a burst.
+    pub near: Option<bool>,
+    /// Images, or groups of them, to return.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<usize>,
     /// Where to go on: the `next` of the answer before.
@@ -106,6 +111,30 @@ impl Params {
                 "limit is {limit}; it must be from 1 to {MAX_LIMIT}"
             ))),
         }
+    }
+
+    /// Returns where to go on; offsets are below `end`.
+    pub fn place(&self, end: usize) -> Result<Option<Place>> {
+        let cursor = self.cursor.as_deref();
+        cursor.map(|text| Place::parse(text, end)).transpose()
+    }
+
+    /// Refuses what belongs to a question, where there is none. `what` is what is listed.
+    pub fn without_question(&self, what: &str) -> Result<()> {
+        if self.asks() || self.min_similarity.is_some() {
+            return Err(Problem::bad(format!(
+                "{what} are listed without a question: ask with /api/v1/search"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses what belongs to duplicates.
+    pub fn without_near(&self) -> Result<()> {
+        if self.near.is_some() {
+            return Err(Problem::bad("near goes with /api/v1/duplicates"));
+        }
+        Ok(())
     }
 
     /// Returns whether anything is asked.
@@ -144,7 +173,7 @@ impl Params {
         }
     }
 
-    /// Returns the filter.
+    /// Returns the filter, but for the region.
     pub fn filter(&self, library: &Library) -> Result<Filter> {
         for (name, values) in [
             ("under", &self.under),
@@ -179,13 +208,14 @@ impl Params {
         Ok(filter)
     }
 
-    /// Returns how to search for `k` images.
+    /// Returns how to search for `k` images, but for the filter.
     pub fn search(&self, library: &Library, k: usize, asked: &Asked) -> Result<SearchParams> {
         let by = match self.by {
             Some(By::Code) => RankBy::Code,
             Some(By::Hash) => RankBy::Hash,
             None | Some(By::Both) => RankBy::Both,
         };
+        self.without_near()?;
         let mut params = SearchParams::new(k).by(by);
         if self.exact == Some(true) {
             params = params.strategy(SearchStrategy::Exact);
@@ -197,7 +227,6 @@ impl Params {
                 params.expand
             )));
         }
-        params.filter = self.filter(library)?;
         if let Some(percent) = self.min_similarity {
             params.radius = Some(self.radius(library, percent, asked)?);
         }

@@ -104,7 +104,10 @@ fn of_decode(error: &DecodeError) -> StatusCode {
 
 fn of_index(error: &index::Error) -> StatusCode {
     match error {
-        index::Error::IndexNotFound { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        // Locked: it is being made, or made ready after a crash.
+        index::Error::IndexNotFound { .. } | index::Error::Locked { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         index::Error::InvalidInput(_) => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

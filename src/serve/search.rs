@@ -7,17 +7,17 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
 use imgsearch::decode::{Crop, Source};
 use imgsearch::index::{Image, ImageId, Label};
 use imgsearch::{Answer, Encoded, Error, Library, Match, Part};
 
 use super::app::App;
 use super::describe::{AnswerInfo, Found, ImageInfo, Upload};
+use super::map;
 use super::params::{Asked, Params, parse_crop};
 use super::problem::{Problem, Result};
 use super::query::Query;
-use super::snapshots::{MAX_IMAGES, Ranked, Snapshot};
+use super::snapshots::{MAX_IMAGES, Place, Ranked, Snapshot};
 use super::token;
 use super::work;
 
@@ -152,7 +152,7 @@ fn answer(
     }
     let part = uploaded.map(Part::Image);
     let mut encode = |id, crop: &Crop| encode_stored(app, library, id, crop);
-    let place = params.cursor.as_deref().map(Place::parse).transpose()?;
+    let place = params.place(MAX_IMAGES)?;
     if let Some(place) = &place
         && let Some(snapshot) = app.snapshots.get(place.number, &kept)
     {
@@ -249,7 +249,8 @@ pub fn rows(app: &App, library: &Library, ids: &[ImageId]) -> Result<Rows> {
 }
 
 fn ask(app: &App, library: &Library, params: &Params, asked: &Asked, k: usize) -> Result<Answer> {
-    let search = params.search(library, k, asked)?;
+    let mut search = params.search(library, k, asked)?;
+    search.filter = map::filter(app, library, params)?;
     let answer = library.ask(&asked.question, &search);
     let mut answer = answer.map_err(|error| app.problem(&error))?;
     if !asked.has_similarity {
@@ -291,32 +292,4 @@ fn has_labels(library: &Library) -> bool {
             .index_view()
             .and_then(|index| Ok(index.to_reader()?.holds_labels()?))
             .unwrap_or(true)
-}
-
-/// A place in an answer that is kept.
-#[derive(Debug)]
-struct Place {
-    number: u64,
-    offset: usize,
-}
-
-impl Place {
-    fn text(number: u64, offset: usize) -> String {
-        format!("{number}.{offset}")
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let parsed = text.split_once('.').and_then(|(number, offset)| {
-            Some(Self {
-                number: number.parse().ok()?,
-                offset: offset.parse().ok().filter(|offset| *offset < MAX_IMAGES)?,
-            })
-        });
-        parsed.ok_or_else(|| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                format!("{text:?} is no cursor: send the `next` of the answer before"),
-            )
-        })
-    }
 }

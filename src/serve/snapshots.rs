@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use imgsearch::index::ImageId;
 
 use super::params::Params;
+use super::problem::{Problem, Result};
 
 /// Answers that are kept.
 const KEPT: usize = 256;
@@ -41,6 +42,36 @@ impl Snapshot {
             .filter(|ranked| !known.contains(&ranked.id));
         self.ranked.extend(new);
         self.is_whole = is_whole;
+    }
+}
+
+/// A place in an answer that is kept: what a cursor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The number of the answer.
+    pub number: u64,
+    /// How many of its parts come before.
+    pub offset: usize,
+}
+
+impl Place {
+    pub fn text(number: u64, offset: usize) -> String {
+        format!("{number}.{offset}")
+    }
+
+    /// Reads a cursor. Offsets are below `end`.
+    pub fn parse(text: &str, end: usize) -> Result<Self> {
+        let parsed = text.split_once('.').and_then(|(number, offset)| {
+            Some(Self {
+                number: number.parse().ok()?,
+                offset: offset.parse().ok().filter(|offset| *offset < end)?,
+            })
+        });
+        parsed.ok_or_else(|| {
+            Problem::bad(format!(
+                "{text:?} is no cursor: send the `next` of the answer before"
+            ))
+        })
     }
 }
 

@@ -15,7 +15,7 @@ if ! cmp -s requirements.txt "$tools/requirements.txt"; then
 fi
 
 . ../server.sh
-serve "$program"
+serve "$program" ../samples
 cd "$work"
 tools=$(cd - >/dev/null && cd "$tools" && pwd)
 PYTHONPATH=$tools python3 -m schemathesis.cli run "$link/api/v1/openapi.json" -H 'X-Imgsearch: 1' \

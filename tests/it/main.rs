@@ -10,6 +10,7 @@ mod damaged;
 mod dates;
 mod duplicates;
 mod duplicates_action;
+mod duplicates_decided;
 mod duplicates_undo;
 mod folder;
 #[cfg(target_os = "linux")]

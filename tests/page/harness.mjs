@@ -8,6 +8,8 @@ import { after, test } from "node:test";
 import { chromium } from "playwright-core";
 
 export const URL_OF_SERVER = required("IMGSEARCH_URL").replace(/\/$/, "");
+// A server whose index has copies: only the tests of duplicates need it.
+export const URL_OF_COPIES = (process.env.IMGSEARCH_COPIES_URL || "").replace(/\/$/, "");
 export const SAMPLES = resolve(required("IMGSEARCH_SAMPLES"));
 const SCREENSHOTS = process.env.IMGSEARCH_SCREENSHOTS || null;
 
@@ -35,8 +37,8 @@ function required(name) {
 export const sample = (name) => join(SAMPLES, name);
 
 // What the server itself answers, to compare the page with.
-export async function api(path, options) {
-  const response = await fetch(`${URL_OF_SERVER}/api/v1${path}`, options);
+export async function api(path, options, server = URL_OF_SERVER) {
+  const response = await fetch(`${server}/api/v1${path}`, options);
   assert.ok(response.ok, `${path}: ${response.status}`);
   return response.json();
 }
@@ -54,7 +56,9 @@ export function scene(name, settings, play, { expected = [] } = {}) {
   test(name, { timeout: 60_000 }, async () => {
     const context = await browser.newContext({ ...WIDE, locale: "en-GB", ...settings });
     context.setDefaultTimeout(8000);
-    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: URL_OF_SERVER }).catch(() => {});
+    for (const origin of [URL_OF_SERVER, URL_OF_COPIES].filter(Boolean)) {
+      await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin }).catch(() => {});
+    }
     const page = await context.newPage();
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(`thrown: ${error.stack || error}`));
@@ -145,7 +149,11 @@ export async function assertFits(page) {
 
 export async function violations(page) {
   // Half-faded colours would be judged as colours of their own.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.playState === "running" && one.effect.getTiming().iterations === 1 && one.finished)));
+  await page.evaluate(() => Promise.race([
+    Promise.all(document.getAnimations().map((one) => one.playState === "running" && one.effect.getTiming().iterations === 1 && one.finished)),
+    // What lies outside the window is not drawn, so it does not go on.
+    new Promise((resolve) => { setTimeout(resolve, 1500); }),
+  ]));
   await page.evaluate(AXE);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   assert.ok(found.passes.length > 5, "axe-core judged next to nothing");

@@ -6,5 +6,7 @@ import "./refining.mjs";
 import "./looking.mjs";
 import "./keyboard.mjs";
 import "./phone.mjs";
+import "./duplicates.mjs";
+import "./map.mjs";
 import "./trouble.mjs";
 import "./access.mjs";

@@ -24,8 +24,17 @@ fi
 npm ci --silent --no-audit --no-fund
 
 . ../server.sh
-serve "$program"
-IMGSEARCH_URL=$link IMGSEARCH_SAMPLES=../samples \
+serve "$program" ../samples
+samples=$link
+# Files that are there twice, beside others.
+mkdir -p "$work/copies/old" "$work/copies/new"
+cp ../samples/*.jpg "$work/copies"
+for name in cat coffee rocket; do
+    cp "../samples/$name.jpg" "$work/copies/old"
+done
+cp ../samples/cat.jpg "$work/copies/new/cat again.jpg"
+serve "$program" "$work/copies"
+IMGSEARCH_URL=$samples IMGSEARCH_SAMPLES=../samples IMGSEARCH_COPIES_URL=$link \
     IMGSEARCH_SCREENSHOTS=${IMGSEARCH_SCREENSHOTS:-../../target/page} \
     node --test --test-reporter=spec run.mjs >"$work/log" 2>&1 && status=0 || status=$?
 # As the other tests print it, so that whoever counts finds it.

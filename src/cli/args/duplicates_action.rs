@@ -23,12 +23,23 @@ pub struct ActionArgs {
     #[arg(long, value_name = "DIR", help_heading = ACTIONS)]
     pub reference: Vec<PathBuf>,
 
+    /// Only touch the files that this list names, one a line or each up to a zero byte, as the page of serve writes it;
+    /// - reads standard input. The best file of a group that is not named stays; if all are named, all stay
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "apply",
+        conflicts_with = "reference"
+    )]
+    #[arg(help_heading = ACTIONS)]
+    pub files_from: Option<PathBuf>,
+
     /// Apply the plan without asking
     #[arg(long, requires = "apply", help_heading = ACTIONS)]
     pub yes: bool,
 
     /// Undo the last action that was not undone yet
-    #[arg(long, conflicts_with_all = ["apply", "reference"], help_heading = ACTIONS)]
+    #[arg(long, conflicts_with_all = ["apply", "reference", "files_from"], help_heading = ACTIONS)]
     pub undo: bool,
 }
 

@@ -4,6 +4,7 @@
 
 mod layout;
 mod quality;
+mod seen;
 mod stored;
 
 use imgsearch_index::{Filter, ImageId, Points};
@@ -18,6 +19,7 @@ use crate::library::Library;
 use crate::progress::Progress;
 
 pub use quality::TRUST_NEIGHBOURS;
+pub use seen::Region;
 pub use stored::MAP_FILE;
 
 /// How a map is made.
@@ -124,6 +126,17 @@ impl Library {
             kept,
             placed,
         })
+    }
+
+    /// Returns the places of the last map that was stored, by id; none if there is none. Images that came since have no
+    /// place, and some may be gone.
+    ///
+    /// # Errors
+    ///
+    /// If the index cannot be read.
+    pub fn map_places(&self) -> Result<Vec<MapPlace>> {
+        let fingerprint = &self.index_view()?.encoder().fingerprint;
+        Ok(stored::read(self.dir(), fingerprint))
     }
 
     /// Returns how far the neighbours on a map can be trusted, from 0 to 1 (Venna and Kaski 2001): 1 if the

@@ -1,8 +1,9 @@
 // A map of a collection: dots, pictures and names that are moved and zoomed. Knows nothing of the page around it.
 //
-// `data` is { x, y: Float32Array, group: Int32Array (-1 for none), groups: [{ name, size }], pictures: { tile, columns,
-// order: Uint32Array, sizes: Uint8Array (width and height of each), sheets: [image] } }. Picture `rank` shows image
-// `order[rank]`; more important ones come first. It lies in sheet `floor(rank / columns^2)`, row by row.
+// `data` is { x, y: Float32Array, group: Int32Array (-1 for none), groups: [{ name, size, place: [x, y] or null }],
+// pictures: { order: Uint32Array, of(rank) } }. Picture `rank` shows image `order[rank]`; more important ones come first.
+// `of` returns { source, left, top, width, height, longest }: what to draw from, the part of it, and how many of its
+// pixels the side of a picture has; undefined as long as there is nothing to draw.
 
 import { ALL, Dots } from "./dots.js";
 import { Pictures } from "./pictures.js";
@@ -48,7 +49,10 @@ class View {
 }
 
 export class CollectionMap {
-  /** Draws into `root`. `on` is told: hover(image or -1, left, top), pick(image or -1), chosen(group or ALL). */
+  /**
+   * Draws into `root`. `on` is told: hover(image or -1, left, top), pick(image or -1), chosen(group or ALL), and
+   * drawn(context, view) to draw over it.
+   */
   constructor(root, data, on) {
     Object.assign(this, { root, data, on, chosen: ALL, picked: -1, view: new View() });
     this.colours = new Colours(data.groups);
@@ -62,7 +66,6 @@ export class CollectionMap {
     this.dots = new Dots(below, data, this.colours);
     this.canvases = [below, this.canvas];
     this.bounds = boundsOf(data, () => true);
-    this.middles = data.groups.map((_, group) => middleOf(data, group));
     this.listen();
     new ResizeObserver(() => this.resize()).observe(root);
     this.resize();
@@ -71,6 +74,8 @@ export class CollectionMap {
 
   resize() {
     const { view } = this;
+    // Hidden, it stays as it was.
+    if (!this.root.clientWidth) return;
     const isFirst = view.width === 1;
     view.width = this.root.clientWidth || 1;
     view.height = this.root.clientHeight || 1;
@@ -81,7 +86,7 @@ export class CollectionMap {
     }
     const before = this.fit;
     this.fit = this.scaleFor(this.bounds);
-    this.pictures = new Pictures(this.data, this.fit);
+    this.pictures = new Pictures(this.data, this.fit, () => this.redraw());
     if (!isFirst && before && Math.abs(view.scale - before) < before * 0.01) this.show(this.bounds, true);
     this.redraw();
   }
@@ -151,10 +156,11 @@ export class CollectionMap {
     }
     const { data, view } = this;
     const [x, y] = view.toMap(left, top);
-    let best = REACH / view.scale;
+    let best = (REACH / view.scale) ** 2;
     let found = -1;
     for (let i = 0; i < data.x.length; i++) {
-      const far = Math.hypot(data.x[i] - x, data.y[i] - y);
+      const [across, along] = [data.x[i] - x, data.y[i] - y];
+      const far = across * across + along * along;
       if (far < best) [best, found] = [far, i];
     }
     return found;
@@ -190,10 +196,11 @@ export class CollectionMap {
     context.clearRect(0, 0, view.width, view.height);
     const style = getComputedStyle(this.root);
     this.paper = style.getPropertyValue("--ground").trim() || "#fff";
-    this.ink = style.getPropertyValue("--text").trim() || "#000";
+    this.ink = style.getPropertyValue("--ink").trim() || "#000";
     this.drawPictures();
     this.drawNames();
     if (this.picked >= 0) this.drawRing(this.picked);
+    this.on.drawn?.(context, view);
   }
 
   drawPictures() {
@@ -201,15 +208,17 @@ export class CollectionMap {
     const { pictures } = data;
     const side = this.pictures.side(view.scale);
     this.drawn = [];
-    for (const rank of this.pictures.at(view.scale)) {
+    const [first] = view.toMap(-side, 0);
+    const [last] = view.toMap(view.width + side, 0);
+    for (const rank of this.pictures.at(view.scale, first, last)) {
       const image = pictures.order[rank];
       const [middle, centre] = view.toScreen(data.x[image], data.y[image]);
-      if (middle < -side || centre < -side || middle > view.width + side || centre > view.height + side) continue;
+      if (centre < -side || centre > view.height + side) continue;
       const isPale = this.chosen !== ALL && data.group[image] !== this.chosen;
       if (isPale) continue;
-      const [sheet, from] = tileOf(pictures, rank);
-      if (!sheet?.complete) continue;
-      const scale = side / pictures.tile;
+      const from = pictures.of(rank);
+      if (!from) continue;
+      const scale = side / from.longest;
       const [width, height] = [from.width * scale, from.height * scale];
       const [left, top] = [middle - width / 2, centre - height / 2];
       context.fillStyle = this.colours.css(data.group[image]);
@@ -218,7 +227,7 @@ export class CollectionMap {
       context.save();
       frame(context, left, top, width, height, 3.5);
       context.clip();
-      context.drawImage(sheet, from.left, from.top, from.width, from.height, left, top, width, height);
+      context.drawImage(from.source, from.left, from.top, from.width, from.height, left, top, width, height);
       context.restore();
       this.drawn.push({ image, left, top, width, height });
     }
@@ -232,9 +241,9 @@ export class CollectionMap {
     context.lineJoin = "round";
     const most = data.groups[0]?.size ?? 1;
     for (let group = 0; group < data.groups.length; group++) {
-      const { name, size } = data.groups[group];
-      if (!name || (this.chosen !== ALL && this.chosen !== group)) continue;
-      const [left, centre] = view.toScreen(...this.middles[group]);
+      const { name, size, place } = data.groups[group];
+      if (!name || !place || (this.chosen !== ALL && this.chosen !== group)) continue;
+      const [left, centre] = view.toScreen(...place);
       const text = 12 + 7 * Math.sqrt(size / most);
       context.font = `650 ${text}px system-ui, sans-serif`;
       // Below the picture that may lie there.
@@ -339,18 +348,6 @@ export class CollectionMap {
   }
 }
 
-/** Returns the sheet of a picture, and where it lies in it. */
-export function tileOf(pictures, rank) {
-  const each = pictures.columns * pictures.columns;
-  const place = rank % each;
-  const { tile, columns, sizes } = pictures;
-  const [width, height] = [sizes[2 * rank], sizes[2 * rank + 1]];
-  return [
-    pictures.sheets[Math.floor(rank / each)],
-    { left: (place % columns) * tile, top: Math.floor(place / columns) * tile, width, height },
-  ];
-}
-
 function frame(context, left, top, width, height, round) {
   context.beginPath();
   context.roundRect(left, top, width, height, round);
@@ -374,19 +371,4 @@ function boundsOf(data, isIn) {
   };
   const [[left, right], [bottom, top]] = [ends(xs), ends(ys)];
   return [left, bottom, right, top];
-}
-
-/** Returns the place of the image that is nearest to the middle of its group: the mean may lie between two parts. */
-function middleOf(data, group) {
-  const members = [];
-  for (let i = 0; i < data.x.length; i++) if (data.group[i] === group) members.push(i);
-  if (!members.length) return [0, 0];
-  const middle = (list) => Float32Array.from(members, (i) => list[i]).sort()[members.length >> 1];
-  const [x, y] = [middle(data.x), middle(data.y)];
-  let [best, found] = [Infinity, members[0]];
-  for (const i of members) {
-    const far = Math.hypot(data.x[i] - x, data.y[i] - y);
-    if (far < best) [best, found] = [far, i];
-  }
-  return [data.x[found], data.y[found]];
 }

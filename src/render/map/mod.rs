@@ -1,7 +1,7 @@
 //! A map in one HTML file, which needs nothing else.
 //!
 //! Owns the page, and how names and pictures get into it. The drawing itself is in `map.js`, `dots.js` and `pictures.js`,
-//! which know nothing of the page around them. Names and paths are chosen by others: they are in a block of JSON that
+//! which know nothing of the page around them, and which the page of `serve` shares. Names and paths are chosen by others: they are in a block of JSON that
 //! cannot be left, and the page puts them into its elements as text only. Only its own script runs, and nothing is
 //! fetched from outside.
 
@@ -25,11 +25,20 @@ pub const COLUMNS: usize = 24;
 /// The quality of a sheet as JPEG.
 const QUALITY: u8 = 72;
 
+/// The drawing of a map for pages that have its data from elsewhere: names and contents of JavaScript modules, which import
+/// each other by these names from one folder. `map.js` says what it needs.
+pub const MODULES: [(&str, &str); 3] = [
+    ("dots.js", include_str!("dots.js")),
+    ("pictures.js", include_str!("pictures.js")),
+    ("map.js", include_str!("map.js")),
+];
+
 /// The scripts, in an order in which each needs only those before it.
-const SCRIPTS: [&str; 4] = [
-    include_str!("dots.js"),
-    include_str!("pictures.js"),
-    include_str!("map.js"),
+const SCRIPTS: [&str; 5] = [
+    MODULES[0].1,
+    MODULES[1].1,
+    MODULES[2].1,
+    include_str!("sheets.js"),
     include_str!("page.js"),
 ];
 
@@ -65,6 +74,8 @@ pub struct MapGroup {
     pub dates: String,
     /// What else sets it apart.
     pub words: String,
+    /// Where its name is written; nowhere without a place.
+    pub place: Option<[f32; 2]>,
 }
 
 /// What is known of the images, in the same order everywhere.

@@ -1,7 +1,8 @@
 // The page around the map: reads what is embedded in it, lists the groups, shows what is pointed at.
 
 import { ALL } from "./dots.js";
-import { CollectionMap, tileOf } from "./map.js";
+import { CollectionMap } from "./map.js";
+import { Sheets } from "./sheets.js";
 
 const given = JSON.parse(document.getElementById("data").textContent);
 const one = (selector) => document.querySelector(selector);
@@ -25,13 +26,13 @@ async function start() {
     y: new Float32Array(bytes(given.y)),
     group: new Int32Array(bytes(given.group)),
     groups: given.groups,
-    pictures: {
+    pictures: new Sheets({
       tile: given.tile,
       columns: given.columns,
       order: new Uint32Array(bytes(given.order)),
       sizes: new Uint8Array(bytes(given.sizes)),
       sheets: await Promise.all(sheets.map(sheet)),
-    },
+    }),
   };
   const rankOf = new Map([...data.pictures.order].map((image, rank) => [image, rank]));
   const folder = new Int32Array(bytes(given.folder));
@@ -42,13 +43,13 @@ async function start() {
   function fill(card, image) {
     const rank = rankOf.get(image);
     const picture = card.querySelector("canvas");
-    picture.hidden = rank === undefined;
-    if (rank !== undefined) {
-      const [from, tile] = tileOf(data.pictures, rank);
-      picture.width = tile.width;
-      picture.height = tile.height;
-      const { left, top, width, height } = tile;
-      if (from) picture.getContext("2d").drawImage(from, left, top, width, height, 0, 0, width, height);
+    const from = rank === undefined ? undefined : data.pictures.of(rank);
+    picture.hidden = !from;
+    if (from) {
+      const { source, left, top, width, height } = from;
+      picture.width = width;
+      picture.height = height;
+      picture.getContext("2d").drawImage(source, left, top, width, height, 0, 0, width, height);
     }
     card.querySelector(".name").textContent = given.names[image];
     card.querySelector(".folder").textContent = given.folders[folder[image]].shown;

@@ -1,11 +1,26 @@
 // The address bar is the only state of the page: the question, the filters and the open picture.
-// Its parameters are those of the API, plus `open`, so whatever is wrong in them is for the server to say.
+// Its parameters are those of the API, plus `view`, `at` and `open`, so whatever is wrong in them is for the server to say.
 
 const MAIN = ["id", "text", "code"];
 const QUESTION = [...MAIN, "more", "less"];
 // Parameters that mean something only together with a question.
 const BOUND = ["crop", "min_similarity", "by", "exact", "expand"];
-export const FILTERS = ["under", "after", "before", "type", "label", "min_size", "max_size", "glob", "min_similarity"];
+export const FILTERS = ["under", "after", "before", "type", "label", "min_size", "max_size", "glob", "region", "min_similarity"];
+
+export const VIEWS = ["pictures", "duplicates", "map"];
+
+// What is looked at; anything else in the address means the pictures.
+export function viewOf(params) {
+  return VIEWS.includes(params.get("view")) ? params.get("view") : "pictures";
+}
+
+// Another view under the same filters. A question belongs to the pictures.
+export function withView(params, view) {
+  const next = new URLSearchParams();
+  if (view !== "pictures") next.append("view", view);
+  for (const [name, entry] of params) if (FILTERS.includes(name) && !BOUND.includes(name)) next.append(name, entry);
+  return next;
+}
 
 export function current() {
   return new URLSearchParams(location.search);
@@ -19,7 +34,7 @@ export function href(params) {
 // What the server is asked: the address without what only the page knows.
 export function query(params) {
   const asked = new URLSearchParams(params);
-  for (const key of ["open", "limit", "cursor"]) asked.delete(key);
+  for (const key of ["open", "view", "at", "limit", "cursor"]) asked.delete(key);
   return asked;
 }
 

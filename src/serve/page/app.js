@@ -1,7 +1,9 @@
 // Puts the parts of the page together. What is shown always follows the address, never the other way round.
 
-import { asks, current, filtered, href, opened, parts, roleOf, withFilter, withPart, withQuestion, without } from "./address.js";
+import { asks, current, filtered, href, opened, parts, roleOf, viewOf, withFilter, withPart, withQuestion, withView, without } from "./address.js";
 import { announce, byId, make } from "./dom.js";
+import { Atlas } from "./atlas.js";
+import { Duplicates } from "./duplicates.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { remember, upload, uploaded } from "./known.js";
@@ -39,6 +41,17 @@ const viewer = new Viewer({
   local: () => Boolean(live.status?.local),
 });
 const live = new Live(statusChanged);
+// The views beside the pictures: {show(params, again), leave(), seen}.
+const others = {
+  duplicates: new Duplicates(byId("duplicates"), {
+    go, open: openImage, close: closeImage, instead: showInstead, status: () => live.status, shown: duplicatesShown,
+    failed: (problem) => failed(problem, current()),
+  }),
+  map: new Atlas(byId("map"), {
+    go, open: openImage, moved: moveMap, status: () => live.status, shown: mapShown, failed: (problem) => failed(problem, current()),
+  }),
+};
+let view = null;
 
 function tileOptions(params, answer) {
   const asking = asks(params);
@@ -59,19 +72,43 @@ function go(params, state = null) {
 
 function follow(back) {
   const params = current();
+  showView(params);
   byId("notes").querySelector(".is-problem")?.remove();
   showQuestion(byId("question"), params, go);
   const text = parts(params).find((part) => part.kind === "text" && part.role === "main");
   // What is being typed stays, unless one goes back.
   if (back || document.activeElement !== words || text) words.value = text ? text.value : "";
   showAdd();
-  filters.update(params, results.answer);
+  filters.update(params, view === "pictures" ? results.answer : null);
   const id = params.get("open");
   if (id === null) hideImage();
-  results.show(params, { back });
-  if (id !== null) viewer.show(id);
-  document.title = parts(params).length || filtered(params) ? `${titleOf(params)} · imgsearch` : "imgsearch";
+  if (view === "pictures") results.show(params, { back });
+  else others[view].show(params);
+  // Duplicates are compared once they are there.
+  if (id !== null && view !== "duplicates") viewer.show(id);
+  document.title = view !== "pictures" || parts(params).length || filtered(params) ? `${titleOf(params)} · imgsearch` : "imgsearch";
   byId("title").textContent = titleOf(params);
+}
+
+// Shows the parts of the page that belong to the view, and stops what the others do.
+function showView(params) {
+  const next = viewOf(params);
+  for (const link of document.querySelectorAll(".views a")) {
+    link.href = href(withView(params, link.dataset.view));
+    if (link.dataset.view === next) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (next === view) return;
+  if (view === "pictures") results.pause();
+  else if (view) others[view].leave();
+  view = next;
+  document.body.dataset.view = view;
+  for (const name of Object.keys(others)) byId(name).hidden = name !== view;
+  for (const id of ["results", "tail"]) byId(id).hidden = view !== "pictures";
+  setMessage(null);
+  byId("notes").replaceChildren();
+  byId("count").textContent = "";
+  byId("fresh").hidden = true;
 }
 
 function ask(key, value, crop) {
@@ -99,11 +136,42 @@ function grew(answer) {
   if (viewer.open) viewer.steps();
 }
 
+function duplicatesShown() {
+  const { duplicates } = others;
+  if (!duplicates.answer) return;
+  live.offer(duplicates.seen);
+  const unfilled = !duplicates.answer.images && live.status?.empty !== false && !filtered(current());
+  setMessage(unfilled ? emptyIndex(live.status) : null, unfilled);
+  byId("duplicates").hidden = unfilled;
+  byId("count").replaceChildren(...duplicates.count());
+  const id = current().get("open");
+  if (id !== null) duplicates.openCompare(id);
+}
+
+function mapShown() {
+  const { map } = others;
+  if (!map.answer) return;
+  live.offer(map.seen);
+  const empty = !map.answer.images;
+  const unfilled = empty && live.status?.empty !== false && !filtered(current());
+  setMessage(!empty ? null : unfilled ? emptyIndex(live.status) : nothing(current(), go), unfilled);
+  byId("count").replaceChildren(...map.count());
+}
+
+// Where the map rests belongs to the address, but is no step that Back undoes.
+function moveMap(at) {
+  if (view !== "map") return;
+  const params = current();
+  params.delete("at");
+  if (at) params.set("at", at);
+  history.replaceState(history.state, "", href(params));
+}
+
 function failed(problem, params) {
   byId("notes").replaceChildren();
   byId("count").textContent = "";
   byId("fresh").hidden = true;
-  setMessage(failure(problem, params, { go, retry: () => results.show(params, { again: true }) }), false);
+  setMessage(failure(problem, params, { go, retry: reload }), false);
 }
 
 function stuck(problem, again) {
@@ -135,9 +203,8 @@ function countShown(answer, params) {
 
 function statusChanged(status) {
   if (viewer.open) viewer.offerReveal();
-  const answer = results.answer;
-  if (!answer) return;
-  if (!answer.status) {
+  const answer = view === "pictures" ? results.answer : null;
+  if (answer && !answer.status) {
     answer.status = status;
     shown(answer, results.params);
   }
@@ -146,12 +213,14 @@ function statusChanged(status) {
     if (status.images > 0) return reload();
     setMessage(emptyIndex(status), true);
   }
-  live.offer(answer.status);
+  if (answer) live.offer(answer.status);
+  else if (view !== "pictures") live.offer(others[view].seen);
 }
 
 function reload() {
   filters.refresh();
-  return results.show(current(), { again: true });
+  if (view === "pictures") return results.show(current(), { again: true });
+  return others[view].show(current(), true);
 }
 
 // ---- the large view
@@ -179,14 +248,17 @@ function closeImage() {
 }
 
 function hideImage() {
+  others.duplicates.hideCompare();
   if (!viewer.open) return;
   const id = viewer.id;
   viewer.hide();
-  grid.focus(grid.item(id) ? id : anchor);
+  if (view === "pictures") grid.focus(grid.item(id) ? id : anchor);
+  if (view === "map") others.map.focus();
 }
 
 // The pictures before and after one; for one that is not in the list, those around where one came from.
 function steps(id) {
+  if (view !== "pictures") return { previous: null, next: null };
   const item = grid.item(id);
   const from = item || grid.item(anchor);
   if (!from) return { previous: null, next: null };
@@ -266,10 +338,11 @@ addEventListener("popstate", () => follow(true));
 
 // Links within the page change the address without loading it anew.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a.brand, a[data-home], a[data-open]");
+  const link = event.target.closest?.("a.brand, a[data-home], a[data-open], a[data-view]");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   if (link.dataset.open) openImage(link.dataset.open);
+  else if (link.dataset.view) go(withView(current(), link.dataset.view));
   else go(new URLSearchParams());
 });
 

@@ -1,8 +1,8 @@
 // Sentences in place of pictures, and above them.
 
-import { asks, filtered, parts, withoutFilters, withPart, withQuestion } from "./address.js";
+import { asks, filtered, parts, setFilter, withoutFilters, withPart, withQuestion } from "./address.js";
 import { copy, icon, make, toast } from "./dom.js";
-import { percent } from "./words.js";
+import { percent, pictures } from "./words.js";
 
 const COMMAND = "imgsearch index ~/Pictures";
 
@@ -52,6 +52,16 @@ export function nothing(params, go) {
     ? "No picture passes all the filters. Remove one of them, for example the last you set."
     : "Try other words, or ask with a picture: drop one anywhere on this page.";
   return message("search", "Nothing found", make("p", {}, advice), make("div", { class: "message-actions" }, actions));
+}
+
+export function nothingTwice(answer, params, go) {
+  const near = params.get("near") === "true";
+  const actions = [];
+  if (!near) actions.push(button("Look for nearly the same", () => go(setFilter(params, "near", "true")), true));
+  if (filtered(params)) actions.push(button("Without filters", () => go(withoutFilters(params)), !actions.length));
+  const among = filtered(params) ? `the ${pictures(answer.images)} that pass the filters` : pictures(answer.images);
+  return message("check", "No duplicates", make("p", {}, `No two of ${among} show the same${near ? " or nearly the same" : ""}.`),
+    make("div", { class: "message-actions" }, actions));
 }
 
 // What is to be said about an answer before its pictures.

@@ -1,6 +1,6 @@
 // The question and the filters as chips, each of which can be removed.
 
-import { href, opened, parts, without, withoutFilters, withoutPart } from "./address.js";
+import { href, opened, parts, viewOf, without, withoutFilters, withoutPart } from "./address.js";
 import { thumbnail } from "./api.js";
 import { icon, iconButton, make } from "./dom.js";
 import { describe, known, uploaded } from "./known.js";
@@ -14,6 +14,7 @@ const FILTER_NAMES = {
   label: (value) => ["label", value],
   min_size: (value) => ["at least", sizeOf(value)],
   max_size: (value) => ["at most", sizeOf(value)],
+  region: () => ["on the map", "an area"],
   glob: (value) => ["path", value],
   min_similarity: (value) => ["alike", `${value}\u00a0% or more`],
 };
@@ -118,6 +119,8 @@ function filterChip(key, value, params, go) {
 
 // What the results are called, for the title of the window and for screen readers.
 export function titleOf(params) {
+  const view = viewOf(params);
+  if (view !== "pictures") return view === "map" ? "Map" : "Duplicates";
   const main = parts(params)[0];
   if (!main) return "All pictures";
   if (main.kind === "text") return `Pictures of “${main.value}”`;

@@ -60,6 +60,13 @@ export class Results {
     if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value);
   }
 
+  // Another view is looked at: what is being loaded is not shown, and coming back begins anew.
+  pause() {
+    this.leave();
+    this.key = null;
+    this.busy(false);
+  }
+
   present(answer, restored, quiet) {
     this.answer = answer;
     this.busy(false);

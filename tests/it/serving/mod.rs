@@ -5,6 +5,7 @@ mod browsing;
 mod changing;
 mod client;
 mod files;
+mod long_work;
 mod questions;
 mod watching;
 
