@@ -155,7 +155,7 @@ def deep_heif(shift):
 
 def avif(image, **options):
     made = io.BytesIO()
-    image.save(made, "AVIF", quality=50, speed=4, **options)
+    image.save(made, "AVIF", quality=85, speed=4, **options)
     return made.getvalue()
 
 
@@ -204,12 +204,12 @@ def main():
         "full-colour.avif": avif(CAT, subsampling="4:4:4"),
         "transparent.avif": avif(transparent()),
         "deep.avif": imagecodecs.avif_encode(
-            pixels.astype(np.uint16) << 2, level=50, speed=4, bitspersample=10
+            pixels.astype(np.uint16) << 2, level=85, speed=4, bitspersample=10
         ),
         "grid.avif": grid(b"avif", b"av01", b"av1C", avif_tiles),
-        "plain.jxl": jxl(pixels, distance=3.0, effort=7),
+        "plain.jxl": jxl(pixels, distance=1.0, effort=7),
         "transparent.jxl": jxl(np.asarray(transparent().resize((160, 107))), lossless=True),
-        "deep.jxl": jxl(pixels.astype(np.uint16) << 2, bitspersample=10, distance=3.0),
+        "deep.jxl": jxl(pixels.astype(np.uint16) << 2, bitspersample=10, distance=1.0),
         "grey.jxl": jxl(np.asarray(CAT.convert("L")), distance=3.0),
         "from-jpeg.jxl": imagecodecs.jpegxl_encode_jpeg(jpeg_with_exif()),
     }
@@ -226,7 +226,7 @@ def main():
 
 def jpeg_with_exif():
     made = io.BytesIO()
-    CAT.transpose(Image.Transpose.ROTATE_270).save(made, "JPEG", quality=60, exif=exif(8))
+    CAT.transpose(Image.Transpose.ROTATE_270).save(made, "JPEG", quality=92, exif=exif(8))
     return made.getvalue()
 
 

@@ -181,8 +181,15 @@ fn shells_and_man_get_what_they_need() {
     let page = place.run(&["man"]).ended(0).stdout;
     assert!(page.contains(".TH imgsearch 1"), "{page}");
     place.run(&["man", "-o", "pages"]).ended(0);
-    let page = std::fs::read_to_string(place.index_dir().with_file_name("pages/imgsearch-train-head.1")).unwrap();
+    let page = std::fs::read_to_string(
+        place
+            .index_dir()
+            .with_file_name("pages/imgsearch-train-head.1"),
+    )
+    .unwrap();
     assert!(page.contains("imgsearch\\-train\\-head"), "{page}");
-    let pages = std::fs::read_dir(place.index_dir().with_file_name("pages")).unwrap().count();
+    let pages = std::fs::read_dir(place.index_dir().with_file_name("pages"))
+        .unwrap()
+        .count();
     assert!(pages > 20, "{pages}");
 }

@@ -58,6 +58,11 @@ fn a_page_that_is_white_below_its_text_is_whole_with_stray_bytes_at_the_end() {
     assert!(decode(&file[..end / 2]).is_err());
 }
 
+/// Two decoders round 16 bits differently.
+fn assert_near(a: &[u8], b: &[u8]) {
+    assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 1));
+}
+
 #[test]
 fn a_truncated_png_is_used_as_far_as_it_goes() {
     let rgb = image::load_from_memory(&sample("cat.jpg")).unwrap();
@@ -72,7 +77,7 @@ fn a_truncated_png_is_used_as_far_as_it_goes() {
         let first_rows = whole.len() / 3;
         let (decoded, out) = decode(&file[..file.len() / 2]).unwrap();
         assert!(decoded.damage.unwrap().contains("% of it could be decoded"));
-        assert_eq!(out[..first_rows], whole[..first_rows]);
+        assert_near(&out[..first_rows], &whole[..first_rows]);
         // Without its end, and with a wrong checksum, all rows are there.
         let mut odd = file.clone();
         let place = odd.len() - 13;
@@ -80,7 +85,7 @@ fn a_truncated_png_is_used_as_far_as_it_goes() {
         for odd in [&file[..file.len() - 12], &odd] {
             let (decoded, out) = decode(odd).unwrap();
             assert!(decoded.damage.unwrap().contains("after the last row"));
-            assert_eq!(out, whole);
+            assert_near(&out, &whole);
         }
         assert!(decode(&file[..file.len() / 10]).is_err());
     }
