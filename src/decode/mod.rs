@@ -21,6 +21,7 @@ mod jpeg;
 #[cfg(test)]
 mod on_disk;
 mod other;
+mod pixels;
 mod reading;
 mod source;
 #[cfg(test)]
