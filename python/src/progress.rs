@@ -199,7 +199,9 @@ fn listen(
 ) -> PyResult<()> {
     let mut result = Ok(());
     loop {
-        let first = match py.detach(|| received.recv_timeout(TICK)) {
+        // Exclusively, because a receiver cannot be shared.
+        let waiting = &mut *received;
+        let first = match py.detach(move || waiting.recv_timeout(TICK)) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return result,

@@ -150,7 +150,7 @@ def test_arrays_of_other_kinds_are_converted_or_refused(tmp_path: Path) -> None:
 
 
 def test_other_threads_run_while_codes_are_searched(tmp_path: Path) -> None:
-    codes = drawn(20_000, 3)
+    codes = drawn(4_000, 3)
     index = imgsearch.Index.build(tmp_path / "index", codes)
     running, ticks = threading.Event(), 0
     running.set()

@@ -124,7 +124,7 @@ class Library:
 
         `hidden` includes hidden files. `ignore` are globs of files to leave out, as in `.gitignore`. Images whose files
         are gone are removed, unless `keep_missing` is set; if they are many, only with `prune`. `retry` tries files
-        again that could not be decoded before. `adapt` lets the first run with enough images (500) train an encoder on
+        again that could not be decoded before. `adapt` lets the first run with enough images (300) train an encoder on
         them.
 
         >>> library = imgsearch.Library(indexed)
@@ -189,7 +189,7 @@ class Library:
         >>> best.path.name, 0.5 < best.similarity < 1
         ('coffee-cup.jpg', True)
         >>> library.search(text="cat", k=1)[0].labels[0][0]
-        'tabby'
+        'Egyptian cat'
         """
         parts = _question(image, text, id, more, less)
         options = _options(k, rank_by, expand, focus, min_similarity, radius, exact, ef)
@@ -254,8 +254,9 @@ class Library:
         `level` says how alike: the same bytes, the same picture edited (resized, cropped, turned and so on), or also
         other shots of the same scene.
 
-        >>> [[file.path.name for file in group.files] for group in imgsearch.Library(indexed).duplicates()]
-        [['coffee.jpg', 'coffee-cup.jpg']]
+        >>> found = imgsearch.Library(indexed).duplicates()[0]
+        >>> found.best.path.name, [file.path.name for file in found.others]
+        ('cat.jpg', ['cat-face.jpg'])
         """
         filter = filters(under, globs, after, before)
         with Reporting(progress) as report:
