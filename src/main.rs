@@ -10,5 +10,5 @@ mod typed;
 
 fn main() -> std::process::ExitCode {
     environment::prepare();
-    cli::main()
+    std::process::ExitCode::from(cli::main(std::env::args_os().collect()))
 }

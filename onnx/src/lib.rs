@@ -79,7 +79,7 @@ pub mod authoring {
 
 pub use runtime::{
     FoundBy, InstallOptions, PINNED_CUDA_VERSION, PINNED_VERSION, Runtime, RuntimeOptions,
-    cache_folder, disable_telemetry, install,
+    cache_folder, disable_telemetry, install, offer_runtime_folder,
 };
 
 /// Returns the lexicon of English words that ImageNet's classes may show, packed; `onnx/make_words.py` says how.

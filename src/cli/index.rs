@@ -362,9 +362,9 @@ impl Progress for IndexProgress {
 
 /// Returns the command as it was typed, to be typed again.
 fn command_typed() -> String {
-    let words = std::env::args_os().skip(1);
+    let words = super::TYPED.get().into_iter().flatten().skip(1);
     words.fold("imgsearch".to_owned(), |command, word| {
-        command + " " + &typed(&word)
+        command + " " + &typed(word)
     })
 }
 

@@ -50,8 +50,9 @@ mod watch;
 mod weighted;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use clap::Parser;
@@ -73,9 +74,14 @@ pub enum Outcome {
 /// The result of a command. An error is printed with its hint.
 pub type Result<T = Outcome, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-pub fn main() -> ExitCode {
+/// The arguments as they were typed.
+static TYPED: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Runs the command that `arguments` name, the first of which is the program. Returns the exit status. A process
+/// calls it once.
+pub fn main(arguments: Vec<OsString>) -> u8 {
     let started = Instant::now();
-    let (arguments, old) = old_train::rewritten(std::env::args_os().collect());
+    let (arguments, old) = old_train::rewritten(TYPED.get_or_init(|| arguments).clone());
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -129,9 +135,9 @@ pub fn main() -> ExitCode {
         // Whoever interrupts may also close the terminal.
         Err(error) if status != 130 => {
             say!("imgsearch: {error}");
-            ExitCode::from(2)
+            2
         }
-        _ => ExitCode::from(status),
+        _ => status,
     }
 }
 

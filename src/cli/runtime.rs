@@ -43,6 +43,7 @@ fn found(runtime: &Runtime) -> &'static str {
     use imgsearch::onnx::FoundBy;
     match runtime.found() {
         FoundBy::Named => "named by an option or variable",
+        FoundBy::Offered => "in a package that imgsearch was installed with",
         FoundBy::BesideExecutable => "next to the executable",
         FoundBy::Cache => "in the cache folder",
         FoundBy::System => "by the loader of the system",

@@ -12,7 +12,6 @@
 
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write as _};
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use imgsearch::render::terminal::Screen;
@@ -116,20 +115,20 @@ pub fn finish() -> Result<(), String> {
     }
 }
 
-/// Prints help or a usage error from clap, with the colours that the terminal supports.
-pub fn usage(said: &clap::Error) -> ExitCode {
+/// Prints help or a usage error from clap, with the colours that the terminal supports. Returns the exit status.
+pub fn usage(said: &clap::Error) -> u8 {
     let printed = said.print();
     if said.use_stderr() {
-        return ExitCode::from(2);
+        return 2;
     }
     if let Err(error) = printed {
         lost().get_or_insert(error);
     }
     match finish() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             say!("imgsearch: {error}");
-            ExitCode::from(2)
+            2
         }
     }
 }

@@ -36,6 +36,7 @@ mod jxl;
 mod on_disk;
 mod other;
 mod picture;
+mod pixels;
 #[cfg(any(feature = "heif", feature = "jxl"))]
 mod planes;
 mod raw;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -20,6 +21,8 @@ use super::wheel::Package;
 pub enum FoundBy {
     /// An option or an environment variable names it.
     Named,
+    /// The program offers its folder.
+    Offered,
     /// It is next to the executable.
     BesideExecutable,
     /// It was downloaded before.
@@ -32,6 +35,21 @@ pub enum FoundBy {
     Fetched,
 }
 
+/// Folders that the program offers, the last first.
+static OFFERED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Offers a folder to look for ONNX Runtime in, before all others: that of a Python package `onnxruntime` which was
+/// installed together with the program, for example. It has no effect once the library is loaded.
+///
+/// Whoever offers a folder answers for it: what is in it is loaded even if others may write there.
+pub fn offer_runtime_folder(folder: impl Into<PathBuf>) {
+    let mut offered = OFFERED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = folder.into();
+    if !offered.contains(&folder) {
+        offered.insert(0, folder);
+    }
+}
+
 /// A place that was searched.
 pub(super) enum Place {
     Library { path: PathBuf, found: FoundBy },
@@ -40,7 +58,8 @@ pub(super) enum Place {
 
 /// Returns the places in the order in which they are tried. Each is searched only when it is needed.
 pub(super) fn places(prefer_cuda: bool) -> impl Iterator<Item = Place> {
-    let looks: [fn(bool) -> Vec<Place>; 4] = [
+    let looks: [fn(bool) -> Vec<Place>; 5] = [
+        |_| offered(),
         |_| beside_executable(),
         cached,
         |_| in_system(),
@@ -54,6 +73,22 @@ fn nothing(place: impl Into<String>, why: impl Into<String>) -> Vec<Place> {
         place: place.into(),
         why: why.into(),
     }]
+}
+
+fn offered() -> Vec<Place> {
+    let folders = OFFERED.lock().unwrap_or_else(PoisonError::into_inner);
+    let look = |folder: &PathBuf| {
+        let libraries = libraries_in(folder);
+        if libraries.is_empty() {
+            return nothing(folder.display().to_string(), "no library there");
+        }
+        let offer = |path| Place::Library {
+            path,
+            found: FoundBy::Offered,
+        };
+        libraries.into_iter().map(offer).collect()
+    };
+    folders.iter().flat_map(look).collect()
 }
 
 fn beside_executable() -> Vec<Place> {

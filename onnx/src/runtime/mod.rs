@@ -24,7 +24,7 @@ use ort::ep::ExecutionProvider as _;
 
 pub use fetch::{InstallOptions, install};
 pub use library_files::cache_folder;
-pub use locate::FoundBy;
+pub use locate::{FoundBy, offer_runtime_folder};
 pub use telemetry::disable_telemetry;
 pub use wheel::{PINNED_CUDA_VERSION, PINNED_VERSION};
 
@@ -64,8 +64,8 @@ impl Runtime {
     /// Finds and loads ONNX Runtime, or gives back the one that this process has loaded; a
     /// process loads one library for good.
     ///
-    /// It is looked for in this order: the option; the environment variable `ORT_DYLIB_PATH`;
-    /// next to the executable; in the user's cache folder; in the folders of the system's loader; in an
+    /// It is looked for in this order: the option; the environment variable `ORT_DYLIB_PATH`; a folder that
+    /// [`offer_runtime_folder`] names; next to the executable; in the user's cache folder; in the folders of the system's loader; in an
     /// installed Python package `onnxruntime`. In each, the newest is tried first, and then the others.
     /// One that everybody can replace is left out, unless it was named. Where there is none, it is fetched
     /// once by `pip download` from the pinned, hashed package.
