@@ -250,7 +250,11 @@ mod tests {
         let (first, second) = (piece(1, b"one "), piece(2, b"two"));
         let both = [second.clone(), first.clone()];
         assert_eq!(with(&both).as_deref(), Some(&b"one two"[..]));
-        assert_eq!(with(std::slice::from_ref(&first)), None, "a piece is missing");
+        assert_eq!(
+            with(std::slice::from_ref(&first)),
+            None,
+            "a piece is missing"
+        );
         assert_eq!(with(&[first.clone(), first]), None, "a piece comes twice");
         assert_eq!(with(&[]), None);
     }
