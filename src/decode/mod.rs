@@ -37,7 +37,7 @@ mod on_disk;
 mod other;
 mod picture;
 mod pixels;
-#[cfg(any(feature = "heif", feature = "jxl"))]
+#[cfg(feature = "heif")]
 mod planes;
 mod raw;
 mod reading;
