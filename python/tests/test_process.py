@@ -240,3 +240,15 @@ def test_another_process_that_writes_is_named(photos: Path, tmp_path: Path) -> N
     finally:
         holder.terminate()
         holder.wait(30)
+
+
+def test_every_name_is_there_and_the_command_loads_little() -> None:
+    for name in imgsearch.__all__:
+        assert getattr(imgsearch, name).__module__.startswith("imgsearch")
+    assert set(imgsearch.__all__) <= set(dir(imgsearch))
+    assert set(imgsearch.__all__) == set(imgsearch._MODULES)
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        imgsearch.nothing_like_it  # type: ignore[attr-defined]
+    loaded = python("import sys, imgsearch._cli; print(*sys.modules)").stdout.split()
+    assert "imgsearch._native" in loaded
+    assert not {"numpy", "dataclasses", "onnxruntime", "imgsearch._library"} & set(loaded)

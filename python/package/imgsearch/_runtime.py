@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from pathlib import Path
 
 from imgsearch import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _offer() -> None:
@@ -24,10 +27,15 @@ def runtime() -> tuple[Path, str]:
 
     Raises `NoRuntime` if there is none that can be used.
     """
+    # Not at the start of the module: the command does not need it.
+    from pathlib import Path
+
     path, version = _native.runtime()
     return Path(path), version
 
 
 def default_folder() -> Path:
     """Returns the folder of the user's index, which the command uses if none is named."""
+    from pathlib import Path
+
     return Path(_native.default_dir())
