@@ -219,27 +219,30 @@ def test_another_library_answers_while_one_indexes(
     assert failures == []
 
 
-def test_another_process_that_writes_is_named(photos: Path, tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    imgsearch.Library(index).index(photos)
-    holder = subprocess.Popen(
-        [str(Path(sys.executable).parent / "imgsearch"), "watch", photos, "--index", index],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+def test_an_index_that_is_written_to_is_locked(samples: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(200):
+        (photos / f"{number:03}.jpg").write_bytes(
+            (samples / "coins.jpg").read_bytes() + str(number).encode()
+        )
+    first, second = (imgsearch.Library(tmp_path / "index") for _ in range(2))
+    begun = threading.Event()
+
+    def report(stage: str, done: int, of: int) -> None:
+        # Nearly all is still to be done.
+        if stage == "indexing":
+            begun.set()
+
+    thread = threading.Thread(
+        target=first.index, args=(photos,), kwargs={"progress": report, "adapt": False}
     )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                imgsearch.Library(index).remove(photos / "none.jpg")
-            except imgsearch.Locked as error:
-                assert "is being written to by" in str(error)
-                break
-            assert time.monotonic() < deadline and holder.poll() is None
-            time.sleep(0.05)
-    finally:
-        holder.terminate()
-        holder.wait(30)
+    thread.start()
+    assert begun.wait(60)
+    with pytest.raises(imgsearch.Locked, match="is being written to by"):
+        second.remove(photos / "none.jpg")
+    thread.join()
+    assert second.remove(photos / "none.jpg") == 0
 
 
 def test_every_name_is_there_and_the_command_loads_little() -> None:
