@@ -8,14 +8,13 @@
 //! A copy ([`copy`]) is the image as others pass it on: blurred, scaled down, re-encoded and brighter,
 //! cropped and rotated, or mirrored between black bars.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::Resizer;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb as Pixel, RgbImage, imageops};
 use std::io::Cursor;
 
-use crate::decode::{Geometry, Rgb, luma};
+use crate::decode::{Geometry, Rgb, luma, resample_part};
 use crate::random::SplitMix;
 
 /// What an encoder finds.
@@ -228,16 +227,8 @@ pub(crate) fn turned(image: &RgbImage, degrees: f32) -> RgbImage {
 /// An image that lacks pixels, or that cannot be resized.
 pub fn apply(image: &Rgb, view: View, geometry: &Geometry) -> Result<Vec<u8>, String> {
     let (left, top, width, height) = view.crop(image.width, image.height);
-    let source = ImageRef::new(image.width, image.height, &image.pixels, PixelType::U8x3)
-        .map_err(|error| error.to_string())?;
-    let mut target = Image::new(geometry.width, geometry.height, PixelType::U8x3);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(left, top, width, height);
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|error| error.to_string())?;
-    let mut pixels = target.into_vec();
+    let part = [left, top, width, height];
+    let mut pixels = resample_part(&mut Resizer::new(), image, part, geometry)?;
     colours(&mut pixels, view);
     if view.mirror {
         mirror(&mut pixels, geometry.width as usize);
