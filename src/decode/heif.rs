@@ -73,6 +73,7 @@ pub(super) fn decode(
         damage: None,
     };
     let tile = part.tile(shown, MAX_DEPTH)?;
+    part.check_cover(shown, tile, from)?;
     // Tiles have to begin at whole pixels of the result.
     while tile != from && (tile.0 % part.step != 0 || tile.1 % part.step != 0) {
         part.step /= 2;
@@ -100,10 +101,9 @@ pub(super) fn decode(
 
 /// Returns a side of the full picture after it is cut as `cut` of `from`.
 fn scaled(side: u32, cut: Option<u32>, from: u32) -> u32 {
-    match cut {
-        Some(cut) => (u64::from(side) * u64::from(cut) / u64::from(from.max(1))).max(1) as u32,
-        None => side,
-    }
+    cut.map_or(side, |cut| {
+        (u64::from(side) * u64::from(cut) / u64::from(from.max(1))).max(1) as u32
+    })
 }
 
 /// Returns the size of an item.
@@ -276,6 +276,21 @@ impl Part<'_> {
             _ if Codec::of(kind).is_some() => size(self.items, id).ok_or_else(none),
             _ => Err(self.unsupported(kind)),
         }
+    }
+
+    /// Refuses a grid of tiles that does not fill its picture, before there is memory for it.
+    fn check_cover(&self, id: u32, tile: (u32, u32), size: (u32, u32)) -> Result<(), DecodeError> {
+        let is_grid = self.items.kind(id) == Some(*b"grid");
+        let content = self.items.content(id).filter(|_| is_grid);
+        if let Some([_, _, rows, columns, ..]) = content.as_ref().map(|content| &*content.bytes) {
+            let reach = |tiles: u8, side: u32| (u64::from(tiles) + 1) * u64::from(side);
+            if reach(*columns, tile.0) < size.0.into() || reach(*rows, tile.1) < size.1.into() {
+                return Err(DecodeError::Malformed(
+                    "its tiles do not fill it".to_owned(),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn unsupported(&self, kind: Kind) -> DecodeError {

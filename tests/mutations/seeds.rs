@@ -232,7 +232,7 @@ fn modern(_: &Pixels) -> Vec<Seed> {
     ];
     let seeds = names.map(|name| seed(name, file(&format!("tests/fixtures/formats/{name}"))));
     let mut seeds = Vec::from(seeds);
-    seeds.push(seed("nef", raw(&file("tests/samples/cat.jpg"))));
+    seeds.push(seed("nef", raw(&file("tests/samples/cat-face.jpg"))));
     seeds
 }
 
