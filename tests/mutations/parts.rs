@@ -86,9 +86,9 @@ pub fn all() -> Vec<Part> {
             judge: || Box::new(image_judge()),
             good: "decoded",
             cuts,
-            // The limit, as much again for what decoders keep in addition to an image, and as much for what the decoder
+            // The limit, as much again for what decoders keep in addition to an image, and twice that for what the decoder
             // of AV1 loses: some 30 KB for each damaged picture (RELIABILITY.md). Without it twice the limit is enough.
-            memory_a_thread: 3 * MEMORY,
+            memory_a_thread: 4 * MEMORY,
         },
         Part {
             name: "segments",
