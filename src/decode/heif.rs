@@ -7,14 +7,12 @@
 use super::Rgb;
 use super::claim::{Claim, Stop};
 use super::codec::Codec;
-use super::colour::MAX_PROFILE;
 use super::error::DecodeError;
-use super::exif::{self, Orientation};
-use super::hdr::Meaning;
-use super::isobmff::{Fields, Kind};
+use super::isobmff::Kind;
 use super::items::Items;
 use super::picture::Picture;
 use super::planes::Canvas;
+use super::properties::{alpha, crop, orientation, profile, size, taken, told};
 
 /// Maximum number of items that lead from one to the next before a picture is coded.
 const MAX_DEPTH: u8 = 4;
@@ -33,12 +31,6 @@ const UNSPECIFIED: u16 = 2;
 
 /// The grey of what could not be decoded.
 const MISSING: u8 = 128;
-
-/// The names of auxiliary pictures that are transparency.
-const ALPHA: [&[u8]; 2] = [
-    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
-    b"urn:mpeg:hevc:2015:auxid:1\0",
-];
 
 /// Decodes the picture that a viewer shows.
 ///
@@ -106,14 +98,6 @@ fn scaled(side: u32, cut: Option<u32>, from: u32) -> u32 {
     })
 }
 
-/// Returns the size of an item.
-fn size(items: &Items<'_>, id: u32) -> Option<(u32, u32)> {
-    let mut fields = Fields(items.property(id, *b"ispe")?);
-    fields.version()?;
-    let size = (fields.long()?, fields.long()?);
-    (size.0 > 0 && size.1 > 0).then_some(size)
-}
-
 /// Returns the smallest of a picture and its thumbnails that is large enough and has its shape.
 fn smallest(items: &Items<'_>, primary: u32, whole: (u32, u32), short: u32) -> u32 {
     let thumbnails = items.referring(primary, *b"thmb").filter_map(|id| {
@@ -128,58 +112,6 @@ fn smallest(items: &Items<'_>, primary: u32, whole: (u32, u32), short: u32) -> u
         fits.then_some((width, id))
     });
     thumbnails.min().map_or(primary, |(_, id)| id)
-}
-
-/// Returns how the container turns an item. EXIF data do not count: the standard says so.
-fn orientation(items: &Items<'_>, id: u32) -> Orientation {
-    let mut orientation = Orientation::UPRIGHT;
-    for atom in items.properties(id) {
-        let next = match (&atom.kind, atom.body.first()) {
-            // Quarter turns to the left.
-            (b"irot", Some(turns)) => [1, 8, 3, 6][usize::from(turns & 3)],
-            // Upside down, or left and right swapped.
-            (b"imir", Some(axis)) => [4, 2][usize::from(axis & 1)],
-            _ => continue,
-        };
-        orientation = orientation.then(Orientation::of(next));
-    }
-    orientation
-}
-
-/// Returns the transparency of an item.
-fn alpha(items: &Items<'_>, id: u32) -> Option<u32> {
-    items.referring(id, *b"auxl").find(|&other| {
-        let name = items
-            .property(other, *b"auxC")
-            .and_then(|body| body.get(4..));
-        name.is_some_and(|name| ALPHA.iter().any(|alpha| name.starts_with(alpha)))
-    })
-}
-
-/// Returns when the picture was taken.
-fn taken(items: &Items<'_>) -> Option<i64> {
-    let content = items.content(items.of_kind(*b"Exif")?)?;
-    let start = Fields(&content.bytes).long()? as usize;
-    exif::read_block(content.bytes.get(4usize.checked_add(start)?..)?).taken
-}
-
-/// Returns the part of an item that is shown: left, top, width and height.
-fn crop(items: &Items<'_>, id: u32, (width, height): (u32, u32)) -> Option<[u32; 4]> {
-    let mut fields = Fields(items.property(id, *b"clap")?);
-    let mut ratio = || {
-        let (number, of) = (fields.long()? as i32, fields.long()? as i32);
-        (of != 0).then(|| f64::from(number) / f64::from(of))
-    };
-    let (across, down, right, below) = (ratio()?, ratio()?, ratio()?, ratio()?);
-    let range = |side: u32, length: f64, offset: f64| {
-        let start = (f64::from(side) - length) / 2.0 + offset;
-        let fits = length >= 1.0 && start > -1.0 && start + length < f64::from(side) + 1.0;
-        let start = start.max(0.0) as u32;
-        fits.then(|| (start, (length as u32).min(side - start)))
-    };
-    let (left, width) = range(width, across, right)?;
-    let (top, height) = range(height, down, below)?;
-    Some([left, top, width, height])
 }
 
 /// Cuts a canvas to a part of the full picture.
@@ -239,6 +171,10 @@ fn with_edges((width, height): (u32, u32)) -> u64 {
     (u64::from(width) + EDGE).saturating_mul(u64::from(height) + EDGE)
 }
 
+fn no_grid() -> DecodeError {
+    DecodeError::Malformed("the grid of its tiles is missing".to_owned())
+}
+
 /// The drawing of a picture.
 struct Part<'a> {
     items: &'a Items<'a>,
@@ -280,17 +216,25 @@ impl Part<'_> {
 
     /// Refuses a grid of tiles that does not fill its picture, before there is memory for it.
     fn check_cover(&self, id: u32, tile: (u32, u32), size: (u32, u32)) -> Result<(), DecodeError> {
-        let is_grid = self.items.kind(id) == Some(*b"grid");
-        let content = self.items.content(id).filter(|_| is_grid);
-        if let Some([_, _, rows, columns, ..]) = content.as_ref().map(|content| &*content.bytes) {
-            let reach = |tiles: u8, side: u32| (u64::from(tiles) + 1) * u64::from(side);
-            if reach(*columns, tile.0) < size.0.into() || reach(*rows, tile.1) < size.1.into() {
+        if self.items.kind(id) == Some(*b"grid") {
+            let (rows, columns) = self.grid(id)?;
+            let reach = |tiles: u32, side: u32| u64::from(tiles) * u64::from(side);
+            if reach(columns, tile.0) < size.0.into() || reach(rows, tile.1) < size.1.into() {
                 return Err(DecodeError::Malformed(
                     "its tiles do not fill it".to_owned(),
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Returns the rows and columns of a grid of tiles.
+    fn grid(&self, id: u32) -> Result<(u32, u32), DecodeError> {
+        let content = self.items.content(id);
+        match content.as_ref().map(|content| &*content.bytes) {
+            Some([_, _, rows, columns, ..]) => Ok((u32::from(*rows) + 1, u32::from(*columns) + 1)),
+            _ => Err(no_grid()),
+        }
     }
 
     fn unsupported(&self, kind: Kind) -> DecodeError {
@@ -343,12 +287,7 @@ impl Part<'_> {
         place: (u32, u32),
         depth: u8,
     ) -> Result<(), DecodeError> {
-        let none = || DecodeError::Malformed("the grid of its tiles is missing".to_owned());
-        let content = self.items.content(id).ok_or_else(none)?;
-        let [_, _, rows, columns, ..] = *content.bytes else {
-            return Err(none());
-        };
-        let (rows, columns) = (u32::from(rows) + 1, u32::from(columns) + 1);
+        let (rows, columns) = self.grid(id)?;
         let items = self.items;
         let tiles = items.referred(id, *b"dimg");
         if tiles.len() > MAX_TILES {
@@ -376,7 +315,7 @@ impl Part<'_> {
         let lacking = u64::from(rows * columns).saturating_sub(tiles.len() as u64);
         if lacking > 0 {
             self.missing += lacking * u64::from(width) * u64::from(height);
-            self.damage.get_or_insert_with(none);
+            self.damage.get_or_insert_with(no_grid);
         }
         Ok(())
     }
@@ -433,31 +372,6 @@ impl Part<'_> {
             error => format!("a part of it could not be decoded ({error})"),
         }))
     }
-}
-
-/// Returns the ICC profile of an item.
-fn profile(items: &Items<'_>, id: u32) -> Option<Vec<u8>> {
-    items.properties(id).find_map(|atom| {
-        let mut fields = Fields(atom.body);
-        let has_profile = atom.kind == *b"colr" && matches!(fields.take(4)?, b"prof" | b"rICC");
-        (has_profile && fields.0.len() <= MAX_PROFILE).then(|| fields.0.to_vec())
-    })
-}
-
-/// Returns what the container says of the numbers of a picture, which counts more than what the codec says.
-fn told(items: &Items<'_>, id: u32) -> Option<Meaning> {
-    items.properties(id).find_map(|atom| {
-        let mut fields = Fields(atom.body);
-        if atom.kind != *b"colr" || fields.take(4)? != b"nclx" {
-            return None;
-        }
-        Some(Meaning {
-            primaries: fields.short()?,
-            transfer: fields.short()?,
-            matrix: fields.short()?,
-            full_range: fields.number(1)? & 0x80 != 0,
-        })
-    })
 }
 
 /// Shows a canvas on white where it is transparent.

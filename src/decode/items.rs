@@ -266,14 +266,8 @@ impl<'a> Items<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::isobmff::tests::atom;
     use super::*;
-
-    fn atom(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut bytes = (body.len() as u32 + 8).to_be_bytes().to_vec();
-        bytes.extend(kind);
-        bytes.extend(body);
-        bytes
-    }
 
     #[test]
     fn pieces_that_repeat_the_file_are_refused() {

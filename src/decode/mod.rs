@@ -39,6 +39,8 @@ mod picture;
 mod pixels;
 #[cfg(feature = "heif")]
 mod planes;
+#[cfg(feature = "heif")]
+mod properties;
 mod raw;
 mod reading;
 mod source;
