@@ -42,24 +42,46 @@ impl Codec {
             Self::Hevc | Self::Av1 => 11,
         }
     }
+}
 
+/// The decoders of a picture, kept from one tile to the next: a photograph has 48, and starting a decoder of AV1 takes
+/// much memory in pieces that the allocator hands out again badly.
+#[derive(Default)]
+pub(super) struct Decoders {
+    /// With the most pixels that it takes.
+    #[cfg(feature = "avif")]
+    av1: Option<(u64, re_rav1d::dav1d::Decoder)>,
+}
+
+impl Decoders {
     /// Decodes a picture of at most `max_pixels`, and hands it to `draw` with what its numbers mean.
     ///
     /// # Errors
     ///
     /// If it is damaged, larger, or of a kind that the decoder lacks.
     pub fn decode(
-        self,
-        configuration: &[u8],
-        coded: &[u8],
+        &mut self,
+        codec: Codec,
+        (configuration, coded): (&[u8], &[u8]),
         max_pixels: u64,
         draw: impl FnOnce(&Planes<'_>, &Meaning),
     ) -> Result<(), DecodeError> {
-        match self {
+        match codec {
             #[cfg(feature = "heic")]
-            Self::Hevc => hevc(configuration, coded, max_pixels, draw),
+            Codec::Hevc => hevc(configuration, coded, max_pixels, draw),
             #[cfg(feature = "avif")]
-            Self::Av1 => av1(coded, max_pixels, draw),
+            Codec::Av1 => {
+                let kept = self.av1.take().filter(|(most, _)| *most == max_pixels);
+                let mut decoder = match kept {
+                    Some((_, decoder)) => decoder,
+                    None => av1_decoder(max_pixels)?,
+                };
+                av1(&mut decoder, coded, draw)?;
+                // What followed the picture is of no use. After an error it is not used again.
+                decoder.flush();
+                self.av1 = Some((max_pixels, decoder));
+                Ok(())
+            }
             #[cfg(not(all(feature = "heic", feature = "avif")))]
             _ => Err(DecodeError::Malformed(format!(
                 "no decoder for it ({configuration:02x?}, {}, {max_pixels})",
@@ -154,17 +176,9 @@ fn hevc(
 }
 
 #[cfg(feature = "avif")]
-fn av1(
-    coded: &[u8],
-    max_pixels: u64,
-    draw: impl FnOnce(&Planes<'_>, &Meaning),
-) -> Result<(), DecodeError> {
-    use re_rav1d::dav1d::{Decoder, Error, PixelLayout, PlanarImageComponent, Settings};
+fn av1_decoder(max_pixels: u64) -> Result<re_rav1d::dav1d::Decoder, DecodeError> {
+    use re_rav1d::dav1d::{Decoder, Settings};
 
-    if coded.is_empty() {
-        return Err(DecodeError::Truncated);
-    }
-    let failed = |error: Error| broken("AV1", &error);
     let mut settings = Settings::new();
     // One worker decodes one image; the others have their own.
     settings.set_n_threads(1);
@@ -173,7 +187,21 @@ fn av1(
     settings.set_all_layers(false);
     // Grain is drawn at random.
     settings.set_apply_grain(false);
-    let mut decoder = Decoder::with_settings(&settings).map_err(failed)?;
+    Decoder::with_settings(&settings).map_err(|error| broken("AV1", &error))
+}
+
+#[cfg(feature = "avif")]
+fn av1(
+    decoder: &mut re_rav1d::dav1d::Decoder,
+    coded: &[u8],
+    draw: impl FnOnce(&Planes<'_>, &Meaning),
+) -> Result<(), DecodeError> {
+    use re_rav1d::dav1d::{Error, PixelLayout, PlanarImageComponent};
+
+    if coded.is_empty() {
+        return Err(DecodeError::Truncated);
+    }
+    let failed = |error: Error| broken("AV1", &error);
     match decoder.send_data(coded.to_vec(), None, None, None) {
         // The rest is sent once the first picture is taken, which is all that is wanted.
         Ok(()) | Err(Error::Again) => {}

@@ -6,7 +6,7 @@
 
 use super::Rgb;
 use super::claim::{Claim, Stop};
-use super::codec::Codec;
+use super::codec::{Codec, Decoders};
 use super::error::DecodeError;
 use super::isobmff::Kind;
 use super::items::Items;
@@ -63,6 +63,7 @@ pub(super) fn decode(
         drawn: 0,
         missing: 0,
         damage: None,
+        decoders: Decoders::default(),
     };
     let tile = part.tile(shown, MAX_DEPTH)?;
     part.check_cover(shown, tile, from)?;
@@ -185,6 +186,7 @@ struct Part<'a> {
     drawn: u64,
     missing: u64,
     damage: Option<DecodeError>,
+    decoders: Decoders,
 }
 
 impl Part<'_> {
@@ -321,26 +323,23 @@ impl Part<'_> {
     }
 
     fn draw_coded(
-        &self,
+        &mut self,
         id: u32,
         codec: Codec,
         canvas: &mut Canvas,
         place: (u32, u32),
     ) -> Result<(), DecodeError> {
         let none = || DecodeError::Malformed("a part of it is missing".to_owned());
-        let content = self.items.content(id).ok_or_else(none)?;
-        let configuration = self
-            .items
-            .property(id, codec.configuration())
-            .ok_or_else(none)?;
-        let max_pixels = with_edges(size(self.items, id).ok_or_else(none)?);
-        let own = told(self.items, id);
-        let told = own.or_else(|| told(self.items, self.items.primary));
-        let has_profile =
-            profile(self.items, id).is_some() || profile(self.items, self.items.primary).is_some();
-        let drawn = codec.decode(
-            configuration,
-            &content.bytes,
+        let items = self.items;
+        let content = items.content(id).ok_or_else(none)?;
+        let configuration = items.property(id, codec.configuration()).ok_or_else(none)?;
+        let max_pixels = with_edges(size(items, id).ok_or_else(none)?);
+        let own = told(items, id);
+        let told = own.or_else(|| told(items, items.primary));
+        let has_profile = profile(items, id).is_some() || profile(items, items.primary).is_some();
+        let drawn = self.decoders.decode(
+            codec,
+            (configuration, &content.bytes),
             max_pixels,
             |planes, coded| {
                 let mut meaning = told.unwrap_or(*coded);
@@ -386,7 +385,10 @@ fn on_white(
         damage: None,
         drawn: 0,
         missing: 0,
-        ..*of
+        decoders: Decoders::default(),
+        items: of.items,
+        step: of.step,
+        name: of.name,
     };
     // What of it cannot be decoded counts as opaque.
     let mut layer = Canvas::new(size, of.step, 1, 255);

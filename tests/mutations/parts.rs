@@ -86,9 +86,8 @@ pub fn all() -> Vec<Part> {
             judge: || Box::new(image_judge()),
             good: "decoded",
             cuts,
-            // The limit, as much again for what decoders keep in addition to an image, and twice that for what the decoder
-            // of AV1 loses: some 30 KB for each damaged picture (RELIABILITY.md). Without it twice the limit is enough.
-            memory_a_thread: 4 * MEMORY,
+            // The limit, and as much again for what decoders keep in addition to an image.
+            memory_a_thread: 2 * MEMORY,
         },
         Part {
             name: "segments",
