@@ -30,6 +30,9 @@ pub use types::{
     DuplicateFile, DuplicateGroup, DuplicateOptions, Duplicates, Keep, Level, Skipped, Stage,
 };
 
+/// Files that are opened between two looks at whether to stop.
+const CHECKED: usize = 1024;
+
 /// Finds what the collection of a library holds twice.
 ///
 /// Nothing is changed. Files that cannot be read, or are not as they were when they were indexed, are left out and
@@ -81,7 +84,13 @@ pub fn find(
         found.compared = looks.compared();
     }
     found.skipped = looks.take_skipped();
-    let images = images_of(library, &contents, &evidence, &mut found.skipped)?;
+    let images = images_of(
+        library,
+        &contents,
+        &evidence,
+        &mut found.skipped,
+        progress,
+    )?;
     if progress.is_cancelled() {
         return Err(Error::Interrupted);
     }
@@ -105,6 +114,7 @@ fn images_of(
     contents: &Contents,
     evidence: &Evidence,
     skipped: &mut Vec<Skipped>,
+    progress: &dyn Progress,
 ) -> Result<HashMap<ImageId, Image>> {
     let mut ids: Vec<ImageId> = evidence.images().chain(contents.repeated()).collect();
     ids.sort_unstable();
@@ -113,17 +123,23 @@ fn images_of(
         .into_iter()
         .flat_map(|first| contents.files(first).iter().copied())
         .collect();
-    let images = library.index_view()?.images(&ids)?;
+    let index = library.index_view()?;
     let mut kept = HashMap::new();
-    for (image, checked) in pixels::check(library, images.into_iter().flatten().collect()) {
-        match checked {
-            Ok(()) => {
-                kept.insert(image.id, image);
+    for some in ids.chunks(CHECKED) {
+        if progress.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        let images = index.images(some)?.into_iter().flatten();
+        for (image, checked) in pixels::check(library, images.collect()) {
+            match checked {
+                Ok(()) => {
+                    kept.insert(image.id, image);
+                }
+                Err(error) => skipped.push(Skipped {
+                    path: image.path,
+                    error,
+                }),
             }
-            Err(error) => skipped.push(Skipped {
-                path: image.path,
-                error,
-            }),
         }
     }
     Ok(kept)

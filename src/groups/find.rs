@@ -106,8 +106,20 @@ impl Library {
         let selection = select(&searcher, &options.filter)?;
         let points = searcher.points(selection.as_ref())?;
         let lists = of(&searcher, &points, NEIGHBOURS, progress)?;
-        grouped(index, &points, &lists, options)
+        grouped(index, &points, &lists, options, progress)
     }
+}
+
+/// Ends the work if it was cancelled.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`].
+pub(super) fn go_on(progress: &dyn Progress) -> Result<()> {
+    if progress.is_cancelled() {
+        return Err(Error::Interrupted);
+    }
+    Ok(())
 }
 
 /// Returns the images of a view that a filter lets through; `None` for all.
@@ -122,11 +134,13 @@ pub(super) fn grouped(
     points: &Points,
     lists: &Lists,
     options: &GroupOptions,
+    progress: &dyn Progress,
 ) -> Result<Groups> {
     let min_size = min_size(options, points.len())?;
-    let mixed = mixed(points, lists);
-    let joins = single_linkage(&mixed, points, min_size);
+    let mixed = mixed(points, lists, progress)?;
+    let joins = single_linkage(&mixed, points, min_size, progress)?;
     let tree = Condensed::new(points.len(), &joins, min_size);
+    go_on(progress)?;
     let clusters = tree.groups();
     let mut of_point = tree.members(&clusters);
     join(lists, &mut of_point);
@@ -154,7 +168,8 @@ pub(super) fn grouped(
     if options.depth > 0 {
         within(found.iter_mut().collect(), &tree, lists, options.depth);
     }
-    let names = Names::of_all(index, points)?;
+    go_on(progress)?;
+    let names = Names::of_all(index, points, progress)?;
     let groups = found.into_iter().map(|found| names.name(found, points));
     Ok(Groups {
         groups: groups.collect::<Result<_>>()?,
@@ -265,22 +280,25 @@ fn within(mut level: Vec<&mut Found>, tree: &Condensed, lists: &Lists, depth: us
 /// What groups are named by.
 struct Names<'a> {
     index: &'a Index,
+    progress: &'a dyn Progress,
     all: Shown,
     has_labels: bool,
 }
 
 impl<'a> Names<'a> {
-    fn of_all(index: &'a Index, points: &Points) -> Result<Self> {
+    fn of_all(index: &'a Index, points: &Points, progress: &'a dyn Progress) -> Result<Self> {
         let ids = spread(points.images(), SAMPLE_OF_ALL, |&(id, _)| id);
         let labels = index.labels(&ids)?;
         Ok(Self {
             index,
+            progress,
             all: Shown::of(labels.iter().map(Vec::as_slice)),
             has_labels: labels.iter().any(|labels| !labels.is_empty()),
         })
     }
 
     fn name(&self, found: Found, points: &Points) -> Result<Group> {
+        go_on(self.progress)?;
         let ids = spread(&found.images, SAMPLE, |&(id, _)| id);
         let (words, fits) = if self.has_labels {
             let labels = self.index.labels(&ids)?;

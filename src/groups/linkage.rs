@@ -8,7 +8,10 @@
 use imgsearch_index::Points;
 use rayon::prelude::*;
 
+use super::find::go_on;
 use super::neighbours::Lists;
+use crate::error::Result;
+use crate::progress::Progress;
 
 /// The neighbour whose distance is the core distance. On photographs of 51 classes, ten find the same groups with more
 /// noise.
@@ -46,24 +49,36 @@ struct Edge {
 /// Returns the joins of all points, shortest first: one less than there are points. The last one is the root.
 ///
 /// `points` measures the ways between islands; `min_size` is the fewest points of an island that is worth a way.
-pub(crate) fn single_linkage(lists: &Lists, points: &Points, min_size: usize) -> Vec<Join> {
+///
+/// # Errors
+///
+/// [`Error::Interrupted`](crate::Error::Interrupted) if `progress` says so.
+pub(crate) fn single_linkage(
+    lists: &Lists,
+    points: &Points,
+    min_size: usize,
+    progress: &dyn Progress,
+) -> Result<Vec<Join>> {
     let core: Vec<f32> = (0..lists.len())
         .map(|point| core_distance(lists, point))
         .collect();
     let shortest = SHORTEST * median(&core);
     let mut edges = edges(lists, &core, shortest);
+    go_on(progress)?;
     sort(&mut edges);
+    go_on(progress)?;
     let mut tree = Tree::of(lists.len(), &edges);
     if tree.joins.len() + 1 < lists.len() {
         // A way may be shorter than an edge within an island, so the tree is made again.
-        edges.extend(ways_out(&mut tree, points, &core, min_size));
+        edges.extend(ways_out(&mut tree, points, &core, min_size, progress));
+        go_on(progress)?;
         sort(&mut edges);
         tree = Tree::of(lists.len(), &edges);
         let longest = tree.joins.iter().map(|join| join.length);
         let longest = longest.fold(0.0, f32::max) * OUT_OF_SIGHT;
         tree.join_rest(longest);
     }
-    tree.joins
+    Ok(tree.joins)
 }
 
 /// Returns the distance, not squared, to the [`CORE`]th neighbour, or to the last one if there are fewer.
@@ -116,7 +131,14 @@ fn sort(edges: &mut [Edge]) {
 }
 
 /// Returns the shortest edge that a scan finds out of each of the largest islands, from some of its points.
-fn ways_out(tree: &mut Tree, points: &Points, core: &[f32], min_size: usize) -> Vec<Edge> {
+/// If `progress` is cancelled, some are missing.
+fn ways_out(
+    tree: &mut Tree,
+    points: &Points,
+    core: &[f32],
+    min_size: usize,
+    progress: &dyn Progress,
+) -> Vec<Edge> {
     let islands = tree.islands();
     let of: Vec<u32> = (0..core.len() as u32)
         .map(|point| tree.find(point))
@@ -132,6 +154,7 @@ fn ways_out(tree: &mut Tree, points: &Points, core: &[f32], min_size: usize) -> 
         .collect();
     starts
         .par_iter()
+        .filter(|_| !progress.is_cancelled())
         .filter_map(|&a| {
             let outside = (0..core.len() as u32).filter(|&b| of[b as usize] != of[a as usize]);
             let measured = outside.map(|b| (points.distance(a as usize, b as usize), b));

@@ -3,7 +3,8 @@
 use imgsearch_index::{Points, RankBy, SearchParams, Searcher, expansion_weight, l2_squared};
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use super::find::go_on;
+use crate::error::Result;
 use crate::progress::Progress;
 
 /// No point.
@@ -92,7 +93,7 @@ impl Lists {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], and if the index cannot be read.
+/// [`Error::Interrupted`](crate::Error::Interrupted), and if the index cannot be read.
 pub(crate) fn of(
     searcher: &Searcher,
     points: &Points,
@@ -107,9 +108,7 @@ pub(crate) fn of(
     let params = SearchParams::new(k).by(by).ef(CANDIDATES.max(2 * k));
     let mut lists = Lists::empty(k, points.len());
     for start in (0..points.len()).step_by(AT_ONCE) {
-        if progress.is_cancelled() {
-            return Err(Error::Interrupted);
-        }
+        go_on(progress)?;
         let range = start..points.len().min(start + AT_ONCE);
         let found = searcher.nearest_points(points, range.clone(), &params)?;
         for (point, near) in range.zip(found) {
@@ -138,11 +137,15 @@ struct Mixture {
 ///
 /// The squared distance of two mean hashes follows from the distances of the hashes that they are means of, so no mean
 /// is stored.
-pub(crate) fn mixed(points: &Points, lists: &Lists) -> Lists {
+///
+/// # Errors
+///
+/// [`Error::Interrupted`](crate::Error::Interrupted).
+pub(crate) fn mixed(points: &Points, lists: &Lists, progress: &dyn Progress) -> Result<Lists> {
     let mixtures: Vec<Mixture> = (0..lists.len())
         .into_par_iter()
-        .map(|point| mixture(points, lists, point))
-        .collect();
+        .map(|point| go_on(progress).map(|()| mixture(points, lists, point)))
+        .collect::<Result<_>>()?;
     let length = if points.is_empty() {
         0
     } else {
@@ -163,20 +166,22 @@ pub(crate) fn mixed(points: &Points, lists: &Lists) -> Lists {
     let rows: Vec<Vec<(u32, f32)>> = (0..lists.len())
         .into_par_iter()
         .map(|a| {
+            go_on(progress)?;
             let near = lists.near(a).iter();
-            near.map(|&b| {
-                let of_code = l2_squared(code(a), code(b as usize));
-                let of_hash = between(points, &mixtures[a], &mixtures[b as usize]);
-                (b, of_code + points.bit() * of_hash)
-            })
-            .collect()
+            Ok(near
+                .map(|&b| {
+                    let of_code = l2_squared(code(a), code(b as usize));
+                    let of_hash = between(points, &mixtures[a], &mixtures[b as usize]);
+                    (b, of_code + points.bit() * of_hash)
+                })
+                .collect())
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let mut made = Lists::empty(lists.k, rows.len());
     for row in rows {
         made.push(row);
     }
-    made
+    Ok(made)
 }
 
 fn mixture(points: &Points, lists: &Lists, point: usize) -> Mixture {

@@ -164,10 +164,15 @@ impl simd::Work for ToAll<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        self.apart.extend(self.rows.iter().map(|row| {
-            let words = self.hash.iter().zip(row);
-            words.map(|(a, b)| (a ^ b).count_ones()).sum::<u32>()
-        }));
+        // Closures that are passed on to iterators may be compiled apart, without these instructions.
+        self.apart.resize(self.rows.len(), 0);
+        let [a, b, c, d] = *self.hash;
+        for (apart, row) in self.apart.iter_mut().zip(self.rows) {
+            *apart = (a ^ row[0]).count_ones()
+                + (b ^ row[1]).count_ones()
+                + (c ^ row[2]).count_ones()
+                + (d ^ row[3]).count_ones();
+        }
     }
 }
 

@@ -33,6 +33,9 @@ const UNLIKE: f32 = 6.0;
 /// What is at least so bright may be white in a brighter copy, and what is at most so dark black in a darker one.
 const CLIPS: (f32, f32) = (40.0, 160.0);
 
+/// Blocks that hold something in both pictures and correlate less than this show different things.
+const CHANGED: f32 = 0.6;
+
 /// What one picture has this much more of than the other, of black or of white, was lost there or laid over it.
 const LOST: f32 = 0.04;
 
@@ -54,6 +57,9 @@ pub(super) struct Agreement {
     pub within_b: f32,
     /// The share of the second picture that the first shows.
     pub within_a: f32,
+    /// Blocks of the largest place at which both show something, and not the same: a face that moved between two
+    /// shots. What a copy loses is scattered, or black and white.
+    pub changed: usize,
 }
 
 /// What pictures are compared by: softened, so that a copy that is a little softer agrees.
@@ -70,6 +76,7 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
     let (mut shown, mut agreeing, mut differing_plain, mut lost) = (0, 0, 0, 0);
     let mut correlations = Vec::new();
     let (width, height) = (a.soft.width, a.soft.height);
+    let mut places = Places::of(width / BLOCK, height / BLOCK);
     for top in (EDGE..height.saturating_sub(EDGE + BLOCK - 1)).step_by(BLOCK) {
         for left in (EDGE..width.saturating_sub(EDGE + BLOCK - 1)).step_by(BLOCK) {
             let Some(block) = block(a, b, aligned, left, top) else {
@@ -78,11 +85,21 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
             shown += 1;
             match block {
                 Block::Clipped => {}
-                Block::Lost => lost += 1,
+                Block::Lost => {
+                    lost += 1;
+                    places.set(left / BLOCK, top / BLOCK, Place::Lost);
+                }
                 Block::Plain { differs } => differing_plain += usize::from(differs),
-                Block::Correlated { value, agrees } => {
+                Block::Correlated {
+                    value,
+                    agrees,
+                    changed,
+                } => {
                     agreeing += usize::from(agrees);
                     correlations.push(value);
+                    if changed {
+                        places.set(left / BLOCK, top / BLOCK, Place::Changed);
+                    }
                 }
             }
         }
@@ -101,6 +118,68 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
         lost: lost as f32 / shown.max(1) as f32,
         within_b: within(Some(aligned.map), &a.soft, &b.soft),
         within_a: within(aligned.map.inverse(), &b.soft, &a.soft),
+        changed: places.largest_change(),
+    }
+}
+
+/// What is known of a block for its neighbours.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Other,
+    Lost,
+    Changed,
+}
+
+/// All blocks of a picture.
+struct Places {
+    across: usize,
+    all: Vec<Place>,
+}
+
+impl Places {
+    fn of(across: usize, down: usize) -> Self {
+        Self {
+            across,
+            all: vec![Place::Other; across * down],
+        }
+    }
+
+    fn set(&mut self, column: usize, row: usize, place: Place) {
+        self.all[row * self.across + column] = place;
+    }
+
+    /// Returns the blocks around one.
+    fn around(&self, block: usize) -> impl Iterator<Item = usize> + use<> {
+        let (across, down) = (self.across, self.all.len() / self.across);
+        let (column, row) = (block % across, block / across);
+        let rows = row.saturating_sub(1)..(row + 2).min(down);
+        let columns = column.saturating_sub(1)..(column + 2).min(across);
+        rows.flat_map(move |row| columns.clone().map(move |column| row * across + column))
+    }
+
+    /// Returns the number of blocks in the largest place that changed. Those at the edges of a caption do not count.
+    fn largest_change(mut self) -> usize {
+        let beside_lost = |block: usize| self.around(block).any(|near| self.all[near] == Place::Lost);
+        let changed = (0..self.all.len()).filter(|block| self.all[*block] == Place::Changed);
+        let mut changed: Vec<usize> = changed.filter(|block| !beside_lost(*block)).collect();
+        self.all.fill(Place::Other);
+        for block in &changed {
+            self.all[*block] = Place::Changed;
+        }
+        let mut largest = 0;
+        while let Some(first) = changed.pop() {
+            let mut reached = vec![first];
+            let mut size = 0;
+            while let Some(block) = reached.pop() {
+                if self.all[block] == Place::Changed {
+                    self.all[block] = Place::Other;
+                    size += 1;
+                    reached.extend(self.around(block));
+                }
+            }
+            largest = largest.max(size);
+        }
+        largest
     }
 }
 
@@ -116,6 +195,7 @@ enum Block {
     Correlated {
         value: f32,
         agrees: bool,
+        changed: bool,
     },
 }
 
@@ -170,9 +250,11 @@ fn block(a: &Planes, b: &Planes, aligned: &Aligned, left: usize, top: usize) -> 
     let value = both / ((own + 1.0) * (other + 1.0)).sqrt();
     let unexplained = most * (1.0 - value.max(0.0).powi(2));
     let allowed = (NOISE * NOISE).max(UNEXPLAINED * UNEXPLAINED * most);
+    let agrees = unexplained <= allowed;
     Some(Block::Correlated {
         value,
-        agrees: unexplained <= allowed,
+        agrees,
+        changed: !agrees && value < CHANGED && own.min(other) >= PLAIN * PLAIN,
     })
 }
 

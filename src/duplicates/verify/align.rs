@@ -16,6 +16,9 @@ const STILL: f32 = 0.04;
 /// Pictures whose brightness still differs by more than this after so many steps do not fit.
 const HOPELESS: (usize, f64) = (2, 28.0);
 
+/// Up to this step, every second row is looked at: it shows as well which pictures do not fit.
+const COARSE: usize = 2;
+
 /// Unknowns: six of the map, gain and offset.
 const N: usize = 8;
 
@@ -53,7 +56,8 @@ pub(super) fn align(a: &Grey, b: &Sloped, start: Affine) -> Option<Aligned> {
     };
     let mut scale = f64::INFINITY;
     for step in 0..STEPS {
-        let (system, spread) = normal_equations(a, b, &now, scale)?;
+        let every = if step <= COARSE { 2 } else { 1 };
+        let (system, spread) = normal_equations(a, b, &now, scale, every)?;
         // Pictures that fit at all do so soon.
         if step == HOPELESS.0 && spread > HOPELESS.1 {
             return None;
@@ -99,19 +103,21 @@ pub(super) fn correlation(a: &Grey, b: &Sloped, map: &Affine) -> f32 {
     (both - own * other) / spread.sqrt().max(1.0)
 }
 
-/// Returns the normal equations of a step, with their right side in the last column, and the mean residual.
+/// Returns the normal equations of a step, with their right side in the last column, and the mean residual, by one of
+/// `every` so many rows.
 fn normal_equations(
     a: &Grey,
     b: &Sloped,
     now: &Aligned,
     scale: f64,
+    every: usize,
 ) -> Option<([[f64; N + 1]; N], f64)> {
     let (width, height) = size_of(&b.grey);
     let (cx, cy) = (a.width as f32 / 2.0, a.height as f32 / 2.0);
-    let mut sums = [[0.0f32; N + 1]; N];
+    let (mut sums, mut right) = ([[0.0f32; N]; N], [0.0f32; N]);
     let mut system = [[0.0f64; N + 1]; N];
     let (mut count, mut total) = (0.0f64, 0.0f64);
-    for row in 0..a.height {
+    for row in (0..a.height).step_by(every) {
         let y = row as f32 + 0.5;
         for (column, &wanted) in a.pixels[row * a.width..(row + 1) * a.width]
             .iter()
@@ -146,32 +152,28 @@ fn normal_equations(
                 there,
                 1.0,
             ];
+            // The equations are symmetric, but whole rows of them are as fast as halves.
             for i in 0..N {
                 let weighted = weight * slopes[i];
-                for j in i..N {
-                    sums[i][j] += weighted * slopes[j];
+                for (sum, slope) in sums[i].iter_mut().zip(&slopes) {
+                    *sum += weighted * slope;
                 }
-                sums[i][N] -= weighted * residual;
+                right[i] -= weighted * residual;
             }
         }
         // Rows are summed up exactly; within a row, single precision is enough.
-        for (all, row) in system.iter_mut().zip(&mut sums) {
-            for (all, sum) in all.iter_mut().zip(row) {
+        for (all, (row, right)) in system.iter_mut().zip(sums.iter_mut().zip(&mut right)) {
+            for (all, sum) in all.iter_mut().zip(row.iter_mut().chain([right])) {
                 *all += f64::from(*sum);
                 *sum = 0.0;
             }
         }
     }
-    // The equations are symmetric: what is below the diagonal is what is above it.
-    let above = system;
     for (i, row) in system.iter_mut().enumerate() {
-        for (value, other) in row.iter_mut().zip(&above).take(i) {
-            *value = other[i];
-        }
         // A direction that nothing speaks about stays as it is.
         row[i] *= 1.0 + 1e-4;
     }
-    (count >= FEWEST).then(|| (system, total / count))
+    (count * every as f64 >= FEWEST).then(|| (system, total / count))
 }
 
 fn is_extreme(value: f32) -> bool {

@@ -70,7 +70,7 @@ pub(super) fn features(picture: &Grey) -> Features {
             continue;
         }
         let level = picture.resized(width, height).blurred(1.2);
-        let soft = level.blurred(1.0);
+        let soft = Around::of(&level.blurred(1.0));
         let back = (
             picture.width as f32 / width as f32,
             picture.height as f32 / height as f32,
@@ -99,12 +99,14 @@ fn corners(level: &Grey, most: usize) -> Vec<(usize, usize)> {
     for y in MARGIN..height - MARGIN {
         for x in MARGIN..width - MARGIN {
             let own = strength[y * width + x];
-            let is_best = (y - 1..=y + 1).all(|y| {
-                strength[y * width + x - 1..=y * width + x + 1]
-                    .iter()
-                    .all(|near| *near <= own)
-            });
-            if own > 0.5 && is_best {
+            let is_best = || {
+                (y - 1..=y + 1).all(|y| {
+                    strength[y * width + x - 1..=y * width + x + 1]
+                        .iter()
+                        .all(|near| *near <= own)
+                })
+            };
+            if own > 0.5 && is_best() {
                 found.push((own, x, y));
             }
         }
@@ -147,19 +149,49 @@ fn strengths(level: &Grey) -> Vec<f32> {
         .collect()
 }
 
-/// Returns the direction from a corner to the centre of brightness around it.
-fn direction(level: &Grey, x: usize, y: usize) -> (f32, f32) {
-    let (mut across, mut down) = (0.0f32, 0.0f32);
-    for dy in -RADIUS..=RADIUS {
-        for dx in -RADIUS..=RADIUS {
-            if dx * dx + dy * dy <= RADIUS * RADIUS {
-                let value = level.at(x as isize + dx, y as isize + dy);
-                across += dx as f32 * value;
-                down += dy as f32 * value;
-            }
+/// A level with its edges drawn out, so that what lies around a corner is read without looking for the edge.
+struct Around {
+    width: usize,
+    pixels: Vec<f32>,
+}
+
+impl Around {
+    /// Pixels beyond each edge: the most by which what is read around a corner reaches beyond it.
+    const BEYOND: usize = 12;
+
+    fn of(level: &Grey) -> Self {
+        let width = level.width + 2 * Self::BEYOND;
+        let mut pixels = Vec::with_capacity(width * (level.height + 2 * Self::BEYOND));
+        for y in 0..level.height + 2 * Self::BEYOND {
+            let y = y.saturating_sub(Self::BEYOND).min(level.height - 1);
+            let row = &level.pixels[y * level.width..(y + 1) * level.width];
+            pixels.extend([row[0]; Self::BEYOND]);
+            pixels.extend_from_slice(row);
+            pixels.extend([row[level.width - 1]; Self::BEYOND]);
         }
+        Self { width, pixels }
     }
-    let length = across.hypot(down);
+
+    /// Returns the place of a pixel of the level.
+    fn place(&self, x: usize, y: usize) -> usize {
+        (y + Self::BEYOND) * self.width + x + Self::BEYOND
+    }
+}
+
+/// Returns the direction from a corner to the centre of brightness around it.
+fn direction(level: &Around, x: usize, y: usize) -> (f32, f32) {
+    let (mut across, mut down) = (0.0f32, 0.0f32);
+    let middle = level.place(x, y) as isize;
+    for dy in -RADIUS..=RADIUS {
+        let half = ((RADIUS * RADIUS - dy * dy) as f32).sqrt() as isize;
+        let start = (middle + dy * level.width as isize - half) as usize;
+        let row = &level.pixels[start..=start + 2 * half as usize];
+        for (i, value) in row.iter().enumerate() {
+            across += (i as isize - half) as f32 * value;
+        }
+        down += dy as f32 * row.iter().sum::<f32>();
+    }
+    let length = (across * across + down * down).sqrt();
     if length > 0.0 {
         (across / length, down / length)
     } else {
@@ -168,11 +200,17 @@ fn direction(level: &Grey, x: usize, y: usize) -> (f32, f32) {
 }
 
 /// Returns the description of a corner, and that in the mirrored picture.
-fn describe(level: &Grey, x: usize, y: usize, (cos, sin): (f32, f32)) -> (Bits, Bits) {
+fn describe(level: &Around, x: usize, y: usize, (cos, sin): (f32, f32)) -> (Bits, Bits) {
+    // The corners of the square that places are drawn from reach this far when it is turned.
+    let most = Around::BEYOND as f32 + MARGIN as f32;
+    let middle = level.place(x, y) as isize;
+    let width = level.width as isize;
+    // Rounding by a whole number takes one instruction, other than `round`.
+    let rounded = |value: f32| (value.clamp(-most, most) + 64.5) as isize - 64;
     let value = |along: f32, beside: f32| {
-        let across = x as f32 + along * cos - beside * sin;
-        let down = y as f32 + along * sin + beside * cos;
-        level.at(across.round() as isize, down.round() as isize)
+        let across = rounded(along * cos - beside * sin);
+        let down = rounded(along * sin + beside * cos);
+        level.pixels[(middle + down * width + across) as usize]
     };
     let (mut bits, mut mirrored) = ([0; WORDS], [0; WORDS]);
     for (i, [(a, b), (c, d)]) in pattern().iter().enumerate() {

@@ -11,11 +11,14 @@ pub(super) struct Grey {
 impl Grey {
     /// Makes a picture of what `of` returns for each column and row.
     pub fn from_fn(width: usize, height: usize, of: impl Fn(usize, usize) -> f32) -> Self {
-        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let mut pixels = Vec::with_capacity(width * height);
+        for y in 0..height {
+            pixels.extend((0..width).map(|x| of(x, y)));
+        }
         Self {
             width,
             height,
-            pixels: places.map(|(x, y)| of(x, y)).collect(),
+            pixels,
         }
     }
 
@@ -49,15 +52,32 @@ impl Grey {
         above + (below - above) * fy
     }
 
-    /// Returns the slopes of brightness at each pixel, across and down, in grey levels a pixel.
+    /// Returns the slopes of brightness at each pixel, across and down, in grey levels a pixel. Beyond an edge it is as
+    /// bright as at the edge.
     pub fn slopes(&self) -> (Self, Self) {
-        let slope = |dx: isize, dy: isize| {
-            Self::from_fn(self.width, self.height, |x, y| {
-                let (x, y) = (x as isize, y as isize);
-                (self.at(x + dx, y + dy) - self.at(x - dx, y - dy)) / 2.0
-            })
-        };
-        (slope(1, 0), slope(0, 1))
+        let (width, height) = (self.width, self.height);
+        let mut across = vec![0.0; self.pixels.len()];
+        let mut down = vec![0.0; self.pixels.len()];
+        let row = |y: usize| &self.pixels[y * width..(y + 1) * width];
+        let rows = across
+            .chunks_exact_mut(width)
+            .zip(down.chunks_exact_mut(width));
+        for (y, (across, down)) in rows.enumerate() {
+            let own = row(y);
+            if let [first, middle @ .., last] = &mut across[..] {
+                *first = (own[1] - own[0]) / 2.0;
+                *last = (own[width - 1] - own[width - 2]) / 2.0;
+                for (slope, (before, after)) in middle.iter_mut().zip(own.iter().zip(&own[2..])) {
+                    *slope = (after - before) / 2.0;
+                }
+            }
+            let (above, below) = (row(y.saturating_sub(1)), row((y + 1).min(height - 1)));
+            for (slope, (above, below)) in down.iter_mut().zip(above.iter().zip(below)) {
+                *slope = (below - above) / 2.0;
+            }
+        }
+        let grey = |pixels| Self { pixels, ..*self };
+        (grey(across), grey(down))
     }
 
     /// Blurs by a Gaussian with this deviation in pixels.
@@ -69,6 +89,23 @@ impl Grey {
         let sum: f32 = kernel[0] + 2.0 * kernel[1..].iter().sum::<f32>();
         kernel.iter_mut().for_each(|weight| *weight /= sum);
         self.along_rows(&kernel).along_columns(&kernel)
+    }
+
+    /// Halves both sides, which have to be even. Each pixel is the mean of four.
+    pub fn halved(&self) -> Self {
+        let (width, height) = (self.width / 2, self.height / 2);
+        let mut pixels = Vec::with_capacity(width * height);
+        for rows in self.pixels.chunks_exact(2 * self.width) {
+            let (above, below) = rows.split_at(self.width);
+            let ((above, _), (below, _)) = (above.as_chunks::<2>(), below.as_chunks::<2>());
+            let pairs = above.iter().zip(below);
+            pixels.extend(pairs.map(|([a, b], [c, d])| (a + b + c + d) / 4.0));
+        }
+        Self {
+            width,
+            height,
+            pixels,
+        }
     }
 
     fn along_rows(&self, kernel: &[f32]) -> Self {
@@ -105,6 +142,9 @@ impl Grey {
 
     /// Brings the picture to another size. Each pixel is the mean of the area that it covers.
     pub fn resized(&self, width: usize, height: usize) -> Self {
+        if (width, height) == (self.width, self.height) {
+            return self.clone();
+        }
         let across = shares(self.width, width);
         let down = shares(self.height, height);
         let mut rows = Vec::with_capacity(width * self.height);
@@ -179,6 +219,24 @@ mod tests {
         let edge = Grey::from_fn(20, 6, |x, _| if x < 10 { 0.0 } else { 100.0 }).blurred(1.0);
         assert!(edge.at(9, 3) > 20.0 && edge.at(10, 3) < 80.0);
         assert!(edge.at(2, 3) < 1e-3);
+    }
+
+    #[test]
+    fn halving_is_resizing_to_half() {
+        let ramp = Grey::from_fn(30, 20, |x, y| (x * x + y * 3) as f32);
+        let apart = ramp.halved().pixels.into_iter();
+        let apart = apart.zip(ramp.resized(15, 10).pixels);
+        assert!(apart.into_iter().all(|(one, other)| (one - other).abs() < 1e-3));
+    }
+
+    #[test]
+    fn slopes_are_differences_and_edges_are_held() {
+        let ramp = Grey::from_fn(5, 4, |x, y| (x * x * 2 + y * 6) as f32);
+        let (across, down) = ramp.slopes();
+        assert_eq!(&across.pixels[..5], &[1.0, 4.0, 8.0, 12.0, 7.0]);
+        assert_eq!((down.at(2, 0), down.at(2, 1), down.at(2, 3)), (3.0, 6.0, 3.0));
+        let (across, down) = Grey::from_fn(1, 3, |_, y| y as f32).slopes();
+        assert_eq!((across.pixels, down.pixels), (vec![0.0; 3], vec![0.5, 1.0, 0.5]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use imgsearch_index::hamming_to_all;
 
 use super::affine::Affine;
-use super::features::{Feature, Features};
+use super::features::{Bits, Feature, Features};
 
 /// Descriptions of the same corner differ in at most this number of 256 bits.
 const ALIKE: u32 = 72;
@@ -26,6 +26,15 @@ const TOLERANCE: f32 = 4.0;
 
 /// Fewest pairs of corners that a guess has to explain.
 const FEWEST: usize = 8;
+
+/// One of so many corners of the second picture is looked up first, in each of the two ways …
+const PROBED: usize = 4;
+
+/// … and only with this many counterparts the others are, too.
+const FEWEST_PROBED: usize = 2;
+
+/// A guess that explains this share of the pairs is the best one.
+const CLEAR_SHARE: f32 = 0.7;
 
 /// A guess, and how many corners it brings to their counterparts.
 #[derive(Debug, Clone, Copy)]
@@ -52,33 +61,57 @@ pub(super) fn guess(a: &Features, b: &Features) -> Option<Guess> {
     }
 }
 
-/// Returns the corners that have a clear counterpart, the most alike first.
+/// Returns the corners that have a clear counterpart, the most alike first; none if hardly any of some have one.
 fn pairs<'a>(a: &'a Features, b: &'a Features, mirrored: bool) -> Vec<Pair<'a>> {
     let of_a = if mirrored { &a.mirrored } else { &a.bits };
-    let mut all_apart = Vec::with_capacity(a.len());
+    let mut apart = Vec::with_capacity(a.len());
     let mut pairs = Vec::new();
-    for (b, bits) in b.corners.iter().zip(&b.bits) {
-        hamming_to_all(bits, of_a, &mut all_apart);
-        let corners = || all_apart.iter().zip(&a.corners);
-        let Some((&apart, a)) = corners().min_by_key(|(apart, _)| **apart) else {
-            continue;
-        };
-        if apart > ALIKE {
-            continue;
-        }
-        // A corner nearby is the same one at another size, and no rival.
-        let limit = (CLEARER * apart as f32).ceil() as u32;
-        let mut rivals = corners().filter(|(apart, _)| **apart < limit);
-        if rivals.all(|(_, other)| same_place(a, other)) {
-            pairs.push(Pair { a, b, apart });
-        }
+    let probed = |i: &usize| i.is_multiple_of(PROBED);
+    let corners = 0..b.len();
+    for i in corners.clone().filter(probed) {
+        pairs.extend(counterpart(a, of_a, b, i, &mut apart));
+    }
+    if pairs.len() < FEWEST_PROBED {
+        return Vec::new();
+    }
+    for i in corners.filter(|i| !probed(i)) {
+        pairs.extend(counterpart(a, of_a, b, i, &mut apart));
     }
     pairs.sort_by_key(|pair| pair.apart);
     pairs
 }
 
+/// Returns the corner of the first picture that clearly looks most like one of the second.
+fn counterpart<'a>(
+    a: &'a Features,
+    of_a: &[Bits],
+    b: &'a Features,
+    i: usize,
+    all_apart: &mut Vec<u32>,
+) -> Option<Pair<'a>> {
+    hamming_to_all(&b.bits[i], of_a, all_apart);
+    let apart = all_apart.iter().copied().min()?;
+    if apart > ALIKE {
+        return None;
+    }
+    let best = &a.corners[all_apart.iter().position(|other| *other == apart)?];
+    // A corner nearby is the same one at another size, and no rival.
+    let limit = (CLEARER * apart as f32).ceil() as u32;
+    let mut rivals = all_apart
+        .iter()
+        .zip(&a.corners)
+        .filter(|(apart, _)| **apart < limit);
+    rivals
+        .all(|(_, other)| same_place(best, other))
+        .then_some(Pair {
+            a: best,
+            b: &b.corners[i],
+            apart,
+        })
+}
+
 fn same_place(one: &Feature, other: &Feature) -> bool {
-    (one.x - other.x).hypot(one.y - other.y) < SAME_PLACE
+    (one.x - other.x).powi(2) + (one.y - other.y).powi(2) < SAME_PLACE * SAME_PLACE
 }
 
 /// Returns the guess that most pairs agree with.
@@ -88,7 +121,7 @@ fn best_of(pairs: &[Pair<'_>], mirrored: bool) -> Option<Guess> {
     }
     let tried = &pairs[..pairs.len().min(MOST)];
     let mut best: Option<Guess> = None;
-    for (i, one) in tried.iter().enumerate() {
+    'tried: for (i, one) in tried.iter().enumerate() {
         for other in &tried[..i] {
             let Some(map) = through(one, other, mirrored) else {
                 continue;
@@ -96,6 +129,9 @@ fn best_of(pairs: &[Pair<'_>], mirrored: bool) -> Option<Guess> {
             let corners = explained(&map, pairs).count();
             if best.is_none_or(|best| corners > best.corners) {
                 best = Some(Guess { map, corners });
+                if corners as f32 >= CLEAR_SHARE * pairs.len() as f32 {
+                    break 'tried;
+                }
             }
         }
     }
@@ -133,7 +169,7 @@ fn through(one: &Pair<'_>, other: &Pair<'_>, mirrored: bool) -> Option<Affine> {
         (to.0 * from.0 + to.1 * from.1) / length,
         (to.1 * from.0 - to.0 * from.1) / length,
     );
-    let scale = re.hypot(im);
+    let scale = (re * re + im * im).sqrt();
     if !(0.3..=3.4).contains(&scale) {
         return None;
     }

@@ -111,6 +111,9 @@ pub struct Alignment {
     pub agreement: f32,
     /// The share that one of both has as plain black or white: captions, bars.
     pub covered: f32,
+    /// The share of compared blocks in the largest place at which both show something, and not the same: what moved
+    /// between two shots.
+    pub changed: f32,
     /// How much brighter it is: the factor on contrast. 1 for no change.
     pub gain: f32,
     /// How sharp it is relative to the first, of which 1 is no change and less is softer.
@@ -131,6 +134,7 @@ pub(super) const SAME: Alignment = Alignment {
     shared: 1.0,
     agreement: 1.0,
     covered: 0.0,
+    changed: 0.0,
     gain: 1.0,
     sharpness: 1.0,
     bars: (false, false),
@@ -243,10 +247,9 @@ struct Prepared {
 impl Prepared {
     fn of(a: &Picture, b: &Picture) -> Self {
         let (a, b) = (a.planes(), b.planes());
-        let half = |grey: &grey::Grey| grey.resized(grey.width / 2, grey.height / 2);
         Self {
-            half_a: half(&a.soft),
-            half_b: Sloped::of(half(&b.soft)),
+            half_a: a.soft.halved(),
+            half_b: Sloped::of(b.soft.halved()),
             a,
             b,
         }
@@ -354,6 +357,7 @@ fn describe(
         shared: found.within_a,
         agreement: found.share,
         covered: found.lost,
+        changed: found.changed as f32 / found.blocks.max(1) as f32,
         gain: 1.0 / aligned.gain,
         sharpness: sharpness(a, b, aligned),
         bars,

@@ -6,9 +6,11 @@
 //! numbers, so the same lists give the same places, however many cores there are.
 
 use imgsearch_index::Points;
+use rayon::prelude::*;
 
+use super::super::find::go_on;
 use super::super::neighbours::Lists;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::random::SplitMix;
 
@@ -34,6 +36,9 @@ const LARGE: usize = 10_000;
 /// Rounds in which new points find their places among those that stay.
 const ROUNDS_OF_NEW: usize = 100;
 
+/// Edges between two looks at whether to stop.
+const AT_ONCE: usize = 65_536;
+
 /// The place of a point.
 pub(crate) type Place = [f32; 2];
 
@@ -49,7 +54,7 @@ struct Edge {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`] if `progress` says so.
+/// [`Error::Interrupted`](crate::Error::Interrupted) if `progress` says so.
 pub(crate) fn layout(
     points: &Points,
     lists: &Lists,
@@ -58,6 +63,7 @@ pub(crate) fn layout(
     progress: &dyn Progress,
 ) -> Result<Vec<Place>> {
     let edges = edges(lists);
+    go_on(progress)?;
     let mut random = SplitMix::new(seed);
     let stays: Vec<bool> = known.iter().map(Option::is_some).collect();
     let (places, rounds) = if stays.contains(&true) {
@@ -85,6 +91,7 @@ pub(crate) fn layout(
 /// Returns the weights of all pairs of neighbours.
 fn edges(lists: &Lists) -> Vec<Edge> {
     let weights: Vec<Vec<f32>> = (0..lists.len())
+        .into_par_iter()
         .map(|point| membership(lists.distances(point), lists.k))
         .collect();
     let of = |a: usize, b: u32| {
@@ -303,12 +310,12 @@ impl Moving {
         let every: Vec<f32> = self.edges.iter().map(|edge| most / edge.weight).collect();
         let mut due = every.clone();
         for round in 0..rounds {
-            if progress.is_cancelled() {
-                return Err(Error::Interrupted);
-            }
             let step = 1.0 - round as f32 / rounds as f32;
             let now = (round + 1) as f32;
             for place in 0..self.edges.len() {
+                if place % AT_ONCE == 0 {
+                    go_on(progress)?;
+                }
                 if due[place] <= now {
                     due[place] += every[place];
                     let Edge { a, b, .. } = self.edges[place];

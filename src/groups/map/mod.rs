@@ -92,7 +92,7 @@ impl Library {
         let searcher = index.searcher()?;
         let points = searcher.points(None)?;
         let lists = of(&searcher, &points, NEIGHBOURS, progress)?;
-        let groups = grouped(index, &points, &lists, &options.groups)?;
+        let groups = grouped(index, &points, &lists, &options.groups, progress)?;
         let fingerprint = &searcher.encoder().fingerprint;
         let before = if options.renew {
             Vec::new()
