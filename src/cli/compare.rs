@@ -15,6 +15,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::args::{CompareArgs, Global};
+use super::pictures::PairPictures;
 use super::output::{bar, bytes, count, counted, moment, relative, shown, with_path};
 use super::query::percents;
 use super::setup::{engine, say_provider, walk_options};
@@ -25,6 +26,9 @@ use super::{Outcome, Result, setup};
 pub fn run(global: &Global, args: &CompareArgs) -> Result {
     match &args.b {
         Some(b) if is_file(&args.a)? && is_file(b)? => pair(global, args, b),
+        _ if args.show || args.show_as.is_some() => {
+            Err("--show draws two pictures; name two files for that".into())
+        }
         Some(b) => folders(global, args, b),
         None => with_index(global, args),
     }
@@ -81,6 +85,7 @@ fn pair(global: &Global, args: &CompareArgs, b: &Path) -> Result {
     if args.paths || args.print0 {
         return Err("--paths and -0 list what is missing; name a folder for that".into());
     }
+    let pictures = PairPictures::new(global, args);
     let engine = start(global, args)?;
     check_threshold(args, &engine)?;
     let compared = compare(&engine, &args.a, b)?;
@@ -91,6 +96,10 @@ fn pair(global: &Global, args: &CompareArgs, b: &Path) -> Result {
     if args.json {
         out!("{}", pair_json(&compared, is_same));
     } else {
+        let [a, b] = &compared.pictures;
+        let size = |of: &Picture| format!("{} × {}", of.width, of.height);
+        let titles = [(a.path.as_path(), size(a)), (b.path.as_path(), size(b))];
+        pictures.draw(engine.limits(), titles)?;
         print_pair(&compared);
     }
     Ok(if is_same {

@@ -1,16 +1,21 @@
 //! `imgsearch eval --duplicates`: how many edited copies are found, and how much else.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use imgsearch::onnx::EncoderFile;
 use imgsearch::train::eval::duplicates::{DuplicatesEval, DuplicatesReport, duplicates};
 use imgsearch::{Progress, WalkOptions, walk};
+use serde_json::json;
 
 use super::Result;
 use super::args::{EvalArgs, Global};
-use super::output::{count, shown};
+use super::output::{count, shown, with_path};
 use super::setup::{encoder_file, engine_options};
 use super::streams::out;
+
+/// The list of all files in a folder that is kept.
+const LIST: &str = "files.jsonl";
 
 /// Pairs that are wrong are named, up to this number of them.
 const MOST_NAMED: usize = 10;
@@ -31,14 +36,26 @@ pub fn measure(
     let mut options = DuplicatesEval::default();
     options.seed = args.seed;
     options.engine = engine_options(global, Some(&args.limits));
-    let work = tempfile::tempdir()?;
-    Ok(duplicates(
-        &encoder,
-        &paths,
-        &options,
-        work.path(),
-        progress,
-    )?)
+    let Some(kept) = &args.keep_files else {
+        let work = tempfile::tempdir()?;
+        return Ok(duplicates(
+            &encoder,
+            &paths,
+            &options,
+            work.path(),
+            progress,
+        )?);
+    };
+    // Files of another evaluation would be taken for those of this one.
+    fs::create_dir(kept)
+        .map_err(|error| format!("cannot create the folder {}: {error}", shown(kept)))?;
+    let report = duplicates(&encoder, &paths, &options, kept, progress)?;
+    let lines = report.files.iter().map(|file| {
+        let line = with_path(json!(file), "path", &file.path);
+        format!("{line}\n")
+    });
+    imgsearch::save(&kept.join(LIST), lines.collect::<String>().as_bytes())?;
+    Ok(report)
 }
 
 /// Prints a line for each edit, and what is wrong.

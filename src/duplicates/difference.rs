@@ -17,14 +17,20 @@ const WHOLE: f32 = 0.975;
 /// Sides that differ by a smaller share are of one size.
 const RESIZED: f32 = 0.015;
 
-/// Contrast that differs by a smaller factor is the same.
+/// Brightness and contrast that differ by a smaller factor are the same.
 const BRIGHTER: f32 = 1.1;
 
-/// A copy is softer if its sharpness falls below this share, and sharper above its reciprocal.
-const SOFTER: f32 = 0.72;
+/// A copy is softer if the energy of its detail falls below this share, …
+const SOFTER: f32 = 0.7;
 
-/// Black or white over less than this share is none.
+/// … and sharper above this one: noise and more contrast have some, too.
+const SHARPER: f32 = 1.7;
+
+/// Black or white over less than this share is none, …
 const COVERED: f32 = 0.012;
+
+/// … or this one in a blurred copy, in which black and white have soft edges.
+const COVERED_IF_SOFT: f32 = 0.05;
 
 /// Pictures of less colour than this are black and white, if the other has twice as much.
 const COLOURLESS: f32 = 6.0;
@@ -70,7 +76,7 @@ pub enum Change {
     },
     /// Brighter or darker.
     Exposed {
-        /// The factor on contrast.
+        /// The factor on the brightness of a middle grey, or on contrast if only that differs.
         by: f32,
     },
     /// Blurred, or less sharp.
@@ -169,7 +175,7 @@ pub(super) fn level_and_difference(
 impl Difference {
     /// Returns how the second picture differs from the first, whose formats are named; `None` if they are different
     /// pictures.
-    pub(super) fn of(verdict: &Verdict, (best, own): (&str, &str)) -> Option<Self> {
+    pub(crate) fn of(verdict: &Verdict, (best, own): (&str, &str)) -> Option<Self> {
         let alignment = verdict.alignment()?;
         let mut changes = seen(alignment);
         if best != own {
@@ -229,20 +235,24 @@ fn seen(alignment: &Alignment) -> Vec<Change> {
             }
         });
     }
-    if alignment.gain > BRIGHTER || alignment.gain < 1.0 / BRIGHTER {
-        changes.push(Change::Exposed { by: alignment.gain });
-    } else if alignment.covered > COVERED && !slanted {
+    let is_soft = alignment.sharpness < SOFTER;
+    let covered = if is_soft { COVERED_IF_SOFT } else { COVERED };
+    let exposed = [alignment.exposure, alignment.gain];
+    let exposed = exposed
+        .into_iter()
+        .find(|by| !(1.0 / BRIGHTER..=BRIGHTER).contains(by));
+    if let Some(by) = exposed {
+        changes.push(Change::Exposed { by });
+    } else if alignment.covered > covered && !slanted {
         changes.push(Change::Covered {
             share: alignment.covered,
         });
     }
-    // A scaled picture has another sharpness by itself, and bars and captions have edges.
-    let framed = alignment.has_bars() || alignment.is_within_bars();
-    let as_it_was = (alignment.scale - 1.0).abs() <= RESIZED && !slanted && !framed;
-    if as_it_was && alignment.covered <= COVERED {
-        if alignment.sharpness < SOFTER {
+    // A scaled picture has another sharpness by itself.
+    if (alignment.scale - 1.0).abs() <= RESIZED {
+        if is_soft {
             changes.push(Change::Softer);
-        } else if alignment.sharpness > 1.0 / SOFTER {
+        } else if alignment.sharpness > SHARPER && exposed.is_none() {
             changes.push(Change::Sharper);
         }
     }

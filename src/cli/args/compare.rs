@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::numbers::percent;
+use super::search::WayArg;
 use super::shared::{LimitArgs, WalkArgs};
 
 const OUTPUT: &str = "Output";
@@ -40,6 +41,15 @@ pub struct CompareArgs {
     /// Print only these paths, separated by NUL bytes, for `xargs -0`
     #[arg(long, short = '0', group = "format", help_heading = OUTPUT)]
     pub print0: bool,
+
+    /// Draw two pictures side by side in the terminal, above what is said of them. Into a pipe, only that is printed
+    #[arg(long, group = "format", help_heading = OUTPUT)]
+    pub show: bool,
+
+    /// Draw as with --show, but in this way, even into a pipe
+    #[arg(long, value_enum, value_name = "WAY", conflicts_with_all = ["json", "paths", "print0"])]
+    #[arg(help_heading = OUTPUT)]
+    pub show_as: Option<WayArg>,
 
     #[command(flatten)]
     pub walk: WalkArgs,

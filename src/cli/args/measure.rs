@@ -151,6 +151,11 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FOLDER")]
     pub duplicates: Option<PathBuf>,
 
+    /// With --duplicates: create this folder and keep the edited images in it, with a list of all files, so that other
+    /// programs can look for the same copies
+    #[arg(long, value_name = "FOLDER", requires = "duplicates")]
+    pub keep_files: Option<PathBuf>,
+
     /// Ask the index (--index) for the names of this folder's folders, in words, and measure how many of their
     /// images are found first
     #[arg(long, value_name = "FOLDER")]

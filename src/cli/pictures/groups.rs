@@ -46,7 +46,7 @@ impl<'a> GroupPictures<'a> {
         };
         let drawn = group.files.iter().take(MOST_DRAWN).enumerate();
         let titles = drawn.map(|(i, file)| (file.path.as_path(), title(group, i, file)));
-        draw_cells(grid, &mut self.loader, library, titles)?;
+        draw_cells(grid, &mut self.loader, library.limits(), titles)?;
         Ok(true)
     }
 

@@ -4,11 +4,13 @@ mod groups;
 mod items;
 mod load;
 mod page;
+mod pair;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use imgsearch::decode::Limits;
 use imgsearch::render::sheet::{LONGER_SIDE, Sheet};
 use imgsearch::render::terminal::{Cell, Colours, Grid, Screen, Way};
 use imgsearch::{Answer, Library, Match};
@@ -24,6 +26,7 @@ pub use groups::GroupPictures;
 pub use items::{date, named_labels, of_path};
 pub use load::{Loader, Wanted};
 pub use page::Page;
+pub use pair::PairPictures;
 
 /// Maximum number of images that are drawn for one question. More would scroll away.
 const MOST_DRAWN: usize = 60;
@@ -82,7 +85,7 @@ impl<'a> Pictures<'a> {
             let title = format!("{}  {}", i + 1, nearness(found, by_words));
             (found.path.as_path(), title)
         });
-        draw_cells(grid, &mut self.loader, library, titles)?;
+        draw_cells(grid, &mut self.loader, library.limits(), titles)?;
         if drawn.len() < found.len() && !self.global.quiet {
             say!(
                 "{} of {} images are drawn; --html FILE shows all of them",
@@ -150,7 +153,7 @@ impl<'a> Pictures<'a> {
 fn draw_cells<'a>(
     grid: &Grid,
     loader: &mut Loader<'_>,
-    library: &Library,
+    limits: &Limits,
     titles: impl Iterator<Item = (&'a Path, String)>,
 ) -> Result<()> {
     let titles: Vec<(&Path, String)> = titles.collect();
@@ -158,7 +161,7 @@ fn draw_cells<'a>(
         .iter()
         .map(|(path, _)| Wanted::at(path.to_path_buf()))
         .collect();
-    let pictures = loader.load(&wanted, library.limits(), grid.longer_side(), Ok)?;
+    let pictures = loader.load(&wanted, limits, grid.longer_side(), Ok)?;
     let cells: Vec<Cell> = titles
         .into_iter()
         .zip(pictures)

@@ -33,8 +33,14 @@ const UNLIKE: f32 = 6.0;
 /// What is at least so bright may be white in a brighter copy, and what is at most so dark black in a darker one.
 const CLIPS: (f32, f32) = (40.0, 160.0);
 
-/// Blocks that hold something in both pictures and correlate less than this show different things.
-const CHANGED: f32 = 0.6;
+/// Something may have moved if more than this share of the blocks disagrees at one place …
+const AT_ONE_PLACE: f32 = 0.04;
+
+/// … and did if at least this share agrees with a place beside its own.
+const MOVED: f32 = 0.03;
+
+/// Pixels by which something may move between two shots, in each direction.
+const MOVES: i32 = 2;
 
 /// What one picture has this much more of than the other, of black or of white, was lost there or laid over it.
 const LOST: f32 = 0.04;
@@ -57,9 +63,9 @@ pub(super) struct Agreement {
     pub within_b: f32,
     /// The share of the second picture that the first shows.
     pub within_a: f32,
-    /// Blocks of the largest place at which both show something, and not the same: a face that moved between two
-    /// shots. What a copy loses is scattered, or black and white.
-    pub changed: usize,
+    /// Whether something moved between the two, such as a face: many blocks at one place that hold something disagree,
+    /// and many agree with what is a pixel or two away. What a copy loses is scattered, or black and white.
+    pub moved: bool,
 }
 
 /// What pictures are compared by: softened, so that a copy that is a little softer agrees.
@@ -76,6 +82,7 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
     let (mut shown, mut agreeing, mut differing_plain, mut lost) = (0, 0, 0, 0);
     let mut correlations = Vec::new();
     let (width, height) = (a.soft.width, a.soft.height);
+    let mut disagreeing = Vec::new();
     let mut places = Places::of(width / BLOCK, height / BLOCK);
     for top in (EDGE..height.saturating_sub(EDGE + BLOCK - 1)).step_by(BLOCK) {
         for left in (EDGE..width.saturating_sub(EDGE + BLOCK - 1)).step_by(BLOCK) {
@@ -90,14 +97,16 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
                     places.set(left / BLOCK, top / BLOCK, Place::Lost);
                 }
                 Block::Plain { differs } => differing_plain += usize::from(differs),
-                Block::Correlated {
-                    value,
-                    agrees,
-                    changed,
-                } => {
-                    agreeing += usize::from(agrees);
+                Block::Correlated { value, agrees, .. } if agrees => {
+                    agreeing += 1;
                     correlations.push(value);
-                    if changed {
+                }
+                Block::Correlated {
+                    value, holds_both, ..
+                } => {
+                    correlations.push(value);
+                    disagreeing.push((left, top));
+                    if holds_both {
                         places.set(left / BLOCK, top / BLOCK, Place::Changed);
                     }
                 }
@@ -107,19 +116,40 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
     let blocks = correlations.len() + differing_plain;
     correlations.sort_unstable_by(f32::total_cmp);
     let median = correlations.get(correlations.len() / 2);
+    let share = agreeing as f32 / blocks.max(1) as f32;
+    let of_blocks = |some: usize| some as f32 / blocks.max(1) as f32;
+    let moved = of_blocks(places.largest_change()) > AT_ONE_PLACE && {
+        let moved = disagreeing.iter();
+        let moved = moved.filter(|(left, top)| has_moved(a, b, aligned, *left, *top));
+        of_blocks(moved.count()) >= MOVED
+    };
     let within = |map: Option<Affine>, from: &Grey, to: &Grey| {
         map.map_or(0.0, |map| map.share_within(size_of(from), size_of(to)))
     };
     Agreement {
         shown,
         blocks,
-        share: agreeing as f32 / blocks.max(1) as f32,
+        share,
         median: median.copied().unwrap_or(0.0),
         lost: lost as f32 / shown.max(1) as f32,
         within_b: within(Some(aligned.map), &a.soft, &b.soft),
         within_a: within(aligned.map.inverse(), &b.soft, &a.soft),
-        changed: places.largest_change(),
+        moved,
     }
+}
+
+/// Returns whether a block agrees with a place beside the one that it is mapped to.
+fn has_moved(a: &Planes, b: &Planes, aligned: &Aligned, left: usize, top: usize) -> bool {
+    let ways = (-MOVES..=MOVES).flat_map(|y| (-MOVES..=MOVES).map(move |x| (x as f32, y as f32)));
+    let mut ways = ways.filter(|way| *way != (0.0, 0.0));
+    ways.any(|(x, y)| {
+        let mut beside = *aligned;
+        let m = beside.map.m;
+        beside.map.t[0] += m[0] * x + m[1] * y;
+        beside.map.t[1] += m[2] * x + m[3] * y;
+        let block = block(a, b, &beside, left, top);
+        matches!(block, Some(Block::Correlated { agrees: true, .. }))
+    })
 }
 
 /// What is known of a block for its neighbours.
@@ -195,7 +225,8 @@ enum Block {
     Correlated {
         value: f32,
         agrees: bool,
-        changed: bool,
+        /// Whether both pictures hold something there.
+        holds_both: bool,
     },
 }
 
@@ -254,8 +285,45 @@ fn block(a: &Planes, b: &Planes, aligned: &Aligned, left: usize, top: usize) -> 
     Some(Block::Correlated {
         value,
         agrees,
-        changed: !agrees && value < CHANGED && own.min(other) >= PLAIN * PLAIN,
+        holds_both: own.min(other) >= PLAIN * PLAIN,
     })
+}
+
+/// Returns how much energy the fine detail of `b` has relative to that of `a`, where both show the same: what each pixel
+/// differs by from the middle of four around it, the same four of both pictures.
+pub(super) fn detail(a: &Planes, b: &Planes, aligned: &Aligned) -> f32 {
+    const FAR: f32 = 2.0;
+    const AROUND: [(f32, f32); 4] = [(-FAR, 0.0), (FAR, 0.0), (0.0, -FAR), (0.0, FAR)];
+    let ((width, height), edge) = (size_of(&b.soft), EDGE as f32);
+    let (mut own, mut other) = (0.0f32, 0.0f32);
+    for y in (EDGE..a.soft.height.saturating_sub(EDGE)).step_by(2) {
+        for x in (EDGE..a.soft.width.saturating_sub(EDGE)).step_by(2) {
+            let (column, row) = (x as f32 + 0.5, y as f32 + 0.5);
+            let there = |(dx, dy): (f32, f32)| {
+                let (u, v) = aligned.map.of(column + dx, row + dy);
+                (u - 0.5, v - 0.5)
+            };
+            let (u, v) = there((0.0, 0.0));
+            if !(u >= edge && v >= edge && u <= width - edge && v <= height - edge) {
+                continue;
+            }
+            let place = y * a.soft.width + x;
+            let extremes = (a.extreme.pixels[place], b.extreme.between(u, v));
+            if extremes.0.abs().max(extremes.1.abs()) > LOST {
+                continue;
+            }
+            let mean = |of: &dyn Fn((f32, f32)) -> f32| AROUND.map(of).iter().sum::<f32>() / 4.0;
+            let around = mean(&|(dx, dy)| a.soft.between(column + dx - 0.5, row + dy - 0.5));
+            own += (a.soft.pixels[place] - around).powi(2);
+            let around = mean(&|by| {
+                let (u, v) = there(by);
+                b.soft.between(u, v)
+            });
+            other += (aligned.gain * (b.soft.between(u, v) - around)).powi(2);
+        }
+    }
+    // Where there is no detail, none is lost.
+    (other + 1.0) / (own + 1.0)
 }
 
 /// Returns whether one picture is black or white where the other is neither.

@@ -13,8 +13,10 @@ mod grey;
 mod matching;
 mod picture;
 
+use std::ops::RangeInclusive;
+
 use affine::Affine;
-use agree::{Agreement, Planes, agreement};
+use agree::{Agreement, Planes, agreement, detail};
 use align::{Aligned, Sloped, align, correlation};
 pub use picture::{LONGER_SIDE, Picture};
 
@@ -56,6 +58,15 @@ const PLAIN_BARS: f32 = 6.0;
 
 /// One picture is softer than the other if its sharpness differs by this factor.
 const SOFTER: f32 = 1.3;
+
+/// A copy whose detail has less than this share of the energy was blurred.
+const BLURRED: f32 = 0.7;
+
+/// Small copies of more different sizes have different detail by themselves.
+const OF_ONE_SIZE: RangeInclusive<f32> = 0.94..=1.07;
+
+/// A middle grey.
+const GREY: f32 = 128.0;
 
 /// The blur in pixels that brings a sharp picture to the softness of a copy.
 const SOFTENING: f32 = 1.6;
@@ -111,12 +122,12 @@ pub struct Alignment {
     pub agreement: f32,
     /// The share that one of both has as plain black or white: captions, bars.
     pub covered: f32,
-    /// The share of compared blocks in the largest place at which both show something, and not the same: what moved
-    /// between two shots.
-    pub changed: f32,
-    /// How much brighter it is: the factor on contrast. 1 for no change.
+    /// The factor on contrast. 1 for no change.
     pub gain: f32,
-    /// How sharp it is relative to the first, of which 1 is no change and less is softer.
+    /// The factor on the brightness of a middle grey. 1 for no change, and more is brighter.
+    pub exposure: f32,
+    /// How much energy its fine detail has relative to that of the first, where both show the same: 1 is no change, and
+    /// less is softer. Also 1 if what they show is of different sizes in copies of [`LONGER_SIDE`].
     pub sharpness: f32,
     /// Whether what only the first one shows, and what only the second one shows, is plain: bars or a frame.
     pub bars: (bool, bool),
@@ -134,8 +145,8 @@ pub(super) const SAME: Alignment = Alignment {
     shared: 1.0,
     agreement: 1.0,
     covered: 0.0,
-    changed: 0.0,
     gain: 1.0,
+    exposure: 1.0,
     sharpness: 1.0,
     bars: (false, false),
     colours: (50.0, 50.0),
@@ -164,6 +175,7 @@ impl Alignment {
             kept: self.shared,
             shared: self.kept,
             gain: 1.0 / self.gain,
+            exposure: 1.0 / self.exposure.max(0.01),
             sharpness: 1.0 / self.sharpness,
             bars: (self.bars.1, self.bars.0),
             colours: (self.colours.1, self.colours.0),
@@ -194,14 +206,16 @@ pub fn compare_pictures(a: &Picture, b: &Picture) -> Verdict {
     let Some((agreement, aligned)) = best else {
         return Verdict::Different;
     };
-    let bars = prepared.map_or((false, false), |prepared| prepared.bars(&aligned));
-    let alignment = describe(a, b, &agreement, &aligned, bars);
-    if is_copy(&agreement) {
+    let is_near = agreement.blocks >= FEWEST_BLOCKS && agreement.share >= NEAR_SHARE;
+    let is_copy = is_copy(&agreement);
+    let Some(prepared) = prepared.filter(|_| is_copy || is_near) else {
+        return Verdict::Different;
+    };
+    let alignment = prepared.describe(a, b, &agreement, &aligned);
+    if is_copy {
         Verdict::Copy(alignment)
-    } else if agreement.blocks >= FEWEST_BLOCKS && agreement.share >= NEAR_SHARE {
-        Verdict::Near(alignment)
     } else {
-        Verdict::Different
+        Verdict::Near(alignment)
     }
 }
 
@@ -216,6 +230,7 @@ fn is_copy(agreement: &Agreement) -> bool {
     agreement.blocks >= FEWEST_BLOCKS
         && agreement.share >= share
         && agreement.lost <= lost
+        && !agreement.moved
         && agreement.within_a.max(agreement.within_b) >= WITHIN
 }
 
@@ -271,18 +286,8 @@ impl Prepared {
             return Some((found, aligned));
         }
         // A copy that is softer than the picture agrees with what the picture is when it is softened.
-        let ratio = sharpness(a, b, &aligned);
-        let softened = |planes: &Planes| Planes {
-            soft: planes.soft.blurred(SOFTENING),
-            extreme: planes.extreme.blurred(SOFTENING),
-        };
-        let again = if ratio < 1.0 / SOFTER {
-            agreement(&softened(&self.a), &self.b, &aligned)
-        } else if ratio > SOFTER {
-            agreement(&self.a, &softened(&self.b), &aligned)
-        } else {
-            found
-        };
+        let again = self.softened(&aligned, sharpness(a, b, &aligned), SOFTER);
+        let again = again.unwrap_or(found);
         Some((
             if again.share > found.share {
                 again
@@ -295,6 +300,21 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// Compares the pictures with the sharper one softened, if one of them is sharper by a factor.
+    fn softened(&self, aligned: &Aligned, sharpness: f32, by: f32) -> Option<Agreement> {
+        let softened = |planes: &Planes| Planes {
+            soft: planes.soft.blurred(SOFTENING),
+            extreme: planes.extreme.blurred(SOFTENING),
+        };
+        if sharpness < 1.0 / by {
+            Some(agreement(&softened(&self.a), &self.b, aligned))
+        } else if sharpness > by {
+            Some(agreement(&self.a, &softened(&self.b), aligned))
+        } else {
+            None
+        }
+    }
+
     /// Returns whether what one picture shows beyond the other is plain, for both.
     fn bars(&self, aligned: &Aligned) -> (bool, bool) {
         let back = aligned.map.inverse();
@@ -331,14 +351,35 @@ fn sharpness(a: &Picture, b: &Picture, aligned: &Aligned) -> f32 {
     aligned.gain * aligned.gain * area * b.sharpness / a.sharpness.max(1e-3)
 }
 
-/// Returns what a map of small copies says about the pictures.
-fn describe(
-    a: &Picture,
-    b: &Picture,
-    found: &Agreement,
-    aligned: &Aligned,
-    bars: (bool, bool),
-) -> Alignment {
+impl Prepared {
+    /// Returns what a map of small copies says about the pictures.
+    fn describe(
+        &self,
+        a: &Picture,
+        b: &Picture,
+        found: &Agreement,
+        aligned: &Aligned,
+    ) -> Alignment {
+        let side = aligned.map.determinant().abs().sqrt();
+        let sharpness = if OF_ONE_SIZE.contains(&side) {
+            detail(&self.a, &self.b, aligned)
+        } else {
+            1.0
+        };
+        // Blurred edges of what is black or white are not covered.
+        let softened = self.softened(aligned, sharpness, 1.0 / BLURRED);
+        let lost = softened.map_or(found.lost, |softened| softened.lost.min(found.lost));
+        Alignment {
+            covered: lost,
+            sharpness,
+            bars: self.bars(aligned),
+            ..described(a, b, found, aligned)
+        }
+    }
+}
+
+/// Returns what the map alone says about the pictures.
+fn described(a: &Picture, b: &Picture, found: &Agreement, aligned: &Aligned) -> Alignment {
     let map = &aligned.map;
     let mirrored = map.determinant() < 0.0;
     let flip = if mirrored { -1.0 } else { 1.0 };
@@ -357,10 +398,10 @@ fn describe(
         shared: found.within_a,
         agreement: found.share,
         covered: found.lost,
-        changed: found.changed as f32 / found.blocks.max(1) as f32,
         gain: 1.0 / aligned.gain,
-        sharpness: sharpness(a, b, aligned),
-        bars,
+        exposure: (GREY - aligned.offset).max(0.0) / (aligned.gain * GREY),
+        sharpness: 1.0,
+        bars: (false, false),
         colours: (a.colour, b.colour),
     }
 }

@@ -98,6 +98,9 @@ pub struct DuplicatesReport {
     pub wrong: Vec<(PathBuf, PathBuf)>,
     /// Groups of pictures that the folder held before anything was edited: to be looked at.
     pub alike: Vec<Vec<PathBuf>>,
+    /// All files.
+    #[serde(skip)]
+    pub files: Vec<EvaluatedFile>,
     /// Pairs of candidates, and pairs that were compared by their pixels.
     pub pairs: (usize, usize),
     /// Seconds that the search took.
@@ -113,6 +116,21 @@ struct File {
     family: usize,
     /// How; `None` for the picture itself.
     edit: Option<usize>,
+}
+
+/// A file of the evaluation, for other programs that look for the same copies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EvaluatedFile {
+    /// The file.
+    #[serde(skip)]
+    pub path: PathBuf,
+    /// Number of the picture that it is or was made from.
+    pub picture: usize,
+    /// How it was made; `None` for the picture itself.
+    pub edit: Option<Edit>,
+    /// Number of the group of [`DuplicatesReport::alike`] that the picture is in. Pairs within one are not counted.
+    pub alike: Option<usize>,
 }
 
 /// Edits pictures of `paths` and finds them again. `work` is an empty folder for the edited files and the index.
@@ -174,6 +192,13 @@ pub fn duplicates(
     report.edited = edited;
     report.strangers = drawn.len() - edited;
     report.seconds = seconds;
+    let evaluated = files.iter().map(|file| EvaluatedFile {
+        path: file.path.clone(),
+        picture: file.family,
+        edit: file.edit.map(|edit| edits[edit]),
+        alike: alike.group_of.get(&file.family).copied(),
+    });
+    report.files = evaluated.collect();
     baselines(&mut report, &files, &alike, &library, progress)?;
     Ok(report)
 }
@@ -349,6 +374,7 @@ fn judge(files: &[File], edits: &[Edit], found: &Duplicates, alike: &Alike) -> D
         right,
         wrong: wrong.into_iter().collect(),
         alike: alike.groups.clone(),
+        files: Vec::new(),
         pairs: (found.candidates, found.compared),
         seconds: 0.0,
         thresholds: (None, None),
