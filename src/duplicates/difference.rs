@@ -264,3 +264,70 @@ fn seen(alignment: &Alignment) -> Vec<Change> {
     }
     changes
 }
+
+#[cfg(all(test, feature = "train"))]
+mod tests {
+    use std::path::Path;
+
+    use image::RgbImage;
+
+    use super::*;
+    use crate::decode::Rgb;
+    use crate::duplicates::verify::{Picture, compare_pictures};
+    use crate::train::augment::rewritten;
+    use crate::train::eval::copies::{EDITS, Edit};
+
+    fn prepared(image: &RgbImage) -> Picture {
+        let image = Rgb {
+            width: image.width(),
+            height: image.height(),
+            pixels: image.as_raw().clone(),
+        };
+        Picture::of(&image).unwrap()
+    }
+
+    /// Returns whether a change is what an edit does.
+    fn is_of(edit: Edit, change: &Change) -> bool {
+        let near = |one: f32, other: f32, by: f32| (one - other).abs() < by;
+        match (edit, change) {
+            (Edit::Reencode, Change::Reencoded)
+            | (Edit::Mirror, Change::Mirrored)
+            | (Edit::Text, Change::Covered { .. })
+            | (Edit::Blur, Change::Softer) => true,
+            (Edit::Resize, Change::Scaled { by }) => near(*by, 0.5, 0.01),
+            (Edit::Crop5, Change::Cropped { to }) => near(*to, 0.9025, 0.02),
+            (Edit::Crop10, Change::Cropped { to }) => near(*to, 0.81, 0.02),
+            (Edit::Rotate, Change::Turned { degrees }) => near(*degrees, 4.0, 0.3),
+            (Edit::Pad, Change::Framed { share }) => near(*share, 1.0 / 6.0, 0.02),
+            (Edit::Brightness, Change::Exposed { by }) => near(*by, 1.33, 0.15),
+            (Edit::QuarterTurn, Change::Turned { degrees }) => near(*degrees, 90.0, 0.3),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn every_edit_is_told_for_what_it_is() {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+        let names = [
+            "astronaut.jpg",
+            "cat.jpg",
+            "coffee.jpg",
+            "flower.jpg",
+            "rocket.jpg",
+            "temple.jpg",
+        ];
+        for name in names {
+            let whole = image::open(samples.join(name)).unwrap().to_rgb8();
+            let picture = prepared(&whole);
+            for edit in EDITS.into_iter().chain([Edit::QuarterTurn]) {
+                let copy = rewritten(&edit.apply(&whole).unwrap(), 90).unwrap();
+                let verdict = compare_pictures(&picture, &prepared(&copy));
+                let told = Difference::of(&verdict, ("jpeg", "jpeg")).unwrap();
+                let [change] = &told.changes[..] else {
+                    panic!("{name} {edit:?}: {told}");
+                };
+                assert!(is_of(edit, change), "{name} {edit:?}: {told} {verdict:?}");
+            }
+        }
+    }
+}

@@ -199,6 +199,13 @@ pub fn scenarios(sandbox: &Sandbox, photos: Option<&Path>, wanted: &str) -> Vec<
         Some(whole.clone()),
         true,
     );
+    add("map", &["map"], Some(whole.clone()), true);
+    add(
+        REMAP,
+        &["map", "--renew", "--seed", "7"],
+        Some(with_map(sandbox, &whole)),
+        true,
+    );
     add(
         "migrate",
         &["status"],
@@ -220,6 +227,9 @@ pub fn scenarios(sandbox: &Sandbox, photos: Option<&Path>, wanted: &str) -> Vec<
     }
     scenarios
 }
+
+/// A map takes the place of another one.
+pub const REMAP: &str = "renew the map";
 
 const TRAINING: &str = "train its own encoder";
 
@@ -309,6 +319,13 @@ fn change_some(folder: &Path) {
     turned.save(path("008.jpg")).unwrap();
     turned.fliph().save(path("new.jpg")).unwrap();
     turned.flipv().save(path("none.jpg")).unwrap();
+}
+
+/// Returns an index that knows where its images lie on a map.
+fn with_map(sandbox: &Sandbox, whole: &Path) -> PathBuf {
+    sandbox.set(Some(whole));
+    sandbox.must(&["map"]);
+    sandbox.save_template("map")
 }
 
 /// Returns an index from which some images were removed.

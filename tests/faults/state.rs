@@ -1,9 +1,11 @@
 //! The content of an index, read directly with SQLite.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use imgsearch::groups::map::MAP_FILE;
 use imgsearch::index::{Error, Index};
 use rusqlite::{Connection, OpenFlags};
 
@@ -20,6 +22,8 @@ pub struct Row {
 pub struct State {
     pub fingerprint: String,
     pub rows: BTreeMap<Vec<u8>, Row>,
+    /// The file of where images lie on the map, if there is one.
+    pub map: Option<Vec<u8>>,
 }
 
 impl State {
@@ -44,11 +48,21 @@ impl State {
                     Ok((row.get(0)?, Row { digest, code, hash }))
                 })?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok(Self { fingerprint, rows })
+            Ok(Self {
+                fingerprint,
+                rows,
+                map: None,
+            })
         };
-        Connection::open_with_flags(database, flags)
+        let mut state = Connection::open_with_flags(database, flags)
             .and_then(|connection| read(&connection))
-            .map_err(|error| format!("it cannot be read: {error}"))
+            .map_err(|error| format!("it cannot be read: {error}"))?;
+        state.map = match std::fs::read(dir.join(MAP_FILE)) {
+            Ok(map) => Some(map),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(format!("its map cannot be read: {error}")),
+        };
+        Ok(state)
     }
 
     /// Checks that every image that was stored before and stays is there, and that each is as before or as after.
@@ -132,6 +146,7 @@ fn is_expected(name: &str) -> bool {
         "imgsearch.sqlite-wal",
         "imgsearch.sqlite-shm",
         "writer.lock",
+        MAP_FILE,
     ]
     .contains(&name)
         || name.ends_with(".segment")

@@ -43,6 +43,8 @@ mod serving;
 #[cfg(target_os = "linux")]
 mod signals;
 mod similarity;
+#[cfg(target_os = "linux")]
+mod stopping;
 mod streams;
 mod support;
 mod upkeep;
