@@ -208,6 +208,12 @@ fn to_json(group: &DuplicateGroup) -> Value {
 }
 
 fn summary(found: &Duplicates, level: Level) -> String {
+    if found.images == 0 {
+        return "no image to compare: the index is empty, or none matches the filters".to_owned();
+    }
+    if found.images == 1 {
+        return "there is only one image to compare".to_owned();
+    }
     let images = counted(found.images, "image", "images");
     if found.groups.is_empty() {
         let what = match level {

@@ -106,6 +106,9 @@ impl Found {
             Self::Far(far) if far.images == 0 => {
                 say!("no image to compare: the index is empty, or none matches the filters");
             }
+            Self::Far(far) if far.images == 1 => {
+                say!("there is only one image, or copies of one: nothing to compare it with");
+            }
             Self::Far(far) => say!(
                 "mean distance to the ten nearest; half of {} are within {:.3}, and {} beyond {:.3}",
                 counted(far.images, "different image", "different images"),

@@ -199,10 +199,10 @@ pub fn scenarios(sandbox: &Sandbox, photos: Option<&Path>, wanted: &str) -> Vec<
         Some(whole.clone()),
         true,
     );
-    add("map", &["map"], Some(whole.clone()), true);
+    add("map", &["map", "--json"], Some(whole.clone()), true);
     add(
         REMAP,
-        &["map", "--renew", "--seed", "7"],
+        &["map", "--json", "--renew", "--seed", "7"],
         Some(with_map(sandbox, &whole)),
         true,
     );
@@ -324,7 +324,7 @@ fn change_some(folder: &Path) {
 /// Returns an index that knows where its images lie on a map.
 fn with_map(sandbox: &Sandbox, whole: &Path) -> PathBuf {
     sandbox.set(Some(whole));
-    sandbox.must(&["map"]);
+    sandbox.must(&["map", "--json"]);
     sandbox.save_template("map")
 }
 

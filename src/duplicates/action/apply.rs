@@ -170,7 +170,7 @@ impl Run<'_> {
         };
         let to = match self.make_target(step) {
             Ok(to) => to,
-            Err(error) => return Ok(Outcome::LeftAlone(Why::refused(&error))),
+            Err(why) => return Ok(Outcome::LeftAlone(why)),
         };
         let intent = self.intent(group, step, &checked, to.as_deref());
         let temp = intent.temp.as_ref().map(super::log::Logged::path);
@@ -200,12 +200,15 @@ impl Run<'_> {
     }
 
     /// Makes the folder that a file is moved to, and returns its name there.
-    fn make_target(&self, step: &Step) -> io::Result<Option<PathBuf>> {
+    fn make_target(&self, step: &Step) -> Result<Option<PathBuf>, Why> {
         let Some(to) = &step.to else {
             return Ok(None);
         };
         if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)?;
+            fs::create_dir_all(folder).map_err(|error| Why::NoTarget {
+                folder: folder.to_owned(),
+                reason: error.to_string(),
+            })?;
         }
         Ok(Some(free_name(to.clone())))
     }
@@ -262,11 +265,14 @@ impl Run<'_> {
                 }
             }
             (Action::Hardlink, _, Some(temp)) => {
-                files::link_over(&group.best.path, path, temp).map_err(|error| Why::refused(&error))
+                files::link_over(&group.best.path, path, temp)
+                    .map_err(|error| Why::refused_in(path.parent(), &error))
             }
             (Action::Move { .. }, Some(to), Some(temp)) => {
-                files::relocate(path, to, temp, &step.member.digest)
-                    .map_err(|error| Why::refused(&error))
+                files::relocate(path, to, temp, &step.member.digest).map_err(|error| {
+                    let refusing = if files::may_be_made(temp) { path } else { to };
+                    Why::refused_in(refusing.parent(), &error)
+                })
             }
             _ => Err(Why::Refused("the plan names no place for it".to_owned())),
         }

@@ -65,6 +65,15 @@ pub(super) fn relocate(from: &Path, to: &Path, temp: &Path, digest: &Digest) -> 
     Ok(())
 }
 
+/// Returns whether a file of this name, which is free, may be made.
+pub(super) fn may_be_made(temp: &Path) -> bool {
+    let made = File::create_new(temp).is_ok();
+    if made {
+        remove_quietly(temp);
+    }
+    made
+}
+
 /// What a copy keeps of the file that it replaces.
 #[derive(Debug)]
 pub(super) struct Kept {

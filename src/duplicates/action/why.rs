@@ -1,6 +1,6 @@
 //! Why a file is left alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a file is left alone, or cannot be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,24 @@ pub enum Why {
         place: PathBuf,
     },
 
+    /// The folder that it should be moved to cannot be made.
+    #[error("the folder {} cannot be made: {reason}", folder.display())]
+    NoTarget {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+
+    /// Its folder, or the one that it should be moved to, is read-only.
+    #[error("files in {} may not be changed: {reason}", folder.display())]
+    ReadOnly {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+
     /// The system refused.
     #[error("{0}")]
     Refused(String),
@@ -108,6 +126,20 @@ impl Why {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Gone,
             _ => Self::Refused(error.to_string()),
+        }
+    }
+
+    /// Returns what a system's error says about a change in a folder.
+    pub(super) fn refused_in(folder: Option<&Path>, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match folder {
+            Some(folder) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+                Self::ReadOnly {
+                    folder: folder.to_owned(),
+                    reason: error.to_string(),
+                }
+            }
+            _ => Self::refused(error),
         }
     }
 
