@@ -84,6 +84,7 @@ pub(crate) fn layout(
         stays,
         places,
         random,
+        power: Power::new(),
     };
     work.run(rounds, progress)
 }
@@ -293,6 +294,44 @@ struct Moving {
     stays: Vec<bool>,
     places: Vec<Place>,
     random: SplitMix,
+    power: Power,
+}
+
+/// Squared distances to the power of [`B`], by a table with straight lines between its numbers: a tenth of the time of
+/// `powf`, and the same on every machine. It errs by less than a ten-thousandth.
+struct Power {
+    table: Vec<f32>,
+}
+
+impl Power {
+    /// Binary exponents of the smallest and the largest number in the table. What is beyond counts as these.
+    const REACH: (u32, u32) = (127 - 40, 127 + 40);
+
+    /// Numbers for each exponent, as bits of the mantissa.
+    const BITS: u32 = 6;
+
+    /// What is left of a number when its place in the table is taken off.
+    const REST: u32 = 23 - Self::BITS;
+
+    fn new() -> Self {
+        let places = Self::REACH.0 << Self::BITS..=Self::REACH.1 << Self::BITS;
+        let number = |place: u32| f64::from(f32::from_bits(place << Self::REST));
+        Self {
+            table: places
+                .map(|place| number(place).powf(f64::from(B)) as f32)
+                .collect(),
+        }
+    }
+
+    #[inline(always)]
+    fn of(&self, number: f32) -> f32 {
+        let (least, most) = (Self::REACH.0 << 23, (Self::REACH.1 << 23) - 1);
+        let bits = number.to_bits().clamp(least, most) - least;
+        let place = (bits >> Self::REST) as usize;
+        let rest = (bits & ((1 << Self::REST) - 1)) as f32 / (1 << Self::REST) as f32;
+        let (before, after) = (self.table[place], self.table[place + 1]);
+        before + (after - before) * rest
+    }
 }
 
 impl Moving {
@@ -313,7 +352,7 @@ impl Moving {
             let step = 1.0 - round as f32 / rounds as f32;
             let now = (round + 1) as f32;
             for place in 0..self.edges.len() {
-                if place % AT_ONCE == 0 {
+                if place.is_multiple_of(AT_ONCE) {
                     go_on(progress)?;
                 }
                 if due[place] <= now {
@@ -331,7 +370,7 @@ impl Moving {
     fn draw(&mut self, a: usize, b: usize, step: f32) {
         let (from, apart) = self.apart(a, b);
         if apart > 0.0 {
-            let power = apart.powf(B);
+            let power = self.power.of(apart);
             let pull = -2.0 * A * B * (power / apart) / (1.0 + A * power);
             self.shift(a, from, pull * step);
             self.shift(b, from, -pull * step);
@@ -347,7 +386,7 @@ impl Moving {
                 }
                 let (from, apart) = self.apart(end, other);
                 if apart > 0.0 {
-                    let push = 2.0 * B / ((0.001 + apart) * (1.0 + A * apart.powf(B)));
+                    let push = 2.0 * B / ((0.001 + apart) * (1.0 + A * self.power.of(apart)));
                     self.shift(end, from, push * step);
                 }
             }
@@ -368,5 +407,22 @@ impl Moving {
                 *x += (along * by).clamp(-most, most);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_from_the_table_are_right_to_a_ten_thousandth() {
+        let power = Power::new();
+        let mut number = 1e-9f32;
+        while number < 1e9 {
+            let (own, exact) = (power.of(number), number.powf(B));
+            assert!((own / exact - 1.0).abs() < 1e-4, "{number}: {own} {exact}");
+            number *= 1.037;
+        }
+        assert!(power.of(1e-30) > 0.0 && power.of(f32::MAX).is_finite());
     }
 }
