@@ -278,3 +278,22 @@ fn a_file_that_is_no_picture_is_there_by_its_bytes_or_missing() {
     fs::copy(card.join("broken.jpg"), place.photo("broken.jpg")).unwrap();
     place.run(&["compare", "card", "photos"]).ended(0);
 }
+
+#[test]
+fn two_pictures_are_drawn_above_what_is_said_of_them() {
+    let place = Place::with(&["cat.jpg", "rocket.jpg"]);
+    let run = |more: &[&str], status| {
+        let pair = ["compare", "photos/cat.jpg", "photos/rocket.jpg"];
+        place.run(&[&pair, more].concat()).ended(status)
+    };
+    let plain = run(&[], 1).stdout;
+    let drawn = run(&["--show-as", "blocks"], 1).stdout;
+    let above = drawn.strip_suffix(&plain).unwrap();
+    assert!(above.contains('▀'), "{above}");
+    assert!(above.contains("photos/cat.jpg") && above.contains("photos/rocket.jpg"));
+    let piped = run(&["--show"], 1);
+    assert_eq!(piped.stdout, plain);
+    assert!(piped.stderr.contains("--show draws in a terminal only"));
+    let folder = place.run(&["compare", "photos", "photos", "--show"]).ended(2);
+    assert!(folder.stderr.contains("name two files"), "{folder:?}");
+}

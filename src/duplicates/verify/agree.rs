@@ -42,6 +42,9 @@ const MOVED: f32 = 0.03;
 /// Pixels by which something may move between two shots, in each direction.
 const MOVES: i32 = 2;
 
+/// With a smaller share of blocks that agree, pictures are no copies anyway, and nobody asks what moved.
+const WORTHWHILE: f32 = 0.9;
+
 /// What one picture has this much more of than the other, of black or of white, was lost there or laid over it.
 const LOST: f32 = 0.04;
 
@@ -118,7 +121,8 @@ pub(super) fn agreement(a: &Planes, b: &Planes, aligned: &Aligned) -> Agreement 
     let median = correlations.get(correlations.len() / 2);
     let share = agreeing as f32 / blocks.max(1) as f32;
     let of_blocks = |some: usize| some as f32 / blocks.max(1) as f32;
-    let moved = of_blocks(places.largest_change()) > AT_ONE_PLACE && {
+    let at_one_place = || of_blocks(places.largest_change()) > AT_ONE_PLACE;
+    let moved = share >= WORTHWHILE && at_one_place() && {
         let moved = disagreeing.iter();
         let moved = moved.filter(|(left, top)| has_moved(a, b, aligned, *left, *top));
         of_blocks(moved.count()) >= MOVED
