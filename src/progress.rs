@@ -8,7 +8,7 @@ use imgsearch_train::{autoencoder::Epoch, head::EpochReport};
 
 use crate::duplicates::Stage;
 use crate::duplicates::action::Outcome as Acted;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::indexing::report::{Forgetting, Kept, Outcome, Planned};
 
 /// Receives the progress of a long operation, and can cancel it.
@@ -111,6 +111,18 @@ pub trait Progress: Sync {
 
     /// Evaluation: the named representation is scored next.
     fn scoring(&self, _representation: &str) {}
+}
+
+/// Ends an operation that was cancelled.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`].
+pub(crate) fn go_on(progress: &dyn Progress) -> Result<()> {
+    if progress.is_cancelled() {
+        return Err(Error::Interrupted);
+    }
+    Ok(())
 }
 
 impl Progress for () {}

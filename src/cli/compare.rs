@@ -15,8 +15,8 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::args::{CompareArgs, Global};
-use super::pictures::PairPictures;
 use super::output::{bar, bytes, count, counted, moment, relative, shown, with_path};
+use super::pictures::PairPictures;
 use super::query::percents;
 use super::setup::{engine, say_provider, walk_options};
 use super::signals::stop_flag;

@@ -84,13 +84,7 @@ pub fn find(
         found.compared = looks.compared();
     }
     found.skipped = looks.take_skipped();
-    let images = images_of(
-        library,
-        &contents,
-        &evidence,
-        &mut found.skipped,
-        progress,
-    )?;
+    let images = images_of(library, &contents, &evidence, &mut found.skipped, progress)?;
     if progress.is_cancelled() {
         return Err(Error::Interrupted);
     }

@@ -16,7 +16,7 @@ use super::neighbours::{Lists, NEIGHBOURS, NONE, mixed, of};
 
 use crate::error::{Error, Result};
 use crate::library::Library;
-use crate::progress::Progress;
+use crate::progress::{Progress, go_on};
 
 /// The smallest default for the fewest images of a group.
 const FEWEST: usize = 5;
@@ -108,18 +108,6 @@ impl Library {
         let lists = of(&searcher, &points, NEIGHBOURS, progress)?;
         grouped(index, &points, &lists, options, progress)
     }
-}
-
-/// Ends the work if it was cancelled.
-///
-/// # Errors
-///
-/// [`Error::Interrupted`].
-pub(super) fn go_on(progress: &dyn Progress) -> Result<()> {
-    if progress.is_cancelled() {
-        return Err(Error::Interrupted);
-    }
-    Ok(())
 }
 
 /// Returns the images of a view that a filter lets through; `None` for all.

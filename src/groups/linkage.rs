@@ -8,10 +8,9 @@
 use imgsearch_index::Points;
 use rayon::prelude::*;
 
-use super::find::go_on;
 use super::neighbours::Lists;
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, go_on};
 
 /// The neighbour whose distance is the core distance. On photographs of 51 classes, ten find the same groups with more
 /// noise.

@@ -3,9 +3,8 @@
 use imgsearch_index::{Points, RankBy, SearchParams, Searcher, expansion_weight, l2_squared};
 use rayon::prelude::*;
 
-use super::find::go_on;
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, go_on};
 
 /// No point.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -165,7 +164,7 @@ pub(crate) fn mixed(points: &Points, lists: &Lists, progress: &dyn Progress) -> 
     let code = |point: usize| &codes[point * length..(point + 1) * length];
     let rows: Vec<Vec<(u32, f32)>> = (0..lists.len())
         .into_par_iter()
-        .map(|a| {
+        .map(|a| -> Result<Vec<(u32, f32)>> {
             go_on(progress)?;
             let near = lists.near(a).iter();
             Ok(near

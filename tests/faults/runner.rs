@@ -208,9 +208,7 @@ fn with_faults(sandbox: &Sandbox, scenario: &Scenario, every: usize) -> Tally {
             let how = ended(&output);
             *tally.ended.entry(how.clone()).or_default() += 1;
             let judged = is_allowed(kind, &output)
-                .and_then(|()| {
-                    judge(sandbox, scenario, is_complete(&output))
-                })
+                .and_then(|()| judge(sandbox, scenario, is_complete(&output)))
                 .and_then(|()| complete(sandbox, scenario));
             if let Err(why) = judged {
                 tally

@@ -294,6 +294,8 @@ fn two_pictures_are_drawn_above_what_is_said_of_them() {
     let piped = run(&["--show"], 1);
     assert_eq!(piped.stdout, plain);
     assert!(piped.stderr.contains("--show draws in a terminal only"));
-    let folder = place.run(&["compare", "photos", "photos", "--show"]).ended(2);
+    let folder = place
+        .run(&["compare", "photos", "photos", "--show"])
+        .ended(2);
     assert!(folder.stderr.contains("name two files"), "{folder:?}");
 }

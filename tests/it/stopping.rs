@@ -115,7 +115,10 @@ fn ctrl_c_ends_commands_about_the_whole_collection_and_leaves_nothing_behind() {
     for arguments in commands {
         let ended = stopped(&place, arguments);
         assert_eq!(ended.status, 130, "{arguments:?}: {ended:?}");
-        assert!(ended.stderr.contains("stopping"), "{arguments:?}: {ended:?}");
+        assert!(
+            ended.stderr.contains("stopping"),
+            "{arguments:?}: {ended:?}"
+        );
         assert_eq!(ended.stdout, "", "{arguments:?}");
         let after = (names(&folder), names(&place.index_dir()));
         assert_eq!(after, before, "{arguments:?}");

@@ -264,10 +264,8 @@ impl Run<'_> {
                     _ => Err(Why::Refused("the trash did not take it".to_owned())),
                 }
             }
-            (Action::Hardlink, _, Some(temp)) => {
-                files::link_over(&group.best.path, path, temp)
-                    .map_err(|error| Why::refused_in(path.parent(), &error))
-            }
+            (Action::Hardlink, _, Some(temp)) => files::link_over(&group.best.path, path, temp)
+                .map_err(|error| Why::refused_in(path.parent(), &error)),
             (Action::Move { .. }, Some(to), Some(temp)) => {
                 files::relocate(path, to, temp, &step.member.digest).map_err(|error| {
                     let refusing = if files::may_be_made(temp) { path } else { to };

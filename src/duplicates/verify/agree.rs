@@ -193,7 +193,8 @@ impl Places {
 
     /// Returns the number of blocks in the largest place that changed. Those at the edges of a caption do not count.
     fn largest_change(mut self) -> usize {
-        let beside_lost = |block: usize| self.around(block).any(|near| self.all[near] == Place::Lost);
+        let beside_lost =
+            |block: usize| self.around(block).any(|near| self.all[near] == Place::Lost);
         let changed = (0..self.all.len()).filter(|block| self.all[*block] == Place::Changed);
         let mut changed: Vec<usize> = changed.filter(|block| !beside_lost(*block)).collect();
         self.all.fill(Place::Other);

@@ -8,10 +8,9 @@
 use imgsearch_index::Points;
 use rayon::prelude::*;
 
-use super::super::find::go_on;
 use super::super::neighbours::Lists;
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, go_on};
 use crate::random::SplitMix;
 
 /// The curve `1 / (1 + a d^(2b))` of belonging together by distance on the map: that of a smallest distance of 0.8 and a
