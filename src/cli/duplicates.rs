@@ -9,7 +9,7 @@ use imgsearch::duplicates::{
     DuplicateFile, DuplicateGroup, DuplicateOptions, Duplicates, Level, Stage, find,
 };
 use imgsearch::index::ImageId;
-use imgsearch::{Library, Progress};
+use imgsearch::{Error, Library, Progress};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -61,6 +61,9 @@ pub fn run(global: &Global, args: &DuplicatesArgs) -> Result {
     for group in &found.groups {
         if streams::is_lost() {
             break;
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted.into());
         }
         print(args, group, &mut pictures, &library)?;
     }

@@ -1,11 +1,12 @@
 //! `imgsearch groups`.
 
 use std::ffi::OsStr;
+use std::sync::atomic::Ordering;
 
-use imgsearch::Library;
 use imgsearch::groups::{Dates, Group, GroupOptions, Groups};
 use imgsearch::index::ImageId;
 use imgsearch::render::sheet;
+use imgsearch::{Error, Library};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -51,6 +52,9 @@ pub fn run(global: &Global, args: &GroupsArgs) -> Result {
     }
     if let Some(mut page) = page {
         for group in &groups.groups {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted.into());
+            }
             add(&mut page, &library, group, None, args.shown)?;
         }
         if !groups.ungrouped.is_empty() {

@@ -1,11 +1,12 @@
 //! `imgsearch map`.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgsearch::groups::map::{Map, MapOptions, TRUST_NEIGHBOURS};
 use imgsearch::index::ImageId;
 use imgsearch::render::map::{COLUMNS, MapGroup, MapPage, TILE};
-use imgsearch::{Library, groups::Group};
+use imgsearch::{Error, Library, groups::Group};
 use serde_json::json;
 
 use super::args::{Global, MapArgs, fills_output};
@@ -17,6 +18,9 @@ use super::progress::{CommandProgress, Task};
 use super::signals::stop_flag;
 use super::streams::{out, say};
 use super::{Outcome, Result, setup};
+
+/// Pictures that are decoded between two looks at whether to stop.
+const LOADED: usize = 64;
 
 /// Images whose paths are read at once.
 const AT_ONCE: usize = 4096;
@@ -61,7 +65,7 @@ pub fn run(global: &Global, args: &MapArgs) -> Result {
         return Ok(Outcome::Done);
     }
     let mut loader = Loader::new(global);
-    let page = page(&library, &map, args.thumbnails, &mut loader)?;
+    let page = page(&library, &map, args.thumbnails, &mut loader, &stop)?;
     deliver(global, &page.to_html(), args.output.as_deref(), args.open)?;
     Ok(match loader.finish() {
         0 => Outcome::Done,
@@ -103,7 +107,13 @@ fn print_json(library: &Library, map: &Map) -> Result<()> {
 }
 
 /// Returns the page, with pictures of at most `most` images.
-fn page(library: &Library, map: &Map, most: usize, loader: &mut Loader<'_>) -> Result<MapPage> {
+fn page(
+    library: &Library,
+    map: &Map,
+    most: usize,
+    loader: &mut Loader<'_>,
+    stop: &AtomicBool,
+) -> Result<MapPage> {
     let mut page = MapPage::default();
     let groups = map.groups.groups.iter().zip(map.centres());
     page.groups = groups.map(described).collect();
@@ -136,9 +146,12 @@ fn page(library: &Library, map: &Map, most: usize, loader: &mut Loader<'_>) -> R
         .filter_map(|id| number_of.get(&id).copied())
         .take(most);
     let order: Vec<usize> = order.collect();
-    // A sheet at a time: all pictures at once would take a lot of memory. Those that cannot be shown leave room for more.
+    // Some at a time: all pictures at once would take a lot of memory. Those that cannot be shown leave room for more.
     let mut ready = Vec::new();
-    for some in order.chunks(COLUMNS * COLUMNS) {
+    for some in order.chunks(LOADED) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted.into());
+        }
         let wanted: Vec<Wanted> = some
             .iter()
             .map(|&number| Wanted::at(paths[number].clone()))
