@@ -20,6 +20,7 @@ use super::picture::Picture;
 use super::raw;
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
+use super::tiff;
 use super::timed::Pauses;
 use super::{Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, cut_png, frame, other, resample};
 
@@ -162,6 +163,7 @@ impl Core {
         let picture = match (format, format.decoder()) {
             (Format::Jpeg, _) => self.jpeg_file(data, &mut claim),
             (Format::Raw, _) => self.raw(data, &mut claim),
+            (Format::Tiff, _) => self.tiff(data, &mut claim),
             (_, Some(reader)) => by_image(data, format, reader, &mut claim),
             (_, None) => in_memory(data, format, &mut claim),
         }?;
@@ -179,14 +181,14 @@ impl Core {
                 &loaded
             }
         };
-        let exif = read_exif(Data::Memory(bytes), Format::Jpeg, claim)?;
+        let exif = read_exif(Data::Memory(bytes), Format::Jpeg);
         self.jpeg_in_memory(bytes, exif, claim)
     }
 
     /// Decodes the preview of a camera's raw file. What the file says counts before what the preview says.
     fn raw(&mut self, data: Data<'_>, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
         let preview = raw::preview(data, claim)?;
-        let own = read_exif(Data::Memory(&preview.jpeg), Format::Jpeg, claim)?;
+        let own = read_exif(Data::Memory(&preview.jpeg), Format::Jpeg);
         let exif = Exif {
             orientation: preview.orientation.unwrap_or(own.orientation),
             taken: preview.taken.or(own.taken),
@@ -197,6 +199,20 @@ impl Core {
             height: preview.height,
             ..picture
         })
+    }
+
+    /// Decodes a TIFF. One that holds a JPEG is that JPEG; what the TIFF says of it counts.
+    fn tiff(&mut self, data: Data<'_>, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
+        let opened = tiff::picture::open(data, claim)?;
+        let exif = opened.exif();
+        claim.orientation = exif.orientation;
+        if let Some(jpeg) = opened.as_jpeg(claim)? {
+            let picture = self.jpeg_in_memory(&jpeg, exif, claim)?;
+            let profile = opened.profile().or(picture.profile);
+            return Ok(Picture { profile, ..picture });
+        }
+        let (rgb, damage) = opened.decode(claim)?;
+        Ok(whole((rgb, opened.profile()), exif, damage))
     }
 
     fn jpeg_in_memory(
@@ -326,7 +342,7 @@ fn by_image(
         // Checks the headers before anything else of a large file is read.
         other::open(data, reader, claim)?;
     }
-    let exif = read_exif(data, format, claim)?;
+    let exif = read_exif(data, format);
     claim.orientation = exif.orientation;
     match other::decode(data, reader, claim) {
         Err(Stop::Failed(error @ DecodeError::Malformed(_))) if reader == ImageFormat::Png => {
@@ -361,17 +377,15 @@ fn in_memory(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Pi
     Err(DecodeError::Unsupported(format.name()).into())
 }
 
-/// Reads a file's EXIF data. The reader loads a TIFF completely.
-fn read_exif(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Exif, Stop> {
-    let allowed = match format {
-        Format::WebP => return Ok(exif::read_webp(data)),
-        Format::Tiff => {
-            claim.bytes((0, 0), data.length())?;
-            Allowed::up_to(data.length())
+/// Reads a file's EXIF data.
+fn read_exif(data: Data<'_>, format: Format) -> Exif {
+    match format {
+        Format::WebP => exif::read_webp(data),
+        _ => {
+            let allowed = Allowed::up_to(SMALL);
+            exif::read(Reading::new(data, allowed, Counting::Copied))
         }
-        _ => Allowed::up_to(SMALL),
-    };
-    Ok(exif::read(Reading::new(data, allowed, Counting::Copied)))
+    }
 }
 
 /// Returns the image upright.

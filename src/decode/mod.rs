@@ -17,10 +17,12 @@ mod colour;
 mod core;
 mod crop;
 mod cut_png;
+mod deep;
 mod error;
 mod exif;
 mod format;
 mod frame;
+mod ground;
 #[cfg(any(feature = "heif", feature = "jxl"))]
 mod hdr;
 #[cfg(feature = "heif")]
@@ -35,6 +37,7 @@ mod jxl;
 #[cfg(test)]
 mod on_disk;
 mod other;
+mod partial;
 mod picture;
 mod pixels;
 #[cfg(feature = "heif")]
