@@ -4,7 +4,8 @@
     pip install pillow==13.0.0 pillow-heif==1.8.1
     python benches/formats/suites.py FOLDER [--imgsearch PROGRAM] [--list]
 
-Every folder in FOLDER is a suite: the test files of a project, for example. A file counts if Pillow (with its plugin
+Every folder in FOLDER is a suite: the test files of a project, for example. Folders of fuzzers' inputs are left out,
+because they hold no pictures. A file counts if Pillow (with its plugin
 for HEIF) decodes it without an error. Its code is compared with that of Pillow's decoding: the first frame, turned by
 its EXIF data, in sRGB by its colour profile, 16-bit greys divided by 256, shown on white, stored as PNG.
 
@@ -104,7 +105,7 @@ def cosine(a, b):
 
 def files(folder):
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and "fuzz" not in name)
         for name in sorted(names):
             path = os.path.join(root, name)
             if os.path.splitext(name)[1].lower() in TEXTS or os.path.islink(path):

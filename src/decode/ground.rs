@@ -3,6 +3,9 @@
 /// A colour is lost on white if no channel differs by more than this.
 const LOST: u8 = 16;
 
+/// A picture shows nothing if no channel of a pixel differs by more than this.
+const SAME: u8 = 3;
+
 /// White hides a picture if less than this share of what is drawn can be seen on it: one pixel in 200.
 const SEEN: u64 = 200;
 
@@ -23,6 +26,15 @@ pub(super) fn show(mut pixels: Vec<u8>) -> Vec<u8> {
     pixels
 }
 
+/// Returns whether a picture in RGB shows nothing: one colour.
+pub(super) fn is_flat(rgb: &[u8]) -> bool {
+    let Some(first) = rgb.first_chunk::<3>() else {
+        return true;
+    };
+    rgb.chunks_exact(3)
+        .all(|pixel| pixel.iter().zip(first).all(|(a, b)| a.abs_diff(*b) <= SAME))
+}
+
 fn is_hidden_on_white(pixels: &[u8]) -> bool {
     let (mut drawn, mut seen, mut all) = (0u64, 0u64, 0u64);
     for pixel in pixels.chunks_exact(4) {
@@ -41,6 +53,12 @@ fn is_hidden_on_white(pixels: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_colour_is_flat() {
+        assert!(is_flat(&[]) && is_flat(&[5, 6, 7, 6, 5, 7]));
+        assert!(!is_flat(&[5, 6, 7, 5, 6, 11]));
+    }
 
     #[test]
     fn white_drawings_go_on_black_and_others_on_white() {

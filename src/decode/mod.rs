@@ -16,12 +16,14 @@ mod codec;
 mod colour;
 mod core;
 mod crop;
+mod cut;
 mod cut_png;
 mod deep;
 mod error;
 mod exif;
 mod format;
 mod frame;
+mod gif;
 mod ground;
 #[cfg(any(feature = "heif", feature = "jxl"))]
 mod hdr;
@@ -30,10 +32,14 @@ mod heif;
 mod isobmff;
 #[cfg(feature = "heif")]
 mod items;
+#[cfg(feature = "jpeg2000")]
+mod jp2;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
+mod metadata;
+mod old;
 #[cfg(test)]
 mod on_disk;
 mod other;
@@ -65,6 +71,7 @@ pub use error::DecodeError;
 pub(crate) use error::panic_text;
 pub use format::{Format, has_image_extension, sniff};
 pub use source::{Content, ReadError, Source};
+use tiff::piece;
 
 /// A JPEG is decoded at the smallest size whose short side has at least this number of pixels. Codes of the
 /// built-in encoder then agree with those of a full decode to a cosine of 0.999, as closely as two full decoders
@@ -247,6 +254,8 @@ pub struct Decoded {
     pub taken: Option<i64>,
     /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
+    /// Whether it shows nothing: one colour.
+    pub blank: bool,
 }
 
 /// Decodes images on one thread, and reuses what it can.

@@ -5,7 +5,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 
 use super::claim::{Claim, Stop};
 use super::error::DecodeError;
-use super::reading::{Allowed, Counting, Reading};
+use super::reading::{Allowed, Counting, Padding, Reading};
 use super::source::Data;
 use super::{Limits, Rgb, SMALL, deep, frame, ground};
 
@@ -17,7 +17,7 @@ pub(super) struct Opened<D> {
     headers: u64,
 }
 
-/// Reads the headers of an image.
+/// Reads the headers of an image. `padding` follows the end of the file.
 ///
 /// # Errors
 ///
@@ -25,6 +25,7 @@ pub(super) struct Opened<D> {
 pub(super) fn open<'a>(
     data: Data<'a>,
     format: ImageFormat,
+    padding: Option<Padding>,
     claim: &Claim<'_>,
 ) -> Result<Opened<impl ImageDecoder + 'a>, Stop> {
     let limits = claim.limits;
@@ -49,7 +50,7 @@ pub(super) fn open<'a>(
         ImageFormat::Jpeg => Allowed::default(),
         _ => Allowed::up_to(most),
     };
-    let stream = Reading::new(data, allowed.clone(), Counting::All);
+    let stream = Reading::new(data, allowed.clone(), Counting::All).padded(padding);
     let mut reader = ImageReader::with_format(stream, format);
     let mut bounds = image::Limits::default();
     bounds.max_alloc = Some(match format {
@@ -86,6 +87,7 @@ pub(super) fn open<'a>(
 pub(super) fn decode(
     data: Data<'_>,
     format: ImageFormat,
+    padding: Option<Padding>,
     claim: &mut Claim<'_>,
 ) -> Result<(Rgb, Option<Vec<u8>>), Stop> {
     let limits = claim.limits;
@@ -93,7 +95,7 @@ pub(super) fn decode(
         mut decoder,
         mut bounds,
         headers,
-    } = open(data, format, claim)?;
+    } = open(data, format, padding, claim)?;
     let (width, height) = decoder.dimensions();
     let total = decoder.total_bytes();
     let pixels = u64::from(width) * u64::from(height);

@@ -303,6 +303,8 @@ pub(super) mod tag {
     pub const YCC_SUBSAMPLING: u16 = 0x212;
     /// The values of black and white (`ReferenceBlackWhite`).
     pub const BLACK_WHITE: u16 = 0x214;
+    pub const XMP: u16 = 0x2bc;
+    pub const IPTC: u16 = 0x83bb;
     pub const PROFILE: u16 = 0x8773;
     pub const EXIF: u16 = 0x8769;
     pub const TAKEN: u16 = 0x9003;

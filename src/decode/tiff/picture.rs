@@ -7,7 +7,7 @@ use super::super::claim::{Claim, Stop};
 use super::super::error::DecodeError;
 use super::super::exif::{Exif, Orientation, date};
 use super::super::source::Data;
-use super::super::{Rgb, deep, ground, partial};
+use super::super::{Rgb, deep, ground, metadata, partial};
 use super::bits;
 use super::colours;
 use super::jpeg::{self, Jpegs};
@@ -16,6 +16,9 @@ use super::{Directory, Tiff, tag, unpack};
 
 /// Maximum bytes of a colour profile that is read.
 const MAX_PROFILE: usize = super::super::colour::MAX_PROFILE;
+
+/// Maximum bytes of a text that is read.
+const MAX_TEXT: usize = 1 << 20;
 
 /// A TIFF whose directory was read.
 pub struct Opened<'a> {
@@ -63,12 +66,19 @@ impl Opened<'_> {
             let tags = [tag::TAKEN, tag::DIGITISED];
             tags.into_iter().find_map(|tag| dated(&camera, tag))
         });
-        Exif {
-            orientation: value(tag::ORIENTATION).map_or(Orientation::UPRIGHT, |value| {
-                Orientation::of(u8::try_from(value).unwrap_or(1))
-            }),
+        let orientation = value(tag::ORIENTATION).filter(|value| (1..=8).contains(value));
+        let exif = Exif {
+            orientation: orientation.map(|value| Orientation::of(value as u8)),
             taken: taken.or_else(|| dated(&self.directory, tag::CHANGED)),
-        }
+        };
+        let block = |tag| {
+            self.tiff
+                .bytes(&self.directory, tag, MAX_TEXT)
+                .unwrap_or_default()
+        };
+        let xmp = || metadata::in_xmp(&block(tag::XMP));
+        exif.or_else(xmp)
+            .or_else(|| metadata::in_iptc(&block(tag::IPTC)))
     }
 
     /// Returns the colour profile.
