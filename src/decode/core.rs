@@ -316,7 +316,7 @@ impl Core {
             height,
             ..*geometry
         };
-        let pixels = resample(&mut self.resizer, rgb, &turned)?;
+        let pixels = resample(&mut self.resizer, rgb, &turned, *orientation)?;
         if rgb.pixels.len() as u64 > SMALL {
             // The buffers of a large image are not kept.
             self.resizer.reset_internal_buffers();

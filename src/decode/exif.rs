@@ -87,6 +87,11 @@ impl Orientation {
         self.0 >= 5
     }
 
+    /// Returns whether exactly one of the stored sides is read backwards.
+    pub fn reverses_one_side(self) -> bool {
+        matches!(self.0, 2 | 4 | 6 | 8)
+    }
+
     /// Turns RGB pixels, stored as `width` by `height`, upright.
     pub fn apply(self, pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
         let (out_width, out_height) = if self.swaps_sides() {
