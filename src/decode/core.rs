@@ -396,12 +396,14 @@ fn damaged(
         ImageFormat::Gif => {
             gif::decode(data, claim)?.map(|(rgb, damage)| whole((rgb, None), exif, damage))
         }
-        ImageFormat::Bmp | ImageFormat::Ico | ImageFormat::Dds => match in_memory(data, format, claim) {
-            Ok(picture) => Some(picture),
-            // What the first decoder said counts.
-            Err(Stop::Failed(DecodeError::Malformed(_) | DecodeError::Truncated)) => None,
-            Err(stop) => return Err(stop),
-        },
+        ImageFormat::Bmp | ImageFormat::Ico | ImageFormat::Dds => {
+            match in_memory(data, format, claim) {
+                Ok(picture) => Some(picture),
+                // What the first decoder said counts.
+                Err(Stop::Failed(DecodeError::Malformed(_) | DecodeError::Truncated)) => None,
+                Err(stop) => return Err(stop),
+            }
+        }
         reader => cut::decode(data, reader, claim)?
             .map(|(rgb, profile, damage)| whole((rgb, profile), exif, Some(damage))),
     })

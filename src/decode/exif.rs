@@ -4,10 +4,6 @@ use std::io::{BufRead, Seek};
 
 use exif::{In, Tag, Value};
 
-use super::metadata;
-use super::source::Data;
-use super::tiff::piece;
-
 /// The orientation of an image: EXIF's values 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Orientation(u8);
@@ -145,36 +141,6 @@ pub(super) fn read_block(block: &[u8]) -> Exif {
     data.map_or(Exif::NONE, |data| used(&data))
 }
 
-/// Maximum number of chunks of a WebP that are looked at: EXIF data come after the pixels of all frames.
-const MAX_CHUNKS: usize = 4096;
-
-/// Reads the EXIF data of a WebP, and its XMP. Some programs put JPEG's mark before them, with which the reader of containers finds
-/// none.
-pub(super) fn read_webp(data: Data<'_>) -> Exif {
-    let (mut exif, mut xmp) = (Exif::NONE, Exif::NONE);
-    let mut place = 12;
-    for _ in 0..MAX_CHUNKS {
-        let head = piece(data, place, 8);
-        let [a, b, c, d, length @ ..] = head.as_slice() else {
-            break;
-        };
-        let length = length
-            .iter()
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        if [*a, *b, *c, *d] == *b"EXIF" {
-            let most = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_BLOCK);
-            exif = exif.or_else(|| read_block(&piece(data, place + 8, most)));
-        } else if [*a, *b, *c, *d] == *b"XMP " {
-            let most = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_BLOCK);
-            xmp = xmp.or_else(|| metadata::in_xmp(&piece(data, place + 8, most)));
-        }
-        // Chunks have an even length.
-        place += 8 + length + (length & 1);
-    }
-    exif.or_else(|| xmp)
-}
-
 /// The dates that count, in this order: when it was taken, when it was digitised, and when a program last changed it.
 const DATES: [Tag; 3] = [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime];
 
@@ -308,18 +274,6 @@ mod tests {
         let none = (TAKEN.0, "0000:00:00 00:00:00");
         assert_eq!(taken(&[CHANGED, none]), of(CHANGED));
         assert_eq!(taken(&[]), None);
-    }
-
-    #[test]
-    fn the_exif_data_of_a_webp_are_read_with_and_without_jpegs_mark() {
-        for mark in [&b""[..], b"Exif\0\0"] {
-            let exif = [mark, &block(&[])].concat();
-            let mut file = b"RIFF\0\0\0\0WEBPVP8L\x03\0\0\0abc\0EXIF".to_vec();
-            file.extend((exif.len() as u32).to_le_bytes());
-            file.extend(exif);
-            assert_eq!(read_webp(Data::Memory(&file)).upright(), Orientation(6));
-            assert_eq!(read_webp(Data::Memory(&file[..27])), Exif::NONE);
-        }
     }
 
     #[test]

@@ -36,7 +36,11 @@ pub(super) fn fold(
 ) -> Result<Vec<u8>, String> {
     let (width, height) = (geometry.width as usize, geometry.height as usize);
     let is_wide = rgb.width > rgb.height;
-    let side = if is_wide { geometry.height } else { geometry.width };
+    let side = if is_wide {
+        geometry.height
+    } else {
+        geometry.width
+    };
     let count = count.min(side).max(1);
     let reverse = orientation.reverses_one_side();
     let mut out = vec![0; width * height * 3];
@@ -56,7 +60,11 @@ pub(super) fn fold(
             resize: Resize::Squash,
         };
         let pixels = resample_part(resizer, rgb, part, &drawn)?;
-        let (left, top) = if is_wide { (0, from as usize) } else { (from as usize, 0) };
+        let (left, top) = if is_wide {
+            (0, from as usize)
+        } else {
+            (from as usize, 0)
+        };
         let line = drawn.width as usize * 3;
         for (y, line) in pixels.chunks_exact(line).enumerate() {
             let start = ((top + y) * width + left) * 3;
@@ -79,7 +87,10 @@ mod tests {
     /// Four squares in a row: red, green, blue, white.
     fn row() -> Rgb {
         let colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]];
-        let line: Vec<u8> = colours.iter().flat_map(|colour| colour.repeat(16)).collect();
+        let line: Vec<u8> = colours
+            .iter()
+            .flat_map(|colour| colour.repeat(16))
+            .collect();
         Rgb {
             width: 64,
             height: 16,
@@ -109,13 +120,18 @@ mod tests {
             // The stored picture is what becomes upright.
             let stored = (1..=8).map(Orientation::of).find_map(|back| {
                 let pixels = back.apply(&upright.pixels, 64, 16);
-                let (width, height) = if back.swaps_sides() { (16, 64) } else { (64, 16) };
+                let (width, height) = if back.swaps_sides() {
+                    (16, 64)
+                } else {
+                    (64, 16)
+                };
                 let again = orientation.apply(&pixels, width, height);
-                (again == upright.pixels && back.swaps_sides() == orientation.swaps_sides()).then_some(Rgb {
-                    width: width as u32,
-                    height: height as u32,
-                    pixels,
-                })
+                (again == upright.pixels && back.swaps_sides() == orientation.swaps_sides())
+                    .then_some(Rgb {
+                        width: width as u32,
+                        height: height as u32,
+                        pixels,
+                    })
             });
             let stored = stored.unwrap();
             let pixels = fold(&mut resizer, &stored, 2, &GEOMETRY, orientation).unwrap();

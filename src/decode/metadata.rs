@@ -5,7 +5,7 @@
 
 use std::io::Read as _;
 
-use super::exif::{Exif, Orientation, date, read_block, read_webp};
+use super::exif::{Exif, Orientation, date, read_block};
 use super::format::Format;
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
@@ -25,7 +25,7 @@ pub(super) fn read(data: Data<'_>, format: Format) -> Exif {
             exif.or_else(|| in_jpeg(data))
         }
         Format::Png => in_png(data),
-        Format::WebP => read_webp(data),
+        Format::WebP => in_webp(data),
         _ => by_reader(data),
     }
 }
@@ -102,6 +102,36 @@ fn in_png(data: Data<'_>) -> Exif {
     exif.or_else(|| raw).or_else(|| xmp)
 }
 
+/// Maximum number of chunks of a WebP that are looked at: EXIF data come after the pixels of all frames.
+const MAX_CHUNKS: usize = 4096;
+
+/// Reads the EXIF data of a WebP, and its XMP. Some programs put JPEG's mark before them, with which the reader of containers finds
+/// none.
+fn in_webp(data: Data<'_>) -> Exif {
+    let (mut exif, mut xmp) = (Exif::NONE, Exif::NONE);
+    let mut place = 12;
+    for _ in 0..MAX_CHUNKS {
+        let head = piece(data, place, 8);
+        let [a, b, c, d, length @ ..] = head.as_slice() else {
+            break;
+        };
+        let length = length
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        if [*a, *b, *c, *d] == *b"EXIF" {
+            let most = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_BLOCK);
+            exif = exif.or_else(|| read_block(&piece(data, place + 8, most)));
+        } else if [*a, *b, *c, *d] == *b"XMP " {
+            let most = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_BLOCK);
+            xmp = xmp.or_else(|| in_xmp(&piece(data, place + 8, most)));
+        }
+        // Chunks have an even length.
+        place += 8 + length + (length & 1);
+    }
+    exif.or_else(|| xmp)
+}
+
 /// Splits a chunk into its keyword and its text, which may be compressed.
 fn text_of(kind: &[u8], body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (keyword, rest) = split_at_zero(body)?;
@@ -109,9 +139,8 @@ fn text_of(kind: &[u8], body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         b"tEXt" => (false, rest),
         b"zTXt" => (true, rest.get(1..)?),
         _ => {
-            let (language, rest) =
-                split_at_zero(rest.get(2..)?).map(|(_, after)| (rest[0], after))?;
-            (language == 1, split_at_zero(rest)?.1)
+            let (_language, after) = split_at_zero(rest.get(2..)?)?;
+            (rest[0] == 1, split_at_zero(after)?.1)
         }
     };
     let text = if is_compressed {
@@ -310,6 +339,20 @@ mod tests {
         resources.push(iptc.len() as u8);
         resources.extend(iptc);
         assert_eq!(in_resources(&resources).taken, expected);
+    }
+
+    #[test]
+    fn the_exif_data_of_a_webp_are_read_with_and_without_jpegs_mark() {
+        let block = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        for mark in [&b""[..], b"Exif\0\0"] {
+            let exif = [mark, block].concat();
+            let mut file = b"RIFF\0\0\0\0WEBPVP8L\x03\0\0\0abc\0EXIF".to_vec();
+            file.extend((exif.len() as u32).to_le_bytes());
+            file.extend(exif);
+            let read = in_webp(Data::Memory(&file));
+            assert_eq!(read.orientation, Some(Orientation::of(6)));
+            assert_eq!(in_webp(Data::Memory(&file[..27])), Exif::NONE);
+        }
     }
 
     /// Returns a chunk of a PNG, without a checksum that counts.

@@ -67,10 +67,10 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use self::core::Core;
 use budget::Reserved;
-use exif::Orientation;
 pub use crop::Crop;
 pub use error::DecodeError;
 pub(crate) use error::panic_text;
+use exif::Orientation;
 pub use format::{Format, has_image_extension, sniff};
 pub use source::{Content, ReadError, Source};
 use tiff::piece;

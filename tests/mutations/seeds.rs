@@ -264,7 +264,8 @@ fn older() -> Vec<Seed> {
     let mut sun = b"\x59\xa6\x6a\x95\0\0\0\x04\0\0\0\x04\0\0\0\x18\0\0\0\0\0\0\0\x02".to_vec();
     sun.extend([0; 8]);
     sun.extend([0x80, 20, 9, 1, 2, 3, 4, 0x80, 0, 0x80, 30, 200]);
-    let mut bmp = b"BM\0\0\0\0\0\0\0\0\x5e\0\0\0\x40\0\0\0\x04\0\0\0\x04\0\0\0\x01\0\x08\0\x01".to_vec();
+    let mut bmp =
+        b"BM\0\0\0\0\0\0\0\0\x5e\0\0\0\x40\0\0\0\x04\0\0\0\x04\0\0\0\x01\0\x08\0\x01".to_vec();
     bmp.resize(46, 0);
     bmp.push(4);
     bmp.resize(78, 0);
@@ -274,7 +275,8 @@ fn older() -> Vec<Seed> {
     icon.extend(b"\x28\0\0\0\x04\0\0\0\x08\0\0\0\x01\0\x20\0");
     icon.resize(22 + 40, 0);
     icon.extend((0..80u8).map(|i| i * 3));
-    let text = b"#define a_width 9\n#define a_height 2\nstatic char a[] = {\n 0x01, 0x02, 0xff, 0x80 };\n";
+    let text =
+        b"#define a_width 9\n#define a_height 2\nstatic char a[] = {\n 0x01, 0x02, 0xff, 0x80 };\n";
     let floats = (0..9).flat_map(|i| (i as f32 / 8.0).to_be_bytes());
     vec![
         seed("psd", psd),
@@ -284,7 +286,10 @@ fn older() -> Vec<Seed> {
         seed("bmp of os/2", bmp),
         seed("pointer", icon),
         seed("xbm", text.to_vec()),
-        seed("pfm", b"Pf\n3 3\n1.0\n".iter().copied().chain(floats).collect()),
+        seed(
+            "pfm",
+            b"Pf\n3 3\n1.0\n".iter().copied().chain(floats).collect(),
+        ),
     ]
 }
 

@@ -21,7 +21,11 @@ const GREY: u32 = 0x2_0000;
 /// How pixels are stored.
 enum Stored {
     /// As bits under the masks of red, green, blue and alpha.
-    Plain { bytes: usize, masks: [u32; 4], palette: bool },
+    Plain {
+        bytes: usize,
+        masks: [u32; 4],
+        palette: bool,
+    },
     /// In blocks of this number of bytes.
     Blocks(usize, fn(&[u8], &mut [u32]), Shown),
 }
@@ -33,7 +37,9 @@ enum Shown {
     /// Red is grey.
     Grey,
     /// Red and green, of which blue follows for normals; shown as they are.
-    Two { signed: bool },
+    Two {
+        signed: bool,
+    },
 }
 
 pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<(Rgb, Option<String>), Stop> {
@@ -43,11 +49,21 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<(Rgb, Option<String
     };
     let size = (number(16)?, number(12)?);
     let newer = &bytes[84..88] == b"DX10";
-    let stored = if newer { by_number(number(HEADER)?)? } else { by_header(bytes, &number)? };
+    let stored = if newer {
+        by_number(number(HEADER)?)?
+    } else {
+        by_header(bytes, &number)?
+    };
     begin(claim, size, 8)?;
-    let body = bytes.get(HEADER + if newer { NEWER } else { 0 }..).unwrap_or_default();
+    let body = bytes
+        .get(HEADER + if newer { NEWER } else { 0 }..)
+        .unwrap_or_default();
     match stored {
-        Stored::Plain { bytes, masks, palette } => plain(body, size, (bytes, masks, palette)),
+        Stored::Plain {
+            bytes,
+            masks,
+            palette,
+        } => plain(body, size, (bytes, masks, palette)),
         Stored::Blocks(length, decode, shown) => in_blocks(body, size, length, decode, shown),
     }
 }
@@ -83,14 +99,22 @@ fn by_header(bytes: &[u8], number: &impl Fn(usize) -> Result<u32, Stop>) -> Resu
 }
 
 fn two(signed: bool) -> Option<Stored> {
-    Some(Stored::Blocks(16, blocks::decode_bc5_block, Shown::Two { signed }))
+    Some(Stored::Blocks(
+        16,
+        blocks::decode_bc5_block,
+        Shown::Two { signed },
+    ))
 }
 
 /// Returns how pixels are stored by Microsoft's number (`DXGI_FORMAT`).
 fn by_number(number: u32) -> Result<Stored, Stop> {
     let rgba = [0xff, 0xff00, 0xff_0000, 0xff00_0000];
     let bgra = [0xff_0000, 0xff00, 0xff, 0xff00_0000];
-    let plain = |bytes, masks| Stored::Plain { bytes, masks, palette: false };
+    let plain = |bytes, masks| Stored::Plain {
+        bytes,
+        masks,
+        palette: false,
+    };
     Ok(match number {
         27..=29 => plain(4, rgba),
         87 | 90 | 91 => plain(4, bgra),
@@ -117,7 +141,8 @@ fn plain(
     (bytes, masks, palette): (usize, [u32; 4], bool),
 ) -> Result<(Rgb, Option<String>), Stop> {
     let (colours, body) = if palette {
-        body.split_at_checked(1024).ok_or_else(|| broken("its palette ends early"))?
+        body.split_at_checked(1024)
+            .ok_or_else(|| broken("its palette ends early"))?
     } else {
         (&[][..], body)
     };
@@ -126,15 +151,27 @@ fn plain(
         (u64::from((value & mask) >> shift) * 255 / u64::from((mask >> shift).max(1))) as u8
     };
     let mut shown = Rgba::new(size);
-    for line in body.chunks_exact(size.0 as usize * bytes).take(size.1 as usize) {
+    for line in body
+        .chunks_exact(size.0 as usize * bytes)
+        .take(size.1 as usize)
+    {
         for pixel in line.chunks_exact(bytes) {
             let value = Fields(pixel).little(bytes).unwrap_or(0);
             shown.pixels.extend(if palette {
                 let place = (value as usize & 0xff) * 4;
                 [colours[place], colours[place + 1], colours[place + 2], 255]
             } else {
-                let alpha = if masks[3] == 0 { 255 } else { of(value, masks[3]) };
-                [of(value, masks[0]), of(value, masks[1]), of(value, masks[2]), alpha]
+                let alpha = if masks[3] == 0 {
+                    255
+                } else {
+                    of(value, masks[3])
+                };
+                [
+                    of(value, masks[0]),
+                    of(value, masks[1]),
+                    of(value, masks[2]),
+                    alpha,
+                ]
             });
         }
     }
@@ -152,7 +189,10 @@ fn in_blocks(
     let across = width.div_ceil(SIDE);
     let mut out = Rgba::new(size);
     let mut lines = vec![[0u8; 4]; across * SIDE * SIDE];
-    for row in body.chunks_exact(across * length).take((size.1 as usize).div_ceil(SIDE)) {
+    for row in body
+        .chunks_exact(across * length)
+        .take((size.1 as usize).div_ceil(SIDE))
+    {
         for (i, block) in row.chunks_exact(length).enumerate() {
             let mut pixels = [0xff00_0000u32; SIDE * SIDE];
             decode(&moved(block, shown), &mut pixels);

@@ -189,7 +189,10 @@ fn surfaces_are_shown_plain_and_in_blocks() {
     let rows = u64::from(0b000_001u32) | u64::from(0b001_000u32) << 12;
     let block = [&[0, 255][..], &rows.to_le_bytes()[..6]].concat();
     let grey = [header(b"ATI1", 4, 0, [0; 4]), block].concat();
-    assert_eq!(decoded(&grey, Format::Dds), [[255; 3], [0; 3], [0; 3], [255; 3]]);
+    assert_eq!(
+        decoded(&grey, Format::Dds),
+        [[255; 3], [0; 3], [0; 3], [255; 3]]
+    );
 }
 
 #[test]

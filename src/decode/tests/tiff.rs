@@ -73,13 +73,23 @@ const QUARTERS: [[u8; 3]; 4] = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255
 #[test]
 fn palettes_of_any_number_of_bits_are_looked_up() {
     let channel = |channel: usize, count: usize| -> Vec<u32> {
-        let colours = QUARTERS.iter().map(|colour| u32::from(colour[channel]) * 257);
+        let colours = QUARTERS
+            .iter()
+            .map(|colour| u32::from(colour[channel]) * 257);
         colours.chain(std::iter::repeat(0)).take(count).collect()
     };
-    for (bits, rows) in [(2, vec![0b0001_0000, 0b1011_0000]), (4, vec![0x01, 0x23]), (8, vec![0, 1, 2, 3])] {
+    for (bits, rows) in [
+        (2, vec![0b0001_0000, 0b1011_0000]),
+        (4, vec![0x01, 0x23]),
+        (8, vec![0, 1, 2, 3]),
+    ] {
         let mut tags = tags(bits, 1, 3);
         let count = 1 << bits;
-        tags.push((0x140, 3, [channel(0, count), channel(1, count), channel(2, count)].concat()));
+        tags.push((
+            0x140,
+            3,
+            [channel(0, count), channel(1, count), channel(2, count)].concat(),
+        ));
         assert_eq!(whole(&tiff(&tags, &[rows])), QUARTERS, "{bits} bits");
     }
 }
@@ -94,7 +104,9 @@ fn samples_apart_and_inks_are_put_together() {
     assert_eq!(whole(&tiff(&apart, &planes)), QUARTERS);
     let mut inks = tags(8, 4, 5);
     inks.push((0x11c, 3, vec![2]));
-    let light = planes.iter().map(|plane| plane.iter().map(|value| 255 - value).collect());
+    let light = planes
+        .iter()
+        .map(|plane| plane.iter().map(|value| 255 - value).collect());
     let light: Vec<Vec<u8>> = light.chain([vec![0; 4]]).collect();
     assert_eq!(whole(&tiff(&inks, &light)), QUARTERS);
 }
@@ -105,7 +117,10 @@ fn greys_of_many_bits_show_their_range() {
     let packed = vec![0x00, 0x08, 0x00, 0xff, 0xf0, 0x00];
     assert_eq!(greys(&tiff(&tags(12, 1, 1), &[packed])), [0, 128, 255, 0]);
     let in_16 = [0u16, 2048, 4095, 1].map(u16::to_le_bytes).concat();
-    assert_eq!(greys(&tiff(&tags(16, 1, 1), std::slice::from_ref(&in_16))), [0, 128, 255, 0]);
+    assert_eq!(
+        greys(&tiff(&tags(16, 1, 1), std::slice::from_ref(&in_16))),
+        [0, 128, 255, 0]
+    );
     assert_eq!(greys(&tiff(&tags(16, 1, 0), &[in_16])), [255, 127, 0, 255]);
     let signed = [-100i16, 0, 100, 0].map(i16::to_le_bytes).concat();
     let mut tags_of_signed = tags(16, 1, 1);
@@ -125,7 +140,10 @@ fn associated_transparency_is_not_multiplied_twice() {
         let mut tags = tags(8, 4, 2);
         tags.push((0x152, 3, vec![kind]));
         let shown = whole(&tiff(&tags, std::slice::from_ref(&pixel)));
-        let near = shown[0].iter().zip(expected).all(|(a, b): (&u8, u8)| a.abs_diff(b) <= 1);
+        let near = shown[0]
+            .iter()
+            .zip(expected)
+            .all(|(a, b): (&u8, u8)| a.abs_diff(b) <= 1);
         assert!(near, "{kind}: {shown:?}");
     }
 }
@@ -150,7 +168,10 @@ fn a_tiff_that_is_cut_shows_what_is_there() {
     let (decoded, _) = decode(&file).unwrap();
     assert_eq!((decoded.format, decoded.damage), (Format::Tiff, None));
     // The last two strips lie beyond the end.
-    let place = file.windows(8).position(|bytes| bytes == [56, 0, 0, 0, 64, 0, 0, 0]).unwrap();
+    let place = file
+        .windows(8)
+        .position(|bytes| bytes == [56, 0, 0, 0, 64, 0, 0, 0])
+        .unwrap();
     file[place..place + 8].fill(0x7f);
     let (decoded, _) = decode(&file).unwrap();
     assert!(decoded.damage.unwrap().contains("75 %"));
@@ -168,7 +189,12 @@ fn kinds_that_are_not_supported_are_named() {
 #[test]
 fn what_pillow_writes_is_read() {
     for (name, tolerance) in [
-        ("fax3", 0), ("fax4", 0), ("fax-lines", 0), ("jpeg-ycc", 12), ("jpeg-grey", 12), ("old-jpeg", 12),
+        ("fax3", 0),
+        ("fax4", 0),
+        ("fax-lines", 0),
+        ("jpeg-ycc", 12),
+        ("jpeg-grey", 12),
+        ("old-jpeg", 12),
     ] {
         let bytes = fixture(&format!("formats/{name}.tif"));
         let (decoded, out) = decode(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -59,7 +59,7 @@ fn from_ycc([y, cb, cr]: [u8; 3], ycc: &Ycc) -> [u8; 3] {
 }
 
 /// Converts from CIE L*a*b* under D50, the light of print, to sRGB.
-fn from_lab([l, a, b]: [u8; 3], signed: bool) -> [u8; 3] {
+pub fn from_lab([l, a, b]: [u8; 3], signed: bool) -> [u8; 3] {
     let moved = |value: u8| {
         if signed {
             f32::from(value as i8)

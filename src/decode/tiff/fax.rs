@@ -272,10 +272,9 @@ mod tests {
         let group3 = Kind::Group3 {
             by_line_above: false,
         };
-        let text = format!("{MARK}{LINE}{MARK}00000001{MARK}{LINE}");
+        let text = format!("{MARK}{LINE}{MARK}0000000011111111{MARK}{LINE}");
         let lines = decode(&bytes(&text), 8, 3, group3);
-        assert_eq!(lines.first(), Some(&0b1100));
-        assert_eq!(lines.last(), Some(&0b1100));
+        assert_eq!((lines.len(), lines[0], lines[2]), (3, 0b1100, 0b1100));
         let group4 = decode(&bytes("001 1011 11 1 0000001"), 8, 3, Kind::Group4);
         assert_eq!(group4, [0b1100]);
         assert!(decode(&[], 8, 3, Kind::Group4).is_empty());
