@@ -8,7 +8,7 @@ use super::claim::{Claim, Stop};
 use super::error::DecodeError;
 use super::exif::Orientation;
 use super::picture::Picture;
-use super::{Rgb, ground};
+use super::{Rgb, ground, j2k};
 
 /// Bytes per sample that the decoder takes: its coefficients, the transformed ones and the result, as floats, with room
 /// for the edges of the parts in which they are coded.
@@ -33,6 +33,9 @@ pub(super) fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Picture, Sto
     if width == 0 || height == 0 {
         return Err(DecodeError::Malformed("it has no pixels".to_owned()).into());
     }
+    let sides = u64::from(width) * u64::from(height);
+    let blocks = j2k::memory(bytes, sides);
+    let blocks = blocks.ok_or_else(|| DecodeError::Malformed("it has no coding".to_owned()))?;
     let settings = DecodeSettings {
         target_resolution: Some(enough((width, height), claim.task.short_side())),
         ..DecodeSettings::default()
@@ -41,7 +44,8 @@ pub(super) fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Picture, Sto
     let pixels = u64::from(image.width()) * u64::from(image.height());
     let decoding = pixels.saturating_mul(MAX_SAMPLES * SAMPLE);
     let afterwards = pixels * 3 + claim.afterwards((image.width(), image.height()));
-    claim.bytes((width, height), decoding.saturating_add(afterwards))?;
+    let need = decoding.saturating_add(afterwards).saturating_add(blocks);
+    claim.bytes((width, height), need)?;
     let profile = match image.color_space() {
         ColorSpace::Icc {
             profile,

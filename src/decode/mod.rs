@@ -33,6 +33,8 @@ mod isobmff;
 #[cfg(feature = "heif")]
 mod items;
 #[cfg(feature = "jpeg2000")]
+mod j2k;
+#[cfg(feature = "jpeg2000")]
 mod jp2;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
