@@ -60,22 +60,26 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
 /// Returns width and height of a JPEG that decoders read, by its headers, or `None` for another file, such as one with
 /// the lossless data of a sensor.
 pub(super) fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
+    let frame = bytes.get(place_of_frame(bytes)?..)?;
+    let [_, _, _, _, _, h1, h0, w1, w0, ..] = *frame else {
+        return None;
+    };
+    let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+    Some((side(w1, w0), side(h1, h0)))
+}
+
+/// Returns where the frame of a JPEG is declared.
+fn place_of_frame(bytes: &[u8]) -> Option<usize> {
     if !bytes.starts_with(&[0xff, 0xd8, 0xff]) {
         return None;
     }
     let mut place = 2;
     loop {
-        let [0xff, marker, high, low, rest @ ..] = bytes.get(place..)? else {
+        let [0xff, marker, high, low, ..] = bytes.get(place..)? else {
             return None;
         };
         match marker {
-            0xc0..=0xc2 => {
-                let [_, h1, h0, w1, w0, ..] = *rest else {
-                    return None;
-                };
-                let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-                return Some((side(w1, w0), side(h1, h0)));
-            }
+            0xc0..=0xc2 => return Some(place),
             0xff => place += 1,
             0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {
                 place += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
@@ -92,9 +96,7 @@ pub(super) fn with_height(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     };
     let scan = first_scan(bytes)?;
-    let frame = bytes[..scan]
-        .windows(2)
-        .position(|pair| matches!(pair, [0xff, 0xc0..=0xc2]))?;
+    let frame = place_of_frame(bytes)?;
     let lines = scan + memchr::memmem::find(&bytes[scan..], b"\xff\xdc\0\x04")?;
     let height = bytes.get(lines + 4..lines + 6)?;
     let mut mended = bytes.to_vec();
@@ -265,7 +267,7 @@ mod tests {
         let long = [&[0xff, 0xe2, 0xff, 0xff][..], &[0; 65_533]].concat();
         let adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
         let file = [
-            b"\xff\xd8",
+            &b"\xff\xd8"[..],
             &long.repeat(20)[..],
             adobe,
             &headers(0xc0, 3)[2..],

@@ -72,10 +72,9 @@ fn index(line: &[u8], x: usize, bits: usize, plane: usize, planes: usize) -> usi
 /// Unpacks a line: bytes, or counts with bytes.
 fn line(rest: &mut &[u8], length: usize, encoded: bool) -> Option<Vec<u8>> {
     if !encoded {
-        return Fields(rest).take(length).map(|line| {
-            *rest = &rest[length..];
-            line.to_vec()
-        });
+        let (line, after) = rest.split_at_checked(length)?;
+        *rest = after;
+        return Some(line.to_vec());
     }
     let mut line = Vec::with_capacity(length);
     while line.len() < length {

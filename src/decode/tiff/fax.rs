@@ -260,7 +260,8 @@ mod tests {
         let text = format!("001 1011 11 1  1 1 1  011 1 1  0001 1 {MARK}{MARK}");
         let expected = [0b1100, 0b1100, 0b0100, 0];
         assert_eq!(decode(&bytes(&text), 8, 9, Kind::Group4), expected);
-        let mixed = format!("{MARK}1{LINE}{MARK}0 1 1 1{}", format!("{MARK}1").repeat(6));
+        let end = format!("{MARK}1").repeat(6);
+        let mixed = format!("{MARK}1{LINE}{MARK}0 1 1 1{end}");
         let kind = Kind::Group3 {
             by_line_above: true,
         };
