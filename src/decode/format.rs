@@ -287,12 +287,10 @@ fn of_older_programs(head: &[u8]) -> Option<Format> {
 /// Bytes of a TGA's header.
 const TGA_HEADER: usize = 18;
 
-/// Returns whether a file is a TGA of version 1, which has no mark: whether all of its header makes sense and its pixels
-/// fit into its `length`. Files that are looked for by content alone are not judged by this.
-pub(super) fn is_old_tga(head: &[u8], length: u64) -> bool {
-    let Some(header) = head.get(..TGA_HEADER) else {
-        return false;
-    };
+/// Returns `Tga` for one of version 1, which has no mark: if all of its header makes sense and its pixels fit into its
+/// `length`. Files that are looked for by content alone are not judged by this.
+pub(super) fn old_tga(head: &[u8], length: u64) -> Option<Format> {
+    let header = head.get(..TGA_HEADER)?;
     let number = |place: usize| u64::from(u16::from_le_bytes([header[place], header[place + 1]]));
     let (mapped, kind, bits, about) = (header[1], header[2], header[16], header[17]);
     let map = match mapped {
@@ -310,12 +308,9 @@ pub(super) fn is_old_tga(head: &[u8], length: u64) -> bool {
     // An eighth of what is plain is as much as runs save in a picture with content.
     let pixels = width * height * u64::from(bits.div_ceil(8)) / if kind > 8 { 64 } else { 1 };
     let start = TGA_HEADER as u64 + u64::from(header[0]) + number(5) * u64::from(header[7]) / 8;
-    map && depth
-        && width > 0
-        && height > 0
-        && about & 0xc0 == 0
-        && matches!(about & 15, 0 | 1 | 8)
-        && (start + pixels <= length)
+    let makes_sense = map && depth && width > 0 && height > 0;
+    let is_plain = about & 0xc0 == 0 && matches!(about & 15, 0 | 1 | 8);
+    (makes_sense && is_plain && start + pixels <= length).then_some(Format::Tga)
 }
 
 /// Returns whether a file is a camera's, by the mark of its maker: Fuji's, Canon's, Panasonic's and Olympus's.
@@ -425,12 +420,12 @@ mod tests {
         header[12] = 4;
         header[14] = 3;
         header[16] = 24;
-        assert!(is_old_tga(&header, 18 + 36));
-        assert!(!is_old_tga(&header, 18 + 35), "too short");
+        assert_eq!(old_tga(&header, 18 + 36), Some(Format::Tga));
+        assert_eq!(old_tga(&header, 18 + 35), None, "too short");
         for (place, value) in [(1, 7), (2, 5), (5, 1), (16, 12), (17, 0x80), (12, 0)] {
             let mut other = header.clone();
             other[place] = value;
-            assert!(!is_old_tga(&other, 1 << 20), "{place}");
+            assert_eq!(old_tga(&other, 1 << 20), None, "{place}");
         }
     }
 

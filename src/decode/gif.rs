@@ -5,7 +5,7 @@ use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, MemoryLimit};
 use super::claim::{Claim, Stop};
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
-use super::{Rgb, SMALL, ground, partial};
+use super::{Rgb, ground, partial};
 
 /// Maximum number of frames that are looked at for one that shows something.
 const MAX_FRAMES: usize = 64;
@@ -26,9 +26,8 @@ pub(super) fn decode(
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
     options.allow_unknown_blocks(true);
-    options.set_memory_limit(MemoryLimit::Bytes(
-        std::num::NonZeroU64::new(SMALL).unwrap_or(std::num::NonZeroU64::MIN),
-    ));
+    // Frames come line by line into memory that is reserved below.
+    options.set_memory_limit(MemoryLimit::Unlimited);
     let stream = Reading::new(data, Allowed::default(), Counting::All);
     let Ok(mut decoder) = options.read_info(stream) else {
         return Ok(None);
