@@ -305,8 +305,8 @@ pub(super) fn old_tga(head: &[u8], length: u64) -> Option<Format> {
         _ => false,
     };
     let (width, height) = (number(12), number(14));
-    // An eighth of what is plain is as much as runs save in a picture with content.
-    let pixels = width * height * u64::from(bits.div_ceil(8)) / if kind > 8 { 64 } else { 1 };
+    // A run takes five bytes at most for up to 128 pixels.
+    let pixels = width * height * u64::from(bits.div_ceil(8)) / if kind > 8 { 128 } else { 1 };
     let start = TGA_HEADER as u64 + u64::from(header[0]) + number(5) * u64::from(header[7]) / 8;
     let makes_sense = map && depth && width > 0 && height > 0;
     let is_plain = about & 0xc0 == 0 && matches!(about & 15, 0 | 1 | 8);
