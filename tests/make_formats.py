@@ -219,9 +219,43 @@ def main():
     files["large.avif"] = avif(flat, subsampling="4:4:4")
     files["large.jxl"] = jxl(np.asarray(flat), distance=3.0)
     files["large.lossless.jxl"] = jxl(np.asarray(flat), lossless=True)
+    files.update(tiffs())
     for name, data in files.items():
         (OUT / name).write_bytes(data)
         print(name, len(data))
+
+
+def tiffs():
+    """TIFFs as scanners write them, of black and white or of coloured quarters, and JPEG 2000."""
+
+    def written(picture, kind, **options):
+        made = io.BytesIO()
+        picture.save(made, kind, **options)
+        return made.getvalue()
+
+    colours = Image.new("RGB", (64, 48), "white")
+    for colour, place in [("#f00", (0, 0)), ("#0f0", (32, 0)), ("#00f", (0, 24))]:
+        colours.paste(colour, (*place, place[0] + 32, place[1] + 24))
+    grey = Image.new("L", (64, 48), 255)
+    for place in [(0, 0), (32, 24)]:
+        grey.paste(0, (*place, place[0] + 32, place[1] + 24))
+    lines = grey.convert("1")
+    jpeg = written(colours, "JPEG", quality=95, subsampling=0)
+    # The older form: a directory that names a whole file.
+    tags = [(256, 64), (257, 48), (258, 8), (259, 6), (262, 6), (277, 3), (513, 8), (514, len(jpeg))]
+    directory = struct.pack("<H", len(tags))
+    directory += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    old = b"II*\0" + struct.pack("<I", 8 + len(jpeg)) + jpeg + directory + bytes(4)
+    return {
+        "fax3.tif": written(lines, "TIFF", compression="group3"),
+        "fax4.tif": written(lines, "TIFF", compression="group4"),
+        "fax-lines.tif": written(lines, "TIFF", compression="tiff_ccitt"),
+        "jpeg-ycc.tif": written(colours, "TIFF", compression="jpeg", quality=95, tiffinfo={278: 16}),
+        "jpeg-grey.tif": written(grey, "TIFF", compression="jpeg", quality=95),
+        "old-jpeg.tif": old,
+        "plain.jp2": written(CAT, "JPEG2000", quality_mode="dB", quality_layers=[34]),
+        "grey.j2k": written(CAT.convert("L"), "JPEG2000", quality_mode="dB", quality_layers=[34], no_jp2=True),
+    }
 
 
 def jpeg_with_exif():

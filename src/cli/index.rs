@@ -400,6 +400,7 @@ pub fn print_summary(summary: &Summary, dir: &Path) {
     part(summary.kept_missing, "missing and kept");
     part(summary.kept_unreadable, "out of reach and kept");
     part(summary.damaged, "partly damaged");
+    part(summary.blank, "blank");
     part(summary.failed, "unusable");
     part(
         summary.failed_before,

@@ -182,6 +182,7 @@ fn line(summary: &Summary) -> Option<String> {
         (summary.kept_missing, "missing and kept"),
         (summary.kept_unreadable, "out of reach and kept"),
         (summary.damaged, "partly damaged"),
+        (summary.blank, "blank"),
         (summary.failed, "unusable"),
     ];
     let parts: Vec<String> = parts

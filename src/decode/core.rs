@@ -12,16 +12,21 @@ use super::claim::{Claim, Stop};
 use super::colour::Colours;
 use super::error::DecodeError;
 use super::error::panic_text;
-use super::exif::{self, Exif, Orientation};
-use super::format::Format;
+use super::exif::{Exif, Orientation};
+use super::format::{Format, jpeg_start};
+use super::gif;
 #[cfg(feature = "turbojpeg")]
 use super::jpeg;
+use super::metadata;
 use super::picture::Picture;
 use super::raw;
-use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
+use super::tiff;
 use super::timed::Pauses;
-use super::{Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, cut_png, frame, other, resample};
+use super::{
+    Decoded, Geometry, Limits, Output, Rgb, SMALL, Task, cut, cut_png, frame, ground, old, other,
+    piece, resample,
+};
 
 /// Number of times that an image is started, because it takes more memory than declared. Its file may change
 /// meanwhile.
@@ -131,6 +136,7 @@ impl Core {
             height,
             taken: picture.taken,
             damage: picture.damage,
+            blank: ground::is_flat(&rgb.pixels),
         };
         Ok((rgb, decoded))
     }
@@ -159,9 +165,14 @@ impl Core {
             task,
             orientation: Orientation::UPRIGHT,
         };
-        let picture = match (format, format.decoder()) {
+        let decoder = match format {
+            Format::Pnm if is_floating(data) => None,
+            format => format.decoder(),
+        };
+        let picture = match (format, decoder) {
             (Format::Jpeg, _) => self.jpeg_file(data, &mut claim),
             (Format::Raw, _) => self.raw(data, &mut claim),
+            (Format::Tiff, _) => self.tiff(data, &mut claim),
             (_, Some(reader)) => by_image(data, format, reader, &mut claim),
             (_, None) => in_memory(data, format, &mut claim),
         }?;
@@ -173,22 +184,28 @@ impl Core {
         let bytes = match data {
             Data::Memory(bytes) => bytes,
             Data::Disk(disk) => {
-                self.check_headers(disk.head(), claim, data.length())?;
+                let start = jpeg_start(disk.head()).unwrap_or(0);
+                self.check_headers(&disk.head()[start..], claim, data.length())?;
                 loaded = disk.load().map_err(unreadable)?;
                 claim.file = data.length();
                 &loaded
             }
         };
-        let exif = read_exif(Data::Memory(bytes), Format::Jpeg, claim)?;
-        self.jpeg_in_memory(bytes, exif, claim)
+        let bytes = &bytes[jpeg_start(bytes).unwrap_or(0)..];
+        let exif = metadata::read(Data::Memory(bytes), Format::Jpeg);
+        let Some(mended) = frame::with_height(bytes) else {
+            return self.jpeg_in_memory(bytes, exif, claim);
+        };
+        claim.file += mended.len() as u64;
+        self.jpeg_in_memory(&mended, exif, claim)
     }
 
     /// Decodes the preview of a camera's raw file. What the file says counts before what the preview says.
     fn raw(&mut self, data: Data<'_>, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
         let preview = raw::preview(data, claim)?;
-        let own = read_exif(Data::Memory(&preview.jpeg), Format::Jpeg, claim)?;
+        let own = metadata::read(Data::Memory(&preview.jpeg), Format::Jpeg);
         let exif = Exif {
-            orientation: preview.orientation.unwrap_or(own.orientation),
+            orientation: preview.orientation.or(own.orientation),
             taken: preview.taken.or(own.taken),
         };
         let picture = self.jpeg_in_memory(&preview.jpeg, exif, claim)?;
@@ -199,20 +216,34 @@ impl Core {
         })
     }
 
+    /// Decodes a TIFF. One that holds a JPEG is that JPEG; what the TIFF says of it counts.
+    fn tiff(&mut self, data: Data<'_>, claim: &mut Claim<'_>) -> Result<Picture, Stop> {
+        let opened = tiff::picture::open(data, claim)?;
+        let exif = opened.exif();
+        claim.orientation = exif.upright();
+        if let Some(jpeg) = opened.as_jpeg(claim)? {
+            let picture = self.jpeg_in_memory(&jpeg, exif, claim)?;
+            let profile = opened.profile().or(picture.profile);
+            return Ok(Picture { profile, ..picture });
+        }
+        let (rgb, damage) = opened.decode(claim)?;
+        Ok(whole((rgb, opened.profile()), exif, damage))
+    }
+
     fn jpeg_in_memory(
         &mut self,
         bytes: &[u8],
         exif: Exif,
         claim: &mut Claim<'_>,
     ) -> Result<Picture, Stop> {
-        claim.orientation = exif.orientation;
+        claim.orientation = exif.upright();
         #[cfg(feature = "turbojpeg")]
         if let Some(jpeg) = self.turbo(bytes, claim)? {
             return Ok(Picture {
                 rgb: jpeg.rgb,
                 width: jpeg.width,
                 height: jpeg.height,
-                orientation: exif.orientation,
+                orientation: exif.upright(),
                 taken: exif.taken,
                 profile: frame::profile(bytes),
                 damage: jpeg.damage,
@@ -221,7 +252,7 @@ impl Core {
         // `image` reads a truncated JPEG without an error.
         let damage = (!has_end_of_image(bytes))
             .then(|| "truncated: the end of the file is missing".to_owned());
-        let coloured = other::decode(Data::Memory(bytes), ImageFormat::Jpeg, claim)?;
+        let coloured = other::decode(Data::Memory(bytes), ImageFormat::Jpeg, None, claim)?;
         Ok(whole(coloured, exif, damage))
     }
 
@@ -263,7 +294,7 @@ impl Core {
         let decoded = jpeg::decode(&mut decompressor, bytes, claim.task.short_side(), claim);
         // After an error or a warning it may refuse or misread every later file, so it is used again only after an
         // intact file.
-        if matches!(&decoded, Ok(Some(jpeg)) if jpeg.damage.is_none()) {
+        if matches!(&decoded, Ok(Some(jpeg)) if jpeg.is_clean) {
             self.jpeg = Some(decompressor);
         }
         decoded
@@ -285,7 +316,7 @@ impl Core {
             height,
             ..*geometry
         };
-        let pixels = resample(&mut self.resizer, rgb, &turned)?;
+        let pixels = resample(&mut self.resizer, rgb, &turned, *orientation)?;
         if rgb.pixels.len() as u64 > SMALL {
             // The buffers of a large image are not kept.
             self.resizer.reset_internal_buffers();
@@ -308,7 +339,7 @@ fn whole((rgb, profile): (Rgb, Option<Vec<u8>>), exif: Exif, damage: Option<Stri
         width: rgb.width,
         height: rgb.height,
         rgb,
-        orientation: exif.orientation,
+        orientation: exif.upright(),
         taken: exif.taken,
         profile,
         damage,
@@ -324,17 +355,58 @@ fn by_image(
 ) -> Result<Picture, Stop> {
     if matches!(data, Data::Disk(_)) {
         // Checks the headers before anything else of a large file is read.
-        other::open(data, reader, claim)?;
+        other::open(data, reader, None, claim)?;
     }
-    let exif = read_exif(data, format, claim)?;
-    claim.orientation = exif.orientation;
-    match other::decode(data, reader, claim) {
-        Err(Stop::Failed(error @ DecodeError::Malformed(_))) if reader == ImageFormat::Png => {
-            let (rgb, damage) = cut_png::decode(data, claim)?.ok_or(error)?;
-            Ok(whole((rgb, None), exif, Some(damage)))
+    let exif = metadata::read(data, format);
+    claim.orientation = exif.upright();
+    match other::decode(data, reader, None, claim) {
+        Err(Stop::Failed(error @ DecodeError::Malformed(_))) => {
+            damaged(data, format, reader, exif, claim)?.ok_or(Stop::Failed(error))
         }
-        decoded => Ok(whole(decoded?, exif, None)),
+        decoded => {
+            let (rgb, profile) = decoded?;
+            if reader == ImageFormat::Gif
+                && ground::is_flat(&rgb.pixels)
+                && let Some((rgb, damage)) = gif::decode(data, claim)?
+            {
+                return Ok(whole((rgb, profile), exif, damage));
+            }
+            Ok(whole((rgb, profile), exif, cut::empty_end(data)))
+        }
     }
+}
+
+/// Returns whether a PNM holds floats.
+fn is_floating(data: Data<'_>) -> bool {
+    matches!(piece(data, 0, 2).as_slice(), b"PF" | b"Pf")
+}
+
+/// Decodes an image that the crate `image` refuses: by another decoder, or what is there of a damaged one, if its format
+/// can be shown in part.
+fn damaged(
+    data: Data<'_>,
+    format: Format,
+    reader: ImageFormat,
+    exif: Exif,
+    claim: &mut Claim<'_>,
+) -> Result<Option<Picture>, Stop> {
+    Ok(match reader {
+        ImageFormat::Png => cut_png::decode(data, claim)?
+            .map(|(rgb, damage)| whole((rgb, None), exif, Some(damage))),
+        ImageFormat::Gif => {
+            gif::decode(data, claim)?.map(|(rgb, damage)| whole((rgb, None), exif, damage))
+        }
+        ImageFormat::Bmp | ImageFormat::Ico | ImageFormat::Dds => {
+            match in_memory(data, format, claim) {
+                Ok(picture) => Some(picture),
+                // What the first decoder said counts.
+                Err(Stop::Failed(DecodeError::Malformed(_) | DecodeError::Truncated)) => None,
+                Err(stop) => return Err(stop),
+            }
+        }
+        reader => cut::decode(data, reader, claim)?
+            .map(|(rgb, profile, damage)| whole((rgb, profile), exif, Some(damage))),
+    })
 }
 
 /// Decodes an image whose decoder needs the whole file in memory.
@@ -357,21 +429,12 @@ fn in_memory(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Pi
     if format == Format::JpegXl {
         return super::jxl::decode(bytes, claim);
     }
-    let _ = bytes;
-    Err(DecodeError::Unsupported(format.name()).into())
-}
-
-/// Reads a file's EXIF data. The reader loads a TIFF completely.
-fn read_exif(data: Data<'_>, format: Format, claim: &mut Claim<'_>) -> Result<Exif, Stop> {
-    let allowed = match format {
-        Format::WebP => return Ok(exif::read_webp(data)),
-        Format::Tiff => {
-            claim.bytes((0, 0), data.length())?;
-            Allowed::up_to(data.length())
-        }
-        _ => Allowed::up_to(SMALL),
-    };
-    Ok(exif::read(Reading::new(data, allowed, Counting::Copied)))
+    #[cfg(feature = "jpeg2000")]
+    if format == Format::Jpeg2000 {
+        return super::jp2::decode(bytes, claim);
+    }
+    let made = old::decode(bytes, format, claim)?;
+    Ok(whole((made.rgb, made.profile), made.exif, made.damage))
 }
 
 /// Returns the image upright.

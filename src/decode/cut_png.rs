@@ -5,16 +5,10 @@ use png::{BitDepth, ColorType, Decoder, Limits, Reader, Transformations};
 use super::claim::{Claim, Stop};
 use super::reading::{Allowed, Counting, Reading};
 use super::source::Data;
-use super::{Rgb, SMALL};
-
-/// A file shows next to nothing if a smaller share of its rows is there.
-const MIN_SHARE: f64 = 0.25;
+use super::{Rgb, SMALL, partial};
 
 /// Bytes of a pixel in a decoder's rows: 16 bits of four channels.
 const ROWS: u64 = 8;
-
-/// The grey of rows that are missing.
-const MISSING: u8 = 128;
 
 /// Decodes the rows that are there, whatever their checksums say, and says what is missing. Returns `None` if they are
 /// too few, or come interlaced.
@@ -45,10 +39,10 @@ pub(super) fn decode(data: Data<'_>, claim: &mut Claim<'_>) -> Result<Option<(Rg
     }
     let rows = pixels.len() / line;
     let share = rows as f64 / f64::from(height);
-    if share < MIN_SHARE {
+    if share < partial::MIN_SHARE {
         return Ok(None);
     }
-    pixels.resize(line * height as usize, MISSING);
+    pixels.resize(line * height as usize, partial::MISSING);
     let damage = if rows == height as usize {
         "the end of the file is missing or damaged, after the last row".to_owned()
     } else {

@@ -4,9 +4,6 @@ use std::io::{BufRead, Seek};
 
 use exif::{In, Tag, Value};
 
-use super::source::Data;
-use super::tiff::piece;
-
 /// The orientation of an image: EXIF's values 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Orientation(u8);
@@ -14,7 +11,8 @@ pub(super) struct Orientation(u8);
 /// The EXIF data that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exif {
-    pub orientation: Orientation,
+    /// `None`: nothing says it.
+    pub orientation: Option<Orientation>,
     /// Seconds since 1970 on the camera's clock, as if it showed UTC. An offset of the clock (`OffsetTimeOriginal`)
     /// is not applied: an image taken at nine in the morning belongs to that morning, wherever its owner lives, and
     /// so do images without an offset from the same day.
@@ -24,9 +22,26 @@ pub(super) struct Exif {
 impl Exif {
     /// What holds of an image without EXIF data.
     pub const NONE: Self = Self {
-        orientation: Orientation::UPRIGHT,
+        orientation: None,
         taken: None,
     };
+
+    /// Returns the orientation; upright if nothing says it.
+    pub fn upright(&self) -> Orientation {
+        self.orientation.unwrap_or(Orientation::UPRIGHT)
+    }
+
+    /// Returns what this says, and for the rest what another source says, which is only read if it is needed.
+    pub fn or_else(self, other: impl FnOnce() -> Self) -> Self {
+        if self.orientation.is_some() && self.taken.is_some() {
+            return self;
+        }
+        let other = other();
+        Self {
+            orientation: self.orientation.or(other.orientation),
+            taken: self.taken.or(other.taken),
+        }
+    }
 }
 
 impl Orientation {
@@ -66,6 +81,11 @@ impl Orientation {
     /// Returns whether width and height are swapped.
     pub fn swaps_sides(self) -> bool {
         self.0 >= 5
+    }
+
+    /// Returns whether exactly one of the stored sides is read backwards.
+    pub fn reverses_one_side(self) -> bool {
+        matches!(self.0, 2 | 4 | 6 | 8)
     }
 
     /// Turns RGB pixels, stored as `width` by `height`, upright.
@@ -121,32 +141,6 @@ pub(super) fn read_block(block: &[u8]) -> Exif {
     data.map_or(Exif::NONE, |data| used(&data))
 }
 
-/// Maximum number of chunks of a WebP that are looked at: EXIF data come after the pixels of all frames.
-const MAX_CHUNKS: usize = 4096;
-
-/// Reads the EXIF data of a WebP. Some programs put JPEG's mark before them, with which the reader of containers finds
-/// none.
-pub(super) fn read_webp(data: Data<'_>) -> Exif {
-    let mut place = 12;
-    for _ in 0..MAX_CHUNKS {
-        let head = piece(data, place, 8);
-        let [a, b, c, d, length @ ..] = head.as_slice() else {
-            break;
-        };
-        let length = length
-            .iter()
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        if [*a, *b, *c, *d] == *b"EXIF" {
-            let most = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_BLOCK);
-            return read_block(&piece(data, place + 8, most));
-        }
-        // Chunks have an even length.
-        place += 8 + length + (length & 1);
-    }
-    Exif::NONE
-}
-
 /// The dates that count, in this order: when it was taken, when it was digitised, and when a program last changed it.
 const DATES: [Tag; 3] = [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime];
 
@@ -155,7 +149,7 @@ fn used(data: &exif::Exif) -> Exif {
     if let Some(field) = data.get_field(Tag::Orientation, In::PRIMARY)
         && let Some(value @ 1..=8) = field.value.get_uint(0)
     {
-        result.orientation = Orientation(value as u8);
+        result.orientation = Some(Orientation(value as u8));
     }
     result.taken = DATES.into_iter().find_map(|tag| {
         let field = data.get_field(tag, In::PRIMARY)?;
@@ -280,18 +274,6 @@ mod tests {
         let none = (TAKEN.0, "0000:00:00 00:00:00");
         assert_eq!(taken(&[CHANGED, none]), of(CHANGED));
         assert_eq!(taken(&[]), None);
-    }
-
-    #[test]
-    fn the_exif_data_of_a_webp_are_read_with_and_without_jpegs_mark() {
-        for mark in [&b""[..], b"Exif\0\0"] {
-            let exif = [mark, &block(&[])].concat();
-            let mut file = b"RIFF\0\0\0\0WEBPVP8L\x03\0\0\0abc\0EXIF".to_vec();
-            file.extend((exif.len() as u32).to_le_bytes());
-            file.extend(exif);
-            assert_eq!(read_webp(Data::Memory(&file)).orientation, Orientation(6));
-            assert_eq!(read_webp(Data::Memory(&file[..27])), Exif::NONE);
-        }
     }
 
     #[test]

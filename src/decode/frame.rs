@@ -60,22 +60,26 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
 /// Returns width and height of a JPEG that decoders read, by its headers, or `None` for another file, such as one with
 /// the lossless data of a sensor.
 pub(super) fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
+    let frame = bytes.get(place_of_frame(bytes)?..)?;
+    let [_, _, _, _, _, h1, h0, w1, w0, ..] = *frame else {
+        return None;
+    };
+    let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+    Some((side(w1, w0), side(h1, h0)))
+}
+
+/// Returns where the frame of a JPEG is declared.
+fn place_of_frame(bytes: &[u8]) -> Option<usize> {
     if !bytes.starts_with(&[0xff, 0xd8, 0xff]) {
         return None;
     }
     let mut place = 2;
     loop {
-        let [0xff, marker, high, low, rest @ ..] = bytes.get(place..)? else {
+        let [0xff, marker, high, low, ..] = bytes.get(place..)? else {
             return None;
         };
         match marker {
-            0xc0..=0xc2 => {
-                let [_, h1, h0, w1, w0, ..] = *rest else {
-                    return None;
-                };
-                let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-                return Some((side(w1, w0), side(h1, h0)));
-            }
+            0xc0..=0xc2 => return Some(place),
             0xff => place += 1,
             0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {
                 place += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
@@ -83,6 +87,38 @@ pub(super) fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
             _ => return None,
         }
     }
+}
+
+/// Returns a file whose frame has no height with the height that follows its first scan (`DNL`), which decoders do not
+/// look for. `None` if the frame has one, or nothing says it.
+pub(super) fn with_height(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (_, 0) = sides(bytes)? else {
+        return None;
+    };
+    let scan = first_scan(bytes)?;
+    let frame = place_of_frame(bytes)?;
+    let lines = scan + memchr::memmem::find(&bytes[scan..], b"\xff\xdc\0\x04")?;
+    let height = bytes.get(lines + 4..lines + 6)?;
+    let mut mended = bytes.to_vec();
+    mended
+        .get_mut(frame + 5..frame + 7)?
+        .copy_from_slice(height);
+    Some(mended)
+}
+
+/// Returns whether Adobe's marker is among a file's headers, which means that its CMYK is inverted.
+#[cfg(any(feature = "turbojpeg", test))]
+pub(super) fn has_adobe_marker(bytes: &[u8]) -> bool {
+    let mut place = 2;
+    while let Some([0xff, marker, high, low, rest @ ..]) = bytes.get(place..) {
+        match marker {
+            0xda => return false,
+            0xee if rest.starts_with(b"Adobe") => return true,
+            0xff => place += 1,
+            _ => place += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2),
+        }
+    }
+    false
 }
 
 /// The start of a segment with a piece of a colour profile, before the number of the piece and of all pieces.
@@ -213,6 +249,38 @@ mod tests {
         for length in 0..before - 2 + 28 {
             assert_eq!(first_scan(&odd[..length]), None, "{length}");
         }
+    }
+
+    #[test]
+    fn a_height_may_follow_the_scan() {
+        let mut file = headers(0xc0, 3);
+        assert_eq!(with_height(&file), None, "it has one");
+        file[13..15].fill(0);
+        assert_eq!(with_height(&file), None, "nothing says it");
+        let expected = [&headers(0xc0, 3)[..], b"\xff\xdc\0\x04\0\x21"].concat();
+        file.extend(b"\xff\xdc\0\x04\0\x21");
+        assert_eq!(with_height(&file), Some(expected));
+    }
+
+    #[test]
+    fn adobes_marker_is_found_behind_long_headers() {
+        let long = [&[0xff, 0xe2, 0xff, 0xff][..], &[0; 65_533]].concat();
+        let adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
+        let file = [
+            &b"\xff\xd8"[..],
+            &long.repeat(20)[..],
+            adobe,
+            &headers(0xc0, 3)[2..],
+        ]
+        .concat();
+        assert!(has_adobe_marker(&file));
+        let inside = [
+            b"\xff\xd8\xff\xe1\0\x12",
+            &adobe[..],
+            &headers(0xc0, 3)[2..],
+        ]
+        .concat();
+        assert!(!has_adobe_marker(&inside), "that of a preview");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct Jpeg {
     pub width: u32,
     pub height: u32,
     pub damage: Option<String>,
+    /// Whether the decoder said nothing.
+    pub is_clean: bool,
 }
 
 /// What a file's headers say about decoding it.
@@ -120,8 +122,12 @@ pub(super) fn decode(
         format,
     };
     // The error may be a warning, with the image so far in the buffer.
-    let damage = match decompressor.decompress(bytes, image) {
+    let decompressed = decompressor.decompress(bytes, image);
+    let is_clean = decompressed.is_ok();
+    let damage = match decompressed {
         Ok(()) => None,
+        // Wrong numbers in the header of a scan, which some phones write; they have no effect.
+        Err(error) if error.to_string().contains("Invalid SOS parameters") => None,
         Err(error) => match warning(&error.to_string()) {
             Some(text) => Some(text),
             None => return Ok(None),
@@ -131,7 +137,7 @@ pub(super) fn decode(
         return Err(DecodeError::Truncated.into());
     }
     if format == PixelFormat::CMYK {
-        pixels = from_cmyk(&pixels, has_adobe_marker(bytes));
+        pixels = from_cmyk(&pixels, frame::has_adobe_marker(bytes));
     }
     Ok(Some(Jpeg {
         rgb: Rgb {
@@ -142,6 +148,7 @@ pub(super) fn decode(
         width,
         height,
         damage,
+        is_clean,
     }))
 }
 
@@ -189,14 +196,6 @@ fn is_empty(pixels: &[u8], row: usize, pixel: usize) -> bool {
 
 fn close(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 2)
-}
-
-/// Returns whether the file has Adobe's APP14 marker, which means that its CMYK is inverted.
-fn has_adobe_marker(bytes: &[u8]) -> bool {
-    bytes
-        .windows(9)
-        .take(1 << 20)
-        .any(|window| window.starts_with(b"\xff\xee") && window[4..].starts_with(b"Adobe"))
 }
 
 /// Converts CMYK to RGB, without a colour profile.

@@ -16,11 +16,15 @@ mod codec;
 mod colour;
 mod core;
 mod crop;
+mod cut;
 mod cut_png;
+mod deep;
 mod error;
 mod exif;
 mod format;
 mod frame;
+mod gif;
+mod ground;
 #[cfg(any(feature = "heif", feature = "jxl"))]
 mod hdr;
 #[cfg(feature = "heif")]
@@ -28,13 +32,21 @@ mod heif;
 mod isobmff;
 #[cfg(feature = "heif")]
 mod items;
+#[cfg(feature = "jpeg2000")]
+mod j2k;
+#[cfg(feature = "jpeg2000")]
+mod jp2;
 #[cfg(feature = "turbojpeg")]
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
+mod long;
+mod metadata;
+mod old;
 #[cfg(test)]
 mod on_disk;
 mod other;
+mod partial;
 mod picture;
 mod pixels;
 #[cfg(feature = "heif")]
@@ -60,8 +72,10 @@ use budget::Reserved;
 pub use crop::Crop;
 pub use error::DecodeError;
 pub(crate) use error::panic_text;
+use exif::Orientation;
 pub use format::{Format, has_image_extension, sniff};
 pub use source::{Content, ReadError, Source};
+use tiff::piece;
 
 /// A JPEG is decoded at the smallest size whose short side has at least this number of pixels. Codes of the
 /// built-in encoder then agree with those of a full decode to a cosine of 0.999, as closely as two full decoders
@@ -137,7 +151,8 @@ impl Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resize {
-    /// Scaled until its short side has this number of pixels; then the centre is cut out.
+    /// Scaled until its short side has this number of pixels; then the centre is cut out. An image whose sides differ
+    /// by a factor of 3 or more is cut into pieces along its long side instead, which are laid side by side.
     ShortSideCrop {
         /// Pixels of the short side.
         short: u32,
@@ -166,6 +181,14 @@ impl Geometry {
     /// Returns the part of an image that is brought to this size: width and height in its pixels.
     fn crop(&self, width: u32, height: u32) -> (f64, f64) {
         let (width, height) = (f64::from(width), f64::from(height));
+        if let Some(count) = self.pieces(width, height) {
+            let count = f64::from(count);
+            return if width > height {
+                (width / count, height)
+            } else {
+                (width, height / count)
+            };
+        }
         match self.resize {
             Resize::Squash => (width, height),
             Resize::ShortSideCrop { short } => {
@@ -175,6 +198,14 @@ impl Geometry {
                     (f64::from(self.height) * scale).min(height),
                 )
             }
+        }
+    }
+
+    /// Returns the number of pieces into which a long image is cut so that all of it is seen.
+    fn pieces(&self, width: f64, height: f64) -> Option<u32> {
+        match self.resize {
+            Resize::Squash => None,
+            Resize::ShortSideCrop { .. } => long::pieces(width as u32, height as u32),
         }
     }
 
@@ -244,6 +275,8 @@ pub struct Decoded {
     pub taken: Option<i64>,
     /// What is wrong with the file, if only a part of the image could be used.
     pub damage: Option<String>,
+    /// Whether it shows nothing: one colour.
+    pub blank: bool,
 }
 
 /// Decodes images on one thread, and reuses what it can.
@@ -377,11 +410,20 @@ impl Decoder {
 ///
 /// If the image has another number of pixels than its size says.
 pub fn resized(image: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
-    resample(&mut Resizer::new(), image, geometry)
+    resample(&mut Resizer::new(), image, geometry, Orientation::UPRIGHT)
 }
 
-/// Resamples once from the crop box to the target size.
-fn resample(resizer: &mut Resizer, rgb: &Rgb, geometry: &Geometry) -> Result<Vec<u8>, DecodeError> {
+/// Resamples once from the crop box to the target size, or in pieces if the image is long.
+fn resample(
+    resizer: &mut Resizer,
+    rgb: &Rgb,
+    geometry: &Geometry,
+    orientation: Orientation,
+) -> Result<Vec<u8>, DecodeError> {
+    if let Some(count) = geometry.pieces(f64::from(rgb.width), f64::from(rgb.height)) {
+        return long::fold(resizer, rgb, count, geometry, orientation)
+            .map_err(DecodeError::Malformed);
+    }
     let (width, height) = geometry.crop(rgb.width, rgb.height);
     let left = (f64::from(rgb.width) - width) / 2.0;
     let top = (f64::from(rgb.height) - height) / 2.0;

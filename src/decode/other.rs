@@ -1,13 +1,13 @@
-//! Every format through the `image` crate: the first frame, on white, in 8-bit RGB.
+//! Every format through the `image` crate: the first frame, on a ground, in 8-bit RGB.
 
 use image::error::{LimitError, LimitErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::claim::{Claim, Stop};
 use super::error::DecodeError;
-use super::reading::{Allowed, Counting, Reading};
+use super::reading::{Allowed, Counting, Padding, Reading};
 use super::source::Data;
-use super::{Limits, Rgb, SMALL, frame};
+use super::{Limits, Rgb, SMALL, deep, frame, ground};
 
 /// An image whose headers were read.
 pub(super) struct Opened<D> {
@@ -17,7 +17,7 @@ pub(super) struct Opened<D> {
     headers: u64,
 }
 
-/// Reads the headers of an image.
+/// Reads the headers of an image. `padding` follows the end of the file.
 ///
 /// # Errors
 ///
@@ -25,6 +25,7 @@ pub(super) struct Opened<D> {
 pub(super) fn open<'a>(
     data: Data<'a>,
     format: ImageFormat,
+    padding: Option<Padding>,
     claim: &Claim<'_>,
 ) -> Result<Opened<impl ImageDecoder + 'a>, Stop> {
     let limits = claim.limits;
@@ -49,7 +50,7 @@ pub(super) fn open<'a>(
         ImageFormat::Jpeg => Allowed::default(),
         _ => Allowed::up_to(most),
     };
-    let stream = Reading::new(data, allowed.clone(), Counting::All);
+    let stream = Reading::new(data, allowed.clone(), Counting::All).padded(padding);
     let mut reader = ImageReader::with_format(stream, format);
     let mut bounds = image::Limits::default();
     bounds.max_alloc = Some(match format {
@@ -86,6 +87,7 @@ pub(super) fn open<'a>(
 pub(super) fn decode(
     data: Data<'_>,
     format: ImageFormat,
+    padding: Option<Padding>,
     claim: &mut Claim<'_>,
 ) -> Result<(Rgb, Option<Vec<u8>>), Stop> {
     let limits = claim.limits;
@@ -93,7 +95,7 @@ pub(super) fn decode(
         mut decoder,
         mut bounds,
         headers,
-    } = open(data, format, claim)?;
+    } = open(data, format, padding, claim)?;
     let (width, height) = decoder.dimensions();
     let total = decoder.total_bytes();
     let pixels = u64::from(width) * u64::from(height);
@@ -123,7 +125,7 @@ pub(super) fn decode(
     let rgb = Rgb {
         width,
         height,
-        pixels: on_white(image),
+        pixels: in_rgb(image),
     };
     Ok((rgb, profile))
 }
@@ -161,15 +163,13 @@ fn extra_bytes(format: ImageFormat, data: Data<'_>, (pixels, line): (u64, u64), 
         ImageFormat::Png => 3 * line,
         // Colours in another form and transparency, each for the whole image, and the compressed data.
         ImageFormat::WebP => 6 * pixels + data.length(),
-        // The image once more, and RGB for CMYK.
-        ImageFormat::Tiff => total + total / 3,
         // A frame in addition to its image, and the image as it was stored.
         ImageFormat::Gif | ImageFormat::OpenExr => total,
         _ => line,
     }
 }
 
-/// Returns the bytes per pixel that [`on_white`] needs in addition to the decoded image.
+/// Returns the bytes per pixel that [`in_rgb`] needs in addition to the decoded image.
 fn made_of(kind: ColorType) -> u64 {
     match kind {
         ColorType::Rgb8 | ColorType::Rgba8 => 0,
@@ -178,21 +178,15 @@ fn made_of(kind: ColorType) -> u64 {
     }
 }
 
-/// Returns the pixels in RGB, with transparent ones shown on white.
-fn on_white(image: DynamicImage) -> Vec<u8> {
-    if !image.color().has_alpha() {
-        return image.into_rgb8().into_raw();
+/// Returns the pixels in RGB, with transparent ones shown on a ground, and dark greys stretched.
+fn in_rgb(image: DynamicImage) -> Vec<u8> {
+    if image.color().has_alpha() {
+        return ground::show(image.into_rgba8().into_raw());
     }
-    let mut pixels = image.into_rgba8().into_raw();
-    // In place: a pixel is written to where it or an earlier one was read.
-    let count = pixels.len() / 4;
-    for i in 0..count {
-        let alpha = u16::from(pixels[4 * i + 3]);
-        for channel in 0..3 {
-            let value = u16::from(pixels[4 * i + channel]) * alpha;
-            pixels[3 * i + channel] = ((value + 255 * (255 - alpha) + 127) / 255) as u8;
-        }
+    if let DynamicImage::ImageLuma16(greys) = &image
+        && let Some(pixels) = deep::stretched(greys.as_raw())
+    {
+        return pixels;
     }
-    pixels.truncate(3 * count);
-    pixels
+    image.into_rgb8().into_raw()
 }

@@ -59,6 +59,35 @@ impl Allowed {
     }
 }
 
+/// What a stream gives after its end, for decoders that show nothing of a file that is cut.
+#[derive(Debug, Clone)]
+pub(super) struct Padding {
+    block: Rc<Vec<u8>>,
+    /// Where the padding ends, too.
+    end: u64,
+    /// How far beyond the file was read.
+    given: Rc<RefCell<u64>>,
+}
+
+impl Padding {
+    /// Pads with one byte, up to a length of the whole.
+    pub fn with(byte: u8, end: u64) -> Self {
+        Self {
+            block: Rc::new(vec![byte; PADDING]),
+            end,
+            given: Rc::default(),
+        }
+    }
+
+    /// Returns how many bytes beyond the file were read.
+    pub fn given(&self) -> u64 {
+        *self.given.borrow()
+    }
+}
+
+/// Bytes of padding at once.
+const PADDING: usize = 4 << 10;
+
 /// Which bytes count as read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counting {
@@ -73,6 +102,8 @@ pub(super) struct Reading<'a> {
     from: From<'a>,
     allowed: Allowed,
     counting: Counting,
+    length: u64,
+    padding: Option<Padding>,
 }
 
 enum From<'a> {
@@ -95,6 +126,47 @@ impl<'a> Reading<'a> {
             },
             allowed,
             counting,
+            length: data.length(),
+            padding: None,
+        }
+    }
+
+    /// Lets padding follow the end.
+    pub fn padded(self, padding: Option<Padding>) -> Self {
+        Self { padding, ..self }
+    }
+
+    fn place(&self) -> u64 {
+        match &self.from {
+            From::Memory(cursor) => cursor.position(),
+            From::Disk(window) => window.place,
+        }
+    }
+
+    fn skip(&mut self, bytes: u64) {
+        match &mut self.from {
+            From::Memory(cursor) => cursor.set_position(cursor.position().saturating_add(bytes)),
+            From::Disk(window) => window.place = window.place.saturating_add(bytes),
+        }
+    }
+
+    /// Returns how many bytes of padding are next.
+    fn padding_ahead(&self) -> usize {
+        let place = self.place();
+        match &self.padding {
+            Some(padding) if place >= self.length => {
+                let left = padding.end.saturating_sub(place);
+                usize::try_from(left).unwrap_or(usize::MAX).min(PADDING)
+            }
+            _ => 0,
+        }
+    }
+
+    fn note_padding(&self) {
+        if let Some(padding) = &self.padding {
+            let beyond = self.place().saturating_sub(self.length);
+            let mut given = padding.given.borrow_mut();
+            *given = beyond.max(*given);
         }
     }
 }
@@ -102,6 +174,15 @@ impl<'a> Reading<'a> {
 impl Read for Reading<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let granted = self.allowed.grant(into.len())?;
+        let ahead = self.padding_ahead().min(granted);
+        if ahead > 0
+            && let Some(padding) = &self.padding
+        {
+            into[..ahead].copy_from_slice(&padding.block[..ahead]);
+            self.skip(ahead as u64);
+            self.note_padding();
+            return Ok(ahead);
+        }
         let read = match &mut self.from {
             From::Memory(cursor) => cursor.read(&mut into[..granted]),
             From::Disk(window) => window.read(&mut into[..granted]),
@@ -113,6 +194,12 @@ impl Read for Reading<'_> {
 
 impl BufRead for Reading<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let ahead = self.padding_ahead();
+        if ahead > 0
+            && let Some(padding) = &self.padding
+        {
+            return Ok(&padding.block[..ahead]);
+        }
         let filled = match &mut self.from {
             From::Memory(cursor) => cursor.fill_buf(),
             From::Disk(window) => window.fill_buf(),
@@ -128,10 +215,8 @@ impl BufRead for Reading<'_> {
         if self.counting == Counting::All {
             self.allowed.spend(bytes);
         }
-        match &mut self.from {
-            From::Memory(cursor) => cursor.consume(bytes),
-            From::Disk(window) => window.place += bytes as u64,
-        }
+        self.skip(bytes as u64);
+        self.note_padding();
     }
 }
 
@@ -252,6 +337,25 @@ mod tests {
             disk.consume(some);
             memory.consume(some);
         }
+    }
+
+    #[test]
+    fn padding_follows_the_end_and_is_counted() {
+        let padding = Padding::with(7, 6);
+        let reading = || Reading::new(Data::Memory(b"abc"), Allowed::default(), Counting::All);
+        let mut got = Vec::new();
+        let mut stream = reading().padded(Some(padding.clone()));
+        stream.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"abc\x07\x07\x07");
+        assert_eq!(padding.given(), 3);
+        let padding = Padding::with(0, 9);
+        let mut stream = reading().padded(Some(padding.clone()));
+        stream.seek(SeekFrom::Start(2)).unwrap();
+        assert_eq!(stream.fill_buf().unwrap(), b"c");
+        stream.consume(1);
+        assert_eq!(stream.fill_buf().unwrap(), [0; 6]);
+        stream.consume(2);
+        assert_eq!(padding.given(), 2);
     }
 
     #[test]

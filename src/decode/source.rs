@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::DecodeError;
-use super::format::{Format, sniff};
+use super::format::{Format, old_tga, sniff};
 use super::{Limits, SMALL};
 
 /// Maximum size of files that are read at once, into a buffer that each worker has.
@@ -264,7 +264,7 @@ impl<'a> Data<'a> {
     /// Returns the format of the file.
     pub fn format(self) -> Option<Format> {
         let disk = match self {
-            Self::Memory(bytes) => return sniff(bytes),
+            Self::Memory(bytes) => return sniff(bytes).or_else(|| old_tga(bytes, self.length())),
             Self::Disk(disk) => disk,
         };
         // The end of the file identifies a TGA, not the end of what is in memory.
@@ -273,7 +273,8 @@ impl<'a> Data<'a> {
             let mut tail = [0; TAIL_BYTES];
             let start = disk.length.checked_sub(TAIL_BYTES as u64)?;
             let read = disk.read_at(&mut tail, start).ok()?;
-            sniff(&tail[..read]).filter(|format| *format == Format::Tga)
+            let marked = sniff(&tail[..read]).filter(|format| *format == Format::Tga);
+            marked.or_else(|| old_tga(&disk.head, disk.length))
         })
     }
 

@@ -11,6 +11,7 @@ use super::*;
 mod damaged;
 mod formats;
 mod raw;
+mod tiff;
 
 const GEOMETRY: Geometry = Geometry {
     width: 32,

@@ -117,7 +117,7 @@ pub(super) fn is_quick(data: Data<'_>, limits: &Limits) -> bool {
     };
     if sniff(bytes) != Some(Format::Jpeg) {
         // Files that are not images are not decoded. Other formats can be small and contain much.
-        return sniff(bytes).is_none_or(|format| !format.is_decoded());
+        return data.format().is_none_or(|format| !format.is_decoded());
     }
     let Some(frame) = frame::read(bytes) else {
         return false;

@@ -161,6 +161,8 @@ pub struct Summary {
     pub identical: usize,
     /// Images that were indexed although a part of them is missing.
     pub damaged: usize,
+    /// Images encoded that show nothing: one colour.
+    pub blank: usize,
     /// Files that could not be read or decoded in this run.
     pub failed: usize,
     /// Of these, files that cost more than the limits allow.

@@ -244,6 +244,7 @@ impl<'a, 'g> Write<'a, 'g> {
                     sample.logits.extend(logits);
                 }
                 let damage = decoded.damage.clone();
+                self.summary.blank += usize::from(decoded.blank);
                 let (path, stat) = self.place(job);
                 self.changes.push(Change::Insert {
                     path,

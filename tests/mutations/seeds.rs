@@ -229,11 +229,68 @@ fn modern(_: &Pixels) -> Vec<Seed> {
         "plain.jxl",
         "from-jpeg.jxl",
         "transparent.jxl",
+        "plain.jp2",
+        "grey.j2k",
+        "fax3.tif",
+        "fax4.tif",
+        "fax-lines.tif",
+        "jpeg-ycc.tif",
+        "jpeg-grey.tif",
+        "old-jpeg.tif",
     ];
     let seeds = names.map(|name| seed(name, file(&format!("tests/fixtures/formats/{name}"))));
     let mut seeds = Vec::from(seeds);
     seeds.push(seed("nef", raw(&file("tests/samples/cat-face.jpg"))));
+    seeds.extend(older());
     seeds
+}
+
+/// Returns files of older programs: small headers, and pixels in runs.
+fn older() -> Vec<Seed> {
+    let mut psd = b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x04\0\0\0\x04\0\x08\0\x03".to_vec();
+    psd.extend([0; 12]);
+    psd.extend([0, 1]);
+    psd.extend([0, 2].repeat(12));
+    psd.extend((0..12u8).flat_map(|i| [0xfd, i * 20]));
+    let mut sgi = vec![1, 0xda, 1, 1, 0, 3, 0, 4, 0, 4, 0, 3];
+    sgi.resize(512, 0);
+    sgi.extend((0..12u32).flat_map(|i| (512 + 96 + 2 * i).to_be_bytes()));
+    sgi.extend([0, 0, 0, 2].repeat(12));
+    sgi.extend((0..12u8).flat_map(|i| [4, i * 20]));
+    let mut pcx = vec![10, 5, 1, 8, 0, 0, 0, 0, 3, 0, 3, 0];
+    pcx.resize(128, 0);
+    (pcx[65], pcx[66]) = (3, 4);
+    pcx.extend((0..12u8).flat_map(|i| [0xc4, i * 20]));
+    let mut sun = b"\x59\xa6\x6a\x95\0\0\0\x04\0\0\0\x04\0\0\0\x18\0\0\0\0\0\0\0\x02".to_vec();
+    sun.extend([0; 8]);
+    sun.extend([0x80, 20, 9, 1, 2, 3, 4, 0x80, 0, 0x80, 30, 200]);
+    let mut bmp =
+        b"BM\0\0\0\0\0\0\0\0\x5e\0\0\0\x40\0\0\0\x04\0\0\0\x04\0\0\0\x01\0\x08\0\x01".to_vec();
+    bmp.resize(46, 0);
+    bmp.push(4);
+    bmp.resize(78, 0);
+    bmp.extend((0..16u8).map(|i| i * 15));
+    bmp.extend([4, 1, 0, 0, 0, 3, 1, 2, 3, 0, 0, 2, 1, 1, 2, 3, 0, 1]);
+    let mut icon = b"\0\0\x02\0\x01\0\x04\x04\0\0\0\0\0\0\x78\0\0\0\x16\0\0\0".to_vec();
+    icon.extend(b"\x28\0\0\0\x04\0\0\0\x08\0\0\0\x01\0\x20\0");
+    icon.resize(22 + 40, 0);
+    icon.extend((0..80u8).map(|i| i * 3));
+    let text =
+        b"#define a_width 9\n#define a_height 2\nstatic char a[] = {\n 0x01, 0x02, 0xff, 0x80 };\n";
+    let floats = (0..9).flat_map(|i| (i as f32 / 8.0).to_be_bytes());
+    vec![
+        seed("psd", psd),
+        seed("sgi", sgi),
+        seed("pcx", pcx),
+        seed("sun", sun),
+        seed("bmp of os/2", bmp),
+        seed("pointer", icon),
+        seed("xbm", text.to_vec()),
+        seed(
+            "pfm",
+            b"Pf\n3 3\n1.0\n".iter().copied().chain(floats).collect(),
+        ),
+    ]
 }
 
 /// Returns a camera's raw file: a directory that names a preview, and another with a sensor's data.

@@ -242,3 +242,20 @@ fn a_picture_that_is_larger_than_declared_is_refused() {
         );
     }
 }
+
+#[cfg(feature = "jpeg2000")]
+#[test]
+fn jpeg_2000_shows_the_photograph() {
+    let decoded = assert_shows("plain.jp2", &cat(), (320, 213));
+    assert_eq!(decoded.format, Format::Jpeg2000);
+    let grey: Vec<u8> = cat()
+        .chunks_exact(3)
+        .flat_map(|pixel| [luma(&[pixel[0], pixel[1], pixel[2]]).round() as u8; 3])
+        .collect();
+    assert_shows("grey.j2k", &grey, (320, 213));
+    // Half of a file is damaged, and no decoder panics.
+    let file = format("plain.jp2");
+    for length in (0..file.len()).step_by(97) {
+        let _ = square(&file[..length]);
+    }
+}
