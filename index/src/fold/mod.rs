@@ -138,6 +138,12 @@ impl Writer {
             }
         }
         folded.seconds = started.elapsed().as_secs_f64();
+        tracing::info!(
+            images = of,
+            seconds = folded.seconds,
+            interrupted = folded.interrupted,
+            "folded"
+        );
         Ok(folded)
     }
 
