@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, Command, CommandFactory as _};
+use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use serde_json::{Value, json};
 
 use super::args::{Cli, ConfigArgs, ConfigCommand, Global};
@@ -94,12 +94,28 @@ fn row<'a>(setting: &'a Setting, root: &Command, run: &'a Run) -> Row<'a> {
             let values = values.map(|value| value.to_string_lossy().into_owned());
             (values.collect(), Source::Entry(entry))
         }
-        (false, None) => (defaults(setting.option(root)), Source::Default),
+        (false, None) => {
+            let option = setting.option(root);
+            let mut values = defaults(option);
+            if let Some(none) = option.and_then(without_value) {
+                values.push(none.to_owned());
+            }
+            (values, Source::Default)
+        }
     };
     Row {
         setting,
         values,
         from,
+    }
+}
+
+/// Returns what an option without a value is if it is not typed.
+fn without_value(option: &Arg) -> Option<&'static str> {
+    match option.get_action() {
+        ArgAction::SetTrue => Some("false"),
+        ArgAction::Count => Some("0"),
+        _ => None,
     }
 }
 
@@ -266,8 +282,8 @@ fn example(setting: &Setting, option: &Arg) -> String {
         Ok(_) => value.clone(),
         Err(_) => json!(value).to_string(),
     };
-    if setting.is_flag {
-        return "false".to_owned();
+    if let Some(none) = without_value(option) {
+        return none.to_owned();
     }
     let values: Vec<String> = values.iter().map(quoted).collect();
     if setting.is_list {

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use imgsearch_index::Index;
 
+use super::encoder_copy;
 use super::places::default_dir;
 use super::save::save;
 use crate::error::{Error, Result};
@@ -185,7 +186,12 @@ impl Collections {
         let Some(collection) = self.find(name)? else {
             return Err(self.unknown(name));
         };
-        let left = Index::delete(&collection.dir)?;
+        let mut left = Index::delete(&collection.dir)?;
+        if !left.is_empty() {
+            encoder_copy::remove_all(&collection.dir)?;
+            // Again, because the copies of encoders were in the way.
+            left = Index::delete(&collection.dir)?;
+        }
         if collection.elsewhere {
             self.forget(name)?;
         }

@@ -107,18 +107,21 @@ fn the_file_counts_less_than_the_environment_and_that_less_than_what_is_typed() 
 fn flags_lists_and_paths_can_be_set_and_a_flag_can_be_turned_off() {
     let user = User::with("[index]\nignore = ['coffee*', 'coins*']\nhidden = true\n");
     fs::copy(user.0.photo("cat.jpg"), user.0.photo(".hidden.jpg")).unwrap();
-    user.run(&["index", "photos"]).ended(0);
-    assert_eq!(user.0.images(), 2);
+    let walked = |words: &[&str], variables: &[(&str, &str)]| {
+        let ran = user.run_with(&[&["index", "photos", "--json"], words].concat(), variables);
+        let events = ran.ended(0).json_lines();
+        let planned = events.iter().find(|event| event["event"] == "planned");
+        planned.unwrap()["plan"]["found"].as_u64().unwrap()
+    };
+    assert_eq!(walked(&[], &[]), 2);
     // What is typed takes the place of a list.
-    user.run(&["index", "photos", "--ignore", "cat*"]).ended(0);
-    assert_eq!(user.0.images(), 3);
-    user.run(&["index", "photos", "--hidden=false"]).ended(0);
-    assert_eq!(user.0.images(), 1);
-    user.run_with(&["index", "photos"], &[("IMGSEARCH_INDEX_HIDDEN", "no")])
-        .ended(0);
-    assert_eq!(user.0.images(), 1);
-    user.run(&["index", "photos", "--hidden=true"]).ended(0);
-    assert_eq!(user.0.images(), 2);
+    assert_eq!(walked(&["--ignore", "cat*"], &[]), 3);
+    assert_eq!(walked(&["--hidden=false"], &[]), 1);
+    assert_eq!(walked(&[], &[("IMGSEARCH_INDEX_HIDDEN", "no")]), 1);
+    assert_eq!(
+        walked(&["--hidden=true"], &[("IMGSEARCH_INDEX_HIDDEN", "no")]),
+        2
+    );
     let refused = user.run(&["status", "--hidden=false"]).ended(2);
     assert!(
         refused.stderr.contains("unexpected argument"),

@@ -75,7 +75,7 @@ pub fn parse(
         known,
         path,
         text,
-        problems,
+        problems: Vec::new(),
         entries: Vec::new(),
     };
     match DeTable::parse(text) {
@@ -85,6 +85,9 @@ pub fn parse(
             reading.problem(at, error.message().trim());
         }
     }
+    reading.problems.sort();
+    let said = reading.problems.into_iter();
+    problems.extend(said.map(|(line, text)| format!("{}:{line}: {text}", path.display())));
     reading.entries
 }
 
@@ -98,15 +101,15 @@ struct Reading<'a> {
     known: &'a [Setting],
     path: &'a Path,
     text: &'a str,
-    problems: &'a mut Vec<String>,
+    /// With their lines.
+    problems: Vec<(usize, String)>,
     entries: Vec<Entry>,
 }
 
 impl Reading<'_> {
     fn problem(&mut self, at: usize, text: &str) {
         let line = line_of(self.text.as_bytes(), at);
-        self.problems
-            .push(format!("{}:{line}: {text}", self.path.display()));
+        self.problems.push((line, text.to_owned()));
     }
 
     fn table(&mut self, command: &Command, table: &DeTable<'_>, names: &mut Vec<String>) {
