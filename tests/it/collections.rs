@@ -200,4 +200,9 @@ fn an_index_in_the_data_folder_is_deleted_only_if_that_is_said() {
     assert_eq!(fs::read(dir.join("notes.txt")).unwrap(), b"mine");
     assert!(user.0.photo("cat.jpg").exists());
     user.run(&["collections"]).ended(1);
+    // Nothing else lies in the folder of this one.
+    user.run(&["index", "photos", "--index", "second"]).ended(0);
+    user.run(&["collections", "remove", "second", "--delete"])
+        .ended(0);
+    assert!(!dir.with_file_name("second").exists());
 }
