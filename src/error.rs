@@ -127,6 +127,42 @@ pub enum Error {
         fingerprint: String,
     },
 
+    /// No collection can have this name.
+    #[error("{name:?} cannot be the name of a collection: {reason}")]
+    BadCollectionName {
+        /// The name.
+        name: String,
+        /// The reason.
+        reason: &'static str,
+    },
+
+    /// A collection has this name already.
+    #[error("{name:?} is the name of a collection already: {}", dir.display())]
+    CollectionExists {
+        /// The name.
+        name: String,
+        /// The folder of its index.
+        dir: PathBuf,
+    },
+
+    /// No collection has this name.
+    #[error("no collection is called {name:?}")]
+    NoSuchCollection {
+        /// The name.
+        name: String,
+    },
+
+    /// A name is that of a collection and of an index in the current folder.
+    #[error(
+        "{name:?} is the name of a collection, and another index lies in a folder of that name here"
+    )]
+    AmbiguousIndex {
+        /// The name.
+        name: String,
+        /// The folder of the collection's index.
+        dir: PathBuf,
+    },
+
     /// The encoder cannot encode texts.
     #[error("the encoder {name:?} {reason}, so it cannot encode texts")]
     NoTextTower {

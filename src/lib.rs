@@ -45,6 +45,7 @@ mod text;
 pub mod train;
 
 pub use encode::engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
+pub use encode::npy::{NpyType, NpyWriter};
 pub use encode::timings::Timings;
 pub use error::{Error, Result};
 pub use imgsearch_index as index;
@@ -58,7 +59,8 @@ pub use indexing::{
 pub use library::save::save;
 pub use library::tower_copy::copy_beside as copy_text_tower;
 pub use library::{
-    Answer, DEFAULT_LESS, Indexer, Library, Match, OpenOptions, Part, Question, default_dir,
+    Answer, Collection, Collections, DEFAULT_LESS, DEFAULT_NAME, Indexer, Library, Match,
+    OpenOptions, Part, Question, config_dir, default_dir,
 };
 #[cfg(feature = "watch")]
 pub use library::{POLL_NETWORK, WatchEnd, WatchEvent, WatchProgress, WatchStopper, Watcher};

@@ -9,10 +9,12 @@ use imgsearch::{Encoded, Error};
 use serde_json::json;
 
 use super::args::{EncodeArgs, Global};
+use super::arrays::Arrays;
+use super::colours::{self, Paint};
 use super::file_list;
-use super::output::{shown, with_path};
+use super::output::{counted, shown, with_path};
 use super::setup::engine;
-use super::streams::{self, out};
+use super::streams::{self, out, say};
 use super::{Outcome, Result};
 
 pub fn run(global: &Global, args: &EncodeArgs) -> Result {
@@ -20,6 +22,10 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
     if let Some(list) = &args.files_from {
         images.extend(file_list::read(list, args.null)?);
     }
+    let mut arrays = match &args.npy {
+        Some(stem) => Some(Arrays::begin(stem)?),
+        None => None,
+    };
     let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
     let mut outcome = Outcome::Done;
     let stdin = Path::new("-");
@@ -33,25 +39,56 @@ pub fn run(global: &Global, args: &EncodeArgs) -> Result {
         };
         read.map_err(|unread| Error::unread(unread, image))
     };
+    let mut unwritten = None;
     engine.encode_opened(&images, &open, &(), |image, encoded| {
         if streams::is_lost() {
             return ControlFlow::Break(());
         }
-        match encoded {
-            Ok(encoded) if args.json => print_json(image, &encoded),
-            Ok(encoded) => print(image, &encoded),
-            Err(error) => {
-                super::say_error(&error, global.index.as_deref());
-                outcome = Outcome::Partial;
+        match (encoded, &mut arrays) {
+            (Ok(encoded), Some(arrays)) => {
+                if let Err(error) = arrays.add(image, &encoded) {
+                    unwritten = Some(error);
+                    return ControlFlow::Break(());
+                }
             }
+            (encoded, _) => outcome = shown_one(global, args, image, encoded, outcome),
         }
         ControlFlow::Continue(())
     })?;
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
+    if let Some(arrays) = arrays {
+        let info = engine.info();
+        let rows = arrays.finish(info.code_len, info.bits.div_ceil(8))?;
+        if !global.quiet {
+            say!("{} written", counted(rows, "row", "rows"));
+        }
+    }
     Ok(outcome)
 }
 
+/// Prints one encoding, or why there is none. Returns how the command ends after `outcome`.
+fn shown_one(
+    global: &Global,
+    args: &EncodeArgs,
+    image: &Path,
+    encoded: Result<Encoded, Error>,
+    outcome: Outcome,
+) -> Outcome {
+    match encoded {
+        Ok(encoded) if args.json => print_json(image, &encoded),
+        Ok(encoded) => print(image, &encoded),
+        Err(error) => {
+            super::say_error(&error, global.index.as_deref());
+            return Outcome::Partial;
+        }
+    }
+    outcome
+}
+
 fn print(image: &Path, encoded: &Encoded) {
-    out!("{}", shown(image));
+    out!("{}", colours::result(Paint::Path, &shown(image)));
     let code: Vec<String> = encoded.code.iter().map(|v| format!("{v:.4}")).collect();
     out!("  code  {}", code.join(" "));
     out!("  hash  {}", hex(&encoded.hash));

@@ -19,6 +19,20 @@ pub fn read_either(list: &Path) -> Result<Vec<PathBuf>> {
     names(&bytes, bytes.contains(&0))
 }
 
+/// Returns the names that were typed, and those of a list after them. A list without names is an error: what was asked
+/// for the files of the list would otherwise be done for all.
+pub fn with_list(typed: &[PathBuf], list: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let mut names = typed.to_vec();
+    if let Some(list) = list {
+        let listed = read_either(list)?;
+        if listed.is_empty() {
+            return Err(format!("the list {} names no file", shown(list)).into());
+        }
+        names.extend(listed);
+    }
+    Ok(names)
+}
+
 fn bytes(list: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = if list == Path::new("-") {

@@ -69,6 +69,19 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
             command(&["index", "--prune"])
         ),
         E::NoDataFolder => "Name a folder with --index DIR or IMGSEARCH_INDEX".to_owned(),
+        E::AmbiguousIndex { name, dir } => {
+            let folder = Path::new(".").join(name);
+            format!(
+                "The index in the folder: --index {}\nThe collection: --index {}",
+                super::output::typed(folder.as_os_str()),
+                super::output::typed(dir.as_os_str())
+            )
+        }
+        E::NoSuchCollection { .. } => format!("All that there are: {}", super::output::command(None, &["collections"].map(OsStr::new))),
+        E::CollectionExists { name, .. } => format!(
+            "Choose another name, or take it away first: {}",
+            super::output::command(None, &["collections", "remove", name].map(OsStr::new))
+        ),
         E::NoSuchImage { .. } => {
             "imgsearch query IMAGE --json prints the ids of images; an image that changed has a new one".to_owned()
         }

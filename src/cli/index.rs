@@ -19,7 +19,7 @@ use super::output::{bar, command, count, counted, duration, shown, typed, with_p
 use super::setup::{index_dir, open_options, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result, adapt, foreign, forgetting, hints};
+use super::{Outcome, Result, adapt, file_list, foreign, forgetting, hints};
 
 /// Number of problems of each kind that are printed when they occur; the others are counted.
 const MAX_NAMED: usize = 10;
@@ -107,12 +107,13 @@ fn update(
     options: IndexOptions,
     view: &IndexProgress,
 ) -> Result<Summary> {
+    let named = file_list::with_list(&args.paths, args.files_from.as_deref())?;
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
     let mut library = Library::open_or_create_with(dir, open)?;
-    let paths = if args.paths.is_empty() {
+    let paths = if named.is_empty() {
         library.last_roots()?
     } else {
-        args.paths.clone()
+        named
     };
     if paths.is_empty() {
         let index = command(

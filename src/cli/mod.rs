@@ -6,11 +6,15 @@
 
 mod adapt;
 mod args;
+mod arrays;
 mod calibration;
 mod charts;
 mod check;
+mod collections;
+mod colours;
 mod compare;
 mod completions;
+mod config;
 mod decided;
 mod destination;
 mod duplicates;
@@ -28,10 +32,12 @@ mod hints;
 mod html;
 mod import;
 mod index;
+mod log;
 mod map;
 mod optimize;
 mod outliers;
 mod output;
+mod parsing;
 mod pictures;
 mod progress;
 mod query;
@@ -41,11 +47,13 @@ mod remove;
 mod restore;
 mod runtime;
 mod serve;
+mod settings;
 mod setup;
 mod signals;
 mod status;
 mod streams;
 mod train;
+mod version;
 mod watch;
 mod weighted;
 
@@ -55,9 +63,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use clap::Parser;
-
-use args::{Cli, Command, old_train};
+use args::{Command, Global};
+use parsing::{Parsed, Run};
 use streams::say;
 
 /// How a command ended.
@@ -81,19 +88,43 @@ static TYPED: OnceLock<Vec<OsString>> = OnceLock::new();
 /// calls it once.
 pub fn main(arguments: Vec<OsString>) -> u8 {
     let started = Instant::now();
-    let (arguments, old) = old_train::rewritten(TYPED.get_or_init(|| arguments).clone());
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let run = match parsing::parse(TYPED.get_or_init(|| arguments).clone()) {
+        Parsed::Run(run) => run,
+        Parsed::Ended(status) => return status,
+    };
+    let global = &run.cli.global;
+    colours::choose(global.color, streams::is_seen(), streams::is_watched());
+    let result = match log::start(global) {
+        Ok(()) => dispatch(&run, started),
+        Err(error) => Err(error.into()),
+    };
+    let status = match result {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Partial) => 1,
+        Ok(Outcome::Interrupted) => 130,
+        Err(error) if is_interruption(&*error) => {
+            say!("interrupted");
+            130
+        }
         Err(error) => {
-            let status = streams::usage(&error);
-            if let Some(training) = old.filter(|_| error.use_stderr()) {
-                say!("\n{}", training.hint());
-            }
-            return status;
+            say_error(&*error, global.index.as_deref());
+            2
         }
     };
-    let global = &cli.global;
-    let result = match &cli.command {
+    match streams::finish() {
+        // Whoever interrupts may also close the terminal.
+        Err(error) if status != 130 => {
+            streams::complain(format_args!("{error}"));
+            2
+        }
+        _ => status,
+    }
+}
+
+/// Runs the command.
+fn dispatch(run: &Run, started: Instant) -> Result {
+    let global: &Global = &run.cli.global;
+    match &run.cli.command {
         Command::Index(args) => index::run(global, args),
         Command::Query(args) => query::run(global, args, started),
         Command::Serve(args) => serve::run(global, args),
@@ -115,35 +146,16 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         Command::Optimize(args) => optimize::run(global, args),
         Command::Check(args) => check::run(global, args),
         Command::Runtime(args) => runtime::run(global, args),
+        Command::Config(args) => config::run(global, args, run),
+        Command::Collections(args) => collections::run(global, args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => completions::man(args),
-    };
-    let status = match result {
-        Ok(Outcome::Done) => 0,
-        Ok(Outcome::Partial) => 1,
-        Ok(Outcome::Interrupted) => 130,
-        Err(error) if is_interruption(&*error) => {
-            say!("interrupted");
-            130
-        }
-        Err(error) => {
-            say_error(&*error, global.index.as_deref());
-            2
-        }
-    };
-    match streams::finish() {
-        // Whoever interrupts may also close the terminal.
-        Err(error) if status != 130 => {
-            say!("imgsearch: {error}");
-            2
-        }
-        _ => status,
     }
 }
 
 /// Prints an error, and below it what to do about it. `index` is the index that an option names.
 fn say_error(error: &(dyn Error + 'static), index: Option<&Path>) {
-    say!("imgsearch: {error}");
+    streams::complain(format_args!("{error}"));
     if let Some(hint) = hints::hint(error, index) {
         say!("{hint}");
     }

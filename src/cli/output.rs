@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::args::Global;
-use super::streams;
+use super::{settings, streams};
 
 /// Returns a path relative to the current folder if it lies below, else unchanged.
 pub fn relative(path: &Path) -> PathBuf {
@@ -67,7 +67,9 @@ pub fn typed(word: &OsStr) -> String {
 pub fn command(index: Option<&Path>, words: &[&OsStr]) -> String {
     let by_environment = std::env::var_os("IMGSEARCH_INDEX").map(PathBuf::from);
     let mut command = String::from("imgsearch");
-    let named = index.filter(|&index| by_environment.as_deref() != Some(index));
+    let named = index.filter(|&index| {
+        by_environment.as_deref() != Some(index) && !settings::is_standing_index(index)
+    });
     let index = named.map(|index| [OsStr::new("--index"), index.as_os_str()]);
     for word in words
         .iter()
@@ -169,7 +171,8 @@ pub fn moment(seconds: i64) -> String {
 /// given.
 pub fn bar(global: &Global, json: bool, length: u64, unit: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    if global.quiet || json || !streams::is_watched() {
+    // Lines of -v would tear it apart.
+    if global.quiet || global.verbose > 0 || json || !streams::is_watched() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     let template =

@@ -8,6 +8,7 @@ use imgsearch::{Answer, Library, Match, Timings, class_name};
 use serde_json::{Value, json};
 
 use super::args::{ByArg, Global, QueryArgs, fills_output};
+use super::colours::{self, Paint};
 use super::output::{command, count, counted, relative, shown, with_path};
 use super::pictures::Pictures;
 use super::question::{self, Asked, Plan};
@@ -310,11 +311,12 @@ fn print_matches(found: &[Match], by_words: bool) {
     let width = found.iter().map(|found| nearness(found, by_words).len());
     let width = width.max().unwrap_or(0);
     for (i, found) in found.iter().enumerate() {
+        let nearness = format!("{:>width$}", nearness(found, by_words));
         out!(
-            "{:>rank_width$}  {:>width$}  {}",
+            "{:>rank_width$}  {}  {}",
             i + 1,
-            nearness(found, by_words),
-            shown(&relative(&found.path))
+            colours::result(Paint::Nearness, &nearness),
+            colours::result(Paint::Path, &shown(&relative(&found.path)))
         );
     }
 }

@@ -13,7 +13,7 @@ use super::args::{Global, QueryArgs};
 use super::output::{count, counted, shown, with_path};
 use super::streams::say;
 use super::weighted::{self, Weighted, What};
-use super::{Outcome, Result, say_error};
+use super::{Outcome, Result, file_list, say_error};
 
 /// Pictures of a folder that are asked with at most. More of them change the mean hardly.
 const MAX_OF_FOLDER: usize = 200;
@@ -43,10 +43,18 @@ pub struct Asked {
 /// Returns one question for each picture, folder and id, or the one that `--more` and `--less` make. Wrong arguments
 /// are reported before any picture is read.
 pub fn plans(args: &QueryArgs) -> Result<Vec<Plan>> {
+    let listed = file_list::with_list(&[], args.files_from.as_deref())?;
+    // A list names files, so nothing in it is words or standard input.
+    let listed = listed.into_iter().map(|path| match path.is_dir() {
+        true => What::Folder(path),
+        false if path == Path::new("-") => What::Picture("./-".into()),
+        false => What::Picture(path),
+    });
     let mains: Vec<What> = args.images.iter().map(|path| What::at(path)).collect();
+    let mains = mains.into_iter().chain(listed);
     let ids = args.id.iter().map(|&id| What::Id(id));
     let texts = args.text.iter().cloned().map(What::Words);
-    let mut mains: Vec<What> = mains.into_iter().chain(ids).chain(texts).collect();
+    let mut mains: Vec<What> = mains.chain(ids).chain(texts).collect();
     let parts = |values: &[std::ffi::OsString], default: f32| {
         let parts = values.iter().map(|value| weighted::parse(value, default));
         parts.collect::<Result<Vec<_>, String>>()

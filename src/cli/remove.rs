@@ -10,12 +10,13 @@ use super::args::{Global, RemoveArgs};
 use super::output::{command, counted};
 use super::setup::index_dir;
 use super::streams::{out, say};
-use super::{Outcome, Result, optimize};
+use super::{Outcome, Result, file_list, optimize};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
+    let paths = file_list::with_list(&args.paths, args.files_from.as_deref())?;
     let mut library = Library::open(index_dir(global)?)?;
     let removed = if args.forever {
-        let removed = library.remove_forever(&args.paths)?;
+        let removed = library.remove_forever(&paths)?;
         // Segments hold the codes of removed images until they are rebuilt.
         let mut options = FoldOptions::default();
         options.all = true;
@@ -28,7 +29,7 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
         }
         removed
     } else {
-        library.remove(&args.paths)?
+        library.remove(&paths)?
     };
     if args.json {
         out!(
@@ -57,5 +58,8 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
 fn how_to_restore(global: &Global, args: &RemoveArgs) -> String {
     let mut words = vec![OsStr::new("restore")];
     words.extend(args.paths.iter().map(|path| path.as_os_str()));
+    if let Some(list) = &args.files_from {
+        words.extend([OsStr::new("--files-from"), list.as_os_str()]);
+    }
     command(global.index.as_deref(), &words)
 }

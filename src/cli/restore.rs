@@ -1,5 +1,7 @@
 //! `imgsearch restore`: restores removed images.
 
+use std::path::PathBuf;
+
 use imgsearch::Library;
 use serde_json::json;
 
@@ -7,13 +9,14 @@ use super::args::{Global, RestoreArgs};
 use super::output::{counted, moment, shown, with_path, with_paths};
 use super::setup::index_dir;
 use super::streams::{out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, file_list};
 
 pub fn run(global: &Global, args: &RestoreArgs) -> Result {
+    let paths = file_list::with_list(&args.paths, args.files_from.as_deref())?;
     if args.list {
-        return list(global, args);
+        return list(global, args, &paths);
     }
-    let restored = Library::open(index_dir(global)?)?.restore(&args.paths)?;
+    let restored = Library::open(index_dir(global)?)?.restore(&paths)?;
     if args.json {
         let line = json!({"restored": restored.images});
         out!(
@@ -36,8 +39,8 @@ pub fn run(global: &Global, args: &RestoreArgs) -> Result {
     })
 }
 
-fn list(global: &Global, args: &RestoreArgs) -> Result {
-    let trash = Library::open(index_dir(global)?)?.trash(&args.paths)?;
+fn list(global: &Global, args: &RestoreArgs, paths: &[PathBuf]) -> Result {
+    let trash = Library::open(index_dir(global)?)?.trash(paths)?;
     for one in &trash {
         if args.json {
             let line = json!({"removed": one.removed});

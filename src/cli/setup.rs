@@ -5,21 +5,24 @@ use std::path::{Path, PathBuf};
 use imgsearch::decode::Limits;
 use imgsearch::index::Filter;
 use imgsearch::onnx::{EncoderFile, Provider, ProviderChoice};
-use imgsearch::{Engine, EngineOptions, Library, OpenOptions, WalkOptions};
+use imgsearch::{Collections, Engine, EngineOptions, Library, OpenOptions, WalkOptions};
 
 use super::Result;
 use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
 use super::streams::say;
 use crate::typed::{self, filter::Typed};
 
-/// Returns the folder of the index.
+/// Returns the folder of the index, which is named by its path or as a collection.
 pub fn index_dir(global: &Global) -> Result<PathBuf> {
-    // An empty variable counts as unset; an empty option is a mistake.
-    let variable = std::env::var_os("IMGSEARCH_INDEX").filter(|dir| !dir.is_empty());
-    let dir = match global.index.clone().or(variable.map(PathBuf::from)) {
-        Some(dir) => dir,
+    let dir = match &global.index {
+        Some(named) => match Collections::of_user() {
+            Ok(collections) => collections.locate(named)?,
+            // Without a home folder there are no collections, so it is a path.
+            Err(_) => named.clone(),
+        },
         None => imgsearch::default_dir()?,
     };
+    tracing::info!(?dir, named = ?global.index, "index");
     if dir.exists() && !dir.is_dir() {
         return Err(format!(
             "{} is a file, but an index is a folder; name another with --index DIR or IMGSEARCH_INDEX",

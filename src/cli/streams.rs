@@ -16,6 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 use imgsearch::render::terminal::Screen;
 
+use super::colours::{self, Paint};
+
 /// The first error of stdout.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
@@ -50,6 +52,14 @@ pub fn remark(line: Arguments<'_>) {
     // In one piece, so that lines of several processes on one terminal do not mix. The error is dropped: errors are
     // reported here.
     let _ = io::stderr().write_all(harmless(format!("{line}\n")).as_bytes());
+}
+
+/// Writes an error to stderr, after the name of the program.
+pub fn complain(error: Arguments<'_>) {
+    let name = colours::message(Paint::Error, "imgsearch:");
+    let line = format!("{name} {}", harmless(format!("{error}\n")));
+    // As in `remark`.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes a question to stderr, without a new line after it.
@@ -127,7 +137,7 @@ pub fn usage(said: &clap::Error) -> u8 {
     match finish() {
         Ok(()) => 0,
         Err(error) => {
-            say!("imgsearch: {error}");
+            complain(format_args!("{error}"));
             2
         }
     }

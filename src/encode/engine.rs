@@ -144,6 +144,14 @@ impl Engine {
         };
         let provider = first.provider();
         let provider_note = first.provider_note().map(ToOwned::to_owned);
+        let info = file.info();
+        tracing::info!(
+            name = info.name,
+            fingerprint = info.fingerprint,
+            ?provider,
+            note = provider_note,
+            "encoder"
+        );
         let geometry = geometry_of(file.info());
         let (first, shared) = match provider {
             Provider::Cuda => (None, Some(Arc::new(Mutex::new(first)))),

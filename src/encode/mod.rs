@@ -3,4 +3,5 @@
 pub(crate) mod engine;
 pub(crate) mod labels;
 mod many;
+pub(crate) mod npy;
 pub(crate) mod timings;

@@ -111,6 +111,7 @@ pub(crate) fn run(
         engine, options, ..
     } = *setup;
     for (path, reason) in &walked.errors {
+        tracing::info!(?path, reason, "skipped: it cannot be read");
         progress.walk_error(path, reason);
     }
     let reader = writer.reader()?;
@@ -122,6 +123,22 @@ pub(crate) fn run(
     if setup.within.is_some() {
         witness::call(&reader, &missing, options, &mut evidence)?;
     }
+    for path in &walked.others {
+        tracing::debug!(?path, why = "no image", "skipped");
+    }
+    tracing::info!(
+        roots = ?roots,
+        images = walked.candidates.len(),
+        other_files = walked.others.len(),
+        unreadable_folders = walked.errors.len(),
+        "walked"
+    );
+    tracing::info!(
+        unchanged = plan.unchanged,
+        failed_before = plan.failed_before,
+        to_read = plan.jobs.len(),
+        "planned"
+    );
     progress.planned(&Planned {
         found: walked.candidates.len(),
         unchanged: plan.unchanged,
@@ -197,6 +214,9 @@ pub(crate) fn run(
             summary: &mut summary,
         };
         prune.run(&plan.touched, &missing, &wrote)?;
+    }
+    if let Some(what) = &summary.adaptation {
+        tracing::info!(?what, "encoder of the collection");
     }
     summary.seconds = started.elapsed().as_secs_f64();
     let counts = serde_json::to_value(&summary).unwrap_or_default();

@@ -51,7 +51,9 @@ impl Prune<'_, '_> {
             if wrote.renamed.contains(&missing.id) {
                 continue;
             }
-            match self.evidence.fate(&missing.path, missing.away) {
+            let fate = self.evidence.fate(&missing.path, missing.away);
+            tracing::info!(path = ?missing.path, ?fate, "its file was not found");
+            match fate {
                 Fate::There => stay.push(missing),
                 // The user asked for it, or the image is stored under another name.
                 Fate::Ignored | Fate::OtherName => final_.push(missing),

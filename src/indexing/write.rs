@@ -385,6 +385,12 @@ impl<'a, 'g> Write<'a, 'g> {
             return;
         }
         self.summary.failed += 1;
+        tracing::info!(
+            ?path,
+            kind = kind.name(),
+            reason,
+            "skipped: it cannot be used"
+        );
         if kind.is_over_limit() {
             self.summary.over_limit += 1;
         }

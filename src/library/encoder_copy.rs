@@ -97,13 +97,26 @@ pub fn store(dir: &Path, file: &EncoderFile) -> Result<()> {
 ///
 /// If the folder cannot be listed or a file cannot be removed.
 pub fn remove_others(dir: &Path, kept: &EncoderInfo) -> Result<()> {
-    let fingerprint = &*kept.fingerprint;
+    remove(dir, Some(kept))
+}
+
+/// Removes all copies in `dir`, as [`remove_others`] does those of others.
+///
+/// # Errors
+///
+/// As [`remove_others`].
+pub fn remove_all(dir: &Path) -> Result<()> {
+    remove(dir, None)
+}
+
+fn remove(dir: &Path, kept: Option<&EncoderInfo>) -> Result<()> {
+    let fingerprint = kept.map_or("", |kept| &kept.fingerprint);
     let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
     for entry in listed {
         let entry = entry.map_err(|source| Error::io("list", dir, source))?;
         let (name, path) = (entry.file_name(), entry.path());
         let Some(name) = name.to_str() else { continue };
-        let tower = kept.text_tower.as_deref();
+        let tower = kept.and_then(|kept| kept.text_tower.as_deref());
         let ours = match (fingerprint_in(name), name.strip_suffix(TEMP_SUFFIX)) {
             (Some(of), _) => of != fingerprint && holds(&path, of),
             // Such a temporary file is written from the start if it is needed again.

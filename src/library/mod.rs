@@ -4,9 +4,11 @@
 //! opened again after a change. Everything else is a call of [`crate::indexing`], [`crate::encode`] or
 //! `imgsearch-index`.
 
+mod collections;
 mod comparing;
 pub(crate) mod encoder_copy;
 mod indexer;
+mod places;
 mod query;
 mod query_encoders;
 mod question;
@@ -32,9 +34,11 @@ use imgsearch_onnx::EncoderFile;
 use crate::decode::Limits;
 use crate::encode::engine::{Engine, EngineOptions, record_of};
 use crate::encode::timings::{Timings, ms_since};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
+pub use collections::{Collection, Collections, DEFAULT_NAME};
 pub use indexer::Indexer;
+pub use places::{config_dir, default_dir};
 pub use query::{Answer, Match};
 use query_encoders::QueryEncoders;
 pub use question::{DEFAULT_LESS, Part, Question};
@@ -272,16 +276,4 @@ impl Library {
         // A panic in another thread leaves numbers as they were.
         self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns the folder of the user's index if no other is named: `imgsearch` in the platform's data
-/// folder.
-///
-/// # Errors
-///
-/// [`Error::NoDataFolder`] on a system without a home folder.
-pub fn default_dir() -> Result<PathBuf> {
-    directories::ProjectDirs::from("", "", "imgsearch")
-        .map(|dirs| dirs.data_dir().to_owned())
-        .ok_or(Error::NoDataFolder)
 }

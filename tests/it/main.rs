@@ -1,6 +1,10 @@
 //! The program as its users run it: the real binary, the real encoder, real files.
 
 mod adapting;
+mod arrays;
+#[cfg(target_os = "linux")]
+mod collections;
+mod colours;
 mod compare;
 mod comparing;
 mod concurrency;
@@ -24,6 +28,8 @@ mod growing;
 mod help;
 mod importing;
 mod incremental;
+mod lists;
+mod logging;
 mod mapping;
 mod mixtures;
 #[cfg(target_os = "linux")]
@@ -40,6 +46,7 @@ mod restoring;
 mod resuming;
 mod searching;
 mod serving;
+mod settings;
 #[cfg(target_os = "linux")]
 mod signals;
 mod similarity;
@@ -48,6 +55,7 @@ mod stopping;
 mod streams;
 mod support;
 mod upkeep;
+mod version;
 mod walking;
 mod watching;
 mod words;

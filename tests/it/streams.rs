@@ -50,6 +50,8 @@ const COMMANDS: &[(&[&str], i32)] = &[
     (&["optimize"], 0),
     (&["check"], 0),
     (&["check", "--json"], 0),
+    (&["config"], 0),
+    (&["config", "--json"], 0),
     (&["runtime"], 0),
     (&["runtime", "--json"], 0),
     (&["remove", "photos/no such.jpg", "--json"], 1),

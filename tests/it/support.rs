@@ -77,7 +77,11 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgsearch"));
         command
             .current_dir(self.dir.path())
-            .env("IMGSEARCH_INDEX", self.index_dir());
+            .env("IMGSEARCH_INDEX", self.index_dir())
+            // Whoever runs the tests may have settings.
+            .env("IMGSEARCH_CONFIG", "")
+            .env_remove("NO_COLOR")
+            .env_remove("CLICOLOR_FORCE");
         command
     }
 
@@ -118,7 +122,8 @@ impl Place {
             .args(bound)
             .arg(env!("CARGO_BIN_EXE_imgsearch"))
             .current_dir(self.dir.path())
-            .env("IMGSEARCH_INDEX", self.index_dir());
+            .env("IMGSEARCH_INDEX", self.index_dir())
+            .env("IMGSEARCH_CONFIG", "");
         Some(command)
     }
 
@@ -126,6 +131,13 @@ impl Place {
     #[track_caller]
     pub fn index(&self) -> Value {
         self.run(&["index", "photos", "--json"]).ended(0).summary()
+    }
+
+    /// Returns the number of stored images.
+    #[track_caller]
+    pub fn images(&self) -> u64 {
+        let status = self.run(&["status", "--json"]).ended(0).json_lines();
+        status[0]["stats"]["images"].as_u64().unwrap()
     }
 
     /// Returns the names of the images nearest to a file, best first.

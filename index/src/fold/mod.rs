@@ -138,6 +138,14 @@ impl Writer {
             }
         }
         folded.seconds = started.elapsed().as_secs_f64();
+        if of > 0 {
+            tracing::info!(
+                images = of,
+                seconds = folded.seconds,
+                interrupted = folded.interrupted,
+                "folded"
+            );
+        }
         Ok(folded)
     }
 

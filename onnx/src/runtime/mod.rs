@@ -82,6 +82,12 @@ impl Runtime {
         let started = Instant::now();
         let mut runtime = find_and_load(options)?;
         runtime.seconds = started.elapsed().as_secs_f64();
+        tracing::info!(
+            version = runtime.version,
+            library = ?runtime.library,
+            found = ?runtime.found,
+            "ONNX Runtime"
+        );
         Ok(RUNTIME.get_or_init(|| runtime))
     }
 
@@ -145,13 +151,17 @@ fn find_and_load(options: &RuntimeOptions) -> Result<Runtime> {
         let (name, path, found) = match place {
             locate::Place::Library { path, found } => (path.display().to_string(), path, found),
             locate::Place::Nothing { place, why } => {
+                tracing::debug!(place, why, "no ONNX Runtime");
                 tried.push((place, why));
                 continue;
             }
         };
         match load(path, found) {
             Ok(runtime) => return Ok(runtime),
-            Err(why) => tried.push((name, why)),
+            Err(why) => {
+                tracing::debug!(name, why, "no ONNX Runtime");
+                tried.push((name, why));
+            }
         }
     }
     if options.offline {

@@ -28,6 +28,11 @@ pub struct IndexArgs {
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
+    /// Also index the files and folders that this list names, one a line or each up to a zero byte; - reads
+    /// standard input
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    pub files_from: Option<PathBuf>,
+
     #[command(flatten)]
     pub walk: WalkArgs,
 
@@ -130,8 +135,13 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// Files and folders to remove from the index. They need not exist any more
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "files_from")]
     pub paths: Vec<PathBuf>,
+
+    /// Also remove the files and folders that this list names, one a line or each up to a zero byte; - reads
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
 
     /// Delete their codes at once, and those of all images removed before. Without it they can be
     /// restored for 30 days: see imgsearch restore
@@ -148,6 +158,11 @@ pub struct RestoreArgs {
     /// Files and folders whose images to restore [default: all removed images]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+
+    /// Also restore the files and folders that this list names, one a line or each up to a zero byte; - reads
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
 
     /// List what can be restored, and change nothing
     #[arg(long)]

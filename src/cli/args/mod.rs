@@ -7,6 +7,7 @@
 mod autoencoder;
 mod common;
 mod compare;
+mod config;
 mod duplicates;
 mod duplicates_action;
 mod filters;
@@ -30,6 +31,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use autoencoder::{AutoencoderArgs, DesignArgs, KindArg, LossArg, OnArg};
 pub use common::CommonArgs;
 pub use compare::CompareArgs;
+pub use config::{CollectionsArgs, CollectionsCommand, ConfigArgs, ConfigCommand};
 pub use duplicates::{DuplicatesArgs, FilesArg};
 pub use duplicates_action::ActionArgs;
 pub use groups::{GroupsArgs, MapArgs, OutliersArgs};
@@ -56,6 +58,9 @@ Examples:
 
 JSON holds text. A path that is not UTF-8 also has its bytes in Base64, as path_bytes.
 
+Options can also be set in a file and in the environment (imgsearch config --help). A flag that is set there is turned
+off with --FLAG=false.
+
 Exit status: 0 found, 1 nothing found or some files failed, 2 error, 130 interrupted.")]
 pub struct Cli {
     #[command(subcommand)]
@@ -68,9 +73,9 @@ pub struct Cli {
 const GLOBAL: &str = "Global options";
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Folder of the index [env: IMGSEARCH_INDEX] [default: the user's data folder]
+    /// Folder of the index, or the name of a collection [env: IMGSEARCH_INDEX] [default: the user's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub index: Option<PathBuf>,
 
@@ -103,6 +108,40 @@ pub struct Global {
     /// Print only results and errors
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
+
+    /// Say what is decided and why: which files are skipped, which encoder and index are used. Twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(help_heading = GLOBAL)]
+    pub verbose: u8,
+
+    /// Append to this file what -vv would say, with times
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    pub log_file: Option<PathBuf>,
+
+    /// Colours of results and errors. auto: on a terminal, unless NO_COLOR is set; CLICOLOR_FORCE colours in a
+    /// pipe, too
+    #[arg(long, global = true, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
+    #[arg(help_heading = GLOBAL)]
+    pub color: ColorArg,
+
+    /// Configuration file [env: IMGSEARCH_CONFIG] [default: imgsearch config says where]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    pub config: Option<PathBuf>,
+
+    /// Read no configuration file
+    #[arg(long, global = true, conflicts_with = "config", help_heading = GLOBAL)]
+    pub no_config: bool,
+}
+
+/// When output has colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -161,6 +200,10 @@ pub enum Command {
     Check(CheckArgs),
     /// Show which ONNX Runtime is used, or install one
     Runtime(RuntimeArgs),
+    /// Show the settings: where their file is, which values hold and where each comes from
+    Config(ConfigArgs),
+    /// List the collections, which are indexes with names, or name, forget or delete one
+    Collections(CollectionsArgs),
     /// Print what a shell needs to complete commands and options
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all commands

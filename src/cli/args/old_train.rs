@@ -6,7 +6,27 @@
 use std::ffi::{OsStr, OsString};
 
 /// Global options that take a value.
-const WITH_VALUE: [&str; 5] = ["--index", "--provider", "--ort-library", "--threads", "-j"];
+const WITH_VALUE: [&str; 8] = [
+    "--index",
+    "--provider",
+    "--ort-library",
+    "--threads",
+    "-j",
+    "--log-file",
+    "--color",
+    "--config",
+];
+
+/// Global options without one.
+const FLAGS: [&str; 7] = [
+    "--offline",
+    "--quiet",
+    "-q",
+    "--verbose",
+    "-v",
+    "-vv",
+    "--no-config",
+];
 
 /// A training that the old spelling can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +110,7 @@ fn is_global(word: &OsStr) -> bool {
         Some(_) => starts_with(word, &format!("{option}=")),
         None => starts_with(word, option),
     };
-    word == "--offline" || word == "--quiet" || word == "-q" || WITH_VALUE.iter().any(attached)
+    FLAGS.iter().any(|flag| word == *flag) || WITH_VALUE.iter().any(attached)
 }
 
 fn starts_with(word: &OsStr, start: &str) -> bool {

@@ -45,8 +45,13 @@ pub struct QueryArgs {
     /// of its pictures, at most 200 of them. What is no file and does not look like one is words, such as
     /// "dog on a beach": English nouns for things, animals and places. Names of people, actions and moods
     /// are not known
-    #[arg(value_name = "IMAGE", required_unless_present_any = ["id", "more", "less", "text"])]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["id", "more", "less", "text", "files_from"])]
     pub images: Vec<PathBuf>,
+
+    /// Also search for each of the images that this list names, one a line or each up to a zero byte; - reads
+    /// standard input
+    #[arg(long, value_name = "FILE", help_heading = QUESTION)]
+    pub files_from: Option<PathBuf>,
 
     /// Search for the image with this id in the index, without decoding it. JSON output has ids
     #[arg(long, value_name = "ID", value_parser = id_of, help_heading = QUESTION)]
@@ -176,6 +181,11 @@ pub struct EncodeArgs {
     /// Print one JSON object per image
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
+
+    /// Write arrays for NumPy in place of printing: STEM.codes.npy (float32, a row for each image), STEM.hashes.npy
+    /// (uint8, eight bits a byte) and STEM.images.jsonl (the path and size of the image of each row, as JSON lines)
+    #[arg(long, value_name = "STEM", conflicts_with = "json", help_heading = OUTPUT)]
+    pub npy: Option<PathBuf>,
 
     #[command(flatten)]
     pub limits: LimitArgs,

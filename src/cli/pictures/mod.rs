@@ -16,6 +16,7 @@ use imgsearch::render::terminal::{Cell, Colours, Grid, Screen, Way};
 use imgsearch::{Answer, Library, Match};
 
 use super::args::{Global, QueryArgs, WayArg, fills_output};
+use super::colours;
 use super::destination::check_output;
 use super::output::{count, relative, shown};
 use super::query::nearness;
@@ -219,7 +220,7 @@ fn temporary(page: &str) -> Result<PathBuf> {
 
 /// Returns what draws in the terminal, or `None` if nothing should, and says why.
 fn drawn_by(global: &Global, show: bool, show_as: Option<WayArg>) -> Option<Grid> {
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = colours::variable;
     let way = match show_as {
         Some(WayArg::Kitty) => Ok(Way::Kitty),
         Some(WayArg::Iterm2) => Ok(Way::Iterm2),

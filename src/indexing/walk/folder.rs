@@ -157,6 +157,7 @@ impl Tree<'_> {
     fn entry(&self, entry: &DirEntry, rules: &Rules) -> std::io::Result<Option<Entry>> {
         let hidden = !self.options.hidden && is_hidden(entry);
         if hidden && rules.is_empty() {
+            tracing::debug!(path = ?entry.path(), why = "hidden", "skipped");
             return Ok(None);
         }
         Ok(Some(Entry {
@@ -201,6 +202,7 @@ impl Tree<'_> {
 
     fn examine_link(&self, entry: Entry, rules: &Rules) -> Option<Found> {
         if self.options.no_follow {
+            tracing::debug!(path = ?entry.path, why = "a link", "skipped");
             return None;
         }
         let followed = fs::metadata(&entry.path)
@@ -230,12 +232,17 @@ impl Tree<'_> {
 
     /// Returns whether an entry of a folder is walked, given by its path and whether it is hidden.
     fn lets_pass(&self, (path, hidden): (&Path, bool), is_dir: bool, rules: &Rules) -> bool {
-        !self.patterns.leave_out(path, is_dir)
-            && match rules.judge(path, is_dir) {
-                Verdict::Nothing => !hidden,
-                Verdict::LeaveOut => false,
-                Verdict::Keep => true,
+        let why = if self.patterns.leave_out(path, is_dir) {
+            "a pattern leaves it out"
+        } else {
+            match rules.judge(path, is_dir) {
+                Verdict::Nothing if hidden => "hidden",
+                Verdict::LeaveOut => "an ignore file leaves it out",
+                Verdict::Nothing | Verdict::Keep => return true,
             }
+        };
+        tracing::debug!(?path, why, "skipped");
+        false
     }
 }
 
