@@ -141,7 +141,11 @@ fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result<f64>
             }
         }
         let rate = TIMED as f64 / best;
-        let used = if batch == card.batch() { "  (used)" } else { "" };
+        let used = if batch == card.batch() {
+            "  (used)"
+        } else {
+            ""
+        };
         println!("  batches of {batch:<4} {rate:>8.0}{used}");
         most = most.max(rate);
     }
@@ -163,10 +167,9 @@ fn by_threads(
     let counts = (0..).map(|power| 1 << power).take_while(|&n| n < cores);
     for threads in counts.chain([cores]) {
         let processor = engine(ProviderChoice::Cpu, threads)?;
-        let (decoding, _) =
-            speed::toil(&processor, contents.len(), 1, |worker, pixels, range| {
-                speed::decode(worker, &contents[range], pixels)
-            })?;
+        let (decoding, _) = speed::toil(&processor, contents.len(), 1, |worker, pixels, range| {
+            speed::decode(worker, &contents[range], pixels)
+        })?;
         let indexing = index(photos, provider, threads, work)?;
         let bound = bound(indexing, decoding, encoding, provider);
         println!("  {threads:>7}   {decoding:>8.0}  {indexing:>8.0}   {bound}");

@@ -6,7 +6,8 @@ use std::process::Command;
 use super::folder;
 
 const INTRODUCTION: &str = "# Commands\n\n\
-    The help of every command, as `imgsearch help COMMAND` prints it.\n";
+    The help of every command, as `imgsearch help COMMAND` prints it. The global options, which every command has, are \
+    only under the first heading.\n";
 
 /// Returns what a command prints with `--help`.
 fn help(words: &[&str]) -> String {
@@ -33,13 +34,30 @@ fn listed(help: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Removes the options that every command has.
+fn remove_global(lines: &mut Vec<&str>) {
+    let start = lines.iter().position(|line| *line == "Global options:");
+    let start = start.expect("each command has global options");
+    let below = lines[start + 1..]
+        .iter()
+        .position(|line| !line.is_empty() && !line.starts_with(' '));
+    let end = below.map_or(lines.len(), |below| start + 1 + below);
+    lines.drain(start..end);
+}
+
 /// Writes the section of a command and of those below it.
 fn describe(words: &[&str], page: &mut String) {
     let text = help(words);
     let level = "#".repeat(2 + words.len().saturating_sub(1));
     let name = [&["imgsearch"], words].concat().join(" ");
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    page.push_str(&format!("\n{level} {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    if !words.is_empty() {
+        remove_global(&mut lines);
+    }
+    page.push_str(&format!(
+        "\n{level} {name}\n\n```text\n{}\n```\n",
+        lines.join("\n").trim_end()
+    ));
     for below in listed(&text) {
         describe(&[words, &[below]].concat(), page);
     }
@@ -71,6 +89,10 @@ fn the_pages_show_the_units_of_the_packages() {
         let (unit, _) = after.split_once("```").unwrap();
         let packaged = folder().join(format!("../packages/{name}.service"));
         let packaged = fs::read_to_string(packaged).unwrap();
-        assert_eq!(unit.replace("%h/.cargo/bin/", "/usr/bin/"), packaged, "{page}");
+        assert_eq!(
+            unit.replace("%h/.cargo/bin/", "/usr/bin/"),
+            packaged,
+            "{page}"
+        );
     }
 }

@@ -42,7 +42,10 @@ impl Shell {
         ] {
             let folder = shell.real(&folder);
             fs::create_dir_all(&folder).unwrap();
-            for name in sample_names().iter().filter(|name| name.starts_with(wanted)) {
+            for name in sample_names()
+                .iter()
+                .filter(|name| name.starts_with(wanted))
+            {
                 copy(&samples().join(name), &folder.join(name));
             }
         }
@@ -74,7 +77,13 @@ impl Shell {
             .env("TZ", "UTC")
             .env("ORT_DYLIB_PATH", runtime())
             .env("SHOWN", self.shown());
-        for variable in ["COLUMNS", "IMGSEARCH_INDEX", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
+        for variable in [
+            "COLUMNS",
+            "IMGSEARCH_INDEX",
+            "XDG_DATA_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_CACHE_HOME",
+        ] {
             command.env_remove(variable);
         }
         command

@@ -69,9 +69,15 @@ fn general(line: &str) -> String {
 
 #[test]
 fn only_durations_rates_and_dates_may_differ() {
-    assert!(similar("2 added; 0.1 s, 20 images/s\n", "2 added; 3.4 s, 1,234 images/s\n"));
+    assert!(similar(
+        "2 added; 0.1 s, 20 images/s\n",
+        "2 added; 3.4 s, 1,234 images/s\n"
+    ));
     assert!(!similar("2 added; 0.1 s\n", "3 added; 0.1 s\n"));
-    assert!(similar("last run  2024-01-31 10:00 UTC", "last run  2026-11-30 19:57 UTC"));
+    assert!(similar(
+        "last run  2024-01-31 10:00 UTC",
+        "last run  2026-11-30 19:57 UTC"
+    ));
     assert!(similar("{\"query\":…", "{\"query\":\"cat.jpg\"}"));
     assert!(similar("one\n…\nlast\n\n", "one\ntwo\nthree\nlast"));
     assert!(!similar("one\n…\nlast", "one\ntwo\nthree"));
