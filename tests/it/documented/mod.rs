@@ -7,7 +7,7 @@
 //!
 //! A comment above a block arranges what a reader would have done already, or does meanwhile:
 //! `<!-- before: COMMAND -->` runs first; with `<!-- meanwhile: COMMAND -->`, the block's last command runs until that one
-//! is done, and is then interrupted. `$SHOWN` is the file with what it has printed.
+//! is done, and is then ended. `$SHOWN` is the file with what it has printed.
 
 mod pages;
 mod reference;

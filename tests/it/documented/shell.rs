@@ -67,7 +67,7 @@ impl Shell {
             .replace(CARD, card.to_str().unwrap())
             .replace(PORT, &self.port);
         let mut command = Command::new("sh");
-        // What runs meanwhile and is interrupted is the program, not a shell above it.
+        // What runs meanwhile and is ended is the program, not a shell above it.
         command.args(["-c", &format!("exec 2>&1; {line}")]);
         command
             .current_dir(self.real(HOME))
@@ -107,8 +107,9 @@ impl Shell {
         let shown = self.shown();
         let mut child = self.start(&format!("exec {line}"), &shown);
         let (status, printed) = self.run(meanwhile);
+        // Not SIGINT, which a job in the background inherits as ignored.
         let interrupted = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
+            .args(["-TERM", &child.id().to_string()])
             .status();
         assert!(interrupted.unwrap().success());
         let end = ended(&mut child).ok_or_else(|| format!("`{line}` does not end"))?;
@@ -142,7 +143,7 @@ impl Drop for Shell {
     fn drop(&mut self) {
         let started = fs::read_to_string(self.real(HOME).join(".started")).unwrap_or_default();
         for process in started.split_whitespace() {
-            let ended = Command::new("kill").args(["-INT", process]).status();
+            let ended = Command::new("kill").args(["-TERM", process]).status();
             assert!(ended.is_ok_and(|status| status.success()) || std::thread::panicking());
         }
     }
