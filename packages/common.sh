@@ -32,12 +32,12 @@ said=$(ZIG_VERBOSE_LINK=1 maturin zig cc -- -fno-sanitize=all -target MACHINE-li
     printf '%s\n' "$said" >&2
     exit 1
 }
-call=$(printf '%s\n' "$said" | sed -n 's/^ld\.lld //p')
+call=$(printf '%s\n' "$said" | sed -n 's/^ld\.lld //p' | tail -n 1)
 [ -n "$call" ] || {
     echo "zig did not say how it links" >&2
     exit 1
 }
-# Paths of a build folder have no spaces; cargo itself could not call this linker otherwise.
+# The last call: before it, zig may make start files. Paths of a build folder have no spaces; cargo itself could not call this linker otherwise.
 exec python -m ziglang ld.lld $call --icf=all
 LINKER
     chmod +x "$1"
