@@ -18,13 +18,17 @@ const BATCHES: [usize; 5] = [1, 8, 32, 64, 256];
 const TIMED: usize = 1024;
 const ROUNDS: usize = 5;
 
-fn engine(provider: ProviderChoice) -> Result<Engine, imgsearch::Error> {
-    Engine::new(EncoderFile::default_encoder()?, options(provider))
+/// What bounds `index` is what it comes this near to.
+const NEAR: f64 = 0.85;
+
+fn engine(provider: ProviderChoice, threads: usize) -> Result<Engine, imgsearch::Error> {
+    Engine::new(EncoderFile::default_encoder()?, options(provider, threads))
 }
 
-fn options(provider: ProviderChoice) -> EngineOptions {
+fn options(provider: ProviderChoice, threads: usize) -> EngineOptions {
     let mut options = EngineOptions::default();
     options.provider = provider;
+    options.threads = threads;
     options
 }
 
@@ -47,35 +51,32 @@ fn encoded(engine: &Engine, pictures: &[u8], size: usize) -> Result<Encoded> {
 }
 
 /// Compares the card's codes and hashes with the processor's, and prints how fast the card encodes, in batches of
-/// several sizes and in `index`. If there is no usable card, prints why.
+/// several sizes and in `index`, and what bounds it. If there is no usable card, prints why.
 pub fn measure(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
     // First, because the ONNX Runtime that is loaded first is used for both.
-    let card = match engine(provider) {
+    let card = match engine(provider, 0) {
         Ok(card) => card,
         Err(error) => {
             println!("skipped: {error}");
             return Ok(());
         }
     };
-    let processor = engine(ProviderChoice::Cpu)?;
+    let processor = engine(ProviderChoice::Cpu, 0)?;
     let contents: Vec<Vec<u8>> = photos
         .files
         .iter()
         .map(std::fs::read)
         .collect::<Result<_, _>>()?;
-    let (decoding, _) = speed::toil(&processor, contents.len(), 1, |worker, pixels, range| {
-        speed::decode(worker, &contents[range], pixels)
-    })?;
     let mut worker = processor.worker()?;
     let size = worker.image_bytes();
     let mut pictures = vec![0; contents.len() * size];
     speed::decode(&mut worker, &contents, &mut pictures)?;
-    drop(contents);
+    drop(worker);
 
     compare(&processor, &card, &pictures, size)?;
-    println!("images a second; decoding reaches {decoding:.0} on all cores");
-    encode_in_batches(&card, &pictures, size)?;
-    index(photos, provider, work)
+    let encoding = encode_in_batches(&card, &pictures, size)?;
+    drop(pictures);
+    by_threads(photos, &contents, provider, encoding, work)
 }
 
 /// Prints how close the card's codes and hashes are to the processor's.
@@ -115,8 +116,8 @@ fn compare(processor: &Engine, card: &Engine, pictures: &[u8], size: usize) -> R
     Ok(())
 }
 
-/// Prints how many images per second the card encodes, by batch size.
-fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
+/// Prints how many images per second the card encodes, by batch size. Returns the most.
+fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result<f64> {
     let some: Vec<u8> = pictures
         .chunks_exact(size)
         .cycle()
@@ -125,6 +126,8 @@ fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
         .copied()
         .collect();
     let mut worker = card.worker()?;
+    let mut most = 0.0f64;
+    println!("images a second, encoding alone, {:?}", card.provider());
     for batch in BATCHES {
         let mut best = f64::INFINITY;
         // The first round allocates memory for batches of this size.
@@ -137,25 +140,65 @@ fn encode_in_batches(card: &Engine, pictures: &[u8], size: usize) -> Result {
                 best = best.min(started.elapsed().as_secs_f64());
             }
         }
-        println!(
-            "  encoding in batches of {batch:<4} {:>8.0}",
-            TIMED as f64 / best
-        );
+        let rate = TIMED as f64 / best;
+        let used = if batch == card.batch() {
+            "  (used)"
+        } else {
+            ""
+        };
+        println!("  batches of {batch:<4} {rate:>8.0}{used}");
+        most = most.max(rate);
+    }
+    Ok(most)
+}
+
+/// Prints how many images per second are decoded and indexed, by the number of threads, and what bounds `index`.
+/// `encoding` is what the card alone reaches.
+fn by_threads(
+    photos: &Folder,
+    contents: &[Vec<u8>],
+    provider: ProviderChoice,
+    encoding: f64,
+    work: &Path,
+) -> Result {
+    println!("images a second, by threads");
+    println!("  threads   decoding   `index`   bounded by");
+    let cores = engine(ProviderChoice::Cpu, 0)?.threads();
+    let counts = (0..).map(|power| 1 << power).take_while(|&n| n < cores);
+    for threads in counts.chain([cores]) {
+        let processor = engine(ProviderChoice::Cpu, threads)?;
+        let (decoding, _) = speed::toil(&processor, contents.len(), 1, |worker, pixels, range| {
+            speed::decode(worker, &contents[range], pixels)
+        })?;
+        let indexing = index(photos, provider, threads, work)?;
+        let bound = bound(indexing, decoding, encoding, provider);
+        println!("  {threads:>7}   {decoding:>8.0}  {indexing:>8.0}   {bound}");
     }
     Ok(())
 }
 
-/// Prints how many images per second `index` reaches.
-fn index(photos: &Folder, provider: ProviderChoice, work: &Path) -> Result {
+/// Says which of the two that `index` does at the same time holds it up.
+fn bound(indexing: f64, decoding: f64, encoding: f64, provider: ProviderChoice) -> &'static str {
+    if provider == ProviderChoice::Cpu {
+        // One worker does both in turns.
+        return "the processor, which does both";
+    }
+    match (indexing > NEAR * decoding, indexing > NEAR * encoding) {
+        (true, true) => "decoding and the card alike",
+        (true, false) => "decoding",
+        (false, true) => "the card",
+        (false, false) => "neither alone: what is between them",
+    }
+}
+
+/// Returns how many images per second `index` reaches.
+fn index(photos: &Folder, provider: ProviderChoice, threads: usize, work: &Path) -> Result<f64> {
     let mut opening = OpenOptions::default();
-    opening.engine = options(provider);
-    let mut library = Library::open_or_create_with(work.join("card"), opening)?;
+    opening.engine = options(provider, threads);
+    let folder = work.join(format!("card-{threads}"));
+    let mut library = Library::open_or_create_with(folder, opening)?;
     library.engine()?;
     let started = Instant::now();
     let summary = library.indexer().no_adapt(true).run([&photos.path])?;
-    println!(
-        "  `index`, end to end       {:>8.0}",
-        summary.encoded as f64 / started.elapsed().as_secs_f64()
-    );
-    Ok(())
+    Ok(summary.encoded as f64 / started.elapsed().as_secs_f64())
 }

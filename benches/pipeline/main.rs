@@ -13,8 +13,9 @@
 //!
 //! - `--unchanged N` times a second `imgsearch index` over N small files that have not changed;
 //! - `--crowded N` times it over a folder of N files that are not images, although half are named so;
-//! - `--cuda` compares the codes of an NVIDIA card with the processor's, and prints how fast it is, or why there is
-//!   none;
+//! - `--cuda` compares the codes of an NVIDIA card with the processor's, and prints how fast it is by batch and by
+//!   decoding threads and what bounds it, or why there is none; with `--dry`, it tries that with the processor in the
+//!   place of the card;
 //! - `--stored N` times an `imgsearch query` of an index of N images;
 //! - `--fidelity` prints how close the encoder's features are to those of a full decode.
 
@@ -58,6 +59,7 @@ struct Options {
     stored: Option<usize>,
     fidelity: bool,
     cuda: bool,
+    dry: bool,
 }
 
 fn options() -> Result<Options> {
@@ -84,6 +86,7 @@ fn options() -> Result<Options> {
             "--stored" => options.stored = number()?,
             "--fidelity" => options.fidelity = true,
             "--cuda" => options.cuda = true,
+            "--dry" => options.dry = true,
             _ if text.starts_with('-') => {
                 return Err(
                     format!("there is no option {text}: see the head of this bench").into(),
@@ -111,7 +114,12 @@ fn main() -> Result {
         return crowded::measure(&photos, files, work.path());
     }
     if options.cuda {
-        return cuda::measure(&photos, ProviderChoice::Cuda, work.path());
+        let card = if options.dry {
+            ProviderChoice::Cpu
+        } else {
+            ProviderChoice::Cuda
+        };
+        return cuda::measure(&photos, card, work.path());
     }
     if let Some(images) = options.stored {
         return stored::measure(&photos, images, work.path());

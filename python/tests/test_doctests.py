@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -18,7 +19,9 @@ MODULES = sorted(
     for one in pkgutil.iter_modules(imgsearch.__path__)
     if one.name not in ("__main__", "_native")
 )
-PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "python.md"
+NOTEBOOK = DOCS / "notebook.ipynb"
 
 
 @pytest.mark.parametrize("name", ["imgsearch", *MODULES])
@@ -59,3 +62,15 @@ def test_the_page_of_the_documentation(
     for block in blocks:
         line = text[: text.index(block)].count("\n")
         exec(compile("\n" * line + block, str(PAGE), "exec"), names)
+
+
+def test_the_notebook(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(sources) >= 10
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PHOTOS", raising=False)
+    (tmp_path / "photos").symlink_to(samples)
+    names: dict[str, object] = {"__name__": "notebook"}
+    for number, source in enumerate(sources, 1):
+        exec(compile(source, f"{NOTEBOOK.name}, cell {number}", "exec"), names)

@@ -12,6 +12,8 @@ mod confirming;
 mod contract;
 mod damaged;
 mod dates;
+#[cfg(unix)]
+mod documented;
 mod duplicates;
 mod duplicates_action;
 mod duplicates_decided;
