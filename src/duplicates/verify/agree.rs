@@ -40,7 +40,7 @@ const AT_ONE_PLACE: f32 = 0.04;
 const MOVED: f32 = 0.03;
 
 /// Pixels by which something may move between two shots, in each direction.
-const MOVES: i32 = 3;
+const MOVES: i32 = 2;
 
 /// With a smaller share of blocks that agree, pictures are no copies anyway, and nobody asks what moved.
 const WORTHWHILE: f32 = 0.9;
