@@ -352,13 +352,13 @@ mod tests {
         128.0 + 40.0 * across + 40.0 * down
     }
 
-    /// Compares the texture with one that is something else within a square of 48 pixels.
+    /// Compares the texture with one that is something else within a square of five by five blocks.
     fn with_square(within: impl Fn(f32, f32) -> f32) -> Agreement {
         let planes = |of: &dyn Fn(f32, f32) -> f32| Planes {
             soft: Grey::from_fn(192, 144, |x, y| of(x as f32, y as f32)),
             extreme: Grey::from_fn(192, 144, |_, _| 0.0),
         };
-        let square = 48.0..96.0;
+        let square = 52.0..92.0;
         let other = planes(&|x, y| {
             if square.contains(&x) && square.contains(&y) {
                 within(x, y)
