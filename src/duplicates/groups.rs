@@ -284,7 +284,7 @@ fn without_bars(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duplicates::verify::{Alignment, SAME};
+    use crate::duplicates::verify::SAME;
 
     fn ids(of: &[i64]) -> Vec<ImageId> {
         of.iter().copied().map(ImageId).collect()
@@ -382,11 +382,8 @@ mod tests {
     #[test]
     fn bars_make_no_picture_the_best() {
         // 1 has more pixels, but 2 shows all of it that is not bars.
-        let barred = Alignment {
-            kept: 0.8,
-            bars: (true, false),
-            ..SAME
-        };
+        let mut barred = SAME;
+        (barred.kept, barred.bars) = (0.8, (true, false));
         let mut evidence = Evidence::default();
         evidence.add(ImageId(1), ImageId(2), Verdict::Copy(barred));
         evidence.add(ImageId(1), ImageId(3), Verdict::Copy(SAME));
@@ -402,11 +399,8 @@ mod tests {
 
     #[test]
     fn evidence_is_seen_from_both_sides() {
-        let cropped = Alignment {
-            kept: 0.5,
-            scale: 2.0,
-            ..SAME
-        };
+        let mut cropped = SAME;
+        (cropped.kept, cropped.scale) = (0.5, 2.0);
         let mut evidence = Evidence::default();
         evidence.add(ImageId(2), ImageId(1), Verdict::Copy(cropped));
         let seen = |a, b| {

@@ -341,3 +341,52 @@ fn is_clipped(one: f32, other: f32) -> bool {
     let (least, most) = (one.min(other), one.max(other));
     least >= CLIPS.1 || most <= CLIPS.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texture(x: f32, y: f32) -> f32 {
+        let across = (x / 2.1 + 3.0 * (y / 9.0).sin()).sin();
+        let down = (y / 2.3 + 2.0 * (x / 11.0).cos()).sin();
+        128.0 + 40.0 * across + 40.0 * down
+    }
+
+    /// Compares the texture with one that is something else within a square of five by five blocks.
+    fn with_square(within: impl Fn(f32, f32) -> f32) -> Agreement {
+        let planes = |of: &dyn Fn(f32, f32) -> f32| Planes {
+            soft: Grey::from_fn(192, 144, |x, y| of(x as f32, y as f32)),
+            extreme: Grey::from_fn(192, 144, |_, _| 0.0),
+        };
+        let square = 52.0..92.0;
+        let other = planes(&|x, y| {
+            if square.contains(&x) && square.contains(&y) {
+                within(x, y)
+            } else {
+                texture(x, y)
+            }
+        });
+        let as_it_is = Aligned {
+            map: Affine {
+                m: [1.0, 0.0, 0.0, 1.0],
+                t: [0.0; 2],
+            },
+            gain: 1.0,
+            offset: 0.0,
+        };
+        agreement(&planes(&texture), &other, &as_it_is)
+    }
+
+    #[test]
+    fn what_moved_a_little_is_told_from_what_was_laid_over() {
+        let same = with_square(texture);
+        assert!(same.share == 1.0 && !same.moved, "{same:?}");
+        let moved = with_square(|x, y| texture(x - 2.0, y + 2.0));
+        assert!(moved.share > 0.9 && moved.moved, "{moved:?}");
+        let laid_over = with_square(|x, y| 128.0 + 60.0 * ((1.3 * x + 0.9 * y) / 1.7).sin());
+        assert!(
+            laid_over.share > 0.9 && laid_over.share < 0.96 && !laid_over.moved,
+            "{laid_over:?}"
+        );
+    }
+}
