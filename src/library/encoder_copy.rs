@@ -110,7 +110,7 @@ pub fn remove_all(dir: &Path) -> Result<()> {
 }
 
 fn remove(dir: &Path, kept: Option<&EncoderInfo>) -> Result<()> {
-    let fingerprint = kept.map_or("", |kept| &kept.fingerprint);
+    let fingerprint = kept.map_or("", |kept| kept.fingerprint.as_str());
     let listed = fs::read_dir(dir).map_err(|source| Error::io("list", dir, source))?;
     for entry in listed {
         let entry = entry.map_err(|source| Error::io("list", dir, source))?;

@@ -73,7 +73,6 @@ pub fn parse(
     let mut reading = Reading {
         root,
         known,
-        path,
         text,
         problems: Vec::new(),
         entries: Vec::new(),
@@ -99,7 +98,6 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
 struct Reading<'a> {
     root: &'a Command,
     known: &'a [Setting],
-    path: &'a Path,
     text: &'a str,
     /// With their lines.
     problems: Vec<(usize, String)>,
