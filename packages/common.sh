@@ -22,24 +22,9 @@ use_build_tools() {
 }
 
 # zig_linker FILE: writes a linker that binds functions to the versions that glibc 2.28 has, and fails if one is missing.
-# It links twice: zig has no option to merge functions of the same instructions, of which generic code has many, but says
-# how it calls its linker, which has one.
 zig_linker() {
-    sed "s/MACHINE/$(uname -m)/" >"$1" <<'LINKER'
-#!/bin/sh
-# The zig of the same environment.
-said=$(ZIG_VERBOSE_LINK=1 maturin zig cc -- -fno-sanitize=all -target MACHINE-linux-gnu.2.28 "$@" 2>&1) || {
-    printf '%s\n' "$said" >&2
-    exit 1
-}
-call=$(printf '%s\n' "$said" | sed -n 's/^ld\.lld //p' | tail -n 1)
-[ -n "$call" ] || {
-    echo "zig did not say how it links" >&2
-    exit 1
-}
-# The last call: before it, zig may make start files. Paths of a build folder have no spaces; cargo itself could not call this linker otherwise.
-exec python -m ziglang ld.lld $call --icf=all
-LINKER
+    # The linker calls the zig of the same environment.
+    printf '#!/bin/sh\nexec maturin zig cc -- -fno-sanitize=all -target %s-linux-gnu.2.28 "$@"\n' "$(uname -m)" >"$1"
     chmod +x "$1"
 }
 
