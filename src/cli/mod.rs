@@ -42,6 +42,7 @@ mod restore;
 mod runtime;
 mod serve;
 mod setup;
+mod shared;
 mod signals;
 mod status;
 mod streams;

@@ -8,12 +8,15 @@ use serde_json::json;
 
 use super::args::{Global, RemoveArgs};
 use super::output::{command, counted};
-use super::setup::index_dir;
+use super::setup::index_place;
 use super::streams::{out, say};
-use super::{Outcome, Result, optimize};
+use super::{Outcome, Result, optimize, shared};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
-    let mut library = Library::open(index_dir(global)?)?;
+    let mut library = Library::open(index_place(global)?)?;
+    if library.collection().is_some() {
+        return shared::remove(global, args, &mut library);
+    }
     let removed = if args.forever {
         let removed = library.remove_forever(&args.paths)?;
         // Segments hold the codes of removed images until they are rebuilt.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use imgsearch::decode::Limits;
+use imgsearch::engines::{is_url, redacted};
 use imgsearch::index::Filter;
 use imgsearch::onnx::{EncoderFile, Provider, ProviderChoice};
 use imgsearch::{Engine, EngineOptions, Library, OpenOptions, WalkOptions};
@@ -12,8 +13,20 @@ use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
 use super::streams::say;
 use crate::typed::{self, filter::Typed};
 
-/// Returns the folder of the index.
+/// Returns the folder of the index. A collection on a server is an error.
 pub fn index_dir(global: &Global) -> Result<PathBuf> {
+    let dir = index_place(global)?;
+    match dir.to_str() {
+        Some(url) if is_url(url) => Err(imgsearch::Error::NeedsFolder {
+            place: redacted(url),
+        }
+        .into()),
+        _ => Ok(dir),
+    }
+}
+
+/// Returns where the index is: a folder, or the URL of a collection on a server.
+pub fn index_place(global: &Global) -> Result<PathBuf> {
     // An empty variable counts as unset; an empty option is a mistake.
     let variable = std::env::var_os("IMGSEARCH_INDEX").filter(|dir| !dir.is_empty());
     let dir = match global.index.clone().or(variable.map(PathBuf::from)) {

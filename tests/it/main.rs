@@ -40,6 +40,7 @@ mod restoring;
 mod resuming;
 mod searching;
 mod serving;
+mod sharing;
 #[cfg(target_os = "linux")]
 mod signals;
 mod similarity;

@@ -70,7 +70,8 @@ const GLOBAL: &str = "Global options";
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Folder of the index [env: IMGSEARCH_INDEX] [default: the user's data folder]
+    /// Folder of the index, or postgres://USER@HOST/DATABASE?collection=NAME [env: IMGSEARCH_INDEX] [default: the
+    /// user's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub index: Option<PathBuf>,
 
