@@ -45,6 +45,19 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// What needs an index in a folder is asked of a collection on a server.
+    #[error("{place} is a collection on a server, and this needs an index in a folder")]
+    NeedsFolder {
+        /// The collection, without passwords.
+        place: String,
+    },
+
+    /// A share of the files is to be indexed into a folder.
+    #[error(
+        "a share of the files can be indexed into a collection on a server only: an index in a folder has one writer"
+    )]
+    ShardOfFolder,
+
     /// No word of a text is known.
     #[error("{0}")]
     UnknownWords(String),

@@ -48,19 +48,21 @@ pub use encode::engine::{Encoded, Engine, EngineOptions, Preloading, Worker};
 pub use encode::npy::{NpyType, NpyWriter};
 pub use encode::timings::Timings;
 pub use error::{Error, Result};
+pub use imgsearch_engines as engines;
 pub use imgsearch_index as index;
 pub use imgsearch_onnx as onnx;
 #[cfg(feature = "train")]
 pub use imgsearch_train as training;
 pub use indexing::walk::{Candidate, IGNORE_FILE, WalkOptions, Walked, walk};
 pub use indexing::{
-    Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Summary, WhyKept,
+    Adaptation, FolderCount, Forgetting, IndexOptions, Kept, Outcome, Planned, Shard, Summary,
+    WhyKept,
 };
 pub use library::save::save;
 pub use library::tower_copy::copy_beside as copy_text_tower;
 pub use library::{
     Answer, Collection, Collections, DEFAULT_LESS, DEFAULT_NAME, Indexer, Library, Match,
-    OpenOptions, Part, Question, config_dir, default_dir,
+    OpenOptions, Part, Question, SharedStatus, config_dir, default_dir,
 };
 #[cfg(feature = "watch")]
 pub use library::{POLL_NETWORK, WatchEnd, WatchEvent, WatchProgress, WatchStopper, Watcher};

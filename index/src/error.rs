@@ -125,6 +125,51 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A server cannot be reached, or does not answer in time. What was stored before is kept.
+    #[error("{place} cannot be reached: {source}")]
+    Unreachable {
+        /// The collection, without passwords.
+        place: String,
+        /// What the network said.
+        source: Source,
+    },
+
+    /// A server does not let the user in.
+    #[error("{place} does not let the user in: {what}")]
+    Denied {
+        /// The collection, without passwords.
+        place: String,
+        /// What the server said.
+        what: String,
+    },
+
+    /// A database has no type for vectors.
+    #[error("{place} cannot hold vectors: {what}")]
+    NoVectors {
+        /// The collection, without passwords.
+        place: String,
+        /// What is missing.
+        what: String,
+    },
+
+    /// A server failed at what it was asked. What was stored before is kept.
+    #[error("{place} failed: {source}")]
+    Engine {
+        /// The collection, without passwords.
+        place: String,
+        /// What the server said.
+        source: Source,
+    },
+
+    /// An engine cannot do something that another one can.
+    #[error("{place} cannot do this: {what}")]
+    Unsupported {
+        /// The collection, without passwords.
+        place: String,
+        /// What it cannot do.
+        what: String,
+    },
+
     /// The database could not do what it was asked. What was committed before is kept.
     #[error("the database of the index in {} failed: {source}", dir.display())]
     Database {

@@ -42,6 +42,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod check;
+pub mod collection;
 mod compare;
 mod delete;
 mod error;

@@ -11,12 +11,15 @@ use serde_json::json;
 use super::args::{CheckArgs, Global};
 use super::optimize;
 use super::output::{bar, command, count, counted};
-use super::setup::index_dir;
+use super::setup::index_place;
 use super::streams::out;
-use super::{Outcome, Result};
+use super::{Outcome, Result, shared};
 
 pub fn run(global: &Global, args: &CheckArgs) -> Result {
-    let mut library = Library::open(index_dir(global)?)?;
+    let mut library = Library::open(index_place(global)?)?;
+    if let Some(collection) = library.collection() {
+        return shared::check(args, collection);
+    }
     let checked = check(global, library.index_view()?, args.json)?;
     let encoder = library.check_encoder_copy()?;
     let sound = checked.is_sound() && encoder.is_none();

@@ -107,6 +107,12 @@ fn of_library(error: &imgsearch::Error, index: Option<&Path>) -> Option<String> 
              it: imgsearch index FOLDER --encoder clip.onnx"
                 .to_owned()
         }
+        E::NeedsFolder { .. } => {
+            "On a server, these commands work: index, query, status, remove, check".to_owned()
+        }
+        E::ShardOfFolder => {
+            "Name a collection: --index 'postgres://USER@HOST/DATABASE?collection=NAME'".to_owned()
+        }
         // It shows its source as itself, so the source is not in the chain.
         E::Index(error) => return of_index(error, index),
         _ => return None,
@@ -137,6 +143,22 @@ fn of_index(error: &index::Error, index: Option<&Path>) -> Option<String> {
             "Make one with: {}   (or name another with --index DIR)",
             command(&["index", "FOLDER"])
         ),
+        E::EncoderMismatch { dir, .. }
+            if dir.to_str().is_some_and(imgsearch::engines::is_url) =>
+        {
+            "Name the file of the encoder that made it with --encoder FILE, or another collection with --index".to_owned()
+        }
+        E::Unreachable { .. } => {
+            "Is the server running, and are host and port right? What was stored is kept, and the same command goes on"
+                .to_owned()
+        }
+        E::Denied { .. } => "User and password come from the URL, from PGUSER and PGPASSWORD, or from ~/.pgpass; the \
+                             database must exist: createdb NAME"
+            .to_owned(),
+        E::NoVectors { .. } => "Install pgvector 0.8 or newer at the server, on Debian with: apt install \
+                                postgresql-18-pgvector\nThen, as a superuser in the database: CREATE EXTENSION vector; or \
+                                ALTER EXTENSION vector UPDATE"
+            .to_owned(),
         E::EncoderMismatch { .. } => format!(
             "To encode all images again: {} [--encoder FILE]   (or choose another index with --index DIR)",
             command(&["index", "--reencode"])

@@ -16,16 +16,23 @@ use serde_json::json;
 
 use super::args::{AdaptArgs, AdaptWhen, Global, IndexArgs};
 use super::output::{bar, command, count, counted, duration, shown, typed, with_path};
-use super::setup::{index_dir, open_options, say_provider, walk_options};
+use super::setup::{index_place, open_options, say_provider, walk_options};
 use super::signals::stop_flag;
 use super::streams::{out, say};
-use super::{Outcome, Result, adapt, file_list, foreign, forgetting, hints};
+use super::{Outcome, Result, adapt, file_list, foreign, forgetting, hints, shared};
 
 /// Number of problems of each kind that are printed when they occur; the others are counted.
 const MAX_NAMED: usize = 10;
 
 pub fn run(global: &Global, args: &IndexArgs) -> Result {
-    let dir = index_dir(global)?;
+    let dir = index_place(global)?;
+    let on_server = dir.to_str().is_some_and(imgsearch::engines::is_url);
+    if on_server && let Some(option) = shared::folder_only(args) {
+        return Err(format!(
+            "{option} needs an index in a folder; a collection on a server keeps the encoder that it was made for"
+        )
+        .into());
+    }
     let stop = stop_flag(
         "stopping after the images that are being processed; press Ctrl-C again to stop at once",
     )?;
@@ -35,6 +42,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     options.prune = args.prune;
     options.ignore_inode = args.ignore_inode;
     options.retry = args.retry;
+    options.shard = args.shard;
     options.no_adapt = args.no_adapt || args.adapt == AdaptWhen::Never || args.encoder.is_some();
     let view = IndexProgress::new(global, args.json, stop);
     let summary = if args.reencode {
@@ -42,7 +50,7 @@ pub fn run(global: &Global, args: &IndexArgs) -> Result {
     } else {
         update(global, args, &dir, options, &view)?
     };
-    let foreign = if summary.interrupted {
+    let foreign = if summary.interrupted || on_server {
         None
     } else {
         much_foreign(&dir)?
@@ -111,6 +119,12 @@ fn update(
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
     let mut library = Library::open_or_create_with(dir, open)?;
     let paths = if named.is_empty() {
+        if library.collection().is_some() {
+            return Err(
+                "name the folders to index: a collection on a server remembers none, because machines have others"
+                    .into(),
+            );
+        }
         library.last_roots()?
     } else {
         named
@@ -422,7 +436,8 @@ pub fn print_summary(summary: &Summary, dir: &Path) {
     if let Some(text) = summary.adaptation.as_ref().and_then(adaptation) {
         say!("{text}");
     }
-    say!("index: {}", shown(dir));
+    let place = imgsearch::engines::redacted(&dir.to_string_lossy());
+    say!("index: {}", shown(Path::new(&place)));
 }
 
 /// Says why the index could have a better encoder, if that is so.

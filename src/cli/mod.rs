@@ -49,6 +49,7 @@ mod runtime;
 mod serve;
 mod settings;
 mod setup;
+mod shared;
 mod signals;
 mod status;
 mod streams;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::args::{BuilderArg, Global, OptimizeArgs};
 use super::output::{bar, count, counted, duration};
-use super::setup::index_dir;
+use super::setup::index_place;
 use super::signals::stop_flag;
 use super::streams::{out, say};
 use super::{Outcome, Result};
@@ -20,12 +20,14 @@ pub fn run(global: &Global, args: &OptimizeArgs) -> Result {
     options.all = true;
     options.rebuild = args.rebuild;
     options.graph.builder = builder(args.builder);
-    let folded = fold(
-        global,
-        &mut Library::open(index_dir(global)?)?,
-        &options,
-        args.json,
-    )?;
+    let dir = index_place(global)?;
+    if dir.to_str().is_some_and(imgsearch::engines::is_url) {
+        return Err(
+            "a server keeps its collections fast to search by itself: there is nothing to optimize"
+                .into(),
+        );
+    }
+    let folded = fold(global, &mut Library::open(dir)?, &options, args.json)?;
     if args.json {
         out!("{}", json!({"optimized": folded}));
     } else if !global.quiet {

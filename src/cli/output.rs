@@ -41,10 +41,19 @@ pub fn shown(path: &Path) -> String {
     }
 }
 
+/// Returns a word that names the URL of a collection without its password; `None` for other words.
+fn without_password(word: &str) -> Option<String> {
+    let url = word.strip_prefix("--index=").unwrap_or(word);
+    let (option, _) = word.split_at(word.len() - url.len());
+    imgsearch::engines::is_url(url)
+        .then(|| format!("{option}{}", imgsearch::engines::redacted(url)))
+}
+
 /// Returns a word as a shell reads it: quoted if needed. Bytes that are not text, and control characters, are
 /// escaped.
 pub fn typed(word: &OsStr) -> String {
-    match word.to_str() {
+    let redacted = word.to_str().and_then(without_password);
+    match redacted.as_deref().or(word.to_str()) {
         Some(text) if !text.chars().any(char::is_control) => shlex::try_quote(text)
             // Only a zero byte cannot be quoted, and no argument contains one.
             .map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned()),

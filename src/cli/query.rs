@@ -12,7 +12,7 @@ use super::colours::{self, Paint};
 use super::output::{command, count, counted, relative, shown, with_path};
 use super::pictures::Pictures;
 use super::question::{self, Asked, Plan};
-use super::setup::{index_dir, open_options, say_provider};
+use super::setup::{index_place, open_options, say_provider};
 use super::streams::{self, out, say};
 use super::{Outcome, Result, hints, say_error, setup};
 
@@ -27,7 +27,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     let open = open_options(global, args.encoder.as_deref(), Some(&args.limits))?;
     // In parallel, the index is opened and its encoder is read.
     let loading = decodes.then(|| open.engine.preload());
-    let library = Library::open_with(index_dir(global)?, open)?;
+    let library = Library::open_with(index_place(global)?, open)?;
     if decodes {
         // A missing encoder concerns every query image, so it is not reported with the first.
         library.encoder_file()?;
@@ -96,8 +96,10 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
 /// Prints what is worth knowing about the index and the device. Not before the first search: opening a view starts the
 /// check of large segments, which would delay the start of the encoder.
 fn say_notes(global: &Global, library: &Library, decodes: bool) -> Result<()> {
-    for note in library.index_view()?.searcher()?.notes() {
-        say!("{}", hints::note(note));
+    if library.collection().is_none() {
+        for note in library.index_view()?.searcher()?.notes() {
+            say!("{}", hints::note(note));
+        }
     }
     if decodes {
         say_provider(global, library.engine()?);

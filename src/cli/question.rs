@@ -249,7 +249,7 @@ impl Plan {
 
 /// Returns a stored image, which must be there.
 fn stored(library: &Library, id: ImageId) -> Result<Part> {
-    if library.index_view()?.image(id)?.is_none() {
+    if library.image(id)?.is_none() {
         return Err(imgsearch::Error::NoSuchImage { id }.into());
     }
     Ok(Part::Stored(id))
@@ -262,11 +262,13 @@ fn words(library: &Library, text: &str) -> imgsearch::Result<Part> {
         return Ok(Part::Image(library.text_to_encoded(text)?));
     }
     let words = Words::read(text)?;
-    let reader = library.index_view()?.to_reader()?;
-    if reader.holds_images()? && !reader.holds_labels()? {
-        say!(
-            "the images have no labels yet, so words find them less well; to add labels: imgsearch index --reencode"
-        );
+    if library.collection().is_none() {
+        let reader = library.index_view()?.to_reader()?;
+        if reader.holds_images()? && !reader.holds_labels()? {
+            say!(
+                "the images have no labels yet, so words find them less well; to add labels: imgsearch index --reencode"
+            );
+        }
     }
     for unknown in &words.unknown {
         let alike = match &unknown.alike[..] {

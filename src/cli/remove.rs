@@ -8,13 +8,16 @@ use serde_json::json;
 
 use super::args::{Global, RemoveArgs};
 use super::output::{command, counted};
-use super::setup::index_dir;
+use super::setup::index_place;
 use super::streams::{out, say};
-use super::{Outcome, Result, file_list, optimize};
+use super::{Outcome, Result, file_list, optimize, shared};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
     let paths = file_list::with_list(&args.paths, args.files_from.as_deref())?;
-    let mut library = Library::open(index_dir(global)?)?;
+    let mut library = Library::open(index_place(global)?)?;
+    if library.collection().is_some() {
+        return shared::remove(global, args, &paths, &mut library);
+    }
     let removed = if args.forever {
         let removed = library.remove_forever(&paths)?;
         // Segments hold the codes of removed images until they are rebuilt.

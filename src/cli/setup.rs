@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use imgsearch::decode::Limits;
+use imgsearch::engines::{is_url, redacted};
 use imgsearch::index::Filter;
 use imgsearch::onnx::{EncoderFile, Provider, ProviderChoice};
 use imgsearch::{Collections, Engine, EngineOptions, Library, OpenOptions, WalkOptions};
@@ -12,8 +13,27 @@ use super::args::{Global, LimitArgs, ProviderArg, WalkArgs};
 use super::streams::say;
 use crate::typed::{self, filter::Typed};
 
-/// Returns the folder of the index, which is named by its path or as a collection.
+/// Returns the folder of the index. A collection on a server is an error.
 pub fn index_dir(global: &Global) -> Result<PathBuf> {
+    let dir = index_place(global)?;
+    match dir.to_str() {
+        Some(url) if is_url(url) => Err(imgsearch::Error::NeedsFolder {
+            place: redacted(url),
+        }
+        .into()),
+        _ => Ok(dir),
+    }
+}
+
+/// Returns where the index is: a folder, which is named by its path or as a collection, or the URL of a collection on a
+/// server.
+pub fn index_place(global: &Global) -> Result<PathBuf> {
+    if let Some(url) = global.index.as_deref().and_then(Path::to_str)
+        && is_url(url)
+    {
+        tracing::info!(place = redacted(url), "index");
+        return Ok(url.into());
+    }
     let dir = match &global.index {
         Some(named) => match Collections::of_user() {
             Ok(collections) => collections.locate(named)?,

@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
 use super::output::{bytes, command, count, counted, moment, shown, with_path, with_paths};
-use super::setup::index_dir;
+use super::setup::index_place;
 use super::streams::{out, say};
-use super::{Outcome, Result, foreign, hints};
+use super::{Outcome, Result, foreign, hints, shared};
 
 pub fn run(global: &Global, args: &StatusArgs) -> Result {
-    let dir = index_dir(global)?;
+    let dir = index_place(global)?;
     let library = Library::open(&dir)?;
+    if let Some(status) = library.shared_status()? {
+        return shared::status(args, &status);
+    }
     let reader = library.index_view()?.to_reader()?;
     if args.damaged {
         return list_damaged(&reader, args.json);

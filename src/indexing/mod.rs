@@ -15,6 +15,7 @@ pub(crate) mod forget;
 mod plan;
 mod prune;
 pub(crate) mod report;
+pub(crate) mod shared;
 mod stored;
 pub mod walk;
 #[cfg(feature = "watch")]
@@ -39,6 +40,7 @@ use crate::library::encoder_copy;
 use crate::progress::Progress;
 
 pub use report::{Adaptation, FolderCount, Forgetting, Kept, Outcome, Planned, Summary, WhyKept};
+pub use shared::Shard;
 
 /// Results are committed once there are this many …
 pub const COMMIT_EVERY: usize = 256;
@@ -71,6 +73,9 @@ pub struct IndexOptions {
     /// Keep the built-in encoder in a new index, for good. Default: an encoder is trained on the images of the first
     /// run that has enough of them, and takes over if it is better ([`Summary::adaptation`]). Without the feature `train`, none is ever trained.
     pub no_adapt: bool,
+    /// The share of the files that is indexed, if several machines share the work. Only a collection on a server can
+    /// be indexed so. Default: all files.
+    pub shard: Option<Shard>,
 }
 
 /// Whether a run folds new images into segments while it adds them.
@@ -331,7 +336,13 @@ impl Process<'_> {
                 patience: PATIENCE,
             },
             self.progress,
-            || work::WorkerState::new(engine, dir),
+            || {
+                let reader = imgsearch_index::Reader::open(dir)?;
+                let has_content = move |digest: &work::Digest| -> Result<bool> {
+                    Ok(reader.has_content(digest)?)
+                };
+                work::WorkerState::new(engine, Box::new(has_content))
+            },
             |state, chunk| context.run_chunk(&jobs[chunk], state, keep_features),
             |chunk, made| write.receive(range.start + chunk.start, made),
         )

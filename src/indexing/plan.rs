@@ -134,7 +134,7 @@ const SORTED_BY_SIZE: usize = 1024;
 
 /// Sorts the last jobs by size, large files first, so that no core still works on a large file when the others
 /// have finished (Graham 1969: longest processing time first). All other jobs keep the order of their paths.
-fn large_first(jobs: &mut [Job]) {
+pub(super) fn large_first(jobs: &mut [Job]) {
     let last = jobs.len().saturating_sub(SORTED_BY_SIZE);
     jobs[last..].sort_by_key(|job| Reverse(job.size()));
 }

@@ -5,10 +5,9 @@
 //! larger ones share [`Limits::max_memory`].
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use imgsearch_index::{FailureKind, Label, Reader};
+use imgsearch_index::{FailureKind, Label};
 
 use super::plan::Job;
 use crate::decode::{DecodeError, Decoded, Limits, ReadError, Source};
@@ -56,23 +55,26 @@ impl Claims {
     }
 }
 
+/// Tells whether a content is stored with a sound code.
+pub(super) type HasContent<'a> = Box<dyn Fn(&Digest) -> Result<bool> + 'a>;
+
 /// The state of one worker.
-pub(super) struct WorkerState {
+pub(super) struct WorkerState<'a> {
     worker: Worker,
-    reader: Reader,
+    has_content: HasContent<'a>,
     /// A batch of decoded images.
     pixels: Vec<u8>,
     /// The file that is being read.
     file: Source,
 }
 
-impl WorkerState {
-    pub fn new(engine: &Engine, index: &Path) -> Result<Self> {
+impl<'a> WorkerState<'a> {
+    pub fn new(engine: &Engine, has_content: HasContent<'a>) -> Result<Self> {
         let worker = engine.worker()?;
         Ok(Self {
             pixels: vec![0; engine.batch() * worker.image_bytes()],
             worker,
-            reader: Reader::open(index)?,
+            has_content,
             file: Source::default(),
         })
     }
@@ -102,13 +104,13 @@ impl WorkerContext {
     pub fn run_chunk(
         &self,
         jobs: &[Job],
-        state: &mut WorkerState,
+        state: &mut WorkerState<'_>,
         keep_features: bool,
     ) -> Result<Vec<JobResult>> {
         debug_assert!(jobs.len() <= self.batch);
         let WorkerState {
             worker,
-            reader,
+            has_content,
             pixels,
             file,
         } = state;
@@ -118,7 +120,7 @@ impl WorkerContext {
         let mut pending = Vec::with_capacity(jobs.len());
         for job in jobs {
             let slot = pending.len() * size..(pending.len() + 1) * size;
-            let one = self.process(job, worker, reader, &mut pixels[slot], file)?;
+            let one = self.process(job, worker, has_content, &mut pixels[slot], file)?;
             if matches!(one, JobResult::Encoded { .. }) {
                 pending.push(made.len());
             }
@@ -151,7 +153,7 @@ impl WorkerContext {
         &self,
         job: &Job,
         worker: &mut Worker,
-        reader: &Reader,
+        has_content: &HasContent<'_>,
         out: &mut [u8],
         file: &mut Source,
     ) -> Result<JobResult> {
@@ -174,7 +176,7 @@ impl WorkerContext {
             Err(error) => return failed(FailureKind::Read, error.to_string(), None),
         };
         // A content with a damaged code does not count as stored, so it is encoded again.
-        if reader.has_content(&digest)? {
+        if has_content(&digest)? {
             let same = job.before.is_some_and(|before| before.digest == digest);
             return Ok(if same {
                 JobResult::Same

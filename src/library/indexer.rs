@@ -9,11 +9,11 @@ use imgsearch_onnx::EncoderFile;
 
 use super::{Library, encoder_copy, reencode, resemblance};
 use crate::encode::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::groups::foreign;
 use crate::indexing::adapting::Adapting;
 use crate::indexing::walk::{self, Names, WalkOptions, Walked};
-use crate::indexing::{self, Folding, IndexOptions, Setup, Summary};
+use crate::indexing::{self, Folding, IndexOptions, Setup, Shard, Summary};
 use crate::progress::Progress;
 
 /// What trains an encoder for a new index.
@@ -82,6 +82,7 @@ impl Library {
     ///
     /// If the index cannot be read.
     pub fn last_roots(&self) -> Result<Vec<PathBuf>> {
+        self.needs_folder()?;
         match Reader::open(&self.dir) {
             Ok(reader) => Ok(reader.last_run()?.map_or_else(Vec::new, |run| run.roots)),
             Err(imgsearch_index::Error::IndexNotFound { .. }) => Ok(Vec::new()),
@@ -198,6 +199,12 @@ impl<'a> Indexer<'a> {
         self
     }
 
+    /// Sets [`IndexOptions::shard`].
+    pub fn shard(mut self, shard: Option<Shard>) -> Self {
+        self.options.shard = shard;
+        self
+    }
+
     /// Sets [`IndexOptions::no_adapt`].
     pub fn no_adapt(mut self, no_adapt: bool) -> Self {
         self.options.no_adapt = no_adapt;
@@ -226,6 +233,12 @@ impl<'a> Indexer<'a> {
         // What can fail before anything is created fails here.
         library.engine()?;
         walk::check(&paths, &options.walk)?;
+        if let Some(collection) = &library.shared {
+            return library.index_shared(&**collection, &paths, &options, progress);
+        }
+        if options.shard.is_some() {
+            return Err(Error::ShardOfFolder);
+        }
         let mut writer = library.begin_indexing(progress)?;
         let started = Instant::now();
         let names = Names::of(&writer.reader()?)?.to_walk(&paths, &options.walk)?;

@@ -16,6 +16,7 @@ pub(crate) mod reencode;
 mod removal;
 pub(crate) mod resemblance;
 pub(crate) mod save;
+mod shared;
 mod stored_file;
 mod tidying;
 pub(crate) mod tower_copy;
@@ -25,9 +26,10 @@ mod watch;
 mod worded;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use imgsearch_index::collection::Collection;
 use imgsearch_index::{Index, Reader, Writer};
 use imgsearch_onnx::EncoderFile;
 
@@ -42,6 +44,7 @@ pub use places::{config_dir, default_dir};
 pub use query::{Answer, Match};
 use query_encoders::QueryEncoders;
 pub use question::{DEFAULT_LESS, Part, Question};
+pub use shared::SharedStatus;
 #[cfg(feature = "watch")]
 pub use watch::{POLL_NETWORK, WatchEnd, WatchEvent, WatchProgress, WatchStopper, Watcher};
 
@@ -76,6 +79,8 @@ pub struct Library {
     #[cfg(feature = "text")]
     pub(crate) tower: OnceLock<crate::text::Tower>,
     index: OnceLock<Index>,
+    /// The collection on a server, if the index is not in a folder.
+    shared: Option<Arc<dyn Collection>>,
     timings: Mutex<Timings>,
 }
 
@@ -101,12 +106,19 @@ impl Library {
 
     /// Opens the library in `dir`. The index's own encoder is loaded at its first use.
     ///
+    /// In place of a folder, `dir` may be the URL of a collection on a server, such as
+    /// `postgres://USER@HOST/DATABASE?collection=NAME`. Indexing, queries and removing work there; what needs an index
+    /// in a folder fails with [`Error::NeedsFolder`].
+    ///
     /// # Errors
     ///
     /// If there is no index in `dir`, if it cannot be read, or if another encoder made it than the
     /// given one.
     pub fn open_with(dir: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
         let dir = dir.as_ref();
+        if let Some(url) = shared::url_of(dir) {
+            return Self::open_shared(url, options);
+        }
         let started = Instant::now();
         let index = Index::open(dir)?;
         if let Some(file) = &options.encoder {
@@ -138,6 +150,9 @@ impl Library {
     /// As [`Library::open_with`], except for a missing index.
     pub fn open_or_create_with(dir: impl AsRef<Path>, mut options: OpenOptions) -> Result<Self> {
         let dir = dir.as_ref();
+        if let Some(url) = shared::url_of(dir) {
+            return Self::create_shared(url, options);
+        }
         let given_by_caller = options.encoder.is_some();
         let given = options.encoder.as_ref().map(EncoderFile::info);
         match Index::open(dir) {
@@ -171,6 +186,7 @@ impl Library {
             tower: OnceLock::new(),
             options: options.engine,
             index: index.map_or_else(OnceLock::new, OnceLock::from),
+            shared: None,
             timings: Mutex::default(),
         }
     }
@@ -197,6 +213,7 @@ impl Library {
     /// If nothing has been indexed yet, or if another encoder has made the index since this library was
     /// opened.
     pub fn index_view(&self) -> Result<&Index> {
+        self.needs_folder()?;
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
@@ -217,6 +234,10 @@ impl Library {
     pub fn encoder_file(&self) -> Result<&EncoderFile> {
         if let Some(file) = self.file.get() {
             return Ok(file);
+        }
+        if let Some(collection) = &self.shared {
+            let file = self.encoder_of(&**collection)?;
+            return Ok(self.file.get_or_init(|| file));
         }
         let started = Instant::now();
         let index = self.index_view()?;
@@ -253,6 +274,7 @@ impl Library {
     /// Opens the index for writing. The view closes first: SQLite deletes its log when the last connection
     /// closes, and a connection that only reads cannot.
     fn writer(&mut self) -> Result<Writer> {
+        self.needs_folder()?;
         self.index.take();
         Ok(Writer::open_existing(&self.dir)?)
     }

@@ -114,6 +114,9 @@ impl Library {
     ///
     /// As [`Library::nearest`], and if the filter is invalid.
     pub fn search(&self, encoded: &Encoded, params: &SearchParams) -> Result<Answer> {
+        if let Some(collection) = &self.shared {
+            return self.search_shared(&**collection, &encoded.query(), params);
+        }
         let asking = Asking {
             has_similarity: true,
             may_resemble: Some((&encoded.code, &encoded.hash)),
@@ -209,6 +212,9 @@ impl Library {
     ///
     /// [`Filter::under`]: imgsearch_index::Filter::under
     pub fn stored_path(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        if self.shared.is_some() {
+            return Names::without_index().stored(path.as_ref());
+        }
         let reader = self.index_view()?.to_reader()?;
         Names::of(&reader)?.stored(path.as_ref())
     }

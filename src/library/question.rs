@@ -57,11 +57,11 @@ pub struct Question {
 
 /// A part and how much it counts.
 #[derive(Debug, Clone, PartialEq)]
-struct Weighted {
-    part: Part,
+pub(super) struct Weighted {
+    pub part: Part,
     /// As it was given.
-    weight: f32,
-    is_wanted: bool,
+    pub weight: f32,
+    pub is_wanted: bool,
 }
 
 impl Question {
@@ -186,6 +186,9 @@ impl Library {
         {
             return self.search(image, params);
         }
+        if let Some(collection) = &self.shared {
+            return self.ask_shared(&**collection, &parts, question.focus, params);
+        }
         let view = self.view()?;
         let mut resolved = Vec::with_capacity(parts.len());
         for weighted in parts {
@@ -198,7 +201,10 @@ impl Library {
         }
         if let [(_, Resolved::Words(shown))] = &resolved[..] {
             let searching = Instant::now();
-            let ranked = shown.ranked(&view, params)?;
+            let search = |query: &Query<'_>, params: &SearchParams| -> Result<_> {
+                Ok(view.searcher.explain(query, params)?)
+            };
+            let ranked = shown.ranked(&search, params)?;
             let asking = Asking {
                 has_similarity: false,
                 may_resemble: None,

@@ -11,12 +11,15 @@ use crate::indexing::walk::Names;
 impl Library {
     /// Forgets the images at and below `paths`, whether their files exist or not, and returns their
     /// number. [`Library::restore`] brings them back for
-    /// [`TRASH_DAYS`](imgsearch_index::TRASH_DAYS) days.
+    /// [`TRASH_DAYS`](imgsearch_index::TRASH_DAYS) days; a collection on a server forgets them for good.
     ///
     /// # Errors
     ///
     /// If there is no index, another process writes to it, or it cannot be written.
     pub fn remove<P: AsRef<Path>>(&mut self, paths: impl IntoIterator<Item = P>) -> Result<usize> {
+        if let Some(collection) = &self.shared {
+            return self.remove_shared(&**collection, paths);
+        }
         self.forget(paths, |writer, path| writer.discard_under(path))
     }
 
@@ -30,6 +33,9 @@ impl Library {
         &mut self,
         paths: impl IntoIterator<Item = P>,
     ) -> Result<usize> {
+        if let Some(collection) = &self.shared {
+            return self.remove_shared(&**collection, paths);
+        }
         self.forget(paths, |writer, path| writer.remove_under(path))
     }
 
@@ -55,6 +61,7 @@ impl Library {
     ///
     /// If there is no index, or it cannot be read.
     pub fn trash(&self, paths: &[PathBuf]) -> Result<Vec<Trashed>> {
+        self.needs_folder()?;
         let reader = Reader::open(&self.dir)?;
         let names = Names::of(&reader)?;
         let wanted = paths

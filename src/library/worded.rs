@@ -15,9 +15,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use imgsearch_index::{
-    ImageId, Mixture, Neighbour, Query, RankBy, Reader, SearchParams, SearchStats,
-};
+use imgsearch_index::{ImageId, Mixture, Neighbour, Query, RankBy, SearchParams, SearchStats};
 
 use super::query::View;
 use crate::error::{Error, Result};
@@ -25,7 +23,7 @@ use crate::text::{Concept, Words};
 
 /// Images that are mixed. 5 to 40 reach mAPs within 0.02 of each other; in a collection with fewer than ten images of
 /// each kind, 10 is best.
-const SEEDS: usize = 10;
+pub(super) const SEEDS: usize = 10;
 
 /// What the square root of a score counts against the distance from the mixture.
 const SCORE_WEIGHT: f32 = 10.0;
@@ -56,7 +54,10 @@ pub(super) struct Shown {
 /// [`Error::NoLabels`] if no image has labels, and the errors of the index.
 pub(super) fn shown(view: &View<'_>, words: &Words) -> Result<Option<Shown>> {
     let reader = view.index.to_reader()?;
-    let scores = scores(&reader, &words.concepts)?;
+    let labelled = |class: u16, limit: usize| -> Result<Vec<(ImageId, f32)>> {
+        Ok(reader.labelled(class, limit)?)
+    };
+    let scores = scores(&labelled, &words.concepts)?;
     if scores.is_empty() {
         let images = reader.count()?;
         if images > 0 && !reader.holds_labels()? {
@@ -64,11 +65,21 @@ pub(super) fn shown(view: &View<'_>, words: &Words) -> Result<Option<Shown>> {
         }
         return Ok(None);
     }
+    let bits = view.searcher.encoder().bits;
+    mixed(scores, |id| view.searcher.stored(id), bits)
+}
+
+/// Mixes the images with the highest scores. Returns `None` if none of them is stored any more.
+pub(super) fn mixed(
+    scores: Vec<(ImageId, f32)>,
+    stored: impl Fn(ImageId) -> Option<(Vec<f32>, Vec<u8>)>,
+    bits: usize,
+) -> Result<Option<Shown>> {
     // An image that was removed since the view was opened has none.
     let stored: Vec<(f32, Vec<f32>, Vec<u8>)> = scores
         .iter()
         .filter_map(|&(id, score)| {
-            let (code, hash) = view.searcher.stored(id)?;
+            let (code, hash) = stored(id)?;
             Some((score, code, hash))
         })
         .take(SEEDS)
@@ -80,10 +91,16 @@ pub(super) fn shown(view: &View<'_>, words: &Words) -> Result<Option<Shown>> {
         .iter()
         .map(|(score, code, hash)| (*score, Query::new(code).hash(hash)))
         .collect();
-    let bits = view.searcher.encoder().bits;
     let mixture = Mixture::blend(&parts, bits, false)?;
     Ok(Some(Shown { mixture, scores }))
 }
+
+/// What searches for a mixture.
+pub(super) type Search<'a> =
+    &'a dyn Fn(&Query<'_>, &SearchParams) -> Result<(Vec<Neighbour>, SearchStats)>;
+
+/// What finds the images that most likely show a class, at most so many.
+pub(super) type Labelled<'a> = &'a dyn Fn(u16, usize) -> Result<Vec<(ImageId, f32)>>;
 
 impl Shown {
     /// Returns the images that are nearest to the mixture and show most of the words.
@@ -93,23 +110,23 @@ impl Shown {
     /// As [`Library::search`](super::Library::search).
     pub fn ranked(
         &self,
-        view: &View<'_>,
+        search: Search<'_>,
         params: &SearchParams,
     ) -> Result<(Vec<Neighbour>, SearchStats)> {
         // It is expanded already.
         let mut near = params.clone();
         near.expand = 0;
         if params.by != RankBy::Both {
-            return Ok(view.searcher.explain(&self.mixture.query(), &near)?);
+            return search(&self.mixture.query(), &near);
         }
         near.radius = None;
-        let (mut found, stats) = view.searcher.explain(&self.mixture.query(), &near)?;
+        let (mut found, stats) = search(&self.mixture.query(), &near)?;
         let scores: HashMap<ImageId, f32> = self.scores.iter().take(SCORED).copied().collect();
         let ids: Option<HashSet<ImageId>> = params.filter.ids.clone().map(HashSet::from_iter);
         let wanted = |id: &ImageId| ids.as_ref().is_none_or(|ids| ids.contains(id));
         near.filter.ids = Some(scores.keys().copied().filter(wanted).collect());
         near.k = scores.len().max(1);
-        let (scored, _) = view.searcher.explain(&self.mixture.query(), &near)?;
+        let (scored, _) = search(&self.mixture.query(), &near)?;
         found.retain(|found| !scores.contains_key(&found.id));
         found.extend(scored);
         for found in &mut found {
@@ -124,12 +141,12 @@ impl Shown {
 }
 
 /// Returns the images that show the concepts, those that show all of them best first, with scores up to 1.
-fn scores(reader: &Reader, concepts: &[Concept]) -> Result<Vec<(ImageId, f32)>> {
+pub(super) fn scores(labelled: Labelled<'_>, concepts: &[Concept]) -> Result<Vec<(ImageId, f32)>> {
     let mut scores: HashMap<ImageId, Vec<f32>> = HashMap::new();
     for (place, concept) in concepts.iter().enumerate() {
         let limit = (CANDIDATES / concept.classes.len().max(1)).max(CANDIDATES_OF_CLASS);
         for &(class, share) in &concept.classes {
-            for (id, probability) in reader.labelled(class, limit)? {
+            for (id, probability) in labelled(class, limit)? {
                 let of_image = scores
                     .entry(id)
                     .or_insert_with(|| vec![0.0; concepts.len()]);

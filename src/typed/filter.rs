@@ -66,7 +66,7 @@ pub fn filter(library: &Library, typed: &Typed, say: impl FnOnce(&str)) -> Resul
     for name in &typed.labels {
         filter = filter.label(classes_of(name)?, LIKELY);
     }
-    if !filter.labels.is_empty() {
+    if !filter.labels.is_empty() && library.collection().is_none() {
         let reader = library.index_view()?.to_reader()?;
         let images = reader.count()?;
         if images > 0 && !reader.holds_labels()? {

@@ -49,6 +49,7 @@ mod resuming;
 mod searching;
 mod serving;
 mod settings;
+mod sharing;
 #[cfg(target_os = "linux")]
 mod signals;
 mod similarity;

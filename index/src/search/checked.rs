@@ -25,7 +25,7 @@ pub(super) fn padded(encoder: &EncoderRecord, code: &[f32]) -> Result<Vec<f32>> 
 }
 
 /// Returns a hash in words.
-pub(super) fn checked_hash(encoder: &EncoderRecord, hash: &[u8]) -> Result<Vec<u64>> {
+pub(crate) fn checked_hash(encoder: &EncoderRecord, hash: &[u8]) -> Result<Vec<u64>> {
     if hash.len() != encoder.hash_bytes() {
         return Err(Error::InvalidInput(format!(
             "a hash of {} bytes was given, and the index holds hashes of {}",
@@ -37,7 +37,7 @@ pub(super) fn checked_hash(encoder: &EncoderRecord, hash: &[u8]) -> Result<Vec<u
 }
 
 /// Returns what each differing bit adds for a query with these logits.
-pub(super) fn bit_weights(
+pub(crate) fn bit_weights(
     encoder: &EncoderRecord,
     logits: &[f32],
     hash: Option<&[u8]>,

@@ -19,6 +19,7 @@ mod select;
 mod strategy;
 mod view;
 
+pub(crate) use checked::{bit_weights, checked_hash};
 pub use collect::Points;
 pub use expand::{expansion_shift, expansion_weight};
 pub use interface::SearchStore;

@@ -16,6 +16,17 @@ pub struct Neighbour {
     pub hamming: Option<u32>,
 }
 
+impl Neighbour {
+    /// Returns an image whose hash of `bits` bits differs in `apart` of them.
+    pub fn apart(id: ImageId, apart: u32, bits: usize) -> Self {
+        Self {
+            id,
+            distance: apart as f32 / bits.max(1) as f32,
+            hamming: Some(apart),
+        }
+    }
+}
+
 /// How a search was answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -18,7 +18,7 @@ mod labels;
 pub(crate) mod lock;
 pub(crate) mod mark;
 mod matching;
-mod path;
+pub(crate) mod path;
 pub(crate) mod reader;
 mod refused;
 pub(crate) mod rotten;

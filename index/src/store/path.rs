@@ -6,20 +6,35 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::error::Result;
 
+/// Returns the bytes of a path, as they are stored.
+///
+/// # Errors
+///
+/// Where paths are no bytes, [`Error::BadPath`](crate::Error::BadPath) for one that is not Unicode.
 #[cfg(unix)]
-pub(crate) fn to_bytes(path: &Path) -> Result<&[u8]> {
+pub fn to_bytes(path: &Path) -> Result<&[u8]> {
     use std::os::unix::ffi::OsStrExt;
     Ok(path.as_os_str().as_bytes())
 }
 
+/// Returns the path of stored bytes.
+///
+/// # Errors
+///
+/// Where paths are no bytes, if they are not UTF-8.
 #[cfg(unix)]
-pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
+pub fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     Ok(std::ffi::OsString::from_vec(bytes).into())
 }
 
+/// Returns the bytes of a path, as they are stored.
+///
+/// # Errors
+///
+/// [`Error::BadPath`] for one that is not Unicode.
 #[cfg(not(unix))]
-pub(crate) fn to_bytes(path: &Path) -> Result<&[u8]> {
+pub fn to_bytes(path: &Path) -> Result<&[u8]> {
     path.to_str()
         .map(str::as_bytes)
         .ok_or_else(|| Error::BadPath {
@@ -27,8 +42,13 @@ pub(crate) fn to_bytes(path: &Path) -> Result<&[u8]> {
         })
 }
 
+/// Returns the path of stored bytes.
+///
+/// # Errors
+///
+/// If they are not UTF-8.
 #[cfg(not(unix))]
-pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
+pub fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
     String::from_utf8(bytes)
         .map(PathBuf::from)
         .map_err(|error| Error::InvalidInput(format!("a stored path is not UTF-8: {error}")))
@@ -36,7 +56,11 @@ pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<PathBuf> {
 
 /// Returns the smallest and the first too large byte string of the paths below a folder: those that
 /// begin with it and a separator.
-pub(crate) fn below(folder: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
+///
+/// # Errors
+///
+/// As [`to_bytes`].
+pub fn below(folder: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut low = to_bytes(folder)?.to_vec();
     let separator = std::path::MAIN_SEPARATOR as u8;
     if low.last() != Some(&separator) {

@@ -135,6 +135,24 @@ pub struct Image {
     pub away_since: Option<i64>,
 }
 
+impl Image {
+    /// Returns a stored image, for whoever keeps images elsewhere.
+    pub fn stored(id: ImageId, path: PathBuf, stat: FileStat, content: &NewContent) -> Self {
+        Self {
+            id,
+            path,
+            stat,
+            digest: content.digest,
+            width: content.width,
+            height: content.height,
+            format: content.format.clone(),
+            taken: content.taken,
+            damage: content.damage.clone(),
+            away_since: None,
+        }
+    }
+}
+
 /// The content of an image, to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewContent {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use crate::*;
 
+mod collection;
 mod damage;
 mod filter;
 mod formats;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use imgsearch::Shard;
+
+use super::numbers::shard;
 use super::shared::{LimitArgs, WalkArgs};
 
 const MISSING: &str = "Missing files";
@@ -40,6 +43,11 @@ pub struct IndexArgs {
     /// that invent them
     #[arg(long, help_heading = FILES)]
     pub ignore_inode: bool,
+
+    /// Index the share K of N of the files, by a hash of their paths, so that N machines index one network disk. Only
+    /// for a collection on a server
+    #[arg(long, value_name = "K/N", value_parser = shard, help_heading = FILES)]
+    pub shard: Option<Shard>,
 
     /// Retry files that could not be decoded before, even if they did not change
     #[arg(long, help_heading = FILES)]

@@ -75,7 +75,8 @@ const GLOBAL: &str = "Global options";
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Folder of the index, or the name of a collection [env: IMGSEARCH_INDEX] [default: the user's data folder]
+    /// Folder of the index, the name of a collection, or postgres://USER@HOST/DATABASE?collection=NAME [env:
+    /// IMGSEARCH_INDEX] [default: the user's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub index: Option<PathBuf>,
 

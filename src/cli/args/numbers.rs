@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use imgsearch::Shard;
+
 /// Parses a whole number of at least 1.
 pub fn from_one(text: &str) -> Result<usize, String> {
     at_least(1, text)
@@ -19,6 +21,15 @@ pub fn up_to_hundred(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|number| (1..=100).contains(number));
     number.ok_or_else(|| "it must be a whole number from 1 to 100".to_owned())
+}
+
+/// Parses a share, such as `3/16`.
+pub fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/');
+    let parsed = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    parsed
+        .and_then(|(number, of)| Shard::new(number, of))
+        .ok_or_else(|| "it must be a share, such as 3/16: from 1/16 to 16/16".to_owned())
 }
 
 fn at_least(min: usize, text: &str) -> Result<usize, String> {

@@ -68,12 +68,10 @@ pub fn group(library: &Library, plan: &Plan, asked: &Asked, answer: &Answer) -> 
         }
         group.asked.push(item);
     }
-    let ids: Vec<_> = answer.matches.iter().map(|found| found.id).collect();
-    let images = library.index_view()?.images(&ids)?;
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    for (i, (found, image)) in answer.matches.iter().zip(images).enumerate() {
+    for (i, found) in answer.matches.iter().enumerate() {
         wanted.push(Wanted::at(found.path.clone()));
-        let item = found_item(i + 1, found, image.as_ref(), plan.is_words(), &zone);
+        let item = found_item(i + 1, found, Some(&found.image), plan.is_words(), &zone);
         group.items.push(item);
     }
     Ok(Made { group, wanted })
@@ -103,7 +101,7 @@ fn asked_item(library: &Library, what: &What, images: usize) -> Result<Item> {
             ..of_path(&std::path::absolute(path)?)
         },
         What::Words(text) => Item::words(text),
-        What::Id(id) => match library.index_view()?.image(*id)? {
+        What::Id(id) => match library.image(*id)? {
             Some(image) => {
                 let mut item = of_path(&image.path);
                 item.facts.push(format!("id {id}"));
