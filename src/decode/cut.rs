@@ -37,7 +37,7 @@ pub(super) fn decode(
         ImageFormat::Bmp | ImageFormat::Pnm | ImageFormat::Tga | ImageFormat::Farbfeld => {
             partial::MISSING
         }
-        ImageFormat::WebP | ImageFormat::Qoi => 0,
+        ImageFormat::WebP => 0,
         _ => return Ok(None),
     };
     let length = data.length();

@@ -98,7 +98,6 @@ fn cut_files_of_other_formats_are_used_as_far_as_they_go() {
         ImageFormat::Gif,
         ImageFormat::Pnm,
         ImageFormat::WebP,
-        ImageFormat::Qoi,
         ImageFormat::Bmp,
     ] {
         let file = encoded(&rgb, format);
