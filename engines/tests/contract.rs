@@ -129,6 +129,12 @@ fn within_a_radius_are_the_same(
     }
 }
 
+fn changed(change: impl Fn(&mut Filter)) -> Filter {
+    let mut filter = Filter::default();
+    change(&mut filter);
+    filter
+}
+
 #[test]
 fn filters_leave_the_same_images() {
     let images = drawn(600, 2);
@@ -136,20 +142,12 @@ fn filters_leave_the_same_images() {
         Filter::default(),
         Filter::default().under("/p/3").under("/p/4/000004.jpg"),
         Filter::default().under("/p/3").formats(["jpeg"]),
-        Filter {
-            min_size: Some(100),
-            max_size: Some(200),
-            ..Filter::default()
-        },
-        Filter {
-            after: Some(Moment::utc(-9)),
-            before: Some(Moment::utc(50)),
-            ..Filter::default()
-        },
-        Filter {
-            globs: vec!["*/00000?.png".to_owned(), "*99.jpg".to_owned()],
-            ..Filter::default()
-        },
+        changed(|filter| (filter.min_size, filter.max_size) = (Some(100), Some(200))),
+        changed(|filter| {
+            filter.after = Some(Moment::utc(-9));
+            filter.before = Some(Moment::utc(50));
+        }),
+        changed(|filter| filter.globs = vec!["*/00000?.png".to_owned(), "*99.jpg".to_owned()]),
         Filter::default().label([3, 4], 0.5),
         Filter::default().label([3, 500], 0.7),
         Filter::default().label([500], 0.3),
@@ -180,10 +178,7 @@ fn filters_leave_the_same_images() {
             .search(&Query::new(&images[0].code), &params)
             .unwrap();
         assert_eq!(found.len(), 1);
-        let bad = Filter {
-            globs: vec!["a[".to_owned()],
-            ..Filter::default()
-        };
+        let bad = changed(|filter| filter.globs = vec!["a[".to_owned()]);
         assert!(matches!(
             collection.count(&bad),
             Err(Error::InvalidInput(_))

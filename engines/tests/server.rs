@@ -58,11 +58,14 @@ impl Server {
             .args(["-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync"])
             .args(["--auth=scram-sha-256", "--pwfile"])
             .arg(&password)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .output()
             .unwrap();
         assert!(
             made.status.success(),
-            "{}",
+            "{}{}",
+            String::from_utf8_lossy(&made.stdout),
             String::from_utf8_lossy(&made.stderr)
         );
         server.bring_back();
