@@ -45,7 +45,7 @@ fn paths(collection: &dyn Collection, found: &[Neighbour]) -> Vec<PathBuf> {
 
 #[test]
 fn a_server_answers_as_a_scan_of_the_folder_does() {
-    let Some((_server, collection)) = server("answers") else {
+    let Some((database, collection)) = server("answers") else {
         return;
     };
     let images = drawn(IMAGES, 1);
@@ -54,6 +54,11 @@ fn a_server_answers_as_a_scan_of_the_folder_does() {
     fill(&folder, &images);
     fill(&*collection, &images);
     assert_eq!(collection.count(&Filter::default()).unwrap(), IMAGES as u64);
+    // Else this would compare one scan with another.
+    let plan = database.sql(
+        "EXPLAIN SELECT id FROM imgsearch_answers ORDER BY code <-> (SELECT code FROM imgsearch_answers LIMIT 1) LIMIT 10",
+    );
+    assert!(plan.contains("imgsearch_answers_by_code"), "{plan}");
     // Queries lie next to stored images, not on them.
     let others = drawn(IMAGES, 1);
     for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
