@@ -38,6 +38,15 @@ impl Server {
         let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
         Some(kilobytes / 1000.0)
     }
+
+    /// Returns the seconds of processor time that it has taken, where the system tells.
+    pub fn processor_time(&self) -> Option<f64> {
+        // Fields 14 and 15, of which the second is in parentheses and may hold spaces; 100 ticks are a second.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place - 3)?.parse::<f64>().ok();
+        Some((ticks(14)? + ticks(15)?) / 100.0)
+    }
 }
 
 impl Drop for Server {

@@ -3,7 +3,7 @@
 //!     cargo bench --bench serve -- PHOTOS [SECONDS]
 //!
 //! Questions by id are asked of 100,000 drawn images, ten answers each, by 1, 8 and 64 clients that keep their
-//! connections. Pictures and thumbnails are those of PHOTOS. Clients run on the same cores as the server, so that
+//! connections, and by 8 while PHOTOS are indexed beside it. With 200 SECONDS, the memory is that of ten minutes. Pictures and thumbnails are those of PHOTOS. Clients run on the same cores as the server, so that
 //! what they take is missing to it.
 
 #[path = "../synthetic.rs"]
@@ -49,7 +49,7 @@ fn main() -> Result {
     let work = tempfile::tempdir()?;
     let drawn = work.path().join("drawn");
     draw(&drawn)?;
-    by_id(&drawn, seconds)?;
+    by_id(&drawn, Path::new(&photos), seconds)?;
     let index = work.path().join("index");
     pictures(Path::new(&photos), &index, seconds)
 }
@@ -77,8 +77,8 @@ fn draw(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Asks for images by id.
-fn by_id(index: &Path, seconds: f64) -> Result {
+/// Asks for images by id, at last while photographs are indexed.
+fn by_id(index: &Path, photos: &Path, seconds: f64) -> Result {
     let begun = Instant::now();
     let server = Server::start(index)?;
     Client::new(server.port)?.get("/api/v1/status")?;
@@ -87,21 +87,54 @@ fn by_id(index: &Path, seconds: f64) -> Result {
         begun.elapsed().as_secs_f64() * 1000.0
     );
     println!(
-        "\nsearches by id, ten answers each\nclients   a second   median ms   99th percentile ms"
+        "\nsearches by id, ten answers each\nclients   a second   median ms   99th percentile ms   resident MB"
     );
     for clients in CLIENTS {
-        let asked = AtomicUsize::new(0);
-        let times = load(server.port, clients, seconds, &|client| {
-            let n = asked.fetch_add(1, Ordering::Relaxed) as u64;
-            let id = synthetic::Random(n).next() % IMAGES as u64 + 1;
-            client.get(&format!("/api/v1/search?id={id}&limit=10"))?;
-            Ok(())
-        })?;
-        print(clients, &times, seconds);
+        let times = search(server.port, clients, seconds)?;
+        print(clients, &times, seconds, &server);
     }
-    if let Some(megabytes) = server.memory() {
-        println!("resident after that: {megabytes:.0} MB");
+    indexing_beside(&server, index, photos)
+}
+
+/// Asks for drawn images by id.
+fn search(port: u16, clients: usize, seconds: f64) -> Result<Vec<Duration>> {
+    let asked = AtomicUsize::new(0);
+    load(port, clients, seconds, &|client| {
+        let n = asked.fetch_add(1, Ordering::Relaxed) as u64;
+        let id = synthetic::Random(n).next() % IMAGES as u64 + 1;
+        client.get(&format!("/api/v1/search?id={id}&limit=10"))?;
+        Ok(())
+    })
+}
+
+/// Asks while another process indexes photographs into the same index.
+fn indexing_beside(server: &Server, index: &Path, photos: &Path) -> Result {
+    const CLIENTS: usize = 8;
+    // Shorter than the indexer takes, so that it works all the time.
+    const SECONDS: f64 = 1.0;
+    let alone = search(server.port, CLIENTS, SECONDS)?;
+    let mut indexer = Command::new(env!("CARGO_BIN_EXE_imgsearch"))
+        .args(["--quiet", "index", "--no-adapt"])
+        .arg(photos)
+        .env("IMGSEARCH_INDEX", index)
+        .spawn()?;
+    // Past its start.
+    std::thread::sleep(Duration::from_millis(300));
+    let beside = search(server.port, CLIENTS, SECONDS)?;
+    let was_at_work = indexer.try_wait()?.is_none();
+    if !indexer.wait()?.success() {
+        return Err("the photographs could not be indexed beside the server".into());
     }
+    print(CLIENTS, &beside, SECONDS, server);
+    println!(
+        "          that is with `index` beside it{}: {:.0} % of the searches without",
+        if was_at_work {
+            ""
+        } else {
+            ", which ended before: name a larger folder"
+        },
+        100.0 * beside.len() as f64 / alone.len().max(1) as f64
+    );
     Ok(())
 }
 
@@ -128,22 +161,30 @@ fn pictures(photos: &Path, index: &Path, seconds: f64) -> Result {
     // What encoding alone allows: the same files by the indexer, on as many cores.
     let (alone, count) = encode_alone(&files)?;
     println!(
-        "\nuploads of {count} pictures of {}\nclients   a second   median ms   99th percentile ms",
+        "\nuploads of {count} pictures of {}\nclients   a second   median ms   99th percentile ms   resident MB",
         photos.display()
     );
     for clients in CLIENTS {
         let asked = AtomicUsize::new(0);
+        let before = server.processor_time();
         let times = load(server.port, clients, seconds, &|client| {
             let n = asked.fetch_add(1, Ordering::Relaxed);
             client.post("/api/v1/search?limit=10", &bytes[n % bytes.len()])?;
             Ok(())
         })?;
-        print(clients, &times, seconds);
+        print(clients, &times, seconds, &server);
         let rate = times.len() as f64 / seconds;
         println!(
             "          {:.0} % of {alone:.0} a second that `index` encodes on {cores} cores",
             100.0 * rate / alone
         );
+        if let (Some(before), Some(after)) = (before, server.processor_time()) {
+            println!(
+                "          {:.1} ms of processor time each; the server had {:.0} % of the cores",
+                1000.0 * (after - before) / times.len().max(1) as f64,
+                100.0 * (after - before) / (seconds * cores as f64)
+            );
+        }
     }
     thumbnails(&server, index)
 }
@@ -275,12 +316,15 @@ fn clients(
     Ok(times)
 }
 
-fn print(clients: usize, times: &[Duration], seconds: f64) {
+fn print(clients: usize, times: &[Duration], seconds: f64, server: &Server) {
     println!(
-        "{clients:>7}   {:>8.0}   {:>9.2}   {:>18.2}",
+        "{clients:>7}   {:>8.0}   {:>9.2}   {:>18.2}   {:>11}",
         times.len() as f64 / seconds,
         ms(percentile(times, 0.5)),
-        ms(percentile(times, 0.99))
+        ms(percentile(times, 0.99)),
+        server
+            .memory()
+            .map_or_else(String::new, |megabytes| format!("{megabytes:.0}"))
     );
 }
 

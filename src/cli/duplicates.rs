@@ -199,6 +199,7 @@ fn to_json(group: &DuplicateGroup) -> Value {
         if let Some(difference) = &file.difference {
             object["changes"] = json!(difference.changes);
             object["agreement"] = json!(difference.agreement);
+            object["within_best"] = json!(difference.within_best);
             object["differs"] = json!(difference.to_string());
         }
         with_path(object, "path", &file.path)

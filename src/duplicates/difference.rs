@@ -100,6 +100,10 @@ pub struct Difference {
     pub changes: Vec<Change>,
     /// The share of compared places that agree, from 0 to 1.
     pub agreement: f32,
+    /// Where the file lies in the best one: `[a, b, c, d, e, f]`, by which its place `(x, y)` is
+    /// `(a x + b y + c, d x + e y + f)` in the best one. Places count from 0 to 1 in both, from the left and from the
+    /// top.
+    pub within_best: Option<[f32; 6]>,
 }
 
 impl fmt::Display for Change {
@@ -183,6 +187,7 @@ impl Difference {
         Some(Self {
             changes,
             agreement: alignment.agreement,
+            within_best: alignment.within_first(),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! Looking through the collection: `GET /images`, `/folders`, `/facets`.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
-use imgsearch::index::{Filter, ImageId};
+use imgsearch::index::{Filter, ImageId, Reader};
 use imgsearch::{Error, Library, class_name};
 
 use super::app::App;
@@ -122,7 +122,7 @@ pub async fn folders(State(app): State<Arc<App>>, Query(params): Query) -> Resul
     work::with_library(&app, move |app, library| {
         let under = match &params.under[..] {
             [] => None,
-            [under] => Some(Path::new(under)),
+            [under] => Some(under.as_str()),
             _ => return Err(Problem::bad("give one folder as under")),
         };
         in_folder(library, under).map_err(|error| app.problem(&error))
@@ -131,13 +131,52 @@ pub async fn folders(State(app): State<Arc<App>>, Query(params): Query) -> Resul
     .map(Json)
 }
 
-fn in_folder(library: &Library, under: Option<&Path>) -> Result<Folders, Error> {
+/// Returns the stored folders that answers write as `text`. In answers, names that are not UTF-8 have a replacement
+/// character for what cannot be written, so that one text may stand for several folders.
+pub fn stored_folders(reader: &Reader, text: &str) -> Result<Vec<PathBuf>, Error> {
+    if !text.contains(char::REPLACEMENT_CHARACTER) {
+        return Ok(vec![text.into()]);
+    }
+    let mut found = vec![PathBuf::new()];
+    for name in Path::new(text) {
+        let written = name.to_string_lossy();
+        if written.contains(char::REPLACEMENT_CHARACTER) {
+            let mut inner = Vec::new();
+            for folder in &found {
+                inner.extend(reader.folders_in(folder)?.into_iter().map(|one| one.path));
+            }
+            inner.retain(|path| {
+                path.file_name()
+                    .is_some_and(|own| own.to_string_lossy() == written)
+            });
+            found = inner;
+        } else {
+            found.iter_mut().for_each(|folder| folder.push(name));
+        }
+    }
+    if found.is_empty() {
+        // No image is below it, whatever its name is.
+        found.push(text.into());
+    }
+    Ok(found)
+}
+
+fn in_folder(library: &Library, under: Option<&str>) -> Result<Folders, Error> {
     let reader = library.index_view()?.to_reader()?;
-    let mut folder = match under {
-        Some(folder) => folder.to_owned(),
-        None => reader.common_folder()?.unwrap_or_default(),
+    let (mut folder, mut folders) = match under {
+        Some(text) => {
+            let mut inner = Vec::new();
+            for folder in stored_folders(&reader, text)? {
+                inner.extend(reader.folders_in(&folder)?);
+            }
+            (PathBuf::from(text), inner)
+        }
+        None => {
+            let folder = reader.common_folder()?.unwrap_or_default();
+            let folders = reader.folders_in(&folder)?;
+            (folder, folders)
+        }
     };
-    let mut folders = reader.folders_in(&folder)?;
     let in_folders: usize = folders.iter().map(|folder| folder.images).sum();
     // Where images lie beside the folders, the folder that holds them all is one to choose, too.
     if under.is_none() && in_folders < reader.count()? {
@@ -146,18 +185,30 @@ fn in_folder(library: &Library, under: Option<&Path>) -> Result<Folders, Error> 
             .map_or_else(|| folder.clone(), Path::to_owned);
         folders = reader.folders_in(&folder)?;
     }
-    let folders = folders.into_iter().map(|folder| FolderInfo {
-        name: folder
-            .path
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        path: folder.path.to_string_lossy().into_owned(),
-        images: folder.images,
-        has_folders: folder.has_folders,
-    });
+    let mut told: Vec<FolderInfo> = Vec::new();
+    for folder in folders {
+        let path = folder.path.to_string_lossy().into_owned();
+        let is_lossy = path.contains(char::REPLACEMENT_CHARACTER);
+        match told.iter_mut().find(|told| is_lossy && told.path == path) {
+            // Whoever chooses one chooses both.
+            Some(alike) => {
+                alike.images += folder.images;
+                alike.has_folders |= folder.has_folders;
+            }
+            None => told.push(FolderInfo {
+                name: folder
+                    .path
+                    .file_name()
+                    .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+                path,
+                images: folder.images,
+                has_folders: folder.has_folders,
+            }),
+        }
+    }
     Ok(Folders {
         path: folder.to_string_lossy().into_owned(),
-        folders: folders.collect(),
+        folders: told,
     })
 }
 

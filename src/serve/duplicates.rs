@@ -44,6 +44,9 @@ pub struct FileInfo {
     pub changes: Vec<Value>,
     /// The share of compared places that agree, from 0 to 1.
     pub agreement: Option<f32>,
+    /// Where it lies in the best file: `[a, b, c, d, e, f]`, by which its place `(x, y)` is
+    /// `(a x + b y + c, d x + e y + f)` there. Places count from 0 to 1 in both.
+    pub within_best: Option<[f32; 6]>,
 }
 
 /// Files that hold the same picture.
@@ -182,5 +185,6 @@ fn file_info(file: &DuplicateFile, image: ImageInfo) -> FileInfo {
             .filter_map(|change| serde_json::to_value(change).ok())
             .collect(),
         agreement: difference.map(|difference| difference.agreement),
+        within_best: difference.and_then(|difference| difference.within_best),
     }
 }

@@ -1,6 +1,7 @@
 //! The map of the collection: `GET /map`, and the images in a region of it.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::app::App;
+use super::browse::stored_folders;
 use super::making::{Made, Makings, Underway};
 use super::params::Params;
 use super::problem::{Problem, Result};
@@ -215,6 +217,17 @@ fn ranks(map: &Map) -> Vec<u8> {
 /// Returns the filter that the parameters describe, with the images of the region.
 pub fn filter(app: &App, library: &Library, params: &Params) -> Result<Filter> {
     let mut filter = params.filter(library)?;
+    let read = || -> Result<Vec<PathBuf>, Error> {
+        let reader = library.index_view()?.to_reader()?;
+        let folders = params
+            .under
+            .iter()
+            .map(|text| stored_folders(&reader, text));
+        Ok(folders.collect::<Result<Vec<_>, _>>()?.concat())
+    };
+    if !params.under.is_empty() {
+        filter.under = read().map_err(|error| app.problem(&error))?;
+    }
     let Some(text) = &params.region else {
         return Ok(filter);
     };

@@ -173,7 +173,7 @@ impl Params {
         }
     }
 
-    /// Returns the filter, but for the region.
+    /// Returns the filter, but for the region and the folders.
     pub fn filter(&self, library: &Library) -> Result<Filter> {
         for (name, values) in [
             ("under", &self.under),
@@ -200,12 +200,10 @@ impl Params {
             formats: self.formats.clone(),
         };
         let filter = filter::filter(library, &typed, |_| ());
-        let mut filter = filter.map_err(|error| match error.downcast_ref() {
+        filter.map_err(|error| match error.downcast_ref() {
             Some(error) => Problem::of(error, None),
             None => Problem::bad(error.to_string()),
-        })?;
-        filter.under = self.under.iter().map(Into::into).collect();
-        Ok(filter)
+        })
     }
 
     /// Returns how to search for `k` images, but for the filter.

@@ -152,6 +152,48 @@ scene("two pictures side by side, one over the other, and their difference", {},
   assert.equal(await pressed(page, others[0], "discard"), "true");
 });
 
+// The mean brightness of a part of the page, from 0 to 255. Drawn elsewhere: the page itself forbids foreign pictures.
+async function brightness(page, part) {
+  const shot = (await part.screenshot()).toString("base64");
+  const blank = await page.context().newPage();
+  const mean = await blank.evaluate(async (base64) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${base64}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, image.width, image.height);
+    let sum = 0;
+    for (let i = 0; i < data.length; i += 4) sum += data[i] + data[i + 1] + data[i + 2];
+    return sum / (data.length * 0.75);
+  }, shot);
+  await blank.close();
+  return mean;
+}
+
+scene("a part of a picture lies where it was cut out", {}, async (page) => {
+  const { groups } = await found();
+  const file = groups.flatMap((group) => group.files).find((one) => one.name === "temple-roof.jpg");
+  await look(page, `&open=${file.id}`);
+  const view = page.locator("#compare[open]");
+  await view.waitFor();
+  await page.keyboard.press("3");
+  await view.getByText("Only the part that both show is compared").waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll("#compare .compare-picture")].every((one) => one.naturalWidth > 0));
+  const frame = await view.locator(".compare-frame").boundingBox();
+  const part = await view.locator(".compare-over img").boundingBox();
+  // As tests/make_samples.py cuts it.
+  const shares = [(part.x - frame.x) / frame.width, (part.y - frame.y) / frame.height, part.width / frame.width, part.height / frame.height];
+  [0.1, 0.2, 0.7, 0.6].forEach((wanted, at) => assert.ok(Math.abs(shares[at] - wanted) < 0.01, `it lies at ${shares}`));
+  await shoot(page, "compare part");
+  const aligned = await brightness(page, view.locator(".compare-frame"));
+  // Beside it by a twentieth, nothing lies on itself.
+  await view.locator(".compare-over img").evaluate((image) => { image.style.translate = "5% 0"; });
+  const beside = await brightness(page, view.locator(".compare-frame"));
+  assert.ok(aligned < 0.6 * beside, `the difference is ${aligned} bright, and ${beside} beside its place`);
+});
+
 scene("a shared link compares, and Back closes it", {}, async (page) => {
   const { groups } = await found();
   const file = groups.at(-1).files.at(-1);

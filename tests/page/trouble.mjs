@@ -34,14 +34,18 @@ scene("a link that is dropped is explained", {}, async (page) => {
 const BROKEN = [
   "?after=yesterday", "?id=abc", "?id=99999999", "?code=nonsense", "?id=1&crop=all", "?text=", "?min_size=huge",
   "?more=cat", "?less=", "?by=colour&id=1", "?under=", "?id=1&id=2&crop=1%25", "?text=%FF%FE", "?%%%=&&&", "?before=0000-99-99",
-  "?id=1&more=id:1:heavy", "?label=", "?limit=-1&cursor=elsewhere",
+  "?id=1&more=id:1:heavy", "?label=", "?limit=-1&cursor=elsewhere", "?text=asdfgh",
 ];
 
 for (const address of BROKEN) {
   scene(`a broken address is answered calmly: ${address}`, {}, async (page) => {
     await visit(page, `/${address}`);
     const alert = page.locator(".message[role=alert]");
-    if (await alert.count()) assert.ok((await alert.innerText()).trim().length > 15, "the message says nothing");
+    if (await alert.count()) {
+      const text = (await alert.innerText()).trim();
+      assert.ok(text.length > 15, "the message says nothing");
+      assert.doesNotMatch(text, /^[a-z]+[ ,]/, "the message is no sentence");
+    }
     if (address === "?after=yesterday") {
       await alert.waitFor();
       await shoot(page, "error");

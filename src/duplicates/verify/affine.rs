@@ -78,6 +78,19 @@ impl Affine {
         }
     }
 
+    /// Returns the same map for pictures whose places count from 0 to 1 in both directions.
+    pub fn in_squares(&self, from: (f32, f32), to: (f32, f32)) -> Self {
+        Self {
+            m: [
+                self.m[0] * from.0 / to.0,
+                self.m[1] * from.1 / to.0,
+                self.m[2] * from.0 / to.1,
+                self.m[3] * from.1 / to.1,
+            ],
+            t: [self.t[0] / to.0, self.t[1] / to.1],
+        }
+    }
+
     /// Returns the lengths to which the map brings the two sides of a unit square, and the cosine between them.
     pub fn shape(&self) -> (f32, f32, f32) {
         let (across, down) = (self.m[0].hypot(self.m[2]), self.m[1].hypot(self.m[3]));
@@ -158,6 +171,19 @@ mod tests {
             let (x, y) = back.of(x, y);
             assert!((x - 1.0).abs() < 1e-4 && (y - 1.5).abs() < 1e-4);
             assert_eq!(map.share_within(from, to), 1.0);
+        }
+    }
+
+    #[test]
+    fn a_map_in_squares_takes_shares_to_shares() {
+        let (from, to) = ((4.0, 2.0), (40.0, 30.0));
+        let map = Affine::onto(from, to, 1);
+        let squares = map.in_squares(from, to);
+        for (x, y) in [(0.0, 0.0), (0.25, 0.5), (1.0, 1.0)] {
+            let place = map.of(x * from.0, y * from.1);
+            let share = squares.of(x, y);
+            assert!((place.0 / to.0 - share.0).abs() < 1e-5);
+            assert!((place.1 / to.1 - share.1).abs() < 1e-5);
         }
     }
 

@@ -119,6 +119,8 @@ pub struct Alignment {
     pub bars: (bool, bool),
     /// Colourfulness from 0 (black and white) to 255 of the first and of the second.
     pub colours: (f32, f32),
+    /// How the first picture lies in the second, with places from 0 to 1 in both.
+    map: Option<Affine>,
 }
 
 /// The alignment of a picture with itself.
@@ -135,6 +137,7 @@ pub(super) const SAME: Alignment = Alignment {
     sharpness: 1.0,
     bars: (false, false),
     colours: (50.0, 50.0),
+    map: None,
 };
 
 impl Alignment {
@@ -146,6 +149,14 @@ impl Alignment {
     /// Returns whether the first picture has bars or a frame around what both show.
     pub fn is_within_bars(&self) -> bool {
         self.bars.0
+    }
+
+    /// Returns where the second picture lies in the first one: `[a, b, c, d, e, f]`, by which its place `(x, y)` is
+    /// `(a x + b y + c, d x + e y + f)` in the first one. Places count from 0 to 1 in both pictures, from the left and
+    /// from the top.
+    pub fn within_first(&self) -> Option<[f32; 6]> {
+        let Affine { m, t } = self.map?.inverse()?;
+        Some([m[0], m[1], t[0], m[2], m[3], t[1]])
     }
 
     fn reversed(self) -> Self {
@@ -163,6 +174,7 @@ impl Alignment {
             sharpness: 1.0 / self.sharpness,
             bars: (self.bars.1, self.bars.0),
             colours: (self.colours.1, self.colours.0),
+            map: self.map.and_then(|map| map.inverse()),
             ..self
         }
     }
@@ -358,6 +370,7 @@ fn describe(
         sharpness: sharpness(a, b, aligned),
         bars,
         colours: (a.colour, b.colour),
+        map: Some(map.in_squares(a.size(), b.size())),
     }
 }
 

@@ -4,9 +4,9 @@ const BASE = "/api/v1";
 
 export class Problem extends Error {
   constructor(status, detail, hint) {
-    super(detail);
+    super(capital(detail));
     this.status = status;
-    this.hint = hint || "";
+    this.hint = capital(hint || "");
   }
 }
 
@@ -69,4 +69,9 @@ async function problem(response) {
   }
   const detail = told.detail || told.title || `The server answered with error ${response.status}.`;
   return new Problem(response.status, String(detail), told.hint ? String(told.hint) : "");
+}
+
+// Errors of the program begin like a clause; what is a name or an option stays as it is.
+function capital(text) {
+  return /^[a-z]+[ ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
 }

@@ -12,8 +12,10 @@ const HINTS = {
   swipe: "Left of the line lies the best file, right of it the other.",
   difference: "Black where both are equal. What differs is shown four times as strong.",
 };
-// Shapes that differ by less come from rounding sides to pixels.
-const SAME_SHAPE = 0.02;
+// Where a picture lies that fills the other: the six numbers of `within_best`.
+const FILLS = [1, 0, 0, 0, 1, 0];
+// A picture that leaves less of the other uncovered fills it.
+const MARGIN = 0.01;
 
 export class Compare {
   // `on`: {close(), show(id), choose(id, choice), onlyThis(id), choice(id), step(id, by)}
@@ -94,29 +96,31 @@ export class Compare {
   setWay(way) {
     this.way = way;
     for (const input of this.ways.querySelectorAll("input")) input.checked = input.value === way;
-    const turned = turnOf(this.other);
-    const layers = [picture(this.best, null), picture(this.other, way === "side" ? null : turned)];
+    const layers = [picture(this.best), picture(this.other, way !== "side")];
     this.stage.className = `compare-stage is-${way}`;
     if (way === "side") {
       this.stage.replaceChildren(...layers.map((layer) => make("div", { class: "compare-half" }, layer)));
     } else {
-      this.frame = make("div", { class: "compare-frame" }, layers[0], make("div", { class: "compare-over" }, layers[1]));
+      this.frame = make("div", { class: "compare-frame" }, make("div", { class: "compare-base" }, layers[0]), make("div", { class: "compare-over" }, layers[1]));
       if (way === "swipe") this.frame.append(make("span", { class: "compare-line", "aria-hidden": "true" }));
       this.stage.replaceChildren(this.frame);
       this.drag();
     }
     this.slider.hidden = way !== "swipe";
-    this.hint.textContent = [HINTS[way], way === "side" || this.sameShape(turned) ? "" : "Their shapes differ, so not all parts lie on each other."].filter(Boolean).join(" ");
+    this.hint.textContent = [HINTS[way], way === "side" ? "" : this.part()].filter(Boolean).join(" ");
     this.fit();
     this.split(Number(this.slider.value));
   }
 
-  sameShape(turned) {
-    const [width, height] = turned.quarter ? [this.other.height, this.other.width] : [this.other.width, this.other.height];
-    return Math.abs(width / height / (this.best.width / this.best.height) - 1) < SAME_SHAPE;
+  // What is to be said about how one lies on the other.
+  part() {
+    if (!this.other.within_best && this.other.level !== "identical") return "How they lie on each other is not known.";
+    const corners = cornersOf(this.other);
+    const fills = corners.every(([x, y]) => (x < MARGIN || x > 1 - MARGIN) && (y < MARGIN || y > 1 - MARGIN));
+    return fills ? "" : "Only the part that both show is compared.";
   }
 
-  // Both lie in one frame of the best one's shape.
+  // Both lie in one frame of the best one's shape, each thing on itself.
   fit() {
     if (!this.isOpen || this.way === "side" || !this.frame) return;
     const style = getComputedStyle(this.stage);
@@ -125,13 +129,12 @@ export class Compare {
     const width = Math.max(1, Math.floor(Math.min(room[0], room[1] * shape)));
     const height = Math.max(1, Math.floor(width / shape));
     Object.assign(this.frame.style, { width: `${width}px`, height: `${height}px` });
+    const [a, b, c, d, e, f] = this.other.within_best || FILLS;
     const over = this.frame.querySelector(".compare-over img");
-    const turned = turnOf(this.other);
-    // A picture that lies on its side is as wide as the frame is high, until it is turned back.
-    Object.assign(over.style, turned.quarter
-      ? { width: `${height}px`, height: `${width}px`, left: `${(width - height) / 2}px`, top: `${(height - width) / 2}px` }
-      : { width: "100%", height: "100%", left: "0", top: "0" });
-    over.style.transform = turned.transform;
+    over.style.transform = `matrix(${a}, ${d * height / width}, ${b * width / height}, ${e}, ${c * width}, ${f * height})`;
+    // The difference to nothing is the picture itself, which would only distract.
+    const shared = cornersOf(this.other).map(([x, y]) => `${100 * x}% ${100 * y}%`).join(", ");
+    this.frame.querySelector(".compare-base").style.clipPath = this.way === "difference" ? `polygon(${shared})` : "";
   }
 
   split(percent) {
@@ -175,21 +178,15 @@ export class Compare {
   }
 }
 
-// How a copy is turned back and mirrored so that it lies on the best one; only by quarter turns.
-function turnOf(file) {
-  const degrees = file.changes.find((change) => change.change === "turned")?.degrees || 0;
-  const mirrored = file.changes.some((change) => change.change === "mirrored");
-  const quarters = Math.round(degrees / 90);
-  return {
-    quarter: Math.abs(quarters) % 2 === 1,
-    transform: `${mirrored ? "scaleX(-1) " : ""}rotate(${-90 * quarters}deg)`,
-  };
+// Where the four corners of a file lie in the best one.
+function cornersOf(file) {
+  const [a, b, c, d, e, f] = file.within_best || FILLS;
+  return [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => [a * x + b * y + c, d * x + e * y + f]);
 }
 
 // The small picture at once, the file itself when it has come.
-function picture(file, turned) {
-  const image = make("img", { class: "compare-picture", alt: alt(file), draggable: "false", src: thumbnail(file.id, 512, file.digest) });
-  if (turned) image.alt = "";
+function picture(file, isOver = false) {
+  const image = make("img", { class: "compare-picture", alt: isOver ? "" : alt(file), draggable: "false", src: thumbnail(file.id, 512, file.digest) });
   if (!file.away && SHOWN_BY_BROWSERS.has(file.format)) {
     const full = new Image();
     full.src = original(file);

@@ -73,6 +73,46 @@ fn the_newest_images_come_first_and_filters_hold() {
     server.refused("/folders?under=/a&under=/b", 400);
 }
 
+/// On disks of old archives, names have other encodings.
+#[cfg(unix)]
+#[test]
+fn folders_whose_names_are_not_utf_8_can_be_chosen() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let place = Place::new();
+    for (folder, name) in [
+        (&b"caf\xe9"[..], "coffee.jpg"),
+        (b"caf\xe9/inner", "coffee-cup.jpg"),
+        (b"caf\xe8", "cat.jpg"),
+        (b"other", "rocket.jpg"),
+    ] {
+        let folder = place.photos().join(OsStr::from_bytes(folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(sample(name), folder.join(name)).unwrap();
+    }
+    place.index();
+    let server = Server::start(&place, &[]);
+    let folders = server.json("/folders");
+    let first = &folders["folders"][0];
+    let written = first["path"].as_str().unwrap();
+    assert!(written.ends_with("/caf\u{fffd}"), "{written:?}");
+    // Both are written alike, so both are meant.
+    assert_eq!(first["images"], 3);
+    assert_eq!(folders["folders"].as_array().unwrap().len(), 2);
+    let under = |path: &str| format!("under={}", path.replace('\u{fffd}', "%EF%BF%BD"));
+    let mut found = names(&server.json(&format!("/images?{}", under(written))));
+    found.sort_unstable();
+    assert_eq!(found, ["cat.jpg", "coffee-cup.jpg", "coffee.jpg"]);
+    let inner = server.json(&format!("/folders?{}", under(written)));
+    assert_eq!(inner["folders"][0]["name"], "inner");
+    let inner = inner["folders"][0]["path"].as_str().unwrap();
+    let found = server.json(&format!("/images?{}", under(inner)));
+    assert_eq!(names(&found), ["coffee-cup.jpg"]);
+    let nothing = server.json(&format!("/images?{}/none", under(written)));
+    assert_eq!(nothing["total"], 0);
+}
+
 #[test]
 fn pages_fit_together_while_images_come_in() {
     let place = indexed();
