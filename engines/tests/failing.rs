@@ -132,7 +132,8 @@ fn wrong_credentials_and_databases_are_told_without_the_password() {
     };
     let wrong = server.url_with("wr0ng-w0rd", "a");
     let no_database = server.url("a").replace("/postgres?", "/nothing?");
-    server.sql("CREATE ROLE guest LOGIN PASSWORD 'guest'; CREATE DATABASE plain");
+    server.sql("CREATE ROLE guest LOGIN PASSWORD 'guest'");
+    server.sql("CREATE DATABASE plain");
     let may_not = server
         .url("a")
         .replace(&format!("postgres:{PASSWORD}@"), "guest:guest@");

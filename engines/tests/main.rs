@@ -13,10 +13,10 @@ use imgsearch_index::collection::Entry;
 use imgsearch_index::{EncoderRecord, FileStat, Label, NewContent, pack_bits};
 
 /// Numbers of a code, bits of a hash, as the built-in encoder has them.
-pub const CODE: usize = 30;
-pub const BITS: usize = 256;
+const CODE: usize = 30;
+const BITS: usize = 256;
 
-pub fn encoder() -> EncoderRecord {
+fn encoder() -> EncoderRecord {
     EncoderRecord {
         fingerprint: "1b2c".to_owned(),
         name: "test".to_owned(),
@@ -28,10 +28,10 @@ pub fn encoder() -> EncoderRecord {
 }
 
 /// Numbers drawn from a seed: PCG's multiplier, and a sum of twelve for a normal distribution.
-pub struct Random(pub u64);
+struct Random(u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -39,7 +39,7 @@ impl Random {
         self.0 >> 33
     }
 
-    pub fn normal(&mut self) -> f32 {
+    fn normal(&mut self) -> f32 {
         let sum: f32 = (0..12)
             .map(|_| self.next() as f32 / (1u64 << 31) as f32)
             .sum();
@@ -49,20 +49,20 @@ impl Random {
 
 /// An encoded image.
 #[derive(Clone)]
-pub struct Image {
-    pub code: Vec<f32>,
-    pub logits: Vec<f32>,
+struct Image {
+    code: Vec<f32>,
+    logits: Vec<f32>,
 }
 
 impl Image {
-    pub fn hash(&self) -> Vec<u8> {
+    fn hash(&self) -> Vec<u8> {
         pack_bits(&self.logits)
     }
 }
 
 /// Draws images as photographs lie: in clusters of about a hundred, codes of length one, and logits that see the code
 /// and more.
-pub fn drawn(n: usize, seed: u64) -> Vec<Image> {
+fn drawn(n: usize, seed: u64) -> Vec<Image> {
     const UNSEEN: usize = 30;
     let mut random = Random(seed);
     let mut world = Random(99);
@@ -92,7 +92,7 @@ pub fn drawn(n: usize, seed: u64) -> Vec<Image> {
 }
 
 /// An image to be stored: everything about it follows from its number.
-pub fn entry(i: usize, image: &Image) -> Entry {
+fn entry(i: usize, image: &Image) -> Entry {
     let mut digest = [7; 32];
     digest[..8].copy_from_slice(&(i as u64).to_le_bytes());
     let is_jpeg = i.is_multiple_of(2);
@@ -134,7 +134,7 @@ pub fn entry(i: usize, image: &Image) -> Entry {
 }
 
 /// Stores images in batches, as indexing does.
-pub fn fill(collection: &dyn imgsearch_index::collection::Collection, images: &[Image]) {
+fn fill(collection: &dyn imgsearch_index::collection::Collection, images: &[Image]) {
     let entries: Vec<Entry> = images
         .iter()
         .enumerate()

@@ -58,14 +58,18 @@ impl Server {
             .args(["-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync"])
             .args(["--auth=scram-sha-256", "--pwfile"])
             .arg(&password)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .output()
             .unwrap();
         assert!(
             made.status.success(),
-            "{}",
+            "{}{}",
+            String::from_utf8_lossy(&made.stdout),
             String::from_utf8_lossy(&made.stderr)
         );
         server.bring_back();
+        server.waits_until_ready();
         Some(server)
     }
 
@@ -120,6 +124,24 @@ impl Server {
                 "the server does not start"
             );
             std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until the server lets users in: it listens a little earlier.
+    fn waits_until_ready(&self) {
+        let port = self.port.to_string();
+        let ready = || {
+            let mut asks = Command::new(self.bin.join("pg_isready"));
+            asks.args(["-q", "-h", "127.0.0.1", "-p", &port]);
+            asks.status().unwrap().success()
+        };
+        let started = Instant::now();
+        while !ready() {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the server does not let users in"
+            );
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

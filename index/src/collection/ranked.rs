@@ -133,7 +133,7 @@ pub(crate) fn search<C: Collection + ?Sized>(
         (find(collection, query, params, &mut seen)?, 0)
     };
     let limit = params.radius.unwrap_or(f32::INFINITY);
-    let neighbours: Vec<Neighbour> = found
+    let mut neighbours: Vec<Neighbour> = found
         .into_iter()
         .take(params.k)
         .map(|found| Neighbour {
@@ -146,6 +146,8 @@ pub(crate) fn search<C: Collection + ?Sized>(
         })
         .filter(|found| found.distance <= limit)
         .collect();
+    // Two squares that differ may have one root.
+    neighbours.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.id.cmp(&b.id)));
     let search_us = started.elapsed().as_secs_f64() * 1e6;
     // Counting may take longer than the search, and only an empty answer needs it.
     let (images, allowed) = if neighbours.is_empty() {
