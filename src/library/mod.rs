@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use imgsearch_index::collection::Collection;
+use imgsearch_index::collection::Collection as Shared;
 use imgsearch_index::{Index, Reader, Writer};
 use imgsearch_onnx::EncoderFile;
 
@@ -80,7 +80,7 @@ pub struct Library {
     pub(crate) tower: OnceLock<crate::text::Tower>,
     index: OnceLock<Index>,
     /// The collection on a server, if the index is not in a folder.
-    shared: Option<Arc<dyn Collection>>,
+    shared: Option<Arc<dyn Shared>>,
     timings: Mutex<Timings>,
 }
 
