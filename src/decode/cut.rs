@@ -21,6 +21,9 @@ const BLOCK: u64 = 64 << 10;
 /// Bytes that any file may be padded with.
 const SMALL_PADDING: u64 = 64 << 10;
 
+/// What is there of a picture, its ICC profile, and what is missing.
+type Part = (Rgb, Option<Vec<u8>>, String);
+
 /// Decodes a file that ends early. Returns what is missing, too; `None` if it does not end early, or its format cannot
 /// be shown in part.
 ///
@@ -31,7 +34,7 @@ pub(super) fn decode(
     data: Data<'_>,
     format: ImageFormat,
     claim: &mut Claim<'_>,
-) -> Result<Option<(Rgb, Option<Vec<u8>>, String)>, Stop> {
+) -> Result<Option<Part>, Stop> {
     let byte = match format {
         // Pixels as they are: grey.
         ImageFormat::Bmp | ImageFormat::Pnm | ImageFormat::Tga | ImageFormat::Farbfeld => {

@@ -236,7 +236,13 @@ fn unpack(body: &[u8], header: &Header) -> Vec<u8> {
         }
         *x += 1;
     };
-    let nibble = |byte: u8, i: usize| if i % 2 == 0 { byte >> 4 } else { byte & 15 };
+    let nibble = |byte: u8, i: usize| {
+        if i.is_multiple_of(2) {
+            byte >> 4
+        } else {
+            byte & 15
+        }
+    };
     while let Some([count, kind]) = rest
         .take(1)
         .and_then(|count| Some([count[0], rest.0.first().copied()?]))
