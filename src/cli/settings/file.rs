@@ -270,7 +270,10 @@ mod tests {
     use crate::cli::args::Cli;
     use crate::cli::settings::all;
 
-    fn read(text: &str) -> (Vec<(String, Vec<String>, Origin)>, Vec<String>) {
+    /// The name, the values and the origin of a setting.
+    type Told = (String, Vec<String>, Origin);
+
+    fn read(text: &str) -> (Vec<Told>, Vec<String>) {
         let root = Cli::command();
         let mut problems = Vec::new();
         let entries = parse(
