@@ -48,7 +48,7 @@ fn is_file(path: &Path) -> Result<bool> {
 
 /// Starts the encoder: the named one, that of a named index, or the built-in one.
 fn start(global: &Global, args: &CompareArgs) -> Result<Engine> {
-    if args.encoder.is_none() && global.index.is_some() {
+    if args.encoder.is_none() && global.index_is_typed {
         let library = open_library(global, args)?;
         let file = library.encoder_file()?.clone();
         let engine = Engine::new(file, setup::engine_options(global, Some(&args.limits)))?;

@@ -50,6 +50,7 @@ pub fn parse(arguments: Vec<OsString>) -> Parsed {
         Err(error) => return Parsed::Ended(ended(&error)),
     };
     let typed = Typed::of(&matches, off);
+    let index_is_typed = cli.global.index.is_some();
     if let Some(error) = not_a_flag(&root, &typed, &arguments) {
         return Parsed::Ended(ended(&error));
     }
@@ -67,7 +68,7 @@ pub fn parse(arguments: Vec<OsString>) -> Parsed {
         colours::choose(cli.global.color, streams::is_seen(), streams::is_watched());
         return Parsed::Ended(refused(&settings));
     }
-    let cli = match settings
+    let mut cli = match settings
         .applied(root, &typed)
         .map(|root| read(&root, &plain))
     {
@@ -75,6 +76,7 @@ pub fn parse(arguments: Vec<OsString>) -> Parsed {
         Some(Ok((cli, _))) => cli,
         Some(Err(error)) => return Parsed::Ended(ended(&error)),
     };
+    cli.global.index_is_typed = index_is_typed;
     Parsed::Run(Box::new(Run {
         cli,
         settings,

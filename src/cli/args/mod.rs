@@ -80,6 +80,10 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub index: Option<PathBuf>,
 
+    /// Whether the index was named on the line, and not by a setting.
+    #[arg(skip)]
+    pub index_is_typed: bool,
+
     /// Device that runs the encoder
     #[arg(long, global = true, value_enum, default_value_t = ProviderArg::Cpu, value_name = "PROVIDER")]
     #[arg(help_heading = GLOBAL)]
