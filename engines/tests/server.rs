@@ -86,8 +86,21 @@ impl Server {
     /// Kills the server and everything that it was doing.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
+            // Those that answer clients notice the end of their parent a moment later.
+            let id = child.id();
+            let below = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+            let below = below.unwrap_or_default();
             child.kill().unwrap();
             child.wait().unwrap();
+            let started = Instant::now();
+            let there = |id: &str| Path::new("/proc").join(id).exists();
+            while below.split_whitespace().any(there) {
+                assert!(
+                    started.elapsed() < Duration::from_secs(30),
+                    "{below} are still there"
+                );
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 

@@ -42,25 +42,28 @@ pub(super) fn fold(
     } else {
         geometry.width
     };
-    let count = count.min(side).max(1);
     let reverse = orientation.reverses_one_side();
     let mut out = vec![0; width * height * 3];
+    let (long, short) = if is_wide {
+        (rgb.width, rgb.height)
+    } else {
+        (rgb.height, rgb.width)
+    };
+    let count = count.min(side).min(long).max(1);
     for place in 0..count {
-        let piece = f64::from(if reverse { count - 1 - place } else { place });
         let (from, to) = (place * side / count, (place + 1) * side / count);
-        let all = f64::from(count);
-        let (long, short) = (f64::from(rgb.width), f64::from(rgb.height));
-        let part = if is_wide {
-            [long * piece / all, 0.0, long / all, short]
-        } else {
-            [0.0, short * piece / all, long, short / all]
-        };
+        // Whole pixels, cut out: of parts with fractions, the resizer reads beyond narrow ones.
+        let bound = |place: u32| (u64::from(long) * u64::from(place) / u64::from(count)) as u32;
+        let (first, end) = (bound(place), bound(place + 1));
+        let first = if reverse { long - end } else { first };
+        let piece = piece(rgb, is_wide, first, end - bound(place), short);
         let drawn = Geometry {
             width: if is_wide { geometry.width } else { to - from },
             height: if is_wide { to - from } else { geometry.height },
             resize: Resize::Squash,
         };
-        let pixels = resample_part(resizer, rgb, part, &drawn)?;
+        let whole = [0.0, 0.0, f64::from(piece.width), f64::from(piece.height)];
+        let pixels = resample_part(resizer, &piece, whole, &drawn)?;
         let (left, top) = if is_wide {
             (0, from as usize)
         } else {
@@ -73,6 +76,29 @@ pub(super) fn fold(
         }
     }
     Ok(out)
+}
+
+/// Copies columns, or rows if the picture is high, out of a picture.
+fn piece(rgb: &Rgb, is_wide: bool, first: u32, length: u32, short: u32) -> Rgb {
+    let line = rgb.width as usize * 3;
+    let (first, size) = (first as usize, length as usize);
+    if is_wide {
+        let rows = rgb.pixels.chunks_exact(line);
+        Rgb {
+            width: length,
+            height: short,
+            pixels: rows
+                .flat_map(|row| &row[first * 3..(first + size) * 3])
+                .copied()
+                .collect(),
+        }
+    } else {
+        Rgb {
+            width: short,
+            height: length,
+            pixels: rgb.pixels[first * line..(first + size) * line].to_vec(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +163,34 @@ mod tests {
             let stored = stored.unwrap();
             let pixels = fold(&mut resizer, &stored, 2, &GEOMETRY, orientation).unwrap();
             assert_eq!(orientation.apply(&pixels, 8, 8), folded, "{orientation:?}");
+        }
+    }
+
+    /// The resizer checks nothing in releases; in tests, the standard library does.
+    #[test]
+    fn small_pictures_of_any_shape_are_folded() {
+        let wide = Geometry {
+            width: 32,
+            height: 32,
+            resize: Resize::ShortSideCrop { short: 36 },
+        };
+        let mut resizer = Resizer::new();
+        for short in 1..=5 {
+            for long in (1..200).filter(|long| *long >= 3 * short) {
+                for (width, height) in [(long, short), (short, long)] {
+                    let rgb = Rgb {
+                        width,
+                        height,
+                        pixels: vec![7; (width * height * 3) as usize],
+                    };
+                    let count = pieces(width, height).unwrap();
+                    for geometry in [&GEOMETRY, &wide] {
+                        let out = fold(&mut resizer, &rgb, count, geometry, Orientation::UPRIGHT)
+                            .unwrap();
+                        assert_eq!(out, vec![7; geometry.bytes()], "{width} by {height}");
+                    }
+                }
+            }
         }
     }
 }
