@@ -52,7 +52,7 @@ pub(super) fn fold(
     let count = count.min(side).min(long).max(1);
     for place in 0..count {
         let (from, to) = (place * side / count, (place + 1) * side / count);
-        // Whole pixels, cut out: of parts with fractions, the resizer reads beyond narrow ones.
+        // Whole pixels, cut out, so that no piece has a seam of the next one.
         let bound = |place: u32| (u64::from(long) * u64::from(place) / u64::from(count)) as u32;
         let (first, end) = (bound(place), bound(place + 1));
         let first = if reverse { long - end } else { first };

@@ -438,6 +438,7 @@ pub(crate) fn resample_part(
     [left, top, width, height]: [f64; 4],
     geometry: &Geometry,
 ) -> Result<Vec<u8>, String> {
+    let (left, width) = beside_zeros(left, width, geometry.width);
     let broken = |error: &dyn std::fmt::Display| error.to_string();
     let source = TypedImageRef::<U8x3>::from_buffer(rgb.width, rgb.height, &rgb.pixels)
         .map_err(|error| broken(&error))?;
@@ -453,6 +454,27 @@ pub(crate) fn resample_part(
         .map_err(|error| broken(&error))?;
     drop(target);
     Ok(pixels)
+}
+
+/// Moves the sides of a part by a hundred-thousandth of a pixel if the resizer would read beyond it otherwise.
+///
+/// fast_image_resize 6.1 keeps those columns that the first and the last pixel of the target need, and takes it that the
+/// pixels between need no others. But weights of zero are left out, and that of the next pixel but one is zero exactly
+/// where a target pixel lies on the middle of a column. The pixel beside it then needs one more column, which is not there.
+fn beside_zeros(left: f64, width: f64, target: u32) -> (f64, f64) {
+    const NEAR: f64 = 1e-6;
+    let scale = width / f64::from(target);
+    let is_whole = |place: f64| (place - place.round()).abs() < NEAR;
+    let (first, last) = (
+        left + (scale - 1.0) / 2.0,
+        left + width - (scale + 1.0) / 2.0,
+    );
+    if scale < 1.0 && (is_whole(first) || is_whole(last)) {
+        let by = (10.0 * NEAR).min(width / 4.0);
+        (left + by, width - 2.0 * by)
+    } else {
+        (left, width)
+    }
 }
 
 /// Returns the brightness of a pixel, 0 to 255 (ITU-R BT.601).

@@ -293,3 +293,37 @@ fn a_part_is_one_of_the_upright_image_at_its_full_size() {
     let error = decoder.decode_part_into(&*jpeg, &part, &GEOMETRY, &mut out);
     assert!(matches!(error, Err(DecodeError::OutsideOfImage { .. })));
 }
+
+/// In builds with debug assertions, the standard library checks what the resizer reads.
+#[test]
+fn parts_of_any_place_and_size_are_read_within_the_picture() {
+    let mut resizer = fast_image_resize::Resizer::new();
+    for (width, height) in [(64u32, 2u32), (64, 48), (300, 2), (17, 16)] {
+        let rgb = Rgb {
+            width,
+            height,
+            pixels: vec![7; (width * height * 3) as usize],
+        };
+        for parts in 2..12u32 {
+            for place in 0..parts {
+                for (wide, high) in [(32, 5), (32, 32), (224, 224)] {
+                    let geometry = Geometry {
+                        width: wide,
+                        height: high,
+                        resize: Resize::Squash,
+                    };
+                    let share = f64::from(width) / f64::from(parts);
+                    let left = share * f64::from(place);
+                    let share = share.min(f64::from(width) - left);
+                    let part = [left, 0.0, share, f64::from(height)];
+                    let pixels = resample_part(&mut resizer, &rgb, part, &geometry).unwrap();
+                    assert_eq!(
+                        pixels,
+                        vec![7; geometry.bytes()],
+                        "{part:?} to {wide}×{high}"
+                    );
+                }
+            }
+        }
+    }
+}
