@@ -55,7 +55,7 @@ def test_the_command_indexes_and_answers(samples: Path, tmp_path: Path) -> None:
     none = command("query", samples / "cat.jpg", "--index", tmp_path / "none")
     assert none.returncode == 2 and "there is no index in" in none.stderr
     assert command("query").returncode == 2
-    version = command("--version")
+    version = command("-V")
     assert version.stdout == f"imgsearch {imgsearch.__version__}\n"
     module = subprocess.run(
         [sys.executable, "-m", "imgsearch", "runtime", "--json"], capture_output=True, text=True

@@ -224,7 +224,12 @@ impl Core {
         if let Some(jpeg) = opened.as_jpeg(claim)? {
             let picture = self.jpeg_in_memory(&jpeg, exif, claim)?;
             let profile = opened.profile().or(picture.profile);
-            return Ok(Picture { profile, ..picture });
+            let damage = picture.damage.or_else(|| opened.damage());
+            return Ok(Picture {
+                profile,
+                damage,
+                ..picture
+            });
         }
         let (rgb, damage) = opened.decode(claim)?;
         Ok(whole((rgb, opened.profile()), exif, damage))

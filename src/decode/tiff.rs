@@ -64,7 +64,11 @@ impl Entry {
 
 /// A directory.
 #[derive(Debug, Clone)]
-pub(super) struct Directory(Vec<Entry>);
+pub(super) struct Directory {
+    entries: Vec<Entry>,
+    /// Whether the file ends within it.
+    is_cut: bool,
+}
 
 /// A TIFF file, or a part of a file that is built like one.
 #[derive(Debug, Clone, Copy)]
@@ -161,8 +165,11 @@ impl<'a> Tiff<'a> {
             })
             .collect();
         let next = bytes.get(count * size..count * size + wide);
-        (!entries.is_empty())
-            .then(|| (Directory(entries), next.map_or(0, |next| self.number(next))))
+        let is_cut = entries.len() < count;
+        (!entries.is_empty()).then(|| {
+            let directory = Directory { entries, is_cut };
+            (directory, next.map_or(0, |next| self.number(next)))
+        })
     }
 
     /// Returns the directories of the file: those of the chain, and those that they name as their parts.
@@ -204,6 +211,20 @@ impl<'a> Tiff<'a> {
             return entry.value[..length].to_vec();
         }
         self.piece(self.place(entry), length)
+    }
+
+    /// Returns whether the file ends within a directory, or within the content of one of its entries.
+    pub fn ends_within(&self, directory: &Directory, tag: u16) -> bool {
+        directory.is_cut
+            || directory.entry(tag).is_some_and(|entry| {
+                let length = entry.bytes() as u64 * u64::from(entry.count);
+                length > self.inline() as u64
+                    && self
+                        .start
+                        .saturating_add(self.place(entry))
+                        .saturating_add(length)
+                        > self.length()
+            })
     }
 
     /// Returns the numbers of an entry: the first of them, if there are many.
@@ -254,7 +275,7 @@ impl<'a> Tiff<'a> {
 impl Directory {
     /// Returns the entry of a tag.
     pub fn entry(&self, tag: u16) -> Option<&Entry> {
-        self.0.iter().find(|entry| entry.tag == tag)
+        self.entries.iter().find(|entry| entry.tag == tag)
     }
 }
 

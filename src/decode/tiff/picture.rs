@@ -112,7 +112,14 @@ impl Opened<'_> {
             }
         }
         let damage = partial::judge(canvas.there, u64::from(size.0) * u64::from(size.1), trouble)?;
-        Ok((canvas.finish(), damage))
+        Ok((canvas.finish(), damage.or_else(|| self.damage())))
+    }
+
+    /// Returns what is wrong with the file around its pixels: it ends within its directory or the tables of its JPEG.
+    pub fn damage(&self) -> Option<String> {
+        self.tiff
+            .ends_within(&self.directory, tag::JPEG_TABLES)
+            .then(|| "truncated: the end of the file is missing".to_owned())
     }
 
     /// Returns the bytes that decoding takes.
