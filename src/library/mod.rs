@@ -108,7 +108,7 @@ impl Library {
     ///
     /// In place of a folder, `dir` may be the URL of a collection on a server, such as
     /// `postgres://USER@HOST/DATABASE?collection=NAME`. Indexing, queries and removing work there; what needs an index
-    /// in a folder fails with [`Error::NeedsFolder`].
+    /// in a folder fails with [`Error::NeedsFolder`](crate::Error::NeedsFolder).
     ///
     /// # Errors
     ///
@@ -230,7 +230,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`Error::EncoderCopy`] if the copy is missing or damaged.
+    /// [`Error::EncoderCopy`](crate::Error::EncoderCopy) if the copy is missing or damaged.
     pub fn encoder_file(&self) -> Result<&EncoderFile> {
         if let Some(file) = self.file.get() {
             return Ok(file);

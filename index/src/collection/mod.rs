@@ -2,7 +2,7 @@
 //!
 //! [`Collection`] is small on purpose: batches are stored and removed, images are looked up, and candidates for a
 //! query are fetched with their codes and hashes. How these are ranked, mixed and cut to `k` is the same for every
-//! engine ([`ranked`]), so that an engine answers as the index in a folder does.
+//! engine (`ranked.rs`), so that an engine answers as the index in a folder does.
 //!
 //! [`FolderCollection`] is the index in a folder behind this trait. Servers are in the crate `imgsearch-engines`. All
 //! of them pass the same tests.
