@@ -140,9 +140,10 @@ fn check_extension(pool: &Pool, url: &CollectionUrl, may_install: bool) -> Resul
         }
     }
     let Some(installed) = installed else {
-        return Err(lacks(
-            "pgvector is not installed in the database".to_owned(),
-        ));
+        // It lies ready, and whoever makes a collection installs it: there is none yet.
+        return Err(Error::IndexNotFound {
+            dir: url.place.clone().into(),
+        });
     };
     let mut numbers = installed
         .split('.')
