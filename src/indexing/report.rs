@@ -102,6 +102,26 @@ impl Forgetting {
     }
 }
 
+impl Summary {
+    /// Counts a file that is stored, and returns what became of it.
+    pub(super) fn stored(&mut self, was_known: bool, damage: Option<String>) -> Outcome {
+        let outcome = if was_known {
+            self.changed += 1;
+            Outcome::Changed
+        } else {
+            self.added += 1;
+            Outcome::Added
+        };
+        match damage {
+            Some(damage) => {
+                self.damaged += 1;
+                Outcome::Damaged(damage)
+            }
+            None => outcome,
+        }
+    }
+}
+
 /// The result for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

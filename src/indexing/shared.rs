@@ -216,6 +216,7 @@ impl<'a, 'r> Write<'a, 'r> {
                 ..
             } => {
                 self.summary.encoded += 1;
+                self.summary.blank += usize::from(decoded.blank);
                 let content = NewContent {
                     digest,
                     width: decoded.width,
@@ -250,20 +251,8 @@ impl<'a, 'r> Write<'a, 'r> {
         let Job {
             candidate, before, ..
         } = &self.jobs[job];
-        let mut outcome = match before {
-            Some(_) => {
-                self.summary.changed += 1;
-                Outcome::Changed
-            }
-            None => {
-                self.summary.added += 1;
-                Outcome::Added
-            }
-        };
-        if let Some(damage) = &content.damage {
-            self.summary.damaged += 1;
-            outcome = Outcome::Damaged(damage.clone());
-        }
+        let damage = content.damage.clone();
+        let outcome = self.summary.stored(before.is_some(), damage);
         self.run.progress.file(&candidate.path, &outcome);
         self.batch.push(Entry {
             path: candidate.path.clone(),

@@ -360,20 +360,7 @@ impl<'a, 'g> Write<'a, 'g> {
         let Job {
             candidate, before, ..
         } = &self.jobs[job];
-        let mut outcome = match before {
-            Some(_) => {
-                self.summary.changed += 1;
-                Outcome::Changed
-            }
-            None => {
-                self.summary.added += 1;
-                Outcome::Added
-            }
-        };
-        if let Some(damage) = damage {
-            self.summary.damaged += 1;
-            outcome = Outcome::Damaged(damage);
-        }
+        let outcome = self.summary.stored(before.is_some(), damage);
         self.progress.file(&candidate.path, &outcome);
     }
 

@@ -176,14 +176,27 @@ impl Library {
             times.paths_ms = ms_since(looking_up);
             times.waited_since(view.started);
         }
+        let has_similarity = params.by == RankBy::Both && asking.has_similarity;
+        Ok(Answer {
+            matches: self.matches(neighbours, (images, labels), has_similarity),
+            resembles,
+            stats,
+        })
+    }
+
+    /// Returns what was found with what is stored of it, and with similarities if those were measured for the question.
+    pub(super) fn matches(
+        &self,
+        neighbours: Vec<Neighbour>,
+        (images, labels): (Vec<Option<Image>>, Vec<Vec<Label>>),
+        has_similarity: bool,
+    ) -> Vec<Match> {
         // Without its encoder, an index can still be searched.
-        let encoder = self
-            .encoder_file()
-            .ok()
-            .filter(|_| params.by == RankBy::Both && asking.has_similarity);
+        let encoder = self.encoder_file().ok().filter(|_| has_similarity);
         let map = encoder.and_then(|file| file.info().similarity.as_ref());
         let found = neighbours.into_iter().zip(images).zip(labels);
         let matches = found.filter_map(|((found, image), labels)| {
+            // Another program may have removed it meanwhile.
             let image = image?;
             Some(Match {
                 id: found.id,
@@ -195,11 +208,7 @@ impl Library {
                 labels,
             })
         });
-        Ok(Answer {
-            matches: matches.collect(),
-            resembles,
-            stats,
-        })
+        matches.collect()
     }
 
     /// Returns the path under which the index stores what `path` names. A file that several links lead

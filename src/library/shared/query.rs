@@ -10,7 +10,7 @@ use crate::encode::engine::Encoded;
 use crate::encode::timings::ms_since;
 use crate::error::{Error, Result};
 use crate::library::Library;
-use crate::library::query::{Answer, Match};
+use crate::library::query::Answer;
 use crate::library::question::{Part, Weighted};
 use crate::library::worded::{self, SEEDS, Shown};
 use crate::text::Words;
@@ -118,27 +118,9 @@ impl Library {
         let images = collection.images(&ids)?;
         let labels = collection.labels(&ids)?;
         self.times().paths_ms = ms_since(looking_up);
-        let encoder = self
-            .encoder_file()
-            .ok()
-            .filter(|_| params.by == RankBy::Both && has_similarity);
-        let map = encoder.and_then(|file| file.info().similarity.as_ref());
-        let found = neighbours.into_iter().zip(images).zip(labels);
-        let matches = found.filter_map(|((found, image), labels)| {
-            // Another machine may have removed it meanwhile.
-            let image = image?;
-            Some(Match {
-                id: found.id,
-                path: image.path.clone(),
-                image,
-                distance: found.distance,
-                hamming: found.hamming.unwrap_or(0),
-                similarity: map.map(|map| map.similarity(found.distance)),
-                labels,
-            })
-        });
+        let has_similarity = params.by == RankBy::Both && has_similarity;
         Ok(Answer {
-            matches: matches.collect(),
+            matches: self.matches(neighbours, (images, labels), has_similarity),
             resembles: None,
             stats,
         })
