@@ -9,6 +9,9 @@ mod serve;
 mod typed;
 
 fn main() -> std::process::ExitCode {
+    if let Some(status) = imgsearch::decode::run_if_asked() {
+        return std::process::ExitCode::from(status);
+    }
     environment::prepare();
     std::process::ExitCode::from(cli::main(std::env::args_os().collect()))
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use imgsearch::decode;
 use imgsearch::onnx::{self, Runtime, RuntimeOptions};
 use pyo3::prelude::*;
 
@@ -11,8 +12,11 @@ use crate::{cli, process};
 
 /// Runs the command that the arguments name, the first of which is the program. Returns its exit status.
 #[pyfunction]
-pub fn run_program(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    py.detach(|| cli::main(arguments))
+pub fn run_program(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
+    // The program is this module, so it is started again through Python.
+    let python: OsString = py.import("sys")?.getattr("executable")?.extract()?;
+    decode::set_sandbox_command(vec![python, "-m".into(), "imgsearch".into()]);
+    Ok(py.detach(|| decode::run_if_asked().unwrap_or_else(|| cli::main(arguments))))
 }
 
 /// Offers a folder to look for ONNX Runtime in, before all others.

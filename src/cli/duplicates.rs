@@ -230,7 +230,7 @@ fn summary(found: &Duplicates, level: Level) -> String {
     let others = || found.groups.iter().flat_map(DuplicateGroup::others);
     let sum = others().map(|file| file.bytes).sum();
     format!(
-        "{} among {images}; {} beside the best ones take {}",
+        "{} among {images}; besides the best: {}, {}",
         counted(found.groups.len(), "group", "groups"),
         counted(others().count(), "file", "files"),
         bytes(sum)

@@ -198,6 +198,7 @@ fn of_decode(error: &DecodeError) -> Option<&'static str> {
             "Raise the limit with --max-memory MIB"
         }
         DecodeError::TooSlow { .. } => "Raise the limit with --max-seconds S",
+        DecodeError::NoSandbox(_) => "Try it again, with fewer --threads or without --sandbox",
         DecodeError::MemoryBusy { .. } => {
             "Try it again later, without the slow images, or with more --max-memory"
         }

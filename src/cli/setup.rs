@@ -73,6 +73,7 @@ pub fn engine_options(global: &Global, limits: Option<&LimitArgs>) -> EngineOpti
         limits.max_file_bytes = args.max_file_size.saturating_mul(1 << 20);
         limits.max_memory = args.max_memory.saturating_mul(1 << 20);
         limits.max_time = args.max_seconds;
+        limits.sandbox = args.sandbox;
         options.limits = limits;
     }
     options.notice = Some(|text| say!("{text}"));

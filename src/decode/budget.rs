@@ -16,7 +16,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::DecodeError;
-use super::{Limits, SMALL};
+use super::{Limits, SMALL, sandbox};
 
 /// Maximum time to wait while no memory is returned, whatever the limit on time is.
 const MAX_WAIT: Duration = Duration::from_hours(24);
@@ -122,10 +122,16 @@ impl Budget {
         state.held += bytes;
         // The next in the queue may fit, too.
         self.changed.notify_all();
-        Ok(Reserved {
+        drop(state);
+        let reserved = Reserved {
             budget: self,
             bytes,
-        })
+        };
+        if sandbox::ask(bytes, true) {
+            Ok(reserved)
+        } else {
+            Err(busy)
+        }
     }
 }
 
@@ -158,7 +164,8 @@ impl Reserved {
         let more = bytes - self.bytes;
         let mut state = self.budget.lock();
         // Those that wait come first.
-        let granted = state.queue.is_empty() && state.fits(more, limits);
+        let granted =
+            state.queue.is_empty() && state.fits(more, limits) && sandbox::ask(bytes, false);
         if granted {
             state.held += more;
             self.bytes = bytes;

@@ -1,7 +1,7 @@
 //! Colour profiles: pixels in the colours that a file's ICC profile describes become those of sRGB.
 //!
-//! Converting comes last, when only the pixels that are used are left. A profile that makes no sense is ignored, as
-//! viewers do, and so are those of inks: CMYK is converted by the decoders.
+//! Converting comes last, when only the pixels that are used are left. Inks (CMYK) are converted first instead, by
+//! [`Inks`], because everything else counts in light. A profile that makes no sense is ignored, as viewers do.
 
 use std::sync::Arc;
 
@@ -100,6 +100,49 @@ impl Conversion {
     }
 }
 
+/// How inks become light: by a profile of CMYK, or else by a plain formula.
+pub(super) struct Inks(Option<Arc<Transform8BitExecutor>>);
+
+impl Inks {
+    /// Returns the conversion by a profile. Without one, or if it makes no sense or is not one of four inks, each ink
+    /// takes its share of the light.
+    pub fn of(profile: Option<&[u8]>) -> Self {
+        Self(profile.and_then(|profile| {
+            let from = (profile.len() <= MAX_PROFILE)
+                .then(|| ColorProfile::new_from_slice(profile).ok())
+                .flatten()
+                .filter(|from| from.color_space == DataColorSpace::Cmyk)?;
+            let srgb = ColorProfile::new_srgb();
+            from.create_transform_8bit(
+                Layout::Rgba,
+                &srgb,
+                Layout::Rgb,
+                TransformOptions::default(),
+            )
+            .ok()
+        }))
+    }
+
+    /// Appends the RGB of pixels of cyan, magenta, yellow and black; 255 is all ink.
+    pub fn add_rgb(&self, cmyk: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        let cmyk = &cmyk[..cmyk.len() / 4 * 4];
+        out.resize(start + cmyk.len() / 4 * 3, 0);
+        if let Some(transform) = &self.0 {
+            // It fails only for a wrong number of pixels.
+            if transform.transform(cmyk, &mut out[start..]).is_ok() {
+                return;
+            }
+        }
+        for (rgb, inks) in out[start..].chunks_exact_mut(3).zip(cmyk.chunks_exact(4)) {
+            let light = 255 - u16::from(inks[3]);
+            for (value, ink) in rgb.iter_mut().zip(inks) {
+                *value = (((255 - u16::from(*ink)) * light + 127) / 255) as u8;
+            }
+        }
+    }
+}
+
 fn is_grey(rgb: &[u8]) -> bool {
     rgb.chunks_exact(3)
         .all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2])
@@ -141,6 +184,68 @@ mod tests {
             .zip(expected)
             .all(|(a, b)| a.abs_diff(b) <= 3);
         assert!(near, "{pixels:?}");
+    }
+
+    /// Returns a small profile of inks: CIE L*a*b* at the sixteen corners of CMYK (`lut8Type` of ICC.1:2022, 10.10).
+    fn inks(lab_of: impl Fn([u8; 4]) -> [u8; 3]) -> Vec<u8> {
+        let mut lut = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
+        for i in 0..9u32 {
+            let unit = if i % 4 == 0 { 0x1_0000u32 } else { 0 };
+            lut.extend(unit.to_be_bytes());
+        }
+        let straight = || 0..=255u8;
+        (0..4).for_each(|_| lut.extend(straight()));
+        for corner in 0..16u8 {
+            lut.extend(lab_of([3, 2, 1, 0].map(|bit| corner >> bit & 1)));
+        }
+        (0..3).for_each(|_| lut.extend(straight()));
+        let place = 128 + 4 + 12;
+        let mut profile = vec![0; 128];
+        profile[..4].copy_from_slice(&((place + lut.len()) as u32).to_be_bytes());
+        profile[8] = 2;
+        profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+        profile[36..40].copy_from_slice(b"acsp");
+        // The light of print, D50.
+        for (i, value) in [0xf6d6u32, 0x1_0000, 0xd32d].into_iter().enumerate() {
+            profile[68 + 4 * i..72 + 4 * i].copy_from_slice(&value.to_be_bytes());
+        }
+        profile.extend(1u32.to_be_bytes());
+        profile.extend(b"A2B0");
+        profile.extend((place as u32).to_be_bytes());
+        profile.extend((lut.len() as u32).to_be_bytes());
+        profile.extend(lut);
+        profile
+    }
+
+    #[test]
+    fn inks_become_light_by_their_profile() {
+        // Black ink is a dark grey of L* 20 on this paper, and yellow is orange.
+        let profile = inks(
+            |[cyan, magenta, yellow, black]| match [cyan, magenta, yellow, black] {
+                [.., 1] => [51, 128, 128],
+                [0, 0, 0, 0] => [255, 128, 128],
+                [0, 0, 1, 0] => [178, 158, 203],
+                _ => [128, 128, 128],
+            },
+        );
+        let shown = |profile: Option<&[u8]>, cmyk: &[u8]| {
+            let mut rgb = Vec::new();
+            Inks::of(profile).add_rgb(cmyk, &mut rgb);
+            rgb
+        };
+        let cmyk = [0, 0, 0, 0, 0, 0, 0, 255, 0, 0, 255, 0];
+        assert_eq!(shown(None, &cmyk), [255, 255, 255, 0, 0, 0, 255, 255, 0]);
+        let by_profile = shown(Some(&profile), &cmyk);
+        let expected = [255, 255, 255, 48, 48, 48, 242, 148, 0];
+        let near = by_profile
+            .iter()
+            .zip(expected)
+            .all(|(a, b)| a.abs_diff(b) <= 6);
+        assert!(near, "{by_profile:?}");
+        // Not one of inks.
+        let rgb = ColorProfile::new_display_p3().encode().unwrap();
+        assert_eq!(shown(Some(&rgb), &cmyk), shown(None, &cmyk));
+        assert_eq!(shown(Some(b"nothing"), &cmyk), shown(None, &cmyk));
     }
 
     #[test]

@@ -242,6 +242,10 @@ impl Core {
         claim: &mut Claim<'_>,
     ) -> Result<Picture, Stop> {
         claim.orientation = exif.upright();
+        if old::jpeg12::is_12_bit(bytes) {
+            let (rgb, damage) = old::jpeg12::decode(bytes, claim)?;
+            return Ok(whole((rgb, frame::profile(bytes)), exif, damage));
+        }
         #[cfg(feature = "turbojpeg")]
         if let Some(jpeg) = self.turbo(bytes, claim)? {
             return Ok(Picture {

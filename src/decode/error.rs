@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::format::Format;
+
+/// A name of which reading makes no copy: by this type, because serde would borrow a plain `&str` from what it reads.
+type FormatName = &'static str;
+
 /// The reason why an image cannot be decoded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The file is empty.
@@ -16,7 +23,7 @@ pub enum DecodeError {
 
     /// The format is known, but there is no decoder for it.
     #[error("{0} images cannot be decoded; convert it to JPEG, PNG or WebP")]
-    Unsupported(&'static str),
+    Unsupported(#[serde(deserialize_with = "name_of_format")] FormatName),
 
     /// The format is known, but not this kind of it.
     #[error("{0} cannot be decoded; convert it to JPEG, PNG or WebP")]
@@ -115,6 +122,20 @@ pub enum DecodeError {
     /// A decoder panicked with this message.
     #[error("damaged: the decoder gave up on it ({0})")]
     Panicked(String),
+
+    /// The process that decoded it ended, for this reason.
+    #[error("damaged: the decoder crashed on it ({0})")]
+    Crashed(String),
+
+    /// No process could be started to decode in, for this reason.
+    #[error("not tried: no process can be started to decode in ({0})")]
+    NoSandbox(String),
+}
+
+/// Reads the name of a format, which is one of those that are known.
+fn name_of_format<'de, D: Deserializer<'de>>(from: D) -> Result<FormatName, D::Error> {
+    let name = String::deserialize(from)?;
+    Ok(Format::named(&name).map_or("these", Format::name))
 }
 
 /// Describes an image by the size that its file declares.
@@ -140,7 +161,10 @@ impl DecodeError {
 
     /// Returns whether the image was not tried, because slow images are still being decoded.
     pub fn is_untried(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::MemoryBusy { .. })
+        matches!(
+            self,
+            Self::Busy { .. } | Self::MemoryBusy { .. } | Self::NoSandbox(_)
+        )
     }
 }
 

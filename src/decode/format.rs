@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use image::ImageFormat;
+use serde::{Deserialize, Serialize};
 
 /// A file format of images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Format {
     /// JPEG.

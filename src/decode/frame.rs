@@ -1,6 +1,5 @@
 //! What a JPEG's headers say about the work of decoding it, before the work starts.
 
-#[cfg(any(feature = "turbojpeg", test))]
 use super::colour::MAX_PROFILE;
 
 /// The marker at the start of a scan.
@@ -69,7 +68,7 @@ pub(super) fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// Returns where the frame of a JPEG is declared.
-fn place_of_frame(bytes: &[u8]) -> Option<usize> {
+pub(super) fn place_of_frame(bytes: &[u8]) -> Option<usize> {
     if !bytes.starts_with(&[0xff, 0xd8, 0xff]) {
         return None;
     }
@@ -122,12 +121,10 @@ pub(super) fn has_adobe_marker(bytes: &[u8]) -> bool {
 }
 
 /// The start of a segment with a piece of a colour profile, before the number of the piece and of all pieces.
-#[cfg(any(feature = "turbojpeg", test))]
 const PROFILE: &[u8] = b"ICC_PROFILE\0";
 
 /// Returns the ICC profile among a file's headers: its pieces in the order of their numbers. `None` if there is none,
 /// a piece is missing, or it is larger than any that is used.
-#[cfg(any(feature = "turbojpeg", test))]
 pub(super) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut pieces: Vec<(u8, &[u8])> = Vec::new();
     let mut expected = 0;

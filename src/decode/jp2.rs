@@ -5,6 +5,7 @@
 use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 
 use super::claim::{Claim, Stop};
+use super::colour::Inks;
 use super::error::DecodeError;
 use super::exif::Orientation;
 use super::picture::Picture;
@@ -47,10 +48,7 @@ pub(super) fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Picture, Sto
     let need = decoding.saturating_add(afterwards).saturating_add(blocks);
     claim.bytes((width, height), need)?;
     let profile = match image.color_space() {
-        ColorSpace::Icc {
-            profile,
-            num_channels: 1 | 3,
-        } => Some(profile.clone()),
+        ColorSpace::Icc { profile, .. } => Some(profile.clone()),
         _ => None,
     };
     let colours = usize::from(image.color_space().num_channels());
@@ -65,7 +63,7 @@ pub(super) fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Picture, Sto
         rgb: Rgb {
             width: size.0,
             height: size.1,
-            pixels: in_rgb(decoded, colours, image.has_alpha())?,
+            pixels: in_rgb(decoded, colours, image.has_alpha(), profile.as_deref())?,
         },
         width,
         height,
@@ -84,19 +82,26 @@ fn enough((width, height): (u32, u32), short: u32) -> (u32, u32) {
     (side(width), side(height))
 }
 
-/// Returns samples of 8 bits as RGB.
-fn in_rgb(samples: Vec<u8>, colours: usize, has_alpha: bool) -> Result<Vec<u8>, DecodeError> {
+/// Returns samples of 8 bits as RGB. A profile counts only for inks, which become RGB by it.
+fn in_rgb(
+    mut samples: Vec<u8>,
+    mut colours: usize,
+    has_alpha: bool,
+    profile: Option<&[u8]>,
+) -> Result<Vec<u8>, DecodeError> {
+    if colours == 4 {
+        samples = without_inks(&samples, has_alpha, profile);
+        colours = 3;
+    }
     let colour = |pixel: &[u8]| match *pixel {
-        [cyan, magenta, yellow, black, ..] if colours == 4 => [cyan, magenta, yellow]
-            .map(|ink| (u16::from(255 - ink) * u16::from(255 - black) / 255) as u8),
-        [red, green, blue, ..] if colours >= 3 => [red, green, blue],
+        [red, green, blue, ..] if colours == 3 => [red, green, blue],
         [grey, ..] => [grey; 3],
         [] => [0; 3],
     };
     match (colours, has_alpha) {
         (3, false) => Ok(samples),
-        (1..=4, false) => Ok(samples.chunks_exact(colours).flat_map(colour).collect()),
-        (1..=4, true) => {
+        (1..=3, false) => Ok(samples.chunks_exact(colours).flat_map(colour).collect()),
+        (1..=3, true) => {
             let rgba = samples.chunks_exact(colours + 1).flat_map(|pixel| {
                 let [red, green, blue] = colour(pixel);
                 [red, green, blue, pixel[colours]]
@@ -109,16 +114,41 @@ fn in_rgb(samples: Vec<u8>, colours: usize, has_alpha: bool) -> Result<Vec<u8>, 
     }
 }
 
+/// Returns pixels of four inks, and perhaps alpha, as RGB and perhaps alpha.
+fn without_inks(samples: &[u8], has_alpha: bool, profile: Option<&[u8]>) -> Vec<u8> {
+    let inks = Inks::of(profile);
+    if !has_alpha {
+        let mut rgb = Vec::with_capacity(samples.len() / 4 * 3);
+        inks.add_rgb(samples, &mut rgb);
+        return rgb;
+    }
+    let mut rgba = Vec::with_capacity(samples.len() / 5 * 4);
+    let mut rgb = Vec::with_capacity(3);
+    for pixel in samples.chunks_exact(5) {
+        rgb.clear();
+        inks.add_rgb(&pixel[..4], &mut rgb);
+        rgba.extend(&rgb);
+        rgba.push(pixel[4]);
+    }
+    rgba
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn samples_become_rgb() {
-        assert_eq!(in_rgb(vec![7, 8], 1, false), Ok(vec![7, 7, 7, 8, 8, 8]));
-        assert_eq!(in_rgb(vec![0, 255, 255, 0], 4, false), Ok(vec![255, 0, 0]));
-        assert_eq!(in_rgb(vec![1, 2, 3, 255], 3, true), Ok(vec![1, 2, 3]));
-        assert!(in_rgb(vec![1; 5], 5, false).is_err());
+        assert_eq!(
+            in_rgb(vec![7, 8], 1, false, None),
+            Ok(vec![7, 7, 7, 8, 8, 8])
+        );
+        assert_eq!(
+            in_rgb(vec![0, 255, 255, 0], 4, false, None),
+            Ok(vec![255, 0, 0])
+        );
+        assert_eq!(in_rgb(vec![1, 2, 3, 255], 3, true, None), Ok(vec![1, 2, 3]));
+        assert!(in_rgb(vec![1; 5], 5, false, None).is_err());
     }
 
     #[test]

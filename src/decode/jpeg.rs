@@ -4,6 +4,7 @@
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::claim::{Claim, Stop};
+use super::colour::Inks;
 use super::error::DecodeError;
 use super::{Limits, Rgb, frame};
 
@@ -137,7 +138,13 @@ pub(super) fn decode(
         return Err(DecodeError::Truncated.into());
     }
     if format == PixelFormat::CMYK {
-        pixels = from_cmyk(&pixels, frame::has_adobe_marker(bytes));
+        // Adobe's programs store light instead of ink.
+        if frame::has_adobe_marker(bytes) {
+            pixels.iter_mut().for_each(|value| *value = 255 - *value);
+        }
+        let mut rgb = Vec::with_capacity(pixels.len() / 4 * 3);
+        Inks::of(frame::profile(bytes).as_deref()).add_rgb(&pixels, &mut rgb);
+        pixels = rgb;
     }
     Ok(Some(Jpeg {
         rgb: Rgb {
@@ -196,16 +203,4 @@ fn is_empty(pixels: &[u8], row: usize, pixel: usize) -> bool {
 
 fn close(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 2)
-}
-
-/// Converts CMYK to RGB, without a colour profile.
-fn from_cmyk(pixels: &[u8], inverted: bool) -> Vec<u8> {
-    let light = |ink: u8| u16::from(if inverted { ink } else { 255 - ink });
-    pixels
-        .chunks_exact(4)
-        .flat_map(|pixel| {
-            let black = light(pixel[3]);
-            [0, 1, 2].map(|i| ((light(pixel[i]) * black + 127) / 255) as u8)
-        })
-        .collect()
 }

@@ -7,6 +7,8 @@
 //!
 //! Only the time of decoding counts, not that of waiting for memory (`budget.rs`) or of reading the file.
 //!
+//! With [`Limits::sandbox`], the helper hands the file to a process, which is ended when the time is up (`sandbox/`).
+//!
 //! The hand-over costs about two thread switches. What cannot be slow is decoded on the calling thread: a JPEG
 //! whose headers bound the work.
 
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::error::DecodeError;
 use super::format::{Format, sniff};
+use super::sandbox::{Killer, Remote};
 use super::source::{Content, Data, Source};
 use super::{Limits, Output, Task, frame};
 
@@ -143,6 +146,14 @@ struct Helper {
     /// Set if nobody waits for it any more.
     left: Arc<AtomicBool>,
     pauses: Arc<Pauses>,
+    /// The process that it decodes in, if it does.
+    killer: Killer,
+}
+
+/// Decodes on the thread of a helper, or in a process.
+enum Worker {
+    Here(Core),
+    There(Remote),
 }
 
 impl Helper {
@@ -153,11 +164,20 @@ impl Helper {
         let seen = Arc::clone(&left);
         let pauses = Arc::new(Pauses::default());
         let paused = Arc::clone(&pauses);
+        let killer = Killer::default();
+        let process = killer.clone();
         let work = move || {
-            let mut core = Core::new(limits, paused);
+            let mut worker = if limits.sandbox {
+                Worker::There(Remote::new(limits, paused, process))
+            } else {
+                Worker::Here(Core::new(limits, paused))
+            };
             // Ends when the sender is dropped, which is also how a helper is abandoned.
             while let Ok(Job { source, task }) = inbox.recv() {
-                let made = core.make(source.data(), task);
+                let made = match &mut worker {
+                    Worker::Here(core) => core.make(source.data(), task),
+                    Worker::There(remote) => remote.make(source.data(), task),
+                };
                 // Before the reply, so that its receiver may use the memory again.
                 drop(source);
                 // If nobody waits, the image is dropped here.
@@ -175,6 +195,7 @@ impl Helper {
             done,
             left,
             pauses,
+            killer,
         })
     }
 
@@ -242,6 +263,9 @@ impl Timed {
             }
             None => match Helper::start(*limits, self.pool) {
                 Ok(helper) => helper,
+                Err(error) if limits.sandbox => {
+                    return Err(DecodeError::NoSandbox(error.to_string()));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "no thread to decode in: decoding without a limit on time");
                     return Ok(None);
@@ -257,6 +281,7 @@ impl Timed {
                 // Counted before the helper can see that it was abandoned.
                 self.pool.lock().count += 1;
                 helper.left.store(true, Ordering::Release);
+                helper.killer.kill();
                 Err(DecodeError::TooSlow {
                     limit: limits.max_time,
                 })

@@ -5,6 +5,8 @@ pub mod chart;
 #[cfg(feature = "cli")]
 pub mod map;
 #[cfg(feature = "cli")]
+mod overlay;
+#[cfg(feature = "cli")]
 pub mod sheet;
 #[cfg(feature = "cli")]
 pub mod terminal;

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+pub use super::overlay::Overlay;
+use super::overlay::switch;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// The longer side in pixels that suits the thumbnails of a sheet.
@@ -52,6 +55,8 @@ pub struct Group {
     pub asked: Vec<Item>,
     /// The pictures.
     pub items: Vec<Item>,
+    /// The one of `items` that others can be laid on.
+    pub under: Option<usize>,
 }
 
 /// A picture and what is known about it.
@@ -71,6 +76,8 @@ pub struct Item {
     pub file: Option<PathBuf>,
     /// More about it, a line each: date, size, labels.
     pub facts: Vec<String>,
+    /// How it can be laid on [`Group::under`].
+    pub overlay: Option<Overlay>,
 }
 
 /// What an item looks like.
@@ -97,6 +104,7 @@ impl Item {
             folder: folder.map_or_else(String::new, |folder| folder.display().to_string()),
             file: Some(path.to_owned()),
             facts: Vec::new(),
+            overlay: None,
         }
     }
 
@@ -110,6 +118,7 @@ impl Item {
             folder: String::new(),
             file: None,
             facts: Vec::new(),
+            overlay: None,
         }
     }
 
@@ -149,6 +158,10 @@ impl Item {
             Picture::Missing(reason) => ("tile", format!("<span>{}</span>", escaped(reason))),
             Picture::Words(words) => ("tile words", format!("<span>{}</span>", escaped(words))),
         };
+        let inside = match (&self.picture, &self.overlay) {
+            (Picture::Jpeg(_), Some(overlay)) => overlay.start() + &inside + "</span>",
+            _ => inside,
+        };
         *page += &match link {
             Some(link) => format!("<a class=\"{kind}\"{link}>{inside}</a>"),
             None => format!("<div class=\"{kind}\">{inside}</div>"),
@@ -166,13 +179,15 @@ impl Sheet {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <title>{title}</title>\n<style>\n{STYLE}</style></head>\n<body><h1>{title}</h1>\n"
         );
-        for group in &self.groups {
-            page.push_str("<section>");
+        for (number, group) in self.groups.iter().enumerate() {
+            let (style, input) = switch(group, number).unwrap_or_default();
+            page += &format!("<section{style}>");
             if !group.heading.is_empty() {
                 // Writing to a string never fails.
                 let _ = writeln!(page, "<h2>{}</h2>", escaped(&group.heading));
             }
             write_line(&mut page, "note", &group.note);
+            page += &input;
             for (tag, items) in [("ul class=\"asked\"", &group.asked), ("ol", &group.items)] {
                 if !items.is_empty() {
                     let _ = writeln!(page, "<{tag}>");
@@ -267,6 +282,7 @@ mod tests {
                 note: "<note>".to_owned(),
                 asked: vec![words],
                 items: vec![item],
+                under: None,
             }],
         }
         .to_html();

@@ -343,11 +343,17 @@ fn groups_are_readable_and_drawn_on_a_page() {
     );
     assert!(lines[1].ends_with(": mirrored"), "{}", ran.stdout);
     assert!(
-        ran.stderr.contains("1 group among 3 images; 1 file"),
+        ran.stderr
+            .contains("1 group among 3 images; besides the best: 1 file"),
         "{}",
         ran.stderr
     );
     let page = fs::read_to_string(place.index_dir().with_file_name("page.html")).unwrap();
     assert!(page.contains("mirrored.jpg") && page.contains("data:image/jpeg"));
     assert!(!page.contains("coffee.jpg"));
+    // A tick lays the copy on the best one, turned round.
+    assert!(
+        page.contains("<input class=\"switch\"") && page.contains("matrix(-1.0"),
+        "{page}"
+    );
 }

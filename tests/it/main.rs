@@ -46,6 +46,7 @@ mod queries;
 mod reencoding;
 mod restoring;
 mod resuming;
+mod sandbox;
 mod searching;
 mod serving;
 mod settings;

@@ -29,6 +29,11 @@ pub struct LimitArgs {
     /// Time limit in seconds for decoding one image
     #[arg(long, value_name = "S", default_value = "60", value_parser = seconds, help_heading = LIMITS)]
     pub max_seconds: Duration,
+
+    /// Decode in processes of their own, which may do nothing else: a file on which a decoder crashes costs itself and
+    /// nothing more. For files from strangers; see docs/formats.md for what it costs
+    #[arg(long, help_heading = LIMITS)]
+    pub sandbox: bool,
 }
 
 /// Files that are walked.

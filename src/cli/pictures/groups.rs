@@ -2,7 +2,7 @@
 
 use imgsearch::Library;
 use imgsearch::duplicates::{DuplicateFile, DuplicateGroup};
-use imgsearch::render::sheet::Group;
+use imgsearch::render::sheet::{Group, Overlay};
 use imgsearch::render::terminal::Grid;
 
 use super::items::of_path;
@@ -59,6 +59,9 @@ impl<'a> GroupPictures<'a> {
             let mut item = of_path(&file.path);
             item.nearness = title(group, i, file);
             item.facts.push(facts(file));
+            item.overlay = (i != group.best)
+                .then(|| overlay(&group.files[group.best], file))
+                .flatten();
             item
         });
         self.groups += 1;
@@ -66,6 +69,7 @@ impl<'a> GroupPictures<'a> {
             heading: group.files[group.best].path.display().to_string(),
             note: counted(group.files.len(), "file", "files"),
             items: items.collect(),
+            under: Some(group.best),
             ..Group::default()
         };
         page.add(library, section)
@@ -98,4 +102,15 @@ fn title(group: &DuplicateGroup, i: usize, file: &DuplicateFile) -> String {
     } else {
         relation(file)
     }
+}
+
+/// Returns how a file lies on the best one of its group, if that is known.
+fn overlay(best: &DuplicateFile, file: &DuplicateFile) -> Option<Overlay> {
+    let place = match &file.difference {
+        // The same content.
+        None => [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        Some(difference) => difference.within_best?,
+    };
+    let shape = best.width as f32 / best.height.max(1) as f32;
+    Some(Overlay { shape, place })
 }

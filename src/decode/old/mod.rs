@@ -8,6 +8,7 @@
 mod bmp;
 mod dds;
 mod ico;
+pub(super) mod jpeg12;
 mod pcx;
 mod pfm;
 mod psd;

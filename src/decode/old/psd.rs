@@ -2,6 +2,7 @@
 //!
 //! Adobe Photoshop File Formats Specification, 2019.
 
+use super::super::colour::Inks;
 use super::super::exif::{Exif, read_block};
 use super::super::metadata;
 use super::super::tiff::colours::from_lab;
@@ -91,11 +92,22 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Made, Stop> {
     // Besides the picture, all its channels.
     begin(claim, size, 3 + u64::from(needed))?;
     let channels = channels(&header, needed).ok_or_else(|| broken("its pixels end early"))?;
+    let (exif, profile) = about(header.resources);
+    let inks = Inks::of(profile.as_deref().filter(|_| header.mode == Mode::Cmyk));
     let mut rows = Rows::new(size);
     let width = header.width as usize;
     let there = channels.iter().map(|channel| channel.len() / width).min();
     for y in 0..there.unwrap_or(0).min(header.height as usize) {
         let line = rows.row(y as u32);
+        if header.mode == Mode::Cmyk {
+            // Stored as light, not as ink.
+            let row = y * width..(y + 1) * width;
+            let pixels = row.flat_map(|place| [0, 1, 2, 3].map(|ink| 255 - channels[ink][place]));
+            let mut rgb = Vec::with_capacity(line.len());
+            inks.add_rgb(&pixels.collect::<Vec<u8>>(), &mut rgb);
+            line.copy_from_slice(&rgb);
+            continue;
+        }
         for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
             let at = |channel: usize| channels[channel][y * width + x];
             let colour = match header.mode {
@@ -104,18 +116,13 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Made, Stop> {
                     let of = |part: usize| header.palette.get(part * 256 + usize::from(at(0)));
                     [0, 1, 2].map(|part| of(part).copied().unwrap_or(0))
                 }
-                Mode::Rgb => [at(0), at(1), at(2)],
-                // Stored as light, not as ink.
-                Mode::Cmyk => {
-                    [0, 1, 2].map(|ink| (u16::from(at(ink)) * u16::from(at(3)) / 255) as u8)
-                }
+                Mode::Rgb | Mode::Cmyk => [at(0), at(1), at(2)],
                 Mode::Lab => from_lab([at(0), at(1), at(2)], false),
             };
             pixel.copy_from_slice(&colour);
         }
     }
     let (rgb, damage) = rows.finish()?;
-    let (exif, profile) = about(header.resources);
     Ok(Made {
         rgb,
         exif,

@@ -1,9 +1,10 @@
 //! Samples of 8 bits as RGB.
 
+use super::super::colour::Inks;
 use super::layout::{Alpha, Colour, Layout, Ycc};
 
 /// Adds pixels of `layout.samples` samples each: RGB, or RGB and alpha if `with_alpha`.
-pub fn add(samples: &[u8], layout: &Layout, with_alpha: bool, out: &mut Vec<u8>) {
+pub fn add(samples: &[u8], layout: &Layout, inks: &Inks, with_alpha: bool, out: &mut Vec<u8>) {
     let top = if layout.bits < 8 {
         (1u16 << layout.bits) - 1
     } else {
@@ -11,7 +12,16 @@ pub fn add(samples: &[u8], layout: &Layout, with_alpha: bool, out: &mut Vec<u8>)
     };
     let scaled = |value: u8| (u16::from(value).min(top) * 255 / top) as u8;
     let channels = layout.channels();
-    for pixel in samples.chunks_exact(layout.samples) {
+    let mut lights = Vec::new();
+    if layout.colour == Colour::Cmyk {
+        let pixels = samples.chunks_exact(layout.samples);
+        let cmyk: Vec<u8> = pixels
+            .flat_map(|pixel| &pixel[..4])
+            .map(|ink| scaled(*ink))
+            .collect();
+        inks.add_rgb(&cmyk, &mut lights);
+    }
+    for (place, pixel) in samples.chunks_exact(layout.samples).enumerate() {
         let alpha = match layout.alpha {
             Alpha::Nothing => 255,
             _ => scaled(pixel[channels]),
@@ -24,7 +34,7 @@ pub fn add(samples: &[u8], layout: &Layout, with_alpha: bool, out: &mut Vec<u8>)
                 let colour = colours.get(usize::from(pixel[0]));
                 *colour.unwrap_or(&[0; 3])
             }
-            Colour::Cmyk => from_cmyk([pixel[0], pixel[1], pixel[2], pixel[3]].map(scaled)),
+            Colour::Cmyk => [0, 1, 2].map(|colour| lights[place * 3 + colour]),
             Colour::YCbCr(ycc) => from_ycc([pixel[0], pixel[1], pixel[2]], ycc),
             Colour::Lab { signed } => from_lab([pixel[0], pixel[1], pixel[2]], *signed),
         };
@@ -38,11 +48,6 @@ pub fn add(samples: &[u8], layout: &Layout, with_alpha: bool, out: &mut Vec<u8>)
             out.push(alpha);
         }
     }
-}
-
-fn from_cmyk([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
-    let light = 1.0 - f32::from(black) / 255.0;
-    [cyan, magenta, yellow].map(|ink| ((255.0 - f32::from(ink)) * light) as u8)
 }
 
 fn from_ycc([y, cb, cr]: [u8; 3], ycc: &Ycc) -> [u8; 3] {
@@ -122,15 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn luma_inks_and_lab_become_rgb() {
+    fn luma_and_lab_become_rgb() {
         let ycc = Ycc {
             shares: [0.299, 0.587, 0.114],
             range: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0],
         };
         assert_eq!(from_ycc([76, 85, 255], &ycc), [254, 0, 0]);
         assert_eq!(from_ycc([200, 128, 128], &ycc), [200; 3]);
-        assert_eq!(from_cmyk([0, 255, 255, 0]), [255, 0, 0]);
-        assert_eq!(from_cmyk([9, 9, 9, 255]), [0; 3]);
         // sRGB's red is L* 54.3, a* 80.8, b* 69.9.
         let red = from_lab([138, 81, 70], true);
         let near = red

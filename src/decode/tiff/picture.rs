@@ -4,6 +4,7 @@
 //! there is refused.
 
 use super::super::claim::{Claim, Stop};
+use super::super::colour::Inks;
 use super::super::error::DecodeError;
 use super::super::exif::{Exif, Orientation, date};
 use super::super::source::Data;
@@ -98,7 +99,11 @@ impl Opened<'_> {
         let layout = &self.layout;
         let size = (layout.width, layout.height);
         claim.bytes(size, self.memory(claim))?;
-        let mut canvas = Canvas::new(layout);
+        let inks = match layout.colour {
+            Colour::Cmyk => Inks::of(self.profile().as_deref()),
+            _ => Inks::of(None),
+        };
+        let mut canvas = Canvas::new(layout, inks);
         let mut trouble = None;
         let mut jpegs = Jpegs::default();
         let (across, down) = layout.pieces_by_side();
@@ -239,6 +244,7 @@ impl Plane {
 struct Canvas<'a> {
     layout: Layout,
     of: &'a Layout,
+    inks: Inks,
     /// RGB, or RGB and alpha.
     pixels: Vec<u8>,
     /// The values of greys of more than 8 bits, instead.
@@ -248,7 +254,7 @@ struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    fn new(of: &'a Layout) -> Self {
+    fn new(of: &'a Layout, inks: Inks) -> Self {
         let pixels = of.width as usize * of.height as usize;
         let (pixels, values) = if of.is_deep_grey() {
             (Vec::new(), vec![f32::NAN; pixels])
@@ -268,6 +274,7 @@ impl<'a> Canvas<'a> {
         Self {
             layout,
             of,
+            inks,
             pixels,
             values,
             there: 0,
@@ -300,7 +307,7 @@ impl<'a> Canvas<'a> {
             self.row(planes, y, width, &mut samples, &mut values);
             line.clear();
             let with_alpha = of.alpha != Alpha::Nothing;
-            colours::add(&samples, &self.layout, with_alpha, &mut line);
+            colours::add(&samples, &self.layout, &self.inks, with_alpha, &mut line);
             let channels = if with_alpha { 4 } else { 3 };
             self.pixels[place * channels..][..line.len()].copy_from_slice(&line);
         }
