@@ -166,7 +166,7 @@ impl Core {
             orientation: Orientation::UPRIGHT,
         };
         let decoder = match format {
-            Format::Pnm if is_floating(data) => None,
+            Format::Pnm if is_unusual(data) => None,
             format => format.decoder(),
         };
         let picture = match (format, decoder) {
@@ -386,8 +386,9 @@ fn by_image(
 }
 
 /// Returns whether a PNM holds floats.
-fn is_floating(data: Data<'_>) -> bool {
-    matches!(piece(data, 0, 2).as_slice(), b"PF" | b"Pf")
+fn is_unusual(data: Data<'_>) -> bool {
+    let start = piece(data, 0, old::XV.len());
+    matches!(start.get(..2), Some(b"PF" | b"Pf")) || start == old::XV
 }
 
 /// Decodes an image that the crate `image` refuses: by another decoder, or what is there of a damaged one, if its format

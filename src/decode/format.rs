@@ -57,11 +57,17 @@ pub enum Format {
     Sun,
     /// X bitmaps.
     Xbm,
+    /// X pixmaps.
+    Xpm,
+    /// FITS: pictures of telescopes.
+    Fits,
+    /// Apple's icons.
+    Icns,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Jpeg,
         Self::Png,
         Self::WebP,
@@ -86,6 +92,9 @@ impl Format {
         Self::Sgi,
         Self::Sun,
         Self::Xbm,
+        Self::Xpm,
+        Self::Fits,
+        Self::Icns,
     ];
 
     /// Returns the format with a name or a usual extension, in upper or lower case.
@@ -101,6 +110,7 @@ impl Format {
             "dcx" => "pcx",
             "ras" => "sun",
             "cur" => "ico",
+            "fit" | "fts" => "fits",
             "ppm" | "pgm" | "pbm" | "pam" | "pfm" => "pnm",
             "cr2" | "cr3" | "nef" | "nrw" | "arw" | "raf" | "orf" | "rw2" | "dng" | "pef" => "raw",
             other => other,
@@ -135,6 +145,9 @@ impl Format {
             Self::Sgi => "sgi",
             Self::Sun => "sun",
             Self::Xbm => "xbm",
+            Self::Xpm => "xpm",
+            Self::Fits => "fits",
+            Self::Icns => "icns",
         }
     }
 
@@ -146,6 +159,7 @@ impl Format {
             Self::JpegXl => cfg!(feature = "jxl"),
             Self::Jpeg2000 => cfg!(feature = "jpeg2000"),
             Self::Raw | Self::Psd | Self::Pcx | Self::Sgi | Self::Sun | Self::Xbm => true,
+            Self::Xpm | Self::Fits | Self::Icns => true,
             format => format.decoder().is_some(),
         }
     }
@@ -169,6 +183,7 @@ impl Format {
             Self::Tga => ImageFormat::Tga,
             Self::Heif | Self::Avif | Self::JpegXl | Self::Raw | Self::Jpeg2000 => return None,
             Self::Psd | Self::Pcx | Self::Sgi | Self::Sun | Self::Xbm => return None,
+            Self::Xpm | Self::Fits | Self::Icns => return None,
         })
     }
 }
@@ -275,6 +290,11 @@ fn of_older_programs(head: &[u8]) -> Option<Format> {
         [0x59, 0xa6, 0x6a, 0x95, ..] => Format::Sun,
         [0xb1, 0x68, 0xde, 0x3a, ..] => Format::Pcx,
         [10, 0 | 2..=5, 0 | 1, 1 | 2 | 4 | 8, _, _, ..] if head.len() > 12 => Format::Pcx,
+        _ if head.starts_with(b"/* XPM") => Format::Xpm,
+        _ if head.starts_with(b"SIMPLE  =") => Format::Fits,
+        [b'i', b'c', b'n', b's', 0, _, _, _, next, ..] if next.is_ascii_alphabetic() => {
+            Format::Icns
+        }
         [b'P', b'F' | b'f', b'\n' | b'\r' | b' ', next, ..] if next.is_ascii_digit() => Format::Pnm,
         [b'#', b'd', b'e', b'f', b'i', b'n', b'e', b' ', ..]
             if memchr::memmem::find(head.get(..64).unwrap_or(head), b"_width ").is_some() =>
@@ -361,7 +381,7 @@ const EXTENSIONS: &[&str] = &[
     "cur", "pbm", "pgm", "ppm", "pam", "pnm", "pfm", "qoi", "hdr", "exr", "dds", "ff", "tga",
     "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpf", "jpx", "psd", "psb", "pcx", "dcx", "sgi",
     "rgb", "rgba", "ras", "xbm", "cr2", "cr3", "nef", "nrw", "arw", "raf", "orf", "rw2", "dng",
-    "pef",
+    "pef", "xpm", "fits", "fit", "fts", "icns",
 ];
 
 /// Returns whether a file has the extension of an image.

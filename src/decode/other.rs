@@ -7,6 +7,7 @@ use super::claim::{Claim, Stop};
 use super::error::DecodeError;
 use super::reading::{Allowed, Counting, Padding, Reading};
 use super::source::Data;
+use super::tiff::piece;
 use super::{Limits, Rgb, SMALL, deep, frame, ground};
 
 /// An image whose headers were read.
@@ -125,9 +126,30 @@ pub(super) fn decode(
     let rgb = Rgb {
         width,
         height,
-        pixels: in_rgb(image),
+        pixels: in_rgb(without_false_alpha(image, format, data)),
     };
     Ok((rgb, profile))
+}
+
+/// Drops what is no transparency: in a TGA whose header declares no bits of it, and in a TGA or bitmap that would show
+/// nothing at all, because its program left those bits unset.
+fn without_false_alpha(image: DynamicImage, format: ImageFormat, data: Data<'_>) -> DynamicImage {
+    /// Where the header of a TGA declares the bits of transparency.
+    const TGA_ALPHA: u64 = 17;
+    if !matches!(format, ImageFormat::Tga | ImageFormat::Bmp) || !image.color().has_alpha() {
+        return image;
+    }
+    let declared = match format {
+        ImageFormat::Tga => piece(data, TGA_ALPHA, 1)
+            .first()
+            .is_none_or(|byte| byte & 15 > 0),
+        _ => true,
+    };
+    let mut rgba = image.into_rgba8();
+    if !declared || rgba.pixels().all(|pixel| pixel[3] == 0) {
+        rgba.pixels_mut().for_each(|pixel| pixel[3] = 255);
+    }
+    DynamicImage::ImageRgba8(rgba)
 }
 
 fn is_memory(error: &LimitError) -> bool {

@@ -91,10 +91,17 @@ fn by_header(bytes: &[u8], number: &impl Fn(usize) -> Result<u32, Stop>) -> Resu
         let kind = bytes[84..88].escape_ascii();
         return Err(DecodeError::NotSupported(format!("DDS images of kind {kind}")).into());
     }
+    let palette = flags & PALETTE != 0;
+    // Some programs give the bits of the colours, and masks outside of the pixel.
+    let bits = if palette { 8 } else { bits };
+    let all = u32::MAX >> (32 - bits);
+    if flags & GREY != 0 && masks[0] & all == 0 {
+        masks = [all, all, all, masks[3] & all];
+    }
     Ok(Stored::Plain {
         bytes: bits as usize / 8,
         masks,
-        palette: flags & PALETTE != 0,
+        palette,
     })
 }
 

@@ -1,5 +1,5 @@
 //! Formats of older programs, each in a small decoder of its own that needs the file in memory: Photoshop's merged
-//! picture, PCX, SGI, Sun raster, X bitmaps and floating PNM; and bitmaps and icons in forms that the crate `image`
+//! picture, PCX, SGI, Sun raster, X bitmaps and pixmaps, FITS, Apple's icons, JPEG of 12 bits and floating PNM; and bitmaps and icons in forms that the crate `image`
 //! refuses.
 //!
 //! Owns what they have in common: a size that is checked and claimed before anything is decoded, and rows of which some
@@ -7,6 +7,8 @@
 
 mod bmp;
 mod dds;
+mod fits;
+mod icns;
 mod ico;
 pub(super) mod jpeg12;
 mod pcx;
@@ -15,12 +17,16 @@ mod psd;
 mod sgi;
 mod sun;
 mod xbm;
+mod xpm;
 
 use super::claim::{Claim, Stop};
 use super::error::DecodeError;
 use super::exif::Exif;
 use super::format::Format;
 use super::{Rgb, partial};
+
+/// How the thumbnails of the viewer XV begin, which are otherwise like PNM.
+pub(super) const XV: &[u8] = b"P7 332";
 
 /// What a decoder returns.
 pub(super) struct Made {
@@ -53,6 +59,10 @@ pub(super) fn decode(bytes: &[u8], format: Format, claim: &mut Claim<'_>) -> Res
         Format::Sgi => sgi::decode(bytes, claim).map(Made::of),
         Format::Sun => sun::decode(bytes, claim).map(Made::of),
         Format::Xbm => xbm::decode(bytes, claim).map(Made::of),
+        Format::Xpm => xpm::decode(bytes, claim).map(Made::of),
+        Format::Fits => fits::decode(bytes, claim).map(Made::of),
+        Format::Icns => icns::decode(bytes, claim).map(Made::of),
+        Format::Pnm if bytes.starts_with(XV) => xpm::thumbnail(bytes, claim).map(Made::of),
         Format::Pnm => pfm::decode(bytes, claim).map(Made::of),
         Format::Bmp => bmp::decode(bytes, claim).map(Made::of),
         Format::Dds if bytes.len() >= 128 => dds::decode(bytes, claim).map(Made::of),

@@ -4,6 +4,7 @@
 
 use super::super::colour::Inks;
 use super::super::exif::{Exif, read_block};
+use super::super::ground;
 use super::super::metadata;
 use super::super::tiff::colours::from_lab;
 use super::super::tiff::unpack::pack_bits;
@@ -34,6 +35,7 @@ struct Header<'a> {
     mode: Mode,
     palette: &'a [u8],
     resources: &'a [u8],
+    has_alpha: bool,
     data: &'a [u8],
 }
 
@@ -63,7 +65,10 @@ fn header(bytes: &[u8]) -> Option<Result<Header<'_>, DecodeError>> {
     let resources = fields.take(length)?;
     let high = if large { fields.big(4)? } else { 0 };
     let length = u64::from(high) << 32 | u64::from(fields.big(4)?);
-    fields.take(usize::try_from(length).ok()?)?;
+    let layers = fields.take(usize::try_from(length).ok()?)?;
+    // A negative number of layers: the first channel after the colours is the transparency of the merged picture.
+    let count = layers.get(if large { 8..10 } else { 4..6 });
+    let has_alpha = count.is_some_and(|count| count[0] & 0x80 != 0);
     Some(Ok(Header {
         large,
         width,
@@ -73,6 +78,7 @@ fn header(bytes: &[u8]) -> Option<Result<Header<'_>, DecodeError>> {
         mode,
         palette,
         resources,
+        has_alpha,
         data: fields.0,
     }))
 }
@@ -89,9 +95,11 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Made, Stop> {
     if !matches!(header.depth, 1 | 8 | 16 | 32) || header.channels < needed {
         return Err(broken("its channels make no sense"));
     }
-    // Besides the picture, all its channels.
-    begin(claim, size, 3 + u64::from(needed))?;
-    let channels = channels(&header, needed).ok_or_else(|| broken("its pixels end early"))?;
+    let alpha = u32::from(header.has_alpha && header.channels > needed && header.depth > 1);
+    // Besides the picture, all its channels, and with transparency another form of it.
+    begin(claim, size, 3 + u64::from(needed + 5 * alpha))?;
+    let channels =
+        channels(&header, needed + alpha).ok_or_else(|| broken("its pixels end early"))?;
     let (exif, profile) = about(header.resources);
     let inks = Inks::of(profile.as_deref().filter(|_| header.mode == Mode::Cmyk));
     let mut rows = Rows::new(size);
@@ -122,7 +130,14 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<Made, Stop> {
             pixel.copy_from_slice(&colour);
         }
     }
-    let (rgb, damage) = rows.finish()?;
+    let (mut rgb, damage) = rows.finish()?;
+    if alpha == 1 {
+        let alphas = channels[needed as usize].iter().copied();
+        let alphas = alphas.chain(std::iter::repeat(255));
+        let pixels = rgb.pixels.chunks_exact(3).zip(alphas);
+        let rgba = pixels.flat_map(|(pixel, alpha)| [pixel[0], pixel[1], pixel[2], alpha]);
+        rgb.pixels = ground::show(rgba.collect());
+    }
     Ok(Made {
         rgb,
         exif,

@@ -2,7 +2,7 @@
 //!
 //! The SGI Image File Format, version 1.00.
 
-use super::super::Rgb;
+use super::super::{Rgb, ground};
 use super::{Claim, Fields, Rows, Stop, begin, broken};
 
 /// Bytes of the header.
@@ -24,9 +24,18 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<(Rgb, Option<String
     if !matches!(size, 1 | 2) || channels == 0 {
         return Err(broken("its header makes no sense"));
     }
-    begin(claim, (width, height), 3)?;
+    // The fourth is transparency.
+    let colours = if channels < 3 { 1 } else { channels.min(4) };
+    begin(claim, (width, height), if colours == 4 { 8 } else { 3 })?;
     let mut rows = Rows::new((width, height));
-    let colours = if channels < 3 { 1 } else { 3 };
+    let mut alphas = vec![
+        255;
+        if colours == 4 {
+            width as usize * height as usize
+        } else {
+            0
+        }
+    ];
     for y in 0..height {
         // The first row is the lowest.
         let parts: Option<Vec<Vec<u8>>> = (0..colours)
@@ -54,8 +63,18 @@ pub fn decode(bytes: &[u8], claim: &mut Claim<'_>) -> Result<(Rgb, Option<String
                 *value = parts[i.min(parts.len() - 1)][x];
             }
         }
+        if let Some(alpha) = parts.get(3) {
+            let start = (height - 1 - y) as usize * width as usize;
+            alphas[start..][..alpha.len()].copy_from_slice(alpha);
+        }
     }
-    rows.finish()
+    let (mut rgb, damage) = rows.finish()?;
+    if colours == 4 {
+        let pixels = rgb.pixels.chunks_exact(3).zip(alphas);
+        let rgba = pixels.flat_map(|(pixel, alpha)| [pixel[0], pixel[1], pixel[2], alpha]);
+        rgb.pixels = ground::show(rgba.collect());
+    }
+    Ok((rgb, damage))
 }
 
 /// Unpacks a row: the highest bytes of its samples.

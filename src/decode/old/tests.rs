@@ -214,3 +214,161 @@ fn pointers_are_shown_on_a_ground() {
     file.extend(bitmap);
     assert_eq!(decoded(&file, Format::Ico), QUARTERS);
 }
+
+#[test]
+fn transparency_of_photoshops_merged_picture_and_of_sgis_counts() {
+    let planes = [plane(0), plane(1), plane(2), vec![255, 255, 0, 255]].concat();
+    let mut file = psd(3, 4, 0, &planes);
+    // Without layers the fourth channel is only a selection.
+    assert_eq!(decoded(&file, Format::Psd), QUARTERS);
+    let layers = [
+        &6u32.to_be_bytes()[..],
+        &2u32.to_be_bytes(),
+        &(-1i16).to_be_bytes(),
+    ]
+    .concat();
+    file.splice(34..38, layers);
+    let mut shown = QUARTERS;
+    shown[2] = [255; 3];
+    assert_eq!(decoded(&file, Format::Psd), shown);
+
+    let mut sgi = vec![1, 0xda, 0, 1, 0, 3, 0, 2, 0, 2, 0, 4];
+    sgi.resize(512, 0);
+    for channel in [plane(0), plane(1), plane(2), vec![255, 255, 0, 255]] {
+        sgi.extend([&channel[2..], &channel[..2]].concat());
+    }
+    assert_eq!(decoded(&sgi, Format::Sgi), shown);
+}
+
+#[test]
+fn pixmaps_name_their_colours() {
+    let text = b"/* XPM */\nstatic char *a[] = {\n/* sizes \"1 1\" */ \"2 2 4 2\",\n\"aa c red\",\"bb m white c #0F0\",\n\
+        \"cc c #00000000FFFF\", \"dd c None\",\n/* pixels */\n\"aabb\",\n\"ccdd\"\n};";
+    assert_eq!(decoded(text, Format::Xpm), QUARTERS);
+    let thumbnail = b"P7 332\n#END_OF_COMMENTS\n2 2 255\n\xe0\x1c\x03\xff";
+    assert_eq!(decoded(thumbnail, Format::Pnm), QUARTERS);
+}
+
+fn card(text: &str) -> Vec<u8> {
+    format!("{text:<80}").into_bytes()
+}
+
+#[test]
+fn fits_begins_at_the_bottom_and_may_hold_other_parts_first() {
+    let part = |cards: &[&str], data: &[u8]| {
+        let cards = cards.iter().chain(&["END"]).flat_map(|text| card(text));
+        let mut part: Vec<u8> = cards.collect();
+        part.resize(2880, b' ');
+        part.extend(data);
+        part
+    };
+    let sides = [
+        "NAXIS   =                    2",
+        "NAXIS1  =                    2",
+        "NAXIS2  =                    2",
+    ];
+    let eight = [
+        &[
+            "SIMPLE  =                    T",
+            "BITPIX  =                    8 / bits",
+        ][..],
+        &sides,
+    ]
+    .concat();
+    let expected = [[3; 3], [4; 3], [1; 3], [2; 3]];
+    assert_eq!(
+        decoded(&part(&eight, &[1, 2, 3, 4]), Format::Fits),
+        expected
+    );
+    // Unsigned numbers of 16 bits, as the standard has them.
+    let empty = part(
+        &[
+            "SIMPLE  =                    T",
+            "BITPIX  =                    8",
+            "NAXIS   =                    0",
+        ],
+        &[],
+    );
+    let wide = [
+        &[
+            "XTENSION= 'IMAGE   '",
+            "BITPIX  =                   16",
+            "BZERO   =                32768",
+        ][..],
+        &sides,
+    ]
+    .concat();
+    let values = [0x8000u16, 0x8000, 0x7fff, 0x7fff]
+        .map(u16::to_be_bytes)
+        .concat();
+    let file = [empty, part(&wide, &values)].concat();
+    assert_eq!(
+        decoded(&file, Format::Fits),
+        [[255; 3], [255; 3], [0; 3], [0; 3]]
+    );
+}
+
+#[test]
+fn icons_of_apple_show_their_largest_picture() {
+    let part = |kind: &[u8; 4], body: &[u8]| {
+        let length = (body.len() as u32 + 8).to_be_bytes();
+        [&kind[..], &length, body].concat()
+    };
+    // Runs of 130 of each channel of 16 by 16 pixels, and the rest plain.
+    let channel = |value: u8| [&[255, value, 123, value], &[1, value, value][..]].concat();
+    let channels = [channel(200), channel(100), channel(50)].concat();
+    let small = part(b"is32", &channels);
+    let file =
+        |parts: &[u8]| [&b"icns"[..], &(parts.len() as u32 + 8).to_be_bytes(), parts].concat();
+    let shown = |file: &[u8]| {
+        assert_eq!(sniff(file), Some(Format::Icns));
+        let whole = Decoder::new(Limits::default())
+            .decode_whole(file, 1)
+            .unwrap();
+        (
+            whole.width,
+            [whole.pixels[0], whole.pixels[1], whole.pixels[2]],
+        )
+    };
+    assert!(
+        Decoder::new(Limits::default())
+            .decode_whole(&file(&small), 1)
+            .is_err(),
+        "it is cut"
+    );
+    let channel = |value: u8| [255, value, 251, value].to_vec();
+    let small = part(b"is32", &[channel(200), channel(100), channel(50)].concat());
+    assert_eq!(shown(&file(&small)), (16, [200, 100, 50]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(3, 3, image::Rgb([1, 2, 3]))
+        .write_to(&mut png, image::ImageFormat::Png)
+        .unwrap();
+    let both = [small, part(b"ic07", png.get_ref())].concat();
+    assert_eq!(shown(&file(&both)), (3, [1, 2, 3]));
+}
+
+#[test]
+fn textures_of_greys_and_palettes_are_shown_whatever_their_header_says_of_bits() {
+    let header = |flags: u32, bits: u32, masks: u32| {
+        let mut header = b"DDS \x7c\0\0\0".to_vec();
+        for number in [0x100f, 2, 2, 2, 0, 0] {
+            header.extend(u32::to_le_bytes(number));
+        }
+        header.resize(76, 0);
+        for number in [32, flags, 0, bits, masks, masks, masks, 0, 0x1000] {
+            header.extend(number.to_le_bytes());
+        }
+        header.resize(128, 0);
+        header
+    };
+    let grey = [header(0x2_0000, 8, 0xff00_0000), vec![1, 2, 3, 4]].concat();
+    assert_eq!(
+        decoded(&grey, Format::Dds),
+        [[1; 3], [2; 3], [3; 3], [4; 3]]
+    );
+    let mut palette = header(0x20, 24, 0);
+    palette.extend(QUARTERS.iter().flat_map(|[r, g, b]| [*r, *g, *b, 0]));
+    palette.resize(128 + 1024, 0);
+    palette.extend([0, 1, 2, 3]);
+    assert_eq!(decoded(&palette, Format::Dds), QUARTERS);
+}

@@ -259,3 +259,25 @@ fn jpeg_2000_shows_the_photograph() {
         let _ = square(&file[..length]);
     }
 }
+
+#[test]
+fn bits_that_are_no_transparency_hide_nothing() {
+    // A TGA of two by two pixels of 32 bits, of which the header declares 8 or no bits of transparency.
+    let tga = |declared: u8, alpha: [u8; 4]| {
+        let mut file = vec![0; 18];
+        (file[2], file[12], file[14], file[16]) = (2, 2, 2, 32);
+        file[17] = 0x20 | declared;
+        file.extend(alpha.into_iter().flat_map(|alpha| [50, 100, 200, alpha]));
+        file
+    };
+    let shown = |file: &[u8]| {
+        let source = Source::from(file.to_vec());
+        let whole = Decoder::new(Limits::default())
+            .decode_whole(&source, 1)
+            .unwrap();
+        [whole.pixels[0], whole.pixels[1], whole.pixels[2]]
+    };
+    assert_eq!(shown(&tga(8, [0, 255, 255, 255])), [255; 3]);
+    assert_eq!(shown(&tga(0, [0, 255, 255, 255])), [200, 100, 50]);
+    assert_eq!(shown(&tga(8, [0; 4])), [200, 100, 50]);
+}

@@ -212,3 +212,25 @@ fn what_pillow_writes_is_read() {
         }
     }
 }
+
+#[test]
+fn tiles_may_lie_where_strips_are_named() {
+    let mut tags = tags(8, 1, 1);
+    tags.extend([(0x142, 3, vec![16]), (0x143, 3, vec![16])]);
+    let mut tile = vec![0; 256];
+    tile[..2].copy_from_slice(&[10, 20]);
+    tile[16..18].copy_from_slice(&[30, 40]);
+    assert_eq!(greys(&tiff(&tags, &[tile])), [10, 20, 30, 40]);
+}
+
+#[test]
+fn eight_bits_are_signed_only_if_the_picture_is_smoother_so() {
+    let of = |samples: [u8; 4]| {
+        let mut tags = tags(8, 1, 1);
+        tags.push((0x153, 3, vec![2]));
+        greys(&tiff(&tags, &[samples.to_vec()]))
+    };
+    // From dark to light in steps of 20, about the middle.
+    assert_eq!(of([0xf6, 10, 30, 50]), [118, 138, 158, 178]);
+    assert_eq!(of([118, 138, 158, 178]), [118, 138, 158, 178]);
+}

@@ -184,11 +184,19 @@ fn named(tiff: &Tiff<'_>, directory: &Directory) -> Option<Vec<u8>> {
 
 /// Puts a file together from its tables and its strips, as marks between which decoding starts anew separate them.
 fn assembled(tiff: &Tiff<'_>, directory: &Directory, layout: &Layout) -> Option<Vec<u8>> {
-    if layout.tiled || layout.planar || !matches!(layout.samples, 1 | 3) || layout.bits != 8 {
+    // A single tile has the blocks of the picture, and nothing beside them.
+    let (across, down) = layout.subsampling;
+    let blocks = |side: u32, shared: u32| side.div_ceil(8 * shared);
+    let is_whole = layout.pieces_by_side() == (1, 1)
+        && blocks(layout.width, across) == blocks(layout.piece.0, across)
+        && blocks(layout.height, down) == blocks(layout.piece.1, down);
+    if layout.tiled && !is_whole {
+        return None;
+    }
+    if layout.planar || !matches!(layout.samples, 1 | 3) || layout.bits != 8 {
         return None;
     }
     let samples = layout.samples as u8;
-    let (across, down) = layout.subsampling;
     let mut file = b"\xff\xd8".to_vec();
     let is_ycc = matches!(layout.colour, Colour::YCbCr(_));
     file.extend(adobe(&Layout {

@@ -295,11 +295,17 @@ impl Layout {
             let value = tiff.value(directory, tag).filter(|value| *value > 0);
             value.and_then(|value| u32::try_from(value).ok())
         };
-        self.tiled = directory.entry(tag::TILES).is_some();
+        let has_tiles = directory.entry(tag::TILES).is_some();
+        let sides = value(tag::TILE_WIDTH).zip(value(tag::TILE_HEIGHT));
+        self.tiled = has_tiles || sides.is_some();
         let (starts, lengths) = if self.tiled {
-            let sides = value(tag::TILE_WIDTH).zip(value(tag::TILE_HEIGHT));
             self.piece = sides.ok_or_else(|| broken("its tiles have no size"))?;
-            (tag::TILES, tag::TILE_LENGTHS)
+            if has_tiles {
+                (tag::TILES, tag::TILE_LENGTHS)
+            } else {
+                // Older programs say where tiles are as if they were strips.
+                (tag::STRIPS, tag::STRIP_LENGTHS)
+            }
         } else {
             let rows = value(tag::STRIP_ROWS).unwrap_or(self.height);
             self.piece = (self.width, rows.min(self.height));

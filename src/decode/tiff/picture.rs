@@ -196,6 +196,14 @@ impl Opened<'_> {
 }
 
 impl Layout {
+    /// Returns whether the samples are declared as signed, and what they look like has to tell whether that is true.
+    fn may_be_unsigned(&self) -> bool {
+        self.numbers == Numbers::Signed
+            && self.bits == 8
+            && self.alpha == Alpha::Nothing
+            && matches!(self.colour, Colour::Grey { .. } | Colour::Rgb)
+    }
+
     /// Returns the number of planes that are needed: colours and transparency.
     fn channels_needed(&self) -> usize {
         let alpha = usize::from(self.alpha != Alpha::Nothing);
@@ -329,7 +337,8 @@ impl<'a> Canvas<'a> {
             if of.bits <= 8 {
                 let row = &plane.bytes[y * plane.row..(y + 1) * plane.row];
                 bits::small(row, of.bits, count, out);
-                if of.numbers == Numbers::Signed && !matches!(of.colour, Colour::Lab { .. }) {
+                let is_signed = of.numbers == Numbers::Signed && !of.may_be_unsigned();
+                if is_signed && !matches!(of.colour, Colour::Lab { .. }) {
                     let half = 1u8 << (of.bits - 1);
                     out.iter_mut().for_each(|value| *value ^= half);
                 }
@@ -366,6 +375,8 @@ impl<'a> Canvas<'a> {
             };
             let inverted = of.colour == Colour::Grey { inverted: true };
             deep::greys(&self.values, range, inverted)
+        } else if of.may_be_unsigned() {
+            as_smooth(self.pixels, of.width as usize)
         } else if of.alpha == Alpha::Nothing {
             self.pixels
         } else {
@@ -377,6 +388,21 @@ impl<'a> Canvas<'a> {
             pixels,
         }
     }
+}
+
+/// Returns pixels whose samples are signed or, if the picture is smoother so, unsigned: many programs declare the wrong
+/// one of the two. Read wrongly, a picture has edges wherever its light passes the middle.
+fn as_smooth(mut pixels: Vec<u8>, width: usize) -> Vec<u8> {
+    let steps = |moved: u8| -> u64 {
+        let rows = pixels.chunks_exact(width * 3);
+        rows.flat_map(|row| row.iter().zip(row.iter().skip(3)))
+            .map(|(a, b)| u64::from((a ^ moved).abs_diff(b ^ moved)))
+            .sum()
+    };
+    if steps(0x80) <= steps(0) {
+        pixels.iter_mut().for_each(|value| *value ^= 0x80);
+    }
+    pixels
 }
 
 fn read_values(plane: &Plane, y: usize, of: &Layout, count: usize, values: &mut Vec<f32>) {

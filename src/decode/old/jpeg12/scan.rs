@@ -3,7 +3,7 @@
 use super::{Block, Picture, Tables, ZIGZAG};
 
 /// A scan stops when it has made up this many bits after its data ended.
-const MAX_BEYOND: u32 = 256;
+const MAX_BEYOND: u32 = 16;
 
 /// A scan that cannot be decoded at all, because a table is missing.
 pub struct Wrong;
