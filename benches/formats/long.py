@@ -9,8 +9,7 @@ strip cut out of the middle, or the photograph at a random place of a strip in i
 picture becomes a square in several ways, and its code is looked for among those of the photographs.
 
 Prints, for each ratio, kind and way, how often the photograph itself is nearest, and the share of its class among the
-seven nearest others. PROGRAM must be one that does not fold by itself: the ways are drawn here, and `crop` is what the
-program does with a long picture.
+seven nearest others. The ways are drawn here; `program` is what the program does with a long picture by itself.
 """
 
 import argparse
@@ -86,8 +85,17 @@ def squares(picture):
         yield picture.crop((left, top, left + side, top + side)).resize((SQUARE, SQUARE))
 
 
+def central(picture):
+    width, height = picture.size
+    side = min(picture.size)
+    left, top = (width - side) // 2, (height - side) // 2
+    # Of the square that the program scales to, it uses the middle.
+    return picture.crop((left, top, left + side, top + side)).resize((SHORT, SHORT))
+
+
 def ways(picture):
-    yield "crop", [picture]
+    yield "program", [picture]
+    yield "crop", [central(picture)]
     yield "fold", [framed(folded(picture))]
     yield "pooled", [framed(square) for square in squares(picture)]
     yield "on mean", [framed(whole(picture, mean(picture)))]
