@@ -21,13 +21,6 @@ impl Engine {
         }
     }
 
-    pub fn url_with(&self, password: &str, collection: &str) -> String {
-        match self {
-            Self::Postgres(server) => server.url_with(password, collection),
-            Self::Milvus(server) => server.url_with(password, collection),
-        }
-    }
-
     pub fn port(&self) -> u16 {
         match self {
             Self::Postgres(server) => server.port,
