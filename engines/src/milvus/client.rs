@@ -26,14 +26,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The largest answer, in bytes: what servers send at most unless configured otherwise.
 const MAX_ANSWER: usize = 512 << 20;
 
-/// Codes of a server that cannot do it now: not ready, not available, too many requests, internal, limits of rates, a
-/// collection or its parts that are not in memory yet, servers that come and go.
-const PASSING: [i32; 16] = [
-    1, 2, 4, 5, 8, 101, 102, 103, 503, 502, 501, 601, 901, 902, 903, 1000,
+/// Codes of a server that cannot do it now: not ready, busy, or its collections, channels, segments and nodes come and
+/// go, as they do while it restarts. Servers mark only some of them as worth trying again.
+const PASSING: [i32; 20] = [
+    1, 2, 4, 8, 12, 101, 103, 106, 202, 401, 500, 501, 503, 600, 601, 602, 901, 902, 903, 905,
 ];
 
-/// The user may not do this, in the codes from 2.3 on.
-const DENIED: [i32; 3] = [1400, 1401, 1402];
+/// The user is not known, or may not do this, in the codes from 2.3 on.
+const DENIED: [i32; 3] = [1400, 1401, 1800];
 
 /// What can go wrong with one attempt.
 #[derive(Debug)]
