@@ -25,11 +25,15 @@ def start(root: pathlib.Path, data: pathlib.Path, port: int) -> None:
     package.MilvusServer.get_milvus_executable_path = lambda _: str(root / "milvus/bin/milvus")
     package._initialize_data_files = lambda _: None
     server = package.MilvusServer(data_dir=str(data.resolve()), proxy_port=port)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: server.stop())
     server.start()
+    process = server.server_proc
+    # The package's own way gives the server four seconds to end, and fails if it takes longer.
+    package.MilvusServer.stop = lambda _: None
+    ends = iter([process.terminate])
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: next(ends, process.kill)())
     print(f"milvus://127.0.0.1:{port}/photos", file=sys.stderr, flush=True)
-    server.server_proc.wait()
+    process.wait()
 
 
 if __name__ == "__main__":
