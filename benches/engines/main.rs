@@ -1,11 +1,11 @@
 //! Engines: what storing and asking costs in a collection on a server, beside the index in a folder.
 //!
-//! `cargo bench -p imgsearch-engines --features postgres --bench engines -- [--images N] [--queries N] [--url URL]`
+//! `cargo bench -p imgsearch-engines --features milvus,postgres --bench engines -- [--images N] [--queries N] [--url URL]`
 //!
 //! Images are drawn from a seed: codes in clusters, 30 numbers of length one each, and 256 bits tied to them. Every
 //! store gets the same images in the same batches, is asked the same questions in the same run, and its recall at ten
-//! is that against the exact answers of the folder. Without `--url`, a PostgreSQL of `script/engines install` is started
-//! for the run. `pgbench`, which speaks to the server through PostgreSQL's own client library, asks it the same for
+//! is that against the exact answers of the folder. Without `--url`, the PostgreSQL and the Milvus of
+//! `script/engines install` are started for the run. `pgbench`, which speaks to the server through PostgreSQL's own client library, asks it the same for
 //! comparison. Compare the columns with each other: absolute times are this machine's.
 
 use std::sync::Arc;
@@ -19,9 +19,13 @@ use imgsearch_index::{
     SearchStrategy,
 };
 
+use milvus::Milvus;
 use server::Server;
 use synthetic::Images;
 
+#[path = "../../engines/tests/milvus.rs"]
+#[allow(dead_code)]
+mod milvus;
 #[path = "../../engines/tests/server.rs"]
 #[allow(dead_code)]
 mod server;
@@ -166,18 +170,18 @@ fn table(
 
 fn main() {
     let typed = typed();
-    let own = match &typed.url {
+    let postgres = match &typed.url {
         Some(_) => None,
-        None => match Server::start() {
-            Some(server) => Some(server),
-            None => return,
-        },
+        None => Server::start(),
     };
-    let url = typed
-        .url
-        .clone()
-        .or_else(|| own.as_ref().map(|own| own.url("bench")));
-    let url = url.expect("there is a server");
+    let milvus = match &typed.url {
+        Some(_) => None,
+        None => Milvus::start(),
+    };
+    let mut urls: Vec<(&str, String)> = Vec::new();
+    urls.extend(typed.url.clone().map(|url| ("server", url)));
+    urls.extend(postgres.as_ref().map(|own| ("postgres", own.url("bench"))));
+    urls.extend(milvus.as_ref().map(|own| ("milvus", own.url("bench"))));
     let all = synthetic::draw(typed.images + typed.queries, typed.images, 1);
     let (mut images, mut queries) = (Images::default(), Images::default());
     for i in 0..all.len() {
@@ -198,20 +202,24 @@ fn main() {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = FolderCollection::open(dir.path(), &encoder).expect("the folder opens");
     let folder: Arc<dyn Collection> = Arc::new(folder);
-    let server = create(&url, &encoder, &Options::default()).expect("the collection opens");
-    for (name, collection) in [("folder", &folder), ("postgres", &server)] {
-        let (rate, seconds) = fill(&**collection, &entries);
-        let bytes = collection.bytes().ok().flatten().unwrap_or(0) as f64;
+    let mut stores = vec![("folder", folder.clone())];
+    for (name, url) in &urls {
+        let server = create(url, &encoder, &Options::default()).expect("the collection opens");
+        stores.push((name, server));
+    }
+    for (name, store) in &stores {
+        let (rate, seconds) = fill(&**store, &entries);
+        let bytes = store.bytes().ok().flatten().unwrap_or(0) as f64;
         println!(
             "{name:10} {rate:8.0} images/s stored, {seconds:6.1} s for graphs, {:6.1} MB, {:5.0} bytes an image",
             bytes / 1e6,
             bytes / images.len() as f64
         );
+        assert_eq!(
+            store.count(&Filter::default()).ok(),
+            Some(images.len() as u64)
+        );
     }
-    assert_eq!(
-        server.count(&Filter::default()).ok(),
-        Some(images.len() as u64)
-    );
     for by in [RankBy::Code, RankBy::Hash, RankBy::Both] {
         let params = SearchParams::new(K).by(by).strategy(SearchStrategy::Exact);
         let right: Vec<f32> = (0..queries.len())
@@ -222,11 +230,13 @@ fn main() {
                 found.last().map_or(f32::INFINITY, |last| last.distance)
             })
             .collect();
-        table("folder", &folder, &queries, &right, by);
-        table("postgres", &server, &queries, &right, by);
+        for (name, store) in &stores {
+            table(name, store, &queries, &right, by);
+        }
     }
-    if let Some(own) = &own {
-        beside_pgbench(own, &server, &images);
+    let server = stores.iter().find(|(name, _)| *name == "postgres");
+    if let (Some(own), Some((_, server))) = (&postgres, server) {
+        beside_pgbench(own, server, &images);
     }
 }
 

@@ -5,6 +5,7 @@
 //! | URL | server | feature |
 //! | --- | --- | --- |
 //! | `postgres://USER@HOST:PORT/DATABASE?collection=NAME` | PostgreSQL with pgvector 0.8 or newer | `postgres` |
+//! | `milvus://USER:PASSWORD@HOST:PORT/NAME` | Milvus 2.3 or newer | `milvus` |
 //!
 //! An image's id is made from its path and its content ([`shared_id`]), so machines that index the same files agree
 //! without talking to each other.
@@ -14,6 +15,10 @@
 // What a server or a user brings is an error, never a panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(any(feature = "milvus", feature = "postgres"))]
+mod globs;
+#[cfg(feature = "milvus")]
+mod milvus;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod url;
@@ -22,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use imgsearch_index::collection::Collection;
-use imgsearch_index::{EncoderRecord, Error, Result};
+use imgsearch_index::{EncoderRecord, Result};
 
 pub use url::{is_url, redacted, shared_id};
 
@@ -84,14 +89,20 @@ fn connect(
         #[cfg(not(feature = "postgres"))]
         url::Scheme::Postgres => {
             let _ = (encoder, options);
-            Err(Error::Unsupported {
+            Err(imgsearch_index::Error::Unsupported {
                 place: url.place,
                 what: "this program was built without PostgreSQL".to_owned(),
             })
         }
-        url::Scheme::Milvus => Err(Error::Unsupported {
-            place: url.place,
-            what: "there is no client for Milvus yet; PostgreSQL can be used".to_owned(),
-        }),
+        #[cfg(feature = "milvus")]
+        url::Scheme::Milvus => Ok(Arc::new(milvus::Milvus::open(&url, encoder, options)?)),
+        #[cfg(not(feature = "milvus"))]
+        url::Scheme::Milvus => {
+            let _ = (encoder, options);
+            Err(imgsearch_index::Error::Unsupported {
+                place: url.place,
+                what: "this program was built without Milvus".to_owned(),
+            })
+        }
     }
 }

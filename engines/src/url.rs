@@ -20,13 +20,17 @@ pub enum Scheme {
 
 /// A URL of a collection, in parts.
 #[derive(Clone)]
-#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+#[cfg_attr(not(all(feature = "milvus", feature = "postgres")), allow(dead_code))]
 pub struct CollectionUrl {
     pub scheme: Scheme,
     /// The collection's name.
     pub name: String,
     /// The certificates to trust, if the URL names a file.
     pub root_certificates: Option<String>,
+    /// `user:password` or a token, if it is not a part of `server`.
+    pub credentials: Option<String>,
+    /// The database at the server, if it is not a part of `server`.
+    pub database: Option<String>,
     /// The URL without what is ours, for the server's client. It may hold a password.
     pub server: String,
     /// The URL for people, without a password.
@@ -42,7 +46,7 @@ fn scheme_of(text: &str) -> Option<Scheme> {
     let (scheme, _) = text.split_once("://")?;
     match scheme.to_ascii_lowercase().as_str() {
         "postgres" | "postgresql" => Some(Scheme::Postgres),
-        "milvus" => Some(Scheme::Milvus),
+        "milvus" | "milvuss" => Some(Scheme::Milvus),
         _ => None,
     }
 }
@@ -67,13 +71,22 @@ pub fn redacted(text: &str) -> String {
         Some(_) => (rest, ""),
         None => (authority, path),
     };
+    let is_milvus = scheme_of(text) == Some(Scheme::Milvus);
     let shown = match authority.rsplit_once('@') {
+        // Without a password it is a token.
+        Some((token, host)) if is_milvus && !token.contains(':') => format!("***@{host}"),
         Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
         None => authority.to_owned(),
     };
     let query = query.map_or_else(String::new, |query| {
         let parts = query.split('&').map(|part| match part.split_once('=') {
-            Some((key, _)) if key.to_ascii_lowercase().contains("pass") => format!("{key}=***"),
+            Some((key, _))
+                if ["pass", "token"]
+                    .iter()
+                    .any(|secret| key.to_ascii_lowercase().contains(secret)) =>
+            {
+                format!("{key}=***")
+            }
             _ => part.to_owned(),
         });
         format!("?{}", parts.collect::<Vec<_>>().join("&"))
@@ -89,23 +102,21 @@ impl CollectionUrl {
     /// [`Error::InvalidInput`] if it names no collection, or not in the way of its server.
     pub fn parse(text: &str) -> Result<Self> {
         let place = redacted(text);
-        let wrong = |why: &str| {
-            let how = "postgres://USER@HOST:PORT/DATABASE?collection=NAME";
-            Error::InvalidInput(format!("{place} {why}: write it as {how}"))
-        };
         let Some(scheme) = scheme_of(text) else {
-            return Err(wrong("is not the URL of a collection"));
+            return Err(wrong(
+                Scheme::Postgres,
+                &place,
+                "is not the URL of a collection",
+            ));
         };
-        if scheme == Scheme::Milvus {
-            return Ok(Self {
-                scheme,
-                name: String::new(),
-                root_certificates: None,
-                server: text.to_owned(),
-                place,
-            });
-        }
         let (server, query) = text.split_once('?').unwrap_or((text, ""));
+        match scheme {
+            Scheme::Postgres => Self::of_postgres(server, query, place),
+            Scheme::Milvus => Self::of_milvus(server, query, place),
+        }
+    }
+
+    fn of_postgres(server: &str, query: &str, place: String) -> Result<Self> {
         let (mut name, mut root_certificates) = (None, None);
         let mut rest = form_urlencoded::Serializer::new(String::new());
         let mut verifies = false;
@@ -124,32 +135,107 @@ impl CollectionUrl {
             rest.append_pair("sslmode", "require");
         }
         let Some(name) = name else {
-            return Err(wrong("names no collection"));
+            return Err(wrong(Scheme::Postgres, &place, "names no collection"));
         };
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name == RESERVED {
-            return Err(wrong(&format!(
-                "names the collection {RESERVED:?}, which is reserved"
-            )));
+            return Err(wrong(
+                Scheme::Postgres,
+                &place,
+                &format!("names the collection {RESERVED:?}, which is reserved"),
+            ));
         }
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(allowed) {
-            return Err(wrong(&format!(
-                "names the collection {name:?}, and a name has 1 to {MAX_NAME} of a to z, 0 to 9 and _"
-            )));
-        }
+        check_name(Scheme::Postgres, &place, &name)?;
         let rest = rest.finish().replace('+', "%20");
         let server = match rest.is_empty() {
             true => server.to_owned(),
             false => format!("{server}?{rest}"),
         };
         Ok(Self {
-            scheme,
+            scheme: Scheme::Postgres,
             name,
             root_certificates,
+            credentials: None,
+            database: None,
             server,
             place,
         })
     }
+
+    fn of_milvus(server: &str, query: &str, place: String) -> Result<Self> {
+        let wrong = |why: &str| Err(wrong(Scheme::Milvus, &place, why));
+        let (word, rest) = server.split_once("://").unwrap_or(("", server));
+        let Some((authority, name)) = rest.rsplit_once('/') else {
+            return wrong("names no collection");
+        };
+        check_name(Scheme::Milvus, &place, name)?;
+        let (credentials, host) = match authority.rsplit_once('@') {
+            Some((credentials, host)) => (Some(credentials), host),
+            None => (None, authority),
+        };
+        if host.is_empty() || host.contains('/') {
+            return wrong("names no host");
+        }
+        let mut is_tls = word.eq_ignore_ascii_case("milvuss");
+        let (mut root_certificates, mut database) = (None, None);
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match (&*key, &*value) {
+                ("tls", "1" | "true") => is_tls = true,
+                ("tls", "0" | "false") => is_tls = false,
+                ("sslrootcert", _) => root_certificates = Some(value.into_owned()),
+                ("database", _) => database = Some(value.into_owned()),
+                _ => return wrong(&format!("has the unknown option {key:?}")),
+            }
+        }
+        // After the brackets of an address of IPv6.
+        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        let port = if has_port { "" } else { ":19530" };
+        let protocol = if is_tls { "https" } else { "http" };
+        Ok(Self {
+            scheme: Scheme::Milvus,
+            name: name.to_owned(),
+            root_certificates,
+            credentials: credentials.map(decoded),
+            database,
+            server: format!("{protocol}://{host}{port}"),
+            place,
+        })
+    }
+}
+
+/// Returns the error of a URL, with how one is written.
+fn wrong(scheme: Scheme, place: &str, why: &str) -> Error {
+    let how = match scheme {
+        Scheme::Postgres => "postgres://USER@HOST:PORT/DATABASE?collection=NAME",
+        Scheme::Milvus => "milvus://USER:PASSWORD@HOST:19530/NAME",
+    };
+    Error::InvalidInput(format!("{place} {why}: write it as {how}"))
+}
+
+fn check_name(scheme: Scheme, place: &str, name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(allowed) {
+        return Err(wrong(
+            scheme,
+            place,
+            &format!(
+                "names the collection {name:?}, and a name has 1 to {MAX_NAME} of a to z, 0 to 9 and _"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Returns what is written with escapes in a URL.
+fn decoded(text: &str) -> String {
+    // A plus is no space here.
+    let text = text
+        .replace('+', "%2B")
+        .replace('=', "%3D")
+        .replace('&', "%26");
+    let mut parts = form_urlencoded::parse(text.as_bytes());
+    parts
+        .next()
+        .map_or_else(String::new, |(key, _)| key.into_owned())
 }
 
 /// Returns the id of an image in a shared collection: 63 bits of the BLAKE3 of its content's digest and its path. Of
@@ -179,6 +265,8 @@ mod tests {
             "postgres://me:s3cret/with@slash@host/db",
             "postgres://me:s3cret@with-at@host/db",
             "milvus://root:s3cret@host:19530/a",
+            "milvus://root:s3cret/with@slash@host:19530/a",
+            "milvuss://s3cret@host/a?token=s3cret",
         ] {
             let shown = redacted(url);
             assert!(
@@ -212,6 +300,31 @@ mod tests {
         }
         let long = format!("postgres://host/db?collection={}", "a".repeat(41));
         assert!(CollectionUrl::parse(&long).is_err());
+    }
+
+    #[test]
+    fn a_url_of_milvus_names_host_collection_and_whom() {
+        let url = CollectionUrl::parse("milvus://me:a%2Fb+c%26@host/photos?database=d").unwrap();
+        assert_eq!((&*url.name, &*url.server), ("photos", "http://host:19530"));
+        assert_eq!(url.credentials.as_deref(), Some("me:a/b+c&"));
+        assert_eq!(url.database.as_deref(), Some("d"));
+        let url = CollectionUrl::parse("milvuss://token@[::1]:99/a?sslrootcert=%2Fca.pem").unwrap();
+        assert_eq!(url.server, "https://[::1]:99");
+        assert_eq!(url.credentials.as_deref(), Some("token"));
+        assert_eq!(url.root_certificates.as_deref(), Some("/ca.pem"));
+        let url = CollectionUrl::parse("milvus://[::1]/a?tls=1").unwrap();
+        assert_eq!(url.server, "https://[::1]:19530");
+        for bad in [
+            "milvus://host",
+            "milvus://host/",
+            "milvus://host/A",
+            "milvus:///a",
+            "milvus://h/a?b=c",
+            "milvus://h/a/b",
+        ] {
+            let error = CollectionUrl::parse(bad).err().unwrap().to_string();
+            assert!(error.contains("milvus://USER"), "{error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use imgsearch_engines::{Options, create, open};
 use imgsearch_index::collection::Entry;
 use imgsearch_index::{Error, Filter, Query, SearchParams};
 
+use super::engine::{Engine, of_each_alone, of_each_server};
+use super::milvus::Milvus;
 use super::server::{PASSWORD, Server};
 use super::{drawn, encoder, entry, fill};
 
@@ -21,11 +23,13 @@ fn hurried() -> Options {
 
 #[test]
 fn a_server_that_is_killed_and_brought_back_loses_and_doubles_nothing() {
-    let Some(mut server) = Server::start() else {
-        return;
-    };
+    of_each_alone(is_killed_and_brought_back);
+}
+
+fn is_killed_and_brought_back(mut server: Engine) {
     let url = server.url("killed");
-    let collection = create(&url, &encoder(), &Options::default()).unwrap();
+    let options = server.patient();
+    let collection = create(&url, &encoder(), &options).unwrap();
     let images = drawn(4000, 1);
     let entries: Vec<Entry> = images
         .iter()
@@ -41,7 +45,7 @@ fn a_server_that_is_killed_and_brought_back_loses_and_doubles_nothing() {
             }
         });
         let backwards = scope.spawn(|| {
-            let other = open(&url, &Options::default()).unwrap();
+            let other = open(&url, &options).unwrap();
             for batch in entries.rchunks(70) {
                 other.upsert(batch).unwrap();
             }
@@ -70,9 +74,10 @@ fn a_server_that_is_killed_and_brought_back_loses_and_doubles_nothing() {
 
 #[test]
 fn a_server_that_is_gone_is_a_clear_error_and_nothing_is_half_stored() {
-    let Some(mut server) = Server::start() else {
-        return;
-    };
+    of_each_alone(is_gone);
+}
+
+fn is_gone(mut server: Engine) {
     let url = server.url("gone");
     let collection = create(&url, &encoder(), &hurried()).unwrap();
     let images = drawn(40, 1);
@@ -87,13 +92,13 @@ fn a_server_that_is_gone_is_a_clear_error_and_nothing_is_half_stored() {
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         let text = error.to_string();
         assert!(
-            text.contains(&server.port.to_string()) && !text.contains(PASSWORD),
+            text.contains(&server.port().to_string()) && !text.contains(&server.secret()),
             "{text}"
         );
     }
     server.bring_back();
     let mut patient = hurried();
-    patient.reconnect = Duration::from_secs(20);
+    patient.reconnect = server.patient().reconnect;
     let collection = loop {
         // A server that starts refuses for a moment.
         match open(&url, &patient) {
@@ -114,15 +119,23 @@ fn a_network_that_stalls_ends_at_a_time_limit() {
     let port = listener.local_addr().unwrap().port();
     let mut options = hurried();
     options.connect = Duration::from_millis(200);
-    let url = format!("postgres://me:{PASSWORD}@127.0.0.1:{port}/db?collection=a");
-    let error = open(&url, &options).unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    let urls = [
+        format!("postgres://me:{PASSWORD}@127.0.0.1:{port}/db?collection=a"),
+        format!("milvus://me:{PASSWORD}@127.0.0.1:{port}/a"),
+        format!("milvuss://{PASSWORD}@127.0.0.1:{port}/a"),
+    ];
+    for url in &urls {
+        let error = open(url, &options).unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    }
     drop(listener);
-    let error = open(&url, &options).unwrap_err().to_string();
-    assert!(
-        error.contains("refused") && !error.contains(PASSWORD),
-        "{error}"
-    );
+    for url in &urls {
+        let error = open(url, &options).unwrap_err().to_string();
+        assert!(
+            error.contains("refused") && !error.contains(PASSWORD),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -165,10 +178,29 @@ fn wrong_credentials_and_databases_are_told_without_the_password() {
 }
 
 #[test]
-fn two_programs_make_one_collection_at_once() {
-    let Some(server) = Server::start() else {
+fn a_wrong_password_of_milvus_is_told_without_it() {
+    let Some(server) = Milvus::shared() else {
         return;
     };
+    let url = server.url_with("wr0ng-w0rd", "a");
+    let nobody = url.replace("root:wr0ng-w0rd@", "");
+    for url in [url, nobody] {
+        let error = create(&url, &encoder(), &hurried()).unwrap_err();
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        assert!(!error.to_string().contains("wr0ng-w0rd"), "{error}");
+    }
+    // It speaks no TLS.
+    let url = server.url("a").replace("milvus:", "milvuss:");
+    let error = open(&url, &hurried()).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn two_programs_make_one_collection_at_once() {
+    of_each_server(made_at_once);
+}
+
+fn made_at_once(server: &Engine) {
     let url = server.url("twice");
     let images = drawn(30, 1);
     std::thread::scope(|scope| {

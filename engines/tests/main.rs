@@ -1,9 +1,12 @@
 //! The contract of collections: the folder and every server pass the same tests. Servers are started for real.
 
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "milvus", feature = "postgres"))]
 
 mod contract;
+mod engine;
 mod failing;
+#[allow(dead_code)]
+mod milvus;
 #[allow(dead_code)]
 mod server;
 

@@ -152,6 +152,14 @@ fn of_index(error: &index::Error, index: Option<&Path>) -> Option<String> {
             "Is the server running, and are host and port right? What was stored is kept, and the same command goes on"
                 .to_owned()
         }
+        E::Denied { place, .. } if place.starts_with("milvus") => {
+            "User and password, or a token, come from the URL or from MILVUS_TOKEN=USER:PASSWORD; the user must be \
+             allowed to make, load and change collections"
+                .to_owned()
+        }
+        E::NoVectors { place, .. } if place.starts_with("milvus") => {
+            "Use a server of Milvus 2.3 or newer".to_owned()
+        }
         E::Denied { .. } => "User and password come from the URL, from PGUSER and PGPASSWORD, or from ~/.pgpass; the \
                              database must exist: createdb NAME"
             .to_owned(),

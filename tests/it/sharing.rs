@@ -8,10 +8,14 @@ use serde_json::Value;
 
 use crate::support::{Place, Ran, sample, sample_names};
 
+#[path = "../../engines/tests/milvus.rs"]
+#[allow(dead_code)]
+mod milvus;
 #[path = "../../engines/tests/server.rs"]
 #[allow(dead_code)]
 mod server;
 
+use milvus::Milvus;
 use server::{PASSWORD, Server};
 
 /// Runs a command on a collection. No message may hold the password.
@@ -21,6 +25,7 @@ fn on(place: &Place, url: &str, arguments: &[&str]) -> Ran {
     let ran = place.run(&all);
     for text in [&ran.stdout, &ran.stderr] {
         assert!(!text.contains(PASSWORD), "{text}");
+        assert!(!text.contains(":Milvus"), "{text}");
     }
     ran
 }
@@ -43,22 +48,31 @@ fn stored(place: &Place, url: &str) -> u64 {
 
 #[test]
 fn the_same_commands_answer_as_in_a_folder() {
-    let Some(server) = Server::start() else {
-        return;
-    };
-    let url = server.url("same");
+    if let Some(server) = Server::start() {
+        answers_as_in_a_folder(&server.url("same"));
+    }
+}
+
+#[test]
+fn the_same_commands_answer_as_in_a_folder_with_milvus() {
+    if let Some(server) = Milvus::shared() {
+        answers_as_in_a_folder(&server.url("same"));
+    }
+}
+
+fn answers_as_in_a_folder(url: &str) {
     let names: Vec<String> = sample_names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let place = Place::with(&names);
     let folder = place.run(&["index", "photos", "--no-adapt", "--json"]);
-    let shared = on(&place, &url, &["index", "photos", "--no-adapt", "--json"]);
+    let shared = on(&place, url, &["index", "photos", "--no-adapt", "--json"]);
     assert_eq!(folder.status, shared.status, "{}", shared.stderr);
     for count in ["added", "failed", "identical", "damaged"] {
         assert_eq!(folder.summary()[count], shared.summary()[count], "{count}");
     }
     let images = folder.summary()["added"].as_u64().unwrap();
-    assert_eq!(stored(&place, &url), images);
-    let again = on(&place, &url, &["index", "photos", "--json"]).summary();
+    assert_eq!(stored(&place, url), images);
+    let again = on(&place, url, &["index", "photos", "--json"]).summary();
     assert_eq!(
         (again["added"].as_u64(), again["unchanged"].as_u64()),
         (Some(0), Some(images))
@@ -80,7 +94,7 @@ fn the_same_commands_answer_as_in_a_folder() {
     ] {
         let question: Vec<&str> = question.iter().copied().chain(["--json"]).collect();
         let right = place.run(&question);
-        let found = on(&place, &url, &question);
+        let found = on(&place, url, &question);
         assert_eq!(found.status, right.status, "{question:?}: {}", found.stderr);
         if right.status != 0 {
             continue;
@@ -98,19 +112,28 @@ fn the_same_commands_answer_as_in_a_folder() {
             );
         }
     }
-    on(&place, &url, &["check"]).ended(0);
-    let removed = on(&place, &url, &["remove", "photos/gravel.jpg", "--json"]).ended(0);
+    on(&place, url, &["check"]).ended(0);
+    let removed = on(&place, url, &["remove", "photos/gravel.jpg", "--json"]).ended(0);
     assert_eq!(removed.json_lines()[0]["removed"], 1);
-    assert_eq!(stored(&place, &url), images - 1);
-    on(&place, &url, &["remove", "photos/gravel.jpg"]).ended(1);
+    assert_eq!(stored(&place, url), images - 1);
+    on(&place, url, &["remove", "photos/gravel.jpg"]).ended(1);
 }
 
 #[test]
 fn shares_of_several_machines_make_the_whole_and_may_be_cut_anew() {
-    let Some(server) = Server::start() else {
-        return;
-    };
-    let url = server.url("shares");
+    if let Some(server) = Server::start() {
+        shares_make_the_whole(&server.url("shares"));
+    }
+}
+
+#[test]
+fn shares_of_several_machines_make_the_whole_with_milvus() {
+    if let Some(server) = Milvus::shared() {
+        shares_make_the_whole(&server.url("shares"));
+    }
+}
+
+fn shares_make_the_whole(url: &str) {
     let place = Place::new();
     let picture = image::open(sample("gravel.jpg")).unwrap();
     for i in 0..60 {
@@ -122,7 +145,7 @@ fn shares_of_several_machines_make_the_whole_and_may_be_cut_anew() {
     let run = |share: &str| {
         let mut command = place.command();
         command.args([
-            "index", "photos", "--quiet", "--index", &url, "--shard", share,
+            "index", "photos", "--quiet", "--index", url, "--shard", share,
         ]);
         command.spawn().unwrap()
     };
@@ -134,32 +157,32 @@ fn shares_of_several_machines_make_the_whole_and_may_be_cut_anew() {
     let (mut first, mut second) = (run("1/2"), run("2/2"));
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
     assert_eq!(
-        stored(&place, &url),
+        stored(&place, url),
         61,
         "nothing is doubled, and nothing is lost"
     );
-    let summary = on(&place, &url, &["index", "photos", "--json"])
+    let summary = on(&place, url, &["index", "photos", "--json"])
         .ended(0)
         .summary();
     assert_eq!(summary["unchanged"], 61);
 
     // Only a missing file in a folder that is there is forgotten, and only if that is asked for.
     fs::remove_file(place.photo("07.png")).unwrap();
-    on(&place, &url, &["index", "photos", "--quiet"]).ended(0);
-    assert_eq!(stored(&place, &url), 61);
-    let pruned = on(&place, &url, &["index", "photos", "--prune", "--json"])
+    on(&place, url, &["index", "photos", "--quiet"]).ended(0);
+    assert_eq!(stored(&place, url), 61);
+    let pruned = on(&place, url, &["index", "photos", "--prune", "--json"])
         .ended(0)
         .summary();
     assert_eq!(pruned["removed"], 1);
     let elsewhere = place.photos().with_file_name("elsewhere");
     fs::rename(place.photos(), &elsewhere).unwrap();
     fs::create_dir(place.photos()).unwrap();
-    let kept = on(&place, &url, &["index", "photos", "--prune", "--json"]).summary();
+    let kept = on(&place, url, &["index", "photos", "--prune", "--json"]).summary();
     assert_eq!(
         (kept["removed"].as_u64(), kept["kept_missing"].as_u64()),
         (Some(0), Some(60))
     );
-    assert_eq!(stored(&place, &url), 60);
+    assert_eq!(stored(&place, url), 60);
 }
 
 #[test]
@@ -205,6 +228,28 @@ fn what_a_collection_cannot_do_is_said() {
     server.sql("UPDATE imgsearch_collections SET encoder = replace(encoder, '\"fingerprint\":\"', '\"fingerprint\":\"0')");
     says(&url, &["query", "photos/gravel.jpg"], "--encoder FILE");
     says(&url, &["index", "photos"], "--encoder FILE");
+}
+
+#[test]
+fn a_url_of_milvus_names_its_collection_and_a_wrong_password_is_told() {
+    let Some(server) = Milvus::shared() else {
+        return;
+    };
+    let place = Place::new();
+    for (url, what) in [
+        (server.url("nothing"), "there is no index in milvus://root@"),
+        (server.url_with("wr0ng", "nothing"), "MILVUS_TOKEN"),
+        (
+            server
+                .url("nothing")
+                .replace(&format!(":{}/", server.port), ":9/"),
+            "Is the server running",
+        ),
+        (server.url(""), "milvus://USER:PASSWORD@HOST"),
+    ] {
+        let ran = on(&place, &url, &["status"]).ended(2);
+        assert!(ran.stderr.contains(what), "{}", ran.stderr);
+    }
 }
 
 #[test]

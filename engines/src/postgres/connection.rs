@@ -326,6 +326,8 @@ fn passes(failure: &Failure) -> bool {
                         || *code == SqlState::T_R_DEADLOCK_DETECTED
                         || *code == SqlState::T_R_SERIALIZATION_FAILURE
                         || *code == SqlState::TOO_MANY_CONNECTIONS
+                        // Another program stores the same new row: the next attempt finds it.
+                        || *code == SqlState::UNIQUE_VIOLATION
                 }
                 // What the client refuses to send, it refuses again.
                 None => error.is_closed() || has_io(error),

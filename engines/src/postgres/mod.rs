@@ -20,9 +20,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::Options;
+use crate::globs::globs;
 use crate::url::CollectionUrl;
 use connection::{Pool, Session};
-use filter::{Conditions, Value, globs};
+use filter::{Conditions, Value};
 use schema::Names;
 
 /// The largest `hnsw.ef_search`. Beyond it, the iterative scan goes on by itself.
