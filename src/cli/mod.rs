@@ -53,6 +53,7 @@ mod shared;
 mod signals;
 mod status;
 mod streams;
+mod topics;
 mod train;
 mod version;
 mod watch;
@@ -138,6 +139,7 @@ fn dispatch(run: &Run, started: Instant) -> Result {
         Command::Groups(args) => groups::run(global, args),
         Command::Outliers(args) => outliers::run(global, args),
         Command::Map(args) => map::run(global, args),
+        Command::Topics(args) => topics::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Import(args) => import::run(global, args),

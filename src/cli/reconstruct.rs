@@ -1,11 +1,11 @@
 //! `imgsearch reconstruct`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
 use imgsearch::decode::{Decoder, Source};
-use imgsearch::onnx::{CodeDecoder, EncoderFile, EncoderInfo, Encodings};
+use imgsearch::onnx::{CodeDecoder, EncoderInfo, Encodings};
 use imgsearch::train::autoencoder::{corrupted, decoder_path};
 use imgsearch::training::autoencoder::{Design, Noise};
 use imgsearch::{Engine, Worker};
@@ -31,9 +31,12 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         )
         .into());
     }
+    let Some(path) = decoder_of(args) else {
+        return Err(NO_DECODER.into());
+    };
     let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
     engine.file().require_codes()?;
-    let mut decoder = open_decoder(args, &engine)?;
+    let mut decoder = open_decoder(&path, &engine)?;
     let mut worker = engine.worker()?;
     let input = read(args, &engine, worker.image_bytes());
     let outcome = if input.paths.len() < args.images.len() {
@@ -55,19 +58,22 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     Ok(outcome)
 }
 
-/// Opens the decoder that was named, the one next to the encoder, or the built-in one.
-fn open_decoder(args: &ReconstructArgs, engine: &Engine) -> Result<CodeDecoder> {
-    let path = args.decoder.clone();
-    let path = path.or_else(|| args.encoder.as_deref().map(decoder_path));
-    let opened = match &path {
-        None => CodeDecoder::new(
-            EncoderFile::default_decoder(),
-            "the built-in decoder",
-            engine.info(),
-            engine.runtime(),
-        ),
-        Some(path) => CodeDecoder::from_path(path, engine.info(), engine.runtime()),
-    };
+/// Why the built-in encoder has no decoder. It had one that drew 32 by 32 pixels, which were grey clouds for nearly
+/// every picture.
+const NO_DECODER: &str = "the built-in encoder has no decoder: its 30 numbers keep what a picture shows, and not where or \
+    in which colours, so nothing like the picture can be drawn from them\n\
+    An encoder of pixels keeps these. To train one: imgsearch train autoencoder FOLDER -o my.onnx\n\
+    Then: imgsearch reconstruct IMAGE --encoder my.onnx";
+
+/// Returns the decoder that was named, or the one next to the encoder.
+fn decoder_of(args: &ReconstructArgs) -> Option<PathBuf> {
+    let beside = || args.encoder.as_deref().map(decoder_path);
+    args.decoder.clone().or_else(beside)
+}
+
+/// Opens a decoder of the encoder.
+fn open_decoder(path: &Path, engine: &Engine) -> Result<CodeDecoder> {
+    let opened = CodeDecoder::from_path(path, engine.info(), engine.runtime());
     opened.map_err(|error| match error {
         imgsearch::onnx::Error::Io { .. } => format!(
             "{error}\n`imgsearch train autoencoder` on pixels and `imgsearch train head --decoder` write the decoder next \

@@ -42,6 +42,8 @@ mod jpeg;
 mod jxl;
 mod long;
 mod metadata;
+#[cfg(feature = "train")]
+mod metadata_text;
 mod old;
 #[cfg(test)]
 mod on_disk;
@@ -74,6 +76,8 @@ pub use error::DecodeError;
 pub(crate) use error::panic_text;
 use exif::Orientation;
 pub use format::{Format, has_image_extension, sniff};
+#[cfg(feature = "train")]
+pub(crate) use metadata_text::{text_of_file, text_of_xmp};
 pub use source::{Content, ReadError, Source};
 use tiff::piece;
 

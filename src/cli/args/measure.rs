@@ -18,7 +18,7 @@ pub struct ReconstructArgs {
     pub images: Vec<PathBuf>,
 
     /// Encoder to use. It must have a decoder, as `imgsearch train autoencoder` and `train head
-    /// --decoder` make it [default: the built-in one]
+    /// --decoder` make it. The built-in one has none
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
 
