@@ -55,6 +55,7 @@ mod status;
 mod streams;
 mod topics;
 mod train;
+mod vary;
 mod version;
 mod watch;
 mod weighted;

@@ -17,7 +17,7 @@ use super::destination::check_output;
 use super::output::{shown as shown_path, with_path};
 use super::setup::engine;
 use super::streams::{out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, vary};
 
 /// The maximum number of images in a row.
 const MAX_COLUMNS: usize = 12;
@@ -38,7 +38,10 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     engine.file().require_codes()?;
     let mut decoder = open_decoder(&path, &engine)?;
     let mut worker = engine.worker()?;
-    let input = read(args, &engine, worker.image_bytes());
+    if let Some(varied) = &args.vary {
+        return show_varied(global, args, varied, &engine, &mut worker, &mut decoder);
+    }
+    let input = read(&args.images, &engine, worker.image_bytes());
     let outcome = if input.paths.len() < args.images.len() {
         Outcome::Partial
     } else {
@@ -51,6 +54,39 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         (Some(steps), 2) => interpolate(&input, steps, &mut worker, &mut decoder)?,
         _ => reconstruct(global, args, input, &engine, &mut worker, &mut decoder)?,
     };
+    charts::save(&picture, args.output.clone())?;
+    if !args.json && !global.quiet {
+        out!("wrote {}", args.output.display());
+    }
+    Ok(outcome)
+}
+
+/// Draws a picture along the directions of the codes of the others that are named, or of those in the index.
+fn show_varied(
+    global: &Global,
+    args: &ReconstructArgs,
+    varied: &Path,
+    engine: &Engine,
+    worker: &mut Worker,
+    decoder: &mut CodeDecoder,
+) -> Result {
+    let own = read(&[varied.to_owned()], engine, worker.image_bytes());
+    if own.paths.is_empty() {
+        return Ok(Outcome::Partial);
+    }
+    let own = worker.encode(&own.pixels, 1)?;
+    let mut outcome = Outcome::Done;
+    let codes = if args.images.is_empty() {
+        vary::stored_codes(global, engine)?
+    } else {
+        let others = read(&args.images, engine, worker.image_bytes());
+        if others.paths.len() < args.images.len() {
+            outcome = Outcome::Partial;
+        }
+        worker.encode(&others.pixels, others.paths.len())?.codes
+    };
+    let prints = (args.json, global.quiet);
+    let picture = vary::vary(&own, &codes, engine.info().code_len, decoder, prints)?;
     charts::save(&picture, args.output.clone())?;
     if !args.json && !global.quiet {
         out!("wrote {}", args.output.display());
@@ -94,11 +130,11 @@ struct Input {
 }
 
 /// Decodes the images, and prints which ones cannot be decoded.
-fn read(args: &ReconstructArgs, engine: &Engine, size: usize) -> Input {
+fn read(images: &[PathBuf], engine: &Engine, size: usize) -> Input {
     let (mut paths, mut pixels) = (Vec::new(), Vec::new());
     let mut files = Decoder::new(*engine.limits());
     let mut file = Source::default();
-    for path in &args.images {
+    for path in images {
         let mut image = vec![0; size];
         let read = file.reopen(path, engine.limits());
         let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
@@ -248,20 +284,36 @@ fn between(encodings: &Encodings, steps: usize) -> Encodings {
     };
     let mut between = encodings.clone();
     (between.codes, between.logits) = (mix(&encodings.codes), mix(&encodings.logits));
-    let length = |code: &[f32]| code.iter().map(|v| v * v).sum::<f32>().sqrt();
     let code_len = between.codes.len() / steps;
-    let mut ends = encodings.codes.chunks_exact(code_len.max(1));
-    if ends.all(|code| (length(code) - 1.0).abs() < LENGTH_ERROR) {
-        for code in between.codes.chunks_exact_mut(code_len.max(1)) {
-            let length = length(code).max(f32::MIN_POSITIVE);
-            code.iter_mut().for_each(|value| *value /= length);
-        }
+    let (one, other) = encodings.codes.split_at(code_len);
+    if has_length_one(one) && has_length_one(other) {
+        keep_length(one, &mut between.codes);
     }
     between.n = steps;
     between
 }
 
-fn images(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
+fn length(code: &[f32]) -> f32 {
+    code.iter().map(|value| value * value).sum::<f32>().sqrt()
+}
+
+fn has_length_one(code: &[f32]) -> bool {
+    (length(code) - 1.0).abs() < LENGTH_ERROR
+}
+
+/// Scales codes to length one if the code that they were made of has it.
+pub(super) fn keep_length(of: &[f32], codes: &mut [f32]) {
+    if !has_length_one(of) {
+        return;
+    }
+    for code in codes.chunks_exact_mut(of.len().max(1)) {
+        let length = length(code).max(f32::MIN_POSITIVE);
+        code.iter_mut().for_each(|value| *value /= length);
+    }
+}
+
+/// Returns the pictures that a decoder made.
+pub(super) fn images(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
     values
         .chunks_exact(sides.iter().product())
         .filter_map(|values| charts::image(sides, values))

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::about::About;
 use super::gathering::{Document, Gathered};
 use super::store::{Making, Stored};
-use super::topics::{self, Coded};
+use super::topics::{Coded, default_topics, directions, topics};
 use super::vocabulary::Vocabulary;
 use super::{BITS, CODE_LEN, Model};
 use crate::EngineOptions;
@@ -108,27 +108,21 @@ pub fn learn(
     }
     let making = Making::begin(dir)?;
     let runtime = Runtime::load(&engine.runtime())?;
-    let kept = match &stored {
-        Some(stored) if !options.retrain && may_keep(stored, documents, options)? => {
-            Some((stored.model_bytes()?, stored.about.hash_weight))
-        }
+    let kept = match stored {
+        Some(stored) if !options.retrain && may_keep(&stored, documents, options)? => Some(stored),
         _ => None,
     };
-    let trained_on = match (&kept, &stored) {
-        (Some(_), Some(stored)) => stored.about.trained_on,
-        _ => documents.len(),
+    let (learned, trained_on) = match &kept {
+        Some(stored) => (Learned::Encoded, stored.about.trained_on),
+        None => (Learned::Trained, documents.len()),
     };
-    let learned = match &kept {
-        Some(_) => Learned::Encoded,
-        None => Learned::Trained,
-    };
-    let (bytes, hash_weight) = match kept {
-        Some(kept) => kept,
+    let (bytes, hash_weight) = match &kept {
+        Some(stored) => (stored.model_bytes()?, stored.about.hash_weight),
         None => train(documents, options, progress)?,
     };
-    let mut encoder = WordEncoder::new(&bytes, "the new encoder of documents", runtime)?;
-    let model = Model::of(&encoder)?;
-    let (known, counts) = known(documents, &model.vocabulary);
+    let mut encoder = WordEncoder::new(&bytes, "the encoder of documents", runtime)?;
+    let vocabulary = Model::of(&encoder)?.vocabulary;
+    let (known, counts) = known(documents, &vocabulary);
     let encodings = encode(&mut encoder, &counts)?;
     let paths: Vec<PathBuf> = known.iter().map(|one| one.path.clone()).collect();
     let coded = Coded {
@@ -137,18 +131,16 @@ pub fn learn(
         codes: &encodings.codes,
         code_len: CODE_LEN,
     };
-    let k = options
-        .topics
-        .unwrap_or(topics::default_topics(known.len()));
+    let k = options.topics.unwrap_or(default_topics(known.len()));
     let about = About {
         roots: gathered.roots.clone(),
         most_words: options.words,
-        words: model.vocabulary.len(),
+        words: vocabulary.len(),
         documents: known.len(),
         of_pictures: known.iter().filter(|one| one.is_picture).count(),
         too_short: documents.len() - known.len(),
-        topics: topics::topics(&coded, &model.vocabulary, k.min(known.len())),
-        directions: topics::directions(&coded, &model.vocabulary)?,
+        topics: topics(&coded, &vocabulary, k.min(known.len())),
+        directions: directions(&coded, &vocabulary)?,
         content,
         encoder: blake3::hash(&bytes).to_hex()[..32].to_owned(),
         hash_weight,
@@ -283,29 +275,27 @@ fn train(
 /// Passes over the documents at least.
 const EPOCHS: usize = 40;
 
-/// Returns what is trained. Half of the words of a document are hidden from the encoder, so that its code stands for
-/// the topic and not for single words; the neighbourhoods of the counts are kept, because nearest documents are asked
-/// for.
+/// The share of a document's words that are hidden from the encoder while it learns.
+const HIDDEN: f64 = 0.25;
+
+/// The maximum learning rate.
+const LEARNING_RATE: f64 = 1e-3;
+
+/// Training ends after this number of epochs without progress on the documents held out.
+const PATIENCE: usize = 10;
+
+/// Returns what is trained. Some of the words of a document are hidden from the encoder, so that its code stands for the
+/// topic and not for single words.
 fn recipe(words: usize, batch: usize, epochs: usize, seed: u64) -> Recipe {
-    let number = |name: &str, default: f64| {
-        std::env::var(name)
-            .ok()
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(default)
-    };
     let mut design = Design::words(words);
-    let mask = number("T_MASK", 0.5);
-    design.noise = (mask > 0.0).then_some(Noise::Masking(mask));
-    design.neighbourhood = number("T_NB", 1.0);
-    design.two_view = number("T_TV", 0.0);
-    design.coding_rate = number("T_CR", 0.0);
+    design.noise = Some(Noise::Masking(HIDDEN));
     Recipe {
         design,
         schedule: Schedule {
             epochs,
-            batch: number("T_BATCH", batch as f64) as usize,
-            learning_rate: number("T_LR", 1e-3),
-            patience: number("T_PAT", 10.0) as usize,
+            batch,
+            learning_rate: LEARNING_RATE,
+            patience: PATIENCE,
             seed,
         },
         bits: BITS,

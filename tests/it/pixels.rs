@@ -100,6 +100,23 @@ fn an_autoencoder_on_pixels_is_trained_used_and_inspected() {
     let way = image::open(folder.join("way.png")).unwrap();
     assert!(way.width() > 6 * 90, "the two images and five steps");
 
+    // Directions of the codes of pictures that are named, or of an index of this encoder.
+    let vary = ["reconstruct", "--encoder", "other.onnx", "--vary"];
+    let vary = [&vary[..], &["photos/0-cat.jpg", "-o", "vary.png"]].concat();
+    let refused = place.run(&vary).ended(2).stderr;
+    assert!(refused.contains("another encoder"), "{refused}");
+    let named: Vec<String> = ["cat", "coffee", "rocket", "flower"]
+        .iter()
+        .map(|name| format!("photos/0-{name}.jpg"))
+        .filter(|name| folder.join(name).exists())
+        .collect();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let shown = place.run(&[&vary[..], &named, &["--json"]].concat());
+    let shown = shown.ended(0).json_lines();
+    assert_eq!(shown.len(), named.len() - 1, "directions");
+    let grid = image::open(folder.join("vary.png")).unwrap();
+    assert!(grid.width() > 7 * 90 && grid.height() as usize > (named.len() - 1) * 90);
+
     // A decoder of another encoder would produce nonsense.
     let foreign = ["reconstruct", "photos/0-cat.jpg", "--encoder", "deep.onnx"];
     let foreign = [&foreign[..], &["--decoder", "other.decoder.onnx"]].concat();
