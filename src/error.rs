@@ -86,6 +86,10 @@ pub enum Error {
     #[error("{0}")]
     BadGroups(String),
 
+    /// Documents cannot be read, learned from or found.
+    #[error("{0}")]
+    BadDocuments(String),
+
     /// A text cannot be asked for.
     #[error("{0}")]
     BadWords(String),

@@ -31,6 +31,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod decode;
+#[cfg(feature = "train")]
+pub mod documents;
 pub mod duplicates;
 mod encode;
 mod error;

@@ -44,6 +44,7 @@ mod runtime;
 mod similarity;
 mod text;
 mod visit;
+mod word_encoder;
 
 pub use code_decoder::CodeDecoder;
 pub use encoder::{Encoder, Encodings, Provider, ProviderChoice, SessionOptions};
@@ -57,6 +58,7 @@ pub use similarity::SimilarityMap;
 #[cfg(feature = "text")]
 pub use text::TextEncoder;
 pub use text::{TextFile, TextInfo};
+pub use word_encoder::WordEncoder;
 /// What the trainer needs to read and write encoder files: messages of ONNX, edits of graphs, names
 /// of outputs. It is not meant for other crates and may change at any time.
 #[doc(hidden)]
@@ -75,6 +77,7 @@ pub mod authoring {
     pub use crate::read::{open_regular, too_large};
     #[cfg(feature = "text")]
     pub use crate::text::CAPTIONS;
+    pub use crate::word_encoder::{WORDS, WORDS_METADATA};
 }
 
 pub use runtime::{

@@ -53,7 +53,9 @@ mod shared;
 mod signals;
 mod status;
 mod streams;
+mod topics;
 mod train;
+mod vary;
 mod version;
 mod watch;
 mod weighted;
@@ -138,6 +140,7 @@ fn dispatch(run: &Run, started: Instant) -> Result {
         Command::Groups(args) => groups::run(global, args),
         Command::Outliers(args) => outliers::run(global, args),
         Command::Map(args) => map::run(global, args),
+        Command::Topics(args) => topics::run(global, args),
         Command::Encode(args) => encode::run(global, args),
         Command::Train(args) => train::run(global, args),
         Command::Import(args) => import::run(global, args),

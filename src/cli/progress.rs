@@ -23,6 +23,8 @@ pub enum Task {
     Autoencoder,
     /// Training of a decoder alone.
     Decoder,
+    /// Training on documents.
+    Documents,
     /// Evaluation on labelled images.
     Evaluation,
     /// Evaluation on edited copies.
@@ -42,7 +44,10 @@ impl Task {
 
     /// Whether failed images are JSON events. An evaluation prints one object, which holds no events.
     fn has_events(self) -> bool {
-        !matches!(self, Self::Evaluation | Self::Copies | Self::Groups)
+        !matches!(
+            self,
+            Self::Evaluation | Self::Copies | Self::Documents | Self::Groups
+        )
     }
 }
 
@@ -161,6 +166,9 @@ impl Progress for CommandProgress<'_> {
 
     fn autoencoder_epoch(&self, epoch: &Epoch) {
         let is_decoder = self.task == Task::Decoder;
+        if self.json && self.task == Task::Documents {
+            return;
+        }
         if self.json {
             let event = if is_decoder { "decoder" } else { "epoch" };
             out!("{}", json!({"event": event, "report": epoch}));
@@ -179,14 +187,18 @@ impl Progress for CommandProgress<'_> {
             return;
         }
         let rate = epoch.rate;
-        bar.set_message(format!("held out {held_out:.4}, {rate:.0} images/s "));
+        let unit = match self.task {
+            Task::Documents => "documents",
+            _ => "images",
+        };
+        bar.set_message(format!("held out {held_out:.4}, {rate:.0} {unit}/s "));
         if self.prints_lines(bar) {
             let terms = epoch.terms.iter();
             let terms: String = terms
                 .map(|(name, value)| format!(", {name} {value:.4}"))
                 .collect();
             say!(
-                "epoch {number:>3} of {of}: reconstruction {:.4}{terms}, held out {held_out:.4}; {rate:.0} images/s",
+                "epoch {number:>3} of {of}: reconstruction {:.4}{terms}, held out {held_out:.4}; {rate:.0} {unit}/s",
                 epoch.reconstruction,
             );
         }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::time::Instant;
 
+use imgsearch::documents::Documents;
 use imgsearch::index::{Label, RankBy, SearchParams, SearchStats, SearchStrategy};
 use imgsearch::{Answer, Library, Match, Timings, class_name};
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         library.encoder_file()?;
     }
     let params = params(global, &library, args, &plans)?;
+    let documents = documents(&library, args, &plans, &params)?;
     let mut noted = false;
     let mut outcome = Outcome::Done;
     let several = plans.len() > 1;
@@ -40,8 +42,8 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if streams::is_lost() {
             break;
         }
-        let asked = match plan.ask(global, &library) {
-            Ok(asked) => asked,
+        let (asked, mut answer) = match answer(global, &library, plan, &params, &documents) {
+            Ok(answered) => answered,
             // One bad image does not prevent the answers for the others.
             Err(error) if several || is_nothing(&*error) => {
                 say_error(&*error, global.index.as_deref());
@@ -53,15 +55,6 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
         if asked.outcome != Outcome::Done {
             outcome = asked.outcome;
         }
-        let mut answer = match library.ask(&asked.question, &params) {
-            Ok(answer) => answer,
-            Err(error) if is_nothing(&error) => {
-                say_error(&error, global.index.as_deref());
-                outcome = Outcome::Partial;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
         if plan.is_words() {
             answer.forget_similarity();
         }
@@ -93,6 +86,50 @@ pub fn run(global: &Global, args: &QueryArgs, started: Instant) -> Result {
     Ok(outcome)
 }
 
+/// Opens the texts that belong to pictures, if words are asked and they may answer.
+fn documents(
+    library: &Library,
+    args: &QueryArgs,
+    plans: &[Plan],
+    params: &SearchParams,
+) -> Result<Option<Documents>> {
+    let may_answer = !args.no_documents && params.filter.is_empty() && params.radius.is_none();
+    if !may_answer || !plans.iter().any(Plan::is_words) {
+        return Ok(None);
+    }
+    Ok(library.documents()?)
+}
+
+/// Encodes a question and returns its answer: by what pictures show and, for words, by what was written about them.
+fn answer(
+    global: &Global,
+    library: &Library,
+    plan: &Plan,
+    params: &SearchParams,
+    documents: &Option<Documents>,
+) -> Result<(Asked, Answer)> {
+    let shown = plan.ask(global, library).and_then(|asked| {
+        let answer = library.ask(&asked.question, params)?;
+        Ok((asked, answer))
+    });
+    let (Some(documents), Some(text)) = (documents, plan.words()) else {
+        return shown;
+    };
+    let merge = |answer| library.merge_documents(documents, text, answer, params.k);
+    match shown {
+        Ok((asked, answer)) => match merge(Some(answer))? {
+            Some(answer) => Ok((asked, answer)),
+            None => Err(imgsearch::Error::NothingShown.into()),
+        },
+        // Texts answer where no image has labels, too.
+        Err(error) if is_nothing(&*error) || has_no_labels(&*error) => match merge(None)? {
+            Some(answer) => Ok((Asked::of_texts(), answer)),
+            None => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
 /// Prints what is worth knowing about the index and the device. Not before the first search: opening a view starts the
 /// check of large segments, which would delay the start of the encoder.
 fn say_notes(global: &Global, library: &Library, decodes: bool) -> Result<()> {
@@ -112,6 +149,11 @@ fn is_nothing(error: &(dyn std::error::Error + 'static)) -> bool {
     use imgsearch::Error;
     let error = error.downcast_ref();
     matches!(error, Some(Error::UnknownWords(_) | Error::NothingShown))
+}
+
+fn has_no_labels(error: &(dyn std::error::Error + 'static)) -> bool {
+    use imgsearch::Error;
+    matches!(error.downcast_ref(), Some(Error::NoLabels { .. }))
 }
 
 /// Returns how the search is done.
@@ -243,6 +285,9 @@ fn print_json(args: &QueryArgs, answered: &Answered<'_>) {
             if let Some(similarity) = found.similarity {
                 result["similarity"] = json!(similarity);
             }
+            if found.by_text {
+                result["by_text"] = json!(true);
+            }
             if !found.labels.is_empty() {
                 result["labels"] = found.labels.iter().map(label).collect();
             }
@@ -297,6 +342,9 @@ fn say_why_nothing(global: &Global, args: &QueryArgs, answer: &Answer) {
 
 /// Returns how near an image is, or for words, what it most likely shows.
 pub(super) fn nearness(found: &Match, by_words: bool) -> String {
+    if found.by_text {
+        return "from its text".to_owned();
+    }
     match (found.similarity, found.labels.first()) {
         (Some(similarity), _) => percents(similarity),
         (None, Some(label)) if by_words => {

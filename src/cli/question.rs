@@ -40,6 +40,18 @@ pub struct Asked {
     pub piped: Option<Source>,
 }
 
+impl Asked {
+    /// Returns the question of words that only texts can answer.
+    pub fn of_texts() -> Self {
+        Self {
+            question: Question::new(),
+            outcome: Outcome::Done,
+            images: vec![0],
+            piped: None,
+        }
+    }
+}
+
 /// Returns one question for each picture, folder and id, or the one that `--more` and `--less` make. Wrong arguments
 /// are reported before any picture is read.
 pub fn plans(args: &QueryArgs) -> Result<Vec<Plan>> {
@@ -119,6 +131,14 @@ impl Plan {
     /// Returns whether words are all there is to it.
     pub fn is_words(&self) -> bool {
         matches!(self.parts()[..], [(What::Words(_), _)])
+    }
+
+    /// Returns the words that are all there is to it.
+    pub fn words(&self) -> Option<&str> {
+        match self.parts()[..] {
+            [(What::Words(text), _)] => Some(text),
+            _ => None,
+        }
     }
 
     /// Returns the part of the first picture that is asked for, if not all of it.

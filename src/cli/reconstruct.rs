@@ -1,11 +1,11 @@
 //! `imgsearch reconstruct`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
 use imgsearch::decode::{Decoder, Source};
-use imgsearch::onnx::{CodeDecoder, EncoderFile, EncoderInfo, Encodings};
+use imgsearch::onnx::{CodeDecoder, EncoderInfo, Encodings};
 use imgsearch::train::autoencoder::{corrupted, decoder_path};
 use imgsearch::training::autoencoder::{Design, Noise};
 use imgsearch::{Engine, Worker};
@@ -17,7 +17,7 @@ use super::destination::check_output;
 use super::output::{shown as shown_path, with_path};
 use super::setup::engine;
 use super::streams::{out, say};
-use super::{Outcome, Result};
+use super::{Outcome, Result, vary};
 
 /// The maximum number of images in a row.
 const MAX_COLUMNS: usize = 12;
@@ -31,11 +31,17 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
         )
         .into());
     }
+    let Some(path) = decoder_of(args) else {
+        return Err(NO_DECODER.into());
+    };
     let engine = engine(global, args.encoder.as_deref(), Some(&args.limits))?;
     engine.file().require_codes()?;
-    let mut decoder = open_decoder(args, &engine)?;
+    let mut decoder = open_decoder(&path, &engine)?;
     let mut worker = engine.worker()?;
-    let input = read(args, &engine, worker.image_bytes());
+    if let Some(varied) = &args.vary {
+        return show_varied(global, args, varied, &engine, &mut worker, &mut decoder);
+    }
+    let input = read(&args.images, &engine, worker.image_bytes());
     let outcome = if input.paths.len() < args.images.len() {
         Outcome::Partial
     } else {
@@ -55,19 +61,55 @@ pub fn run(global: &Global, args: &ReconstructArgs) -> Result {
     Ok(outcome)
 }
 
-/// Opens the decoder that was named, the one next to the encoder, or the built-in one.
-fn open_decoder(args: &ReconstructArgs, engine: &Engine) -> Result<CodeDecoder> {
-    let path = args.decoder.clone();
-    let path = path.or_else(|| args.encoder.as_deref().map(decoder_path));
-    let opened = match &path {
-        None => CodeDecoder::new(
-            EncoderFile::default_decoder(),
-            "the built-in decoder",
-            engine.info(),
-            engine.runtime(),
-        ),
-        Some(path) => CodeDecoder::from_path(path, engine.info(), engine.runtime()),
+/// Draws a picture along the directions of the codes of the others that are named, or of those in the index.
+fn show_varied(
+    global: &Global,
+    args: &ReconstructArgs,
+    varied: &Path,
+    engine: &Engine,
+    worker: &mut Worker,
+    decoder: &mut CodeDecoder,
+) -> Result {
+    let own = read(&[varied.to_owned()], engine, worker.image_bytes());
+    if own.paths.is_empty() {
+        return Ok(Outcome::Partial);
+    }
+    let own = worker.encode(&own.pixels, 1)?;
+    let mut outcome = Outcome::Done;
+    let codes = if args.images.is_empty() {
+        vary::stored_codes(global, engine)?
+    } else {
+        let others = read(&args.images, engine, worker.image_bytes());
+        if others.paths.len() < args.images.len() {
+            outcome = Outcome::Partial;
+        }
+        worker.encode(&others.pixels, others.paths.len())?.codes
     };
+    let prints = (args.json, global.quiet);
+    let picture = vary::vary(&own, &codes, engine.info().code_len, decoder, prints)?;
+    charts::save(&picture, args.output.clone())?;
+    if !args.json && !global.quiet {
+        out!("wrote {}", args.output.display());
+    }
+    Ok(outcome)
+}
+
+/// Why the built-in encoder has no decoder. It had one that drew 32 by 32 pixels, which were grey clouds for nearly
+/// every picture.
+const NO_DECODER: &str = "the built-in encoder has no decoder: its 30 numbers keep what a picture shows, and not where or \
+    in which colours, so nothing like the picture can be drawn from them\n\
+    An encoder of pixels keeps these. To train one: imgsearch train autoencoder FOLDER -o my.onnx\n\
+    Then: imgsearch reconstruct IMAGE --encoder my.onnx";
+
+/// Returns the decoder that was named, or the one next to the encoder.
+fn decoder_of(args: &ReconstructArgs) -> Option<PathBuf> {
+    let beside = || args.encoder.as_deref().map(decoder_path);
+    args.decoder.clone().or_else(beside)
+}
+
+/// Opens a decoder of the encoder.
+fn open_decoder(path: &Path, engine: &Engine) -> Result<CodeDecoder> {
+    let opened = CodeDecoder::from_path(path, engine.info(), engine.runtime());
     opened.map_err(|error| match error {
         imgsearch::onnx::Error::Io { .. } => format!(
             "{error}\n`imgsearch train autoencoder` on pixels and `imgsearch train head --decoder` write the decoder next \
@@ -88,11 +130,11 @@ struct Input {
 }
 
 /// Decodes the images, and prints which ones cannot be decoded.
-fn read(args: &ReconstructArgs, engine: &Engine, size: usize) -> Input {
+fn read(images: &[PathBuf], engine: &Engine, size: usize) -> Input {
     let (mut paths, mut pixels) = (Vec::new(), Vec::new());
     let mut files = Decoder::new(*engine.limits());
     let mut file = Source::default();
-    for path in &args.images {
+    for path in images {
         let mut image = vec![0; size];
         let read = file.reopen(path, engine.limits());
         let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
@@ -242,20 +284,36 @@ fn between(encodings: &Encodings, steps: usize) -> Encodings {
     };
     let mut between = encodings.clone();
     (between.codes, between.logits) = (mix(&encodings.codes), mix(&encodings.logits));
-    let length = |code: &[f32]| code.iter().map(|v| v * v).sum::<f32>().sqrt();
     let code_len = between.codes.len() / steps;
-    let mut ends = encodings.codes.chunks_exact(code_len.max(1));
-    if ends.all(|code| (length(code) - 1.0).abs() < LENGTH_ERROR) {
-        for code in between.codes.chunks_exact_mut(code_len.max(1)) {
-            let length = length(code).max(f32::MIN_POSITIVE);
-            code.iter_mut().for_each(|value| *value /= length);
-        }
+    let (one, other) = encodings.codes.split_at(code_len);
+    if has_length_one(one) && has_length_one(other) {
+        keep_length(one, &mut between.codes);
     }
     between.n = steps;
     between
 }
 
-fn images(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
+fn length(code: &[f32]) -> f32 {
+    code.iter().map(|value| value * value).sum::<f32>().sqrt()
+}
+
+fn has_length_one(code: &[f32]) -> bool {
+    (length(code) - 1.0).abs() < LENGTH_ERROR
+}
+
+/// Scales codes to length one if the code that they were made of has it.
+pub(super) fn keep_length(of: &[f32], codes: &mut [f32]) {
+    if !has_length_one(of) {
+        return;
+    }
+    for code in codes.chunks_exact_mut(of.len().max(1)) {
+        let length = length(code).max(f32::MIN_POSITIVE);
+        code.iter_mut().for_each(|value| *value /= length);
+    }
+}
+
+/// Returns the pictures that a decoder made.
+pub(super) fn images(sides: [usize; 3], values: &[f32]) -> Vec<RgbImage> {
     values
         .chunks_exact(sides.iter().product())
         .filter_map(|values| charts::image(sides, values))

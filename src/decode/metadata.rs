@@ -244,7 +244,12 @@ fn iso_date(text: &[u8]) -> Option<i64> {
 }
 
 /// Reads Photoshop's resources, one of which is IPTC.
-fn in_resources(mut bytes: &[u8]) -> Exif {
+fn in_resources(bytes: &[u8]) -> Exif {
+    iptc_of(bytes).map_or(Exif::NONE, in_iptc)
+}
+
+/// Returns the IPTC data among Photoshop's resources.
+pub(super) fn iptc_of(mut bytes: &[u8]) -> Option<&[u8]> {
     const IPTC: [u8; 2] = [4, 4];
     while let [b'8', b'B', b'I', b'M', high, low, name, rest @ ..] = bytes {
         // The name has an even length with its own.
@@ -255,11 +260,11 @@ fn in_resources(mut bytes: &[u8]) -> Exif {
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
         let length = length.min(body.len());
         if [*high, *low] == IPTC {
-            return in_iptc(&body[..length]);
+            return Some(&body[..length]);
         }
         bytes = body.get(length.next_multiple_of(2)..).unwrap_or_default();
     }
-    Exif::NONE
+    None
 }
 
 /// Reads IPTC data: the date and the time of making.

@@ -42,6 +42,8 @@ mod jpeg;
 mod jxl;
 mod long;
 mod metadata;
+#[cfg(feature = "train")]
+mod metadata_text;
 mod old;
 #[cfg(test)]
 mod on_disk;
@@ -77,6 +79,8 @@ pub use error::DecodeError;
 pub(crate) use error::panic_text;
 use exif::Orientation;
 pub use format::{Format, has_image_extension, sniff};
+#[cfg(feature = "train")]
+pub(crate) use metadata_text::{text_of_file, text_of_xmp};
 pub use sandbox::{run_if_asked, set_sandbox_command};
 pub use source::{Content, ReadError, Source};
 use tiff::piece;

@@ -189,6 +189,8 @@ impl Collections {
         let mut left = Index::delete(&collection.dir)?;
         if !left.is_empty() {
             encoder_copy::remove_all(&collection.dir)?;
+            #[cfg(feature = "train")]
+            crate::documents::delete(&collection.dir)?;
             // Again, because the copies of encoders were in the way.
             left = Index::delete(&collection.dir)?;
         }

@@ -4,6 +4,8 @@
 //! opened again after a change. Everything else is a call of [`crate::indexing`], [`crate::encode`] or
 //! `imgsearch-index`.
 
+#[cfg(feature = "train")]
+mod by_text;
 mod collections;
 mod comparing;
 pub(crate) mod encoder_copy;

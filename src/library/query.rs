@@ -40,6 +40,9 @@ pub struct Match {
     /// The classes that it most likely shows, best first: see [`class_name`](crate::class_name). Empty if that is
     /// not stored.
     pub labels: Vec<Label>,
+    /// Whether the text that belongs to it answers, too: see `Library::merge_documents`. An image that only its text
+    /// found has the distance of that from the question.
+    pub by_text: bool,
 }
 
 /// The results of a query, and how the search found them.
@@ -206,6 +209,7 @@ impl Library {
                 hamming: found.hamming.unwrap_or(0),
                 similarity: map.map(|map| map.similarity(found.distance)),
                 labels,
+                by_text: false,
             })
         });
         matches.collect()

@@ -58,6 +58,7 @@ mod similarity;
 mod stopping;
 mod streams;
 mod support;
+mod topics;
 mod upkeep;
 mod version;
 mod walking;

@@ -67,7 +67,6 @@ fn commands_do_not_use_the_network() {
         &["check"],
         &["optimize"],
         &["encode", "photos/cat.jpg"],
-        &["reconstruct", "photos/cat.jpg", "-o", "grid.png"],
         &["remove", "photos/bricks.jpg"],
         &["runtime"],
         &[

@@ -79,8 +79,6 @@ fn json_gives_paths_back_as_they_are() {
     assert_eq!(path_in(&encoded[0], "path"), odd);
     let listed = run(&place, &[word("status"), word("--damaged"), json]).json_lines();
     assert_eq!(path_in(&listed[0], "path"), bad);
-    let made = [word("reconstruct"), odd.as_os_str(), json];
-    assert_eq!(path_in(&run(&place, &made).json_lines()[0], "path"), odd);
 
     // The roots of the last run, which once ended the program.
     let status = run(&place, &[word("status"), json]).json_lines();

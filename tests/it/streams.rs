@@ -56,17 +56,6 @@ const COMMANDS: &[(&[&str], i32)] = &[
     (&["runtime", "--json"], 0),
     (&["remove", "photos/no such.jpg", "--json"], 1),
     (&["remove", "photos/no such.jpg"], 1),
-    (&["reconstruct", "photos/cat/0.jpg", "-o", "made.png"], 0),
-    (
-        &[
-            "reconstruct",
-            "photos/cat/0.jpg",
-            "-o",
-            "made.png",
-            "--json",
-        ],
-        0,
-    ),
     (&["adapt", "--dry-run", "--views", "0", "--epochs", "1"], 0),
     (
         &[
@@ -171,7 +160,7 @@ fn streams_that_are_closed_from_the_start_change_nothing() {
     let before = place.run(&["status", "--json"]).ended(0).json_lines();
     for (arguments, status) in COMMANDS {
         // The slow ones were tried above; these open files of an index.
-        if matches!(arguments[0], "train" | "adapt" | "eval" | "reconstruct") {
+        if matches!(arguments[0], "train" | "adapt" | "eval") {
             continue;
         }
         let mut command = place.command();

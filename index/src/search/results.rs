@@ -28,7 +28,7 @@ impl Neighbour {
 }
 
 /// How a search was answered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SearchStats {
     /// Images in the view.

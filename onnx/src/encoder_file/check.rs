@@ -34,6 +34,9 @@ pub(super) fn check(model: &ModelProto, name: &str, from: Fingerprint) -> Result
              inside"
         )));
     }
+    if checking.metadata.get("words").is_some() {
+        return Err(checking.fail("it encodes documents, and no images".to_owned()));
+    }
     let (width, height) = checking.input(graph)?;
     let (code_len, bits, feature_len) = checking.outputs(graph)?;
     let resize = checking.resize(width, height)?;

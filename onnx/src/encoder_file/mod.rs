@@ -117,12 +117,6 @@ impl EncoderFile {
         })
     }
 
-    /// Returns the decoder of the built-in encoder: small images from its codes, for
-    /// [`CodeDecoder`](crate::CodeDecoder).
-    pub fn default_decoder() -> &'static [u8] {
-        include_bytes!("../../model/default.decoder.onnx")
-    }
-
     /// Writes a model with its metadata, and checks what was written.
     ///
     /// # Errors

@@ -14,11 +14,11 @@ const TRAINING: &str = "Training";
 #[derive(Debug, Args)]
 pub struct ReconstructArgs {
     /// Images to encode and reconstruct
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required_unless_present = "vary")]
     pub images: Vec<PathBuf>,
 
     /// Encoder to use. It must have a decoder, as `imgsearch train autoencoder` and `train head
-    /// --decoder` make it [default: the built-in one]
+    /// --decoder` make it. The built-in one has none
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
 
@@ -29,6 +29,11 @@ pub struct ReconstructArgs {
     /// Show this number of steps from the code of the first of two images to that of the second
     #[arg(long, value_name = "STEPS", value_parser = from_two)]
     pub interpolate: Option<usize>,
+
+    /// Show how this image changes as its code moves along the strongest directions of the codes of IMAGE, or of those in
+    /// the index: a row for each direction, from 3 standard deviations below to 3 above
+    #[arg(long, value_name = "IMAGE", conflicts_with = "interpolate")]
+    pub vary: Option<PathBuf>,
 
     /// Picture to write: the images above, their reconstructions below
     #[arg(long, short, value_name = "FILE", default_value = "reconstructed.png", help_heading = OUTPUT)]

@@ -21,6 +21,7 @@ mod runtime;
 mod search;
 mod serve;
 mod shared;
+mod topics;
 mod train;
 mod watch;
 
@@ -44,6 +45,7 @@ pub use runtime::{RuntimeArgs, RuntimeCommand};
 pub use search::{ByArg, EncodeArgs, QueryArgs, WayArg};
 pub use serve::ServeArgs;
 pub use shared::{LimitArgs, WalkArgs, fills_output};
+pub use topics::TopicsArgs;
 pub use train::{CopiesArgs, HeadArgs, TrainArgs, TrainCommand, TrunkArgs};
 pub use watch::WatchArgs;
 
@@ -187,6 +189,8 @@ pub enum Command {
     Outliers(Box<OutliersArgs>),
     /// Write a map of the collection: a page on which images that look alike lie together
     Map(Box<MapArgs>),
+    /// Learn the topics of texts that belong to pictures or lie in files, and find texts
+    Topics(Box<TopicsArgs>),
     /// Print the code and the hash of images
     Encode(EncodeArgs),
     /// Train an encoder on your own images

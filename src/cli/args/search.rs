@@ -61,6 +61,11 @@ pub struct QueryArgs {
     #[arg(long, value_name = "WORDS", help_heading = QUESTION)]
     pub text: Vec<String>,
 
+    /// Answer words by what the pictures show alone, without the texts that belong to them. imgsearch topics reads
+    /// these; filters and --radius leave them out, too
+    #[arg(long, help_heading = QUESTION)]
+    pub no_documents: bool,
+
     /// Search for the mixture of IMAGE and this picture, folder or id:ID. Can be repeated. A weight can follow,
     /// as in b.jpg:0.5; IMAGE and each --more weigh 1, a folder as much as one picture
     #[arg(long, value_name = "IMAGE[:WEIGHT]", help_heading = QUESTION)]

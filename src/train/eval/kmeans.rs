@@ -17,10 +17,15 @@ pub(super) fn kmeans(points: &Points, k: usize) -> Vec<usize> {
     let rows: Vec<Vec<f32>> = (0..points.len())
         .map(|point| numbers(points, point))
         .collect();
+    of_rows(&rows, k)
+}
+
+/// Returns a cluster for each row of numbers.
+pub(crate) fn of_rows(rows: &[Vec<f32>], k: usize) -> Vec<usize> {
     if rows.len() <= k {
         return (0..rows.len()).collect();
     }
-    let starts = (0..STARTS).map(|seed| start(&rows, k, seed));
+    let starts = (0..STARTS).map(|seed| start(rows, k, seed));
     let best = starts.min_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|(_, clusters)| clusters).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ pub(crate) mod default_ranking;
 pub mod duplicates;
 mod found_copies;
 mod groups;
-mod kmeans;
+pub(crate) mod kmeans;
 mod metrics;
 mod mixtures;
 mod protocol;

@@ -90,6 +90,9 @@ pub enum Loss {
     Bce,
     /// One minus the cosine, times the numbers in an image.
     Cosine,
+    /// The cross-entropy of the softmax, for counts of words: a document is a distribution over the words
+    /// (Hinton and Salakhutdinov 2006).
+    Softmax,
 }
 
 /// The design of an autoencoder. Each part switches on a kind, and kinds combine.
@@ -146,6 +149,16 @@ impl Design {
         }
     }
 
+    /// A deep autoencoder of counts of `words` words: 500, 250 and 125 units down to 30 numbers, as Hinton and
+    /// Salakhutdinov (2006) have for documents.
+    pub fn words(words: usize) -> Self {
+        Self {
+            layers: Layers::Dense(vec![500, 250, 125]),
+            loss: Loss::Softmax,
+            ..Self::deep(Shape::features(words))
+        }
+    }
+
     /// Convolutions of 16, 32 and 64 channels.
     pub fn convolutional(shape: Shape) -> Self {
         Self {
@@ -172,7 +185,9 @@ impl Design {
             Layers::Dense(sizes) if sizes.len() <= 1 => words.push("simple"),
             Layers::Dense(_) => words.push("deep"),
         }
-        let on = if self.shape.is_features() {
+        let on = if self.loss == Loss::Softmax {
+            "on counts of words"
+        } else if self.shape.is_features() {
             "on a pretrained trunk"
         } else {
             "on pixels"
@@ -198,6 +213,11 @@ impl Design {
             width,
             channels,
         } = self.shape;
+        if self.loss == Loss::Softmax && !self.shape.is_features() {
+            return refuse(
+                "the cross-entropy of the softmax is for counts of words, not for images",
+            );
+        }
         if self.shape.is_features() {
             if matches!(self.layers, Layers::Convolutional(_)) {
                 return refuse(
@@ -309,9 +329,9 @@ impl Design {
                 "variational and twin bottleneck do not go together: the bits would carry what the code's noise hides",
             );
         }
-        if self.loss == Loss::Cosine {
+        if matches!(self.loss, Loss::Cosine | Loss::Softmax) {
             return refuse(
-                "a variational autoencoder needs a likelihood, and the cosine is none: use mse or bce",
+                "a variational autoencoder needs the likelihood of each number: use mse or bce",
             );
         }
         Ok(())

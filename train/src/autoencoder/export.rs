@@ -11,7 +11,7 @@ use imgsearch_onnx::authoring::{
     AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, data_type,
 };
 use imgsearch_onnx::authoring::{CODE, DECODER_OF, FEATURES, HASH, INPUT, PICTURES};
-use imgsearch_onnx::authoring::{Grafter, Side, cut_trunk};
+use imgsearch_onnx::authoring::{Grafter, Side, WORDS, WORDS_METADATA, cut_trunk};
 use imgsearch_onnx::{EncoderFile, EncoderInfo};
 
 /// The version of the operators, which ONNX Runtime 1.14 and later know.
@@ -288,6 +288,40 @@ pub(super) fn encoder_file_behind(
     let x = writing.down_from_features(network, scaling)?;
     writing.bottleneck(&x, network, hash)?;
     Ok(EncoderFile::from_model(model, info)?)
+}
+
+/// Returns the model that encodes documents: from counts to codes less their mean `centre`, of length one, and their
+/// hash.
+pub(super) fn words_model(
+    network: &Network,
+    centre: &[f32],
+    hash: &HashLayer,
+    metadata: &str,
+) -> Result<Vec<u8>> {
+    let design = &network.design;
+    let (code_len, bits) = (design.code_len, hash.bias.len());
+    let mut model = empty();
+    let mut writing = Writing {
+        graft: Grafter::new(&mut model, ""),
+        design,
+    };
+    let sides = [Side::Open("n"), Side::Of(design.shape.len())];
+    writing.graft.input(WORDS, data_type::FLOAT, &sides);
+    let x = writing.layers(WORDS.to_owned(), network)?;
+    let x = writing.dense(&x, &network.code, "code.linear")?;
+    let graft = &mut writing.graft;
+    let centre = graft.constant("centre", &[code_len], centre);
+    let x = graft.node("Sub", &[&x, &centre], "centred");
+    let x = graft.unit(&x, code_len, "unit");
+    graft.output_node("Identity", &[&x], CODE, code_len);
+    let weight = graft.constant("hash.weight", &[code_len, bits], &hash.weight);
+    let bias = graft.constant("hash.bias", &[bits], &hash.bias);
+    graft.output_node("Gemm", &[&x, &weight, &bias], HASH, bits);
+    model.metadata_props.push(StringStringEntryProto {
+        key: Some(WORDS_METADATA.to_owned()),
+        value: Some(metadata.to_owned()),
+    });
+    Ok(model.encode_to_vec())
 }
 
 /// Returns the decoder's model: from the code, and the logits of a twin bottleneck, to images.

@@ -27,6 +27,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod trained;
+mod words;
 
 pub use checkpoint::is_checkpoint;
 pub use components::component_error;
@@ -34,5 +35,6 @@ pub use decoding::train_decoder;
 pub use design::{Design, Layers, Loss, Noise, Recipe, Schedule, Shape, Sparsity};
 pub use epoch::Epoch;
 pub use idx::{IdxImages, read_idx, read_idx_labels};
-pub use samples::{Samples, Scaling};
+pub use samples::{Samples, Scaling, WordCounts};
 pub use trained::{Autoencoder, MIN_IMAGES, Record, train, train_from};
+pub use words::WordsFile;

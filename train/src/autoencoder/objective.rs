@@ -209,7 +209,9 @@ pub(super) fn terms(network: &Network, clean: &Tensor, noise: &StepNoise) -> Res
 
 /// Returns the output for `logits`: pixels between 0 and 1, features without limits.
 pub(super) fn output(design: &Design, logits: &Tensor) -> Result<Tensor> {
-    if design.shape.is_features() {
+    if design.loss == Loss::Softmax {
+        softmax(logits, D::Minus1)
+    } else if design.shape.is_features() {
         Ok(logits.clone())
     } else {
         sigmoid(logits)
@@ -233,6 +235,15 @@ pub(super) fn reconstruction(design: &Design, logits: &Tensor, clean: &Tensor) -
         Loss::Cosine => {
             let cosine = (unit(&output(design, logits)?)? * unit(clean)?)?.sum(D::Minus1)?;
             (1.0 - cosine)? * clean.dim(1)? as f64
+        }
+        Loss::Softmax => {
+            let sums = clean
+                .sum_keepdim(D::Minus1)?
+                .clamp(f32::MIN_POSITIVE, f32::MAX)?;
+            let shares = clean.broadcast_div(&sums)?;
+            (shares * log_softmax(logits, D::Minus1)?)?
+                .sum(D::Minus1)?
+                .neg()
         }
     }
 }

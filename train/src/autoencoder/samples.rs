@@ -25,6 +25,55 @@ pub struct Samples<'a> {
 enum Values<'a> {
     Pixels(&'a [u8]),
     Features(&'a [f32], &'a Scaling),
+    Words(&'a WordCounts),
+}
+
+/// How often words occur in documents: a sparse matrix, a row for each document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WordCounts {
+    words: usize,
+    /// Where each row starts among the entries, and where the last one ends.
+    starts: Vec<usize>,
+    /// The number of a word, and its count on any scale from 0.
+    entries: Vec<(u32, f32)>,
+}
+
+impl WordCounts {
+    /// Returns no document, with a vocabulary of so many words.
+    pub fn new(words: usize) -> Self {
+        Self {
+            words,
+            starts: vec![0],
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds a document: the numbers of its words, each with its count. Words beyond the vocabulary are left out.
+    pub fn push(&mut self, row: &[(u32, f32)]) {
+        let known = row.iter().filter(|(word, _)| (*word as usize) < self.words);
+        self.entries.extend(known);
+        self.starts.push(self.entries.len());
+    }
+
+    /// Returns the number of documents.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the number of words.
+    pub fn words(&self) -> usize {
+        self.words
+    }
+
+    /// Returns the words of a document.
+    pub fn row(&self, document: usize) -> &[(u32, f32)] {
+        &self.entries[self.starts[document]..self.starts[document + 1]]
+    }
 }
 
 /// Scales features to the order of magnitude that training expects: without their mean, and of length
@@ -86,6 +135,21 @@ impl<'a> Samples<'a> {
         }
     }
 
+    /// Returns samples of documents, `[n, words]`.
+    pub fn words(counts: &'a WordCounts) -> Self {
+        Self {
+            shape: Shape::features(counts.words),
+            values: Values::Words(counts),
+            only: None,
+            source: None,
+        }
+    }
+
+    /// Returns whether the samples are documents.
+    pub(super) fn are_words(&self) -> bool {
+        matches!(self.values, Values::Words(_))
+    }
+
     /// Returns only the samples at these places.
     #[must_use]
     pub fn only(&self, places: &'a [usize]) -> Self {
@@ -118,8 +182,17 @@ impl<'a> Samples<'a> {
         }
         let d = self.shape.len();
         for i in 0..self.len() {
-            let place = self.only.map_or(i, |only| only[i]) * d;
+            let sample = self.only.map_or(i, |only| only[i]);
+            let place = sample * d;
             match self.values {
+                Values::Words(counts) => {
+                    for (word, count) in counts.row(sample) {
+                        hasher.update(&word.to_le_bytes());
+                        hasher.update(&count.to_le_bytes());
+                    }
+                    // No word has this number, so rows are told apart.
+                    hasher.update(&u32::MAX.to_le_bytes());
+                }
                 Values::Pixels(pixels) => {
                     hasher.update(&pixels[place..place + d]);
                 }
@@ -146,6 +219,7 @@ impl<'a> Samples<'a> {
         let numbers = match self.values {
             Values::Pixels(pixels) => pixels.len(),
             Values::Features(rows, _) => rows.len(),
+            Values::Words(counts) => return counts.len(),
         };
         numbers / self.shape.len().max(1)
     }
@@ -166,6 +240,11 @@ impl<'a> Samples<'a> {
             .zip(places)
             .map(|(row, &place)| (row, self.only.map_or(place, |only| only[place])))
             .for_each(|(row, place)| match self.values {
+                Values::Words(counts) => {
+                    for &(word, count) in counts.row(place) {
+                        row[word as usize] = count;
+                    }
+                }
                 Values::Pixels(pixels) => {
                     let image = &pixels[place * d..(place + 1) * d];
                     for (i, pixel) in image.chunks_exact(self.shape.channels).enumerate() {

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use imgsearch_onnx::{EncoderFile, EncoderInfo, EncoderResize};
 use serde::Serialize;
 
-use super::design::{Design, Recipe, Schedule};
+use super::design::{Design, Loss, Recipe, Schedule};
 use super::epoch::Epoch;
 use super::export::{self, HashLayer};
 use super::fit::{self, Fitted};
@@ -32,7 +32,7 @@ const PAIRS: usize = 10_000;
 /// A trained autoencoder.
 #[derive(Debug)]
 pub struct Autoencoder {
-    network: Network,
+    pub(super) network: Network,
     hash: Option<HashLayer>,
     hash_weight: f32,
     record: Record,
@@ -105,6 +105,13 @@ pub fn train_from(
             held_out.shape(),
             design.shape
         )));
+    }
+    let are_words = samples.are_words() && held_out.are_words();
+    if (design.loss == Loss::Softmax) != are_words {
+        return Err(Error::InvalidInput(
+            "counts of words are trained on with the cross-entropy of the softmax, and nothing else is"
+                .to_owned(),
+        ));
     }
     if samples.len() < MIN_IMAGES || held_out.is_empty() {
         return Err(Error::InvalidInput(format!(

@@ -81,6 +81,14 @@ fn gradients_of_the_reconstructions() {
 }
 
 #[test]
+fn gradient_of_the_cross_entropy_of_words() {
+    let mut design = Design::words(20);
+    design.layers = Layers::Dense(vec![7]);
+    design.code_len = 3;
+    check(&design, |terms| terms.reconstruction.clone());
+}
+
+#[test]
 fn gradient_of_the_divergence_and_through_the_noise() {
     let mut design = small(Layers::Dense(vec![7]));
     design.beta = Some(0.7);
