@@ -23,6 +23,8 @@ pub enum Task {
     Autoencoder,
     /// Training of a decoder alone.
     Decoder,
+    /// Training of a network that restores pictures.
+    Restorer,
     /// Evaluation on labelled images.
     Evaluation,
     /// Evaluation on edited copies.
