@@ -61,6 +61,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file is no network that restores pictures.
+    #[error("{name} is no restorer that can be used: {reason}")]
+    NoRestorer {
+        /// The file, or what stands for it.
+        name: String,
+        /// What it lacks.
+        reason: String,
+    },
+
     /// A published model cannot be made an encoder.
     #[error("{} cannot be imported: {reason}", path.display())]
     Import {

@@ -23,6 +23,7 @@
 //! - [`EncoderFile`] reads, checks and holds an encoder; [`EncoderInfo`] is what it declares.
 //! - [`Encoder`] runs it.
 //! - [`CodeDecoder`] reconstructs images from codes, if an encoder has a decoder.
+//! - [`Restorer`] repairs pictures.
 //! - [`import()`] makes an encoder of a published model; [`TextFile`] is a model's text tower.
 //!
 //! The crate `imgsearch-train` makes new encoder files.
@@ -40,6 +41,7 @@ mod import;
 mod outside;
 mod proto;
 mod read;
+mod restorer;
 mod runtime;
 mod similarity;
 mod text;
@@ -54,6 +56,7 @@ pub use encoder_file::{
 pub use error::{Error, Result};
 pub use feature_encoder::FeatureEncoder;
 pub use import::{ImportOptions, Imported, Pooling, import};
+pub use restorer::{Restorer, RestorerTask};
 pub use similarity::SimilarityMap;
 #[cfg(feature = "text")]
 pub use text::TextEncoder;
@@ -75,6 +78,7 @@ pub mod authoring {
         data_type,
     };
     pub use crate::read::{open_regular, too_large};
+    pub use crate::restorer::{PICTURE, RESTORED, RESTORER_TASK};
     #[cfg(feature = "text")]
     pub use crate::text::CAPTIONS;
     pub use crate::word_encoder::{WORDS, WORDS_METADATA};

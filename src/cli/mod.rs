@@ -45,6 +45,7 @@ mod question;
 mod reconstruct;
 mod remove;
 mod restore;
+mod restoring;
 mod runtime;
 mod serve;
 mod settings;

@@ -25,6 +25,8 @@ pub enum Task {
     Decoder,
     /// Training on documents.
     Documents,
+    /// Training of a network that restores pictures.
+    Restorer,
     /// Evaluation on labelled images.
     Evaluation,
     /// Evaluation on edited copies.

@@ -10,10 +10,13 @@ use super::args::{Global, RemoveArgs};
 use super::output::{command, counted};
 use super::setup::index_place;
 use super::streams::{out, say};
-use super::{Outcome, Result, file_list, optimize, shared};
+use super::{Outcome, Result, file_list, optimize, restore, shared};
 
 pub fn run(global: &Global, args: &RemoveArgs) -> Result {
     let paths = file_list::with_list(&args.paths, args.files_from.as_deref())?;
+    if args.undo {
+        return restore::bring_back(global, &paths, args.json);
+    }
     let mut library = Library::open(index_place(global)?)?;
     if library.collection().is_some() {
         return shared::remove(global, args, &paths, &mut library);
@@ -59,7 +62,7 @@ pub fn run(global: &Global, args: &RemoveArgs) -> Result {
 
 /// Returns the command that restores what was removed.
 fn how_to_restore(global: &Global, args: &RemoveArgs) -> String {
-    let mut words = vec![OsStr::new("restore")];
+    let mut words = vec![OsStr::new("remove"), OsStr::new("--undo")];
     words.extend(args.paths.iter().map(|path| path.as_os_str()));
     if let Some(list) = &args.files_from {
         words.extend([OsStr::new("--files-from"), list.as_os_str()]);

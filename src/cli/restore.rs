@@ -12,12 +12,20 @@ use super::streams::{out, say};
 use super::{Outcome, Result, file_list};
 
 pub fn run(global: &Global, args: &RestoreArgs) -> Result {
+    if let (Some(model), Some(output)) = (&args.restoring.model, &args.restoring.output) {
+        return super::restoring::run(global, args, model, output);
+    }
     let paths = file_list::with_list(&args.paths, args.files_from.as_deref())?;
     if args.list {
         return list(global, args, &paths);
     }
-    let restored = Library::open(index_dir(global)?)?.restore(&paths)?;
-    if args.json {
+    bring_back(global, &paths, args.json)
+}
+
+/// Brings removed images back into the index.
+pub fn bring_back(global: &Global, paths: &[PathBuf], json: bool) -> Result {
+    let restored = Library::open(index_dir(global)?)?.restore(paths)?;
+    if json {
         let line = json!({"restored": restored.images});
         out!(
             "{}",

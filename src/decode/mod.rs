@@ -164,7 +164,7 @@ impl Limits {
 #[non_exhaustive]
 pub enum Resize {
     /// Scaled until its short side has this number of pixels; then the centre is cut out. An image whose sides differ
-    /// by a factor of 3 or more is cut into pieces along its long side instead, which are laid side by side.
+    /// by a factor of 2.5 or more is cut into pieces along its long side instead, which are laid side by side.
     ShortSideCrop {
         /// Pixels of the short side.
         short: u32,

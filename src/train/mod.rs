@@ -6,7 +6,8 @@
 //!
 //! [`train`] computes the trunk's features of every image and of a few altered copies, trains a head
 //! on them without labels, and writes it behind the trunk into one file that an index takes.
-//! [`autoencoder`] does the same with autoencoders on pixels. [`eval`] measures encoders. The methods
+//! [`autoencoder`] does the same with autoencoders on pixels. [`restoration`] trains networks that repair
+//! pictures. [`eval`] measures encoders. The methods
 //! themselves are in [`imgsearch_train`].
 
 pub(crate) mod augment;
@@ -20,6 +21,7 @@ mod head;
 pub(crate) mod jobs;
 pub mod perceptual;
 mod preservation;
+pub mod restoration;
 pub(crate) mod split;
 
 pub use augment::Purpose;

@@ -82,7 +82,7 @@ fn a_name_makes_a_collection_in_the_data_folder_and_finds_it_from_everywhere() {
     assert!(
         removed
             .stderr
-            .contains("imgsearch restore --index holiday photos/cat.jpg"),
+            .contains("imgsearch remove --index holiday --undo photos/cat.jpg"),
         "{removed:?}"
     );
     let missing = user

@@ -56,7 +56,7 @@ fn a_list_names_what_is_indexed_queried_removed_and_restored() {
     assert!(
         removed
             .stderr
-            .contains("imgsearch restore --files-from photos/list"),
+            .contains("imgsearch remove --undo --files-from photos/list"),
         "{removed:?}"
     );
     assert_eq!(place.images(), 2);

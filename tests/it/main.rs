@@ -44,6 +44,7 @@ mod pictures;
 mod pixels;
 mod queries;
 mod reencoding;
+mod repairing;
 mod restoring;
 mod resuming;
 mod sandbox;

@@ -13,7 +13,7 @@ fn removed_images_are_restored_without_encoding() {
     place.index();
     let removed = place.run(&["remove", "photos/cat.jpg"]).ended(0).stderr;
     assert!(
-        removed.contains("imgsearch restore photos/cat.jpg"),
+        removed.contains("imgsearch remove --undo photos/cat.jpg"),
         "{removed}"
     );
     assert_ne!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
@@ -30,7 +30,10 @@ fn removed_images_are_restored_without_encoding() {
         .json_lines();
     assert!(listed[0]["removed"].as_i64().unwrap() > 0);
     place.run(&["restore", "photos/coffee.jpg"]).ended(1);
-    let back = place.run(&["restore", "photos/cat.jpg"]).ended(0).stderr;
+    let back = place
+        .run(&["remove", "--undo", "photos/cat.jpg"])
+        .ended(0)
+        .stderr;
     assert!(back.contains("1 image restored"), "{back}");
     assert_eq!(place.nearest(&sample("cat.jpg"), 1), ["cat.jpg"]);
     assert_eq!(place.index()["unchanged"], 3);

@@ -3,6 +3,7 @@
 //! - [`head`] trains the layers behind a pretrained trunk, on features that the trunk computed.
 //! - [`copies`] finds a head that recognises edited copies of an image.
 //! - [`autoencoder`] trains autoencoders of many kinds on pixels or features, and decoders alone.
+//! - [`restoration`] trains networks that repair pictures.
 //! - [`fit_similarity`] says what distances mean to a person.
 //! - [`baseline`] has linear methods without training, to compare with.
 //!
@@ -40,6 +41,7 @@ pub mod judge;
 mod linear;
 mod neighbours;
 mod quality;
+pub mod restoration;
 mod similarity;
 
 pub use error::{Error, Result};

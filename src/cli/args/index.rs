@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use imgsearch::Shard;
 
 use super::numbers::shard;
+use super::restorer::RestoringArgs;
 use super::shared::{LimitArgs, WalkArgs};
 
 const MISSING: &str = "Missing files";
@@ -143,7 +144,7 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// Files and folders to remove from the index. They need not exist any more
-    #[arg(value_name = "PATH", required_unless_present = "files_from")]
+    #[arg(value_name = "PATH", required_unless_present_any = ["files_from", "undo"])]
     pub paths: Vec<PathBuf>,
 
     /// Also remove the files and folders that this list names, one a line or each up to a zero byte; - reads
@@ -152,9 +153,13 @@ pub struct RemoveArgs {
     pub files_from: Option<PathBuf>,
 
     /// Delete their codes at once, and those of all images removed before. Without it they can be
-    /// restored for 30 days: see imgsearch restore
+    /// brought back for 30 days: see --undo
     #[arg(long)]
     pub forever: bool,
+
+    /// Bring removed images back instead: those of the PATHs, or all
+    #[arg(long, conflicts_with = "forever")]
+    pub undo: bool,
 
     /// Print JSON
     #[arg(long, help_heading = OUTPUT)]
@@ -163,7 +168,8 @@ pub struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// Files and folders whose images to restore [default: all removed images]
+    /// Pictures to restore with --model; without it, files and folders whose images to bring back into the index
+    /// [default: all removed images]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
@@ -175,6 +181,9 @@ pub struct RestoreArgs {
     /// List what can be restored, and change nothing
     #[arg(long)]
     pub list: bool,
+
+    #[command(flatten)]
+    pub restoring: RestoringArgs,
 
     /// Print JSON
     #[arg(long, help_heading = OUTPUT)]

@@ -17,6 +17,7 @@ mod index;
 mod measure;
 mod numbers;
 pub mod old_train;
+mod restorer;
 mod runtime;
 mod search;
 mod serve;
@@ -41,6 +42,7 @@ pub use index::{
     AdaptWhen, BuilderArg, CheckArgs, IndexArgs, OptimizeArgs, RemoveArgs, RestoreArgs, StatusArgs,
 };
 pub use measure::{AdaptArgs, EvalArgs, ReconstructArgs};
+pub use restorer::{RestorerArgs, RestoringArgs};
 pub use runtime::{RuntimeArgs, RuntimeCommand};
 pub use search::{ByArg, EncodeArgs, QueryArgs, WayArg};
 pub use serve::ServeArgs;
@@ -176,7 +178,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Remove images from the index; the files themselves stay
     Remove(RemoveArgs),
-    /// Restore images that were removed from the index
+    /// Restore pictures with --model: remove noise, fill holes, colour. Without it, bring back images that were
+    /// removed from the index
     #[command(alias = "restore-removed")]
     Restore(RestoreArgs),
     /// Compare two pictures, or find what of a folder is not in another one or in the index

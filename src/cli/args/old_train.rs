@@ -119,9 +119,17 @@ fn starts_with(word: &OsStr, start: &str) -> bool {
 
 /// Returns whether the word after `train` is a word of the new spelling.
 fn is_new(word: &OsStr) -> bool {
-    ["head", "copies", "autoencoder", "help", "-h", "--help"]
-        .iter()
-        .any(|new| word == *new)
+    [
+        "head",
+        "copies",
+        "autoencoder",
+        "restorer",
+        "help",
+        "-h",
+        "--help",
+    ]
+    .iter()
+    .any(|new| word == *new)
 }
 
 /// Takes `--for PURPOSE` out of the arguments.

@@ -8,6 +8,7 @@ use imgsearch::onnx::EncoderResize;
 use super::autoencoder::AutoencoderArgs;
 use super::common::CommonArgs;
 use super::numbers::{above_zero, from_one, from_zero};
+use super::restorer::RestorerArgs;
 
 const OUTPUT: &str = "Output";
 const TRAINING: &str = "Training";
@@ -18,7 +19,8 @@ const TRUNK: &str = "Trunk";
 Examples:
   imgsearch train head ~/Pictures -o my.onnx            find similar images
   imgsearch train copies ~/Pictures -o copies.onnx      recognise edited copies
-  imgsearch train autoencoder ~/Pictures -o small.onnx  learn from pixels")]
+  imgsearch train autoencoder ~/Pictures -o small.onnx  learn from pixels
+  imgsearch train restorer ~/Pictures --task denoise -o denoise.onnx")]
 pub struct TrainArgs {
     #[command(subcommand)]
     pub command: TrainCommand,
@@ -32,6 +34,8 @@ pub enum TrainCommand {
     Copies(Box<CopiesArgs>),
     /// Train an autoencoder on pixels or on the features of a trunk
     Autoencoder(Box<AutoencoderArgs>),
+    /// Train a network that restores pictures: removes noise, fills holes, removes texts, or colours
+    Restorer(Box<RestorerArgs>),
 }
 
 /// The trunk to train on, and what it sees.

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 
 /// Steps of Adam (Kingma and Ba 2015).
-pub(super) struct Adam {
+pub(crate) struct Adam {
     parameters: Vec<Var>,
     /// Means of gradients and of their squares.
     pub moments: Vec<(Vec<f32>, Vec<f32>)>,

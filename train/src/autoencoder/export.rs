@@ -21,7 +21,8 @@ const IR: i64 = 8;
 /// How much red, green and blue count in grey (ITU-R BT.601).
 const GREY: [f32; 3] = [0.299, 0.587, 0.114];
 
-fn empty() -> ModelProto {
+/// Returns a model without nodes.
+pub(crate) fn empty_model(name: &str) -> ModelProto {
     ModelProto {
         ir_version: Some(IR),
         opset_import: vec![OperatorSetIdProto {
@@ -30,7 +31,7 @@ fn empty() -> ModelProto {
         }],
         producer_name: Some("imgsearch".to_owned()),
         graph: Some(GraphProto {
-            name: Some("autoencoder".to_owned()),
+            name: Some(name.to_owned()),
             ..GraphProto::default()
         }),
         ..ModelProto::default()
@@ -255,7 +256,7 @@ pub(super) fn encoder_file(
     info: &EncoderInfo,
 ) -> Result<EncoderFile> {
     let design = &network.design;
-    let mut model = empty();
+    let mut model = empty_model("autoencoder");
     let mut writing = Writing {
         graft: Grafter::new(&mut model, ""),
         design,
@@ -300,7 +301,7 @@ pub(super) fn words_model(
 ) -> Result<Vec<u8>> {
     let design = &network.design;
     let (code_len, bits) = (design.code_len, hash.bias.len());
-    let mut model = empty();
+    let mut model = empty_model("documents");
     let mut writing = Writing {
         graft: Grafter::new(&mut model, ""),
         design,
@@ -327,7 +328,7 @@ pub(super) fn words_model(
 /// Returns the decoder's model: from the code, and the logits of a twin bottleneck, to images.
 pub(super) fn decoder_model(network: &Network) -> Result<ModelProto> {
     let design = &network.design;
-    let mut model = empty();
+    let mut model = empty_model("autoencoder");
     let mut writing = Writing {
         graft: Grafter::new(&mut model, ""),
         design,

@@ -29,11 +29,13 @@ mod tests;
 mod trained;
 mod words;
 
+pub(crate) use adam::Adam;
 pub use checkpoint::is_checkpoint;
 pub use components::component_error;
 pub use decoding::train_decoder;
 pub use design::{Design, Layers, Loss, Noise, Recipe, Schedule, Shape, Sparsity};
 pub use epoch::Epoch;
+pub(crate) use export::empty_model;
 pub use idx::{IdxImages, read_idx, read_idx_labels};
 pub use samples::{Samples, Scaling, WordCounts};
 pub use trained::{Autoencoder, MIN_IMAGES, Record, train, train_from};
