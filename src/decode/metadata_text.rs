@@ -127,10 +127,11 @@ fn add_iptc(mut bytes: &[u8], lines: &mut Vec<String>) {
     while let [0x1c, record, number, high, low, rest @ ..] = bytes {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
         let (value, after) = rest.split_at(length);
-        if *record == 2 && DATA_SETS.contains(number) {
-            if let Ok(text) = decoded(value) {
-                add(&text, lines);
-            }
+        if *record == 2
+            && DATA_SETS.contains(number)
+            && let Ok(text) = decoded(value)
+        {
+            add(&text, lines);
         }
         bytes = after;
     }

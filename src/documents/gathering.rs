@@ -20,6 +20,9 @@ const TEXTS: [&str; 5] = ["caption", "md", "rst", "text", "txt"];
 /// Maximum bytes of a text.
 const MAX_BYTES: u64 = 16 << 20;
 
+/// Files that could not be read, with the reason.
+type Unread = Vec<(PathBuf, String)>;
+
 /// A document: all text that belongs to a picture, or a text file by itself.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -112,8 +115,7 @@ pub fn gather(paths: &[PathBuf], options: &WalkOptions) -> Result<Gathered> {
         }
         Err(reason) => (None, vec![(path.clone(), reason)]),
     });
-    let read: Vec<(Option<Document>, Vec<(PathBuf, String)>)> =
-        of_pictures.chain(of_texts).collect();
+    let read: Vec<(Option<Document>, Unread)> = of_pictures.chain(of_texts).collect();
     let mut documents = BTreeMap::new();
     // A text that belongs to two pictures is named once if it cannot be read.
     let mut failed: BTreeMap<PathBuf, String> = errors.drain(..).collect();

@@ -275,8 +275,9 @@ fn train(
 /// Passes over the documents at least.
 const EPOCHS: usize = 40;
 
-/// The share of a document's words that are hidden from the encoder while it learns.
-const HIDDEN: f64 = 0.25;
+/// The share of a document's words that are hidden from the encoder while it learns: with half, questions of two words find
+/// their topic more often than with a quarter.
+const HIDDEN: f64 = 0.5;
 
 /// The maximum learning rate.
 const LEARNING_RATE: f64 = 1e-3;

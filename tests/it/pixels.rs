@@ -197,6 +197,30 @@ fn the_built_in_encoder_has_no_decoder_and_this_says_what_has() {
     assert!(!place.photos().with_file_name("grid.png").exists());
 }
 
+/// Trains a head with a hidden layer on small images.
+const DEEP_HEAD: [&str; 20] = [
+    "train",
+    "photos",
+    "--hidden-units",
+    "32",
+    "--neighbours",
+    "2",
+    "--side",
+    "96",
+    "--resize",
+    "squash",
+    "--code",
+    "8",
+    "--bits",
+    "32",
+    "--epochs",
+    "4",
+    "--features",
+    "kept.features",
+    "--json",
+    "-o",
+];
+
 #[test]
 fn a_deep_head_on_smaller_images_is_trained_used_and_decoded() {
     let place = Place::new();
