@@ -183,7 +183,7 @@ fn mask(
     let &[left, top, wide, high] = rect.as_slice() else {
         return Err("--rect takes four numbers: X,Y,WIDTH,HEIGHT".into());
     };
-    let ends = |start: u32, length: u32| start.checked_add(length).unwrap_or(u32::MAX);
+    let ends = |start: u32, length: u32| start.saturating_add(length);
     let (right, bottom) = (ends(left, wide), ends(top, high));
     if wide == 0 || high == 0 || right as usize > width || bottom as usize > height {
         return Err(format!(
