@@ -57,8 +57,13 @@ impl Default for Options {
 ///
 /// # Errors
 ///
-/// [`Error::IndexNotFound`](imgsearch_index::Error::IndexNotFound) if it does not exist, [`Error::Unreachable`](imgsearch_index::Error::Unreachable) and [`Error::Denied`](imgsearch_index::Error::Denied) if the server cannot be
-/// used, [`Error::InvalidInput`](imgsearch_index::Error::InvalidInput) for a wrong URL.
+/// [`Error::IndexNotFound`] if it does not exist, [`Error::Unreachable`] and [`Error::Denied`] if the server cannot be
+/// used, [`Error::InvalidInput`] for a wrong URL.
+///
+/// [`Error::IndexNotFound`]: imgsearch_index::Error::IndexNotFound
+/// [`Error::Unreachable`]: imgsearch_index::Error::Unreachable
+/// [`Error::Denied`]: imgsearch_index::Error::Denied
+/// [`Error::InvalidInput`]: imgsearch_index::Error::InvalidInput
 pub fn open(url: &str, options: &Options) -> Result<Arc<dyn Collection>> {
     connect(url, None, options)
 }
@@ -67,8 +72,11 @@ pub fn open(url: &str, options: &Options) -> Result<Arc<dyn Collection>> {
 ///
 /// # Errors
 ///
-/// As [`open`]; [`Error::EncoderMismatch`](imgsearch_index::Error::EncoderMismatch) if it exists for another encoder, and [`Error::NoVectors`](imgsearch_index::Error::NoVectors) if the server
+/// As [`open`]; [`Error::EncoderMismatch`] if it exists for another encoder, and [`Error::NoVectors`] if the server
 /// lacks what it takes to make one.
+///
+/// [`Error::EncoderMismatch`]: imgsearch_index::Error::EncoderMismatch
+/// [`Error::NoVectors`]: imgsearch_index::Error::NoVectors
 pub fn create(
     url: &str,
     encoder: &EncoderRecord,
