@@ -16,6 +16,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 #[cfg(any(feature = "milvus", feature = "postgres"))]
+mod again;
+#[cfg(any(feature = "milvus", feature = "postgres"))]
 mod globs;
 #[cfg(feature = "milvus")]
 mod milvus;

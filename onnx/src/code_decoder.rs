@@ -3,15 +3,12 @@
 use std::path::Path;
 
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
-use prost::Message as _;
 
 use crate::encoder::Encodings;
 use crate::encoder_file::{CODE, EncoderInfo, HASH};
 use crate::error::{Error, Result};
-use crate::outside::outside;
-use crate::proto::ModelProto;
+use crate::open;
 use crate::read::{MAX_MODEL_BYTES, read_whole};
 use crate::runtime::Runtime;
 
@@ -54,13 +51,8 @@ impl CodeDecoder {
             name: name.to_owned(),
             reason,
         };
-        let model = ModelProto::decode(bytes)
-            .map_err(|error| refuse(format!("it is not an ONNX file ({error})")))?;
-        let belongs = model
-            .metadata_props
-            .iter()
-            .find(|entry| entry.key.as_deref() == Some(DECODER_OF))
-            .and_then(|entry| entry.value.as_deref())
+        let model = open::read_model(bytes).map_err(refuse)?;
+        let belongs = open::metadata(&model, DECODER_OF)
             .ok_or_else(|| refuse("it is no decoder that imgsearch train wrote".to_owned()))?;
         if belongs != of.fingerprint {
             return Err(refuse(format!(
@@ -68,26 +60,12 @@ impl CodeDecoder {
                 of.fingerprint
             )));
         }
-        if let Some(tensor) = outside(&model) {
-            return Err(refuse(format!(
-                "its constant `{tensor}` lies in another file, and a decoder is one file"
-            )));
-        }
         let twins = model.graph.as_ref().is_some_and(|graph| {
             let mut inputs = graph.input.iter();
             inputs.any(|input| input.name.as_deref() == Some(HASH))
         });
-        let open = || -> Result<Session, ort::Error> {
-            Session::builder(&runtime.environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(1)?
-                .commit_from_memory(bytes)
-        };
         Ok(Self {
-            session: open().map_err(|source| Error::Run {
-                name: name.to_owned(),
-                source: Box::new(source),
-            })?,
+            session: open::session(bytes, name, runtime, 1)?,
             name: name.to_owned(),
             twins,
         })

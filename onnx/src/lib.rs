@@ -38,6 +38,7 @@ mod error;
 mod feature_encoder;
 mod graph_edit;
 mod import;
+mod open;
 mod outside;
 mod proto;
 mod read;

@@ -3,13 +3,10 @@
 use std::path::Path;
 
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
-use prost::Message as _;
 
 use crate::error::{Error, Result};
-use crate::outside::outside;
-use crate::proto::ModelProto;
+use crate::open;
 use crate::read::{MAX_MODEL_BYTES, read_whole};
 use crate::runtime::Runtime;
 
@@ -93,33 +90,15 @@ impl Restorer {
             name: name.to_owned(),
             reason,
         };
-        let model = ModelProto::decode(bytes)
-            .map_err(|error| refuse(format!("it is not an ONNX file ({error})")))?;
-        let mut entries = model.metadata_props.iter();
-        let task = entries
-            .find(|entry| entry.key.as_deref() == Some(RESTORER_TASK))
-            .and_then(|entry| entry.value.as_deref())
+        let model = open::read_model(bytes).map_err(refuse)?;
+        let task = open::metadata(&model, RESTORER_TASK)
             .ok_or_else(|| refuse("imgsearch train restorer did not write it".to_owned()))?;
         let task = RestorerTask::ALL
             .into_iter()
             .find(|known| known.name() == task)
             .ok_or_else(|| refuse(format!("this version does not know its task {task:?}")))?;
-        if let Some(tensor) = outside(&model) {
-            return Err(refuse(format!(
-                "its constant `{tensor}` lies in another file"
-            )));
-        }
-        let open = || -> Result<Session, ort::Error> {
-            Session::builder(&runtime.environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(threads)?
-                .commit_from_memory(bytes)
-        };
         Ok(Self {
-            session: open().map_err(|source| Error::Run {
-                name: name.to_owned(),
-                source: Box::new(source),
-            })?,
+            session: open::session(bytes, name, runtime, threads)?,
             name: name.to_owned(),
             task,
         })

@@ -1,15 +1,12 @@
 //! Runs an encoder of documents: from counts of words to codes and hashes.
 
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
-use prost::Message as _;
 
 use crate::encoder::Encodings;
 use crate::encoder_file::{CODE, HASH};
 use crate::error::{Error, Result};
-use crate::outside::outside;
-use crate::proto::ModelProto;
+use crate::open;
 use crate::runtime::Runtime;
 
 /// Key of the metadata of an encoder of documents: what its maker stored, such as the vocabulary. No encoder of images
@@ -41,34 +38,14 @@ impl WordEncoder {
             name: name.to_owned(),
             reason,
         };
-        let model = ModelProto::decode(bytes)
-            .map_err(|error| refuse(format!("it is not an ONNX file ({error})")))?;
-        let metadata = model
-            .metadata_props
-            .iter()
-            .find(|entry| entry.key.as_deref() == Some(WORDS_METADATA))
-            .and_then(|entry| entry.value.clone())
-            .ok_or_else(|| {
-                refuse("it encodes no documents, such as imgsearch topics stores".to_owned())
-            })?;
-        if let Some(tensor) = outside(&model) {
-            return Err(refuse(format!(
-                "its constant `{tensor}` lies in another file, and an encoder of documents is one file"
-            )));
-        }
-        let open = || -> Result<Session, ort::Error> {
-            Session::builder(&runtime.environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(1)?
-                .commit_from_memory(bytes)
-        };
+        let model = open::read_model(bytes).map_err(refuse)?;
+        let metadata = open::metadata(&model, WORDS_METADATA).ok_or_else(|| {
+            refuse("it encodes no documents, such as imgsearch topics stores".to_owned())
+        })?;
         Ok(Self {
-            session: open().map_err(|source| Error::Run {
-                name: name.to_owned(),
-                source: Box::new(source),
-            })?,
+            session: open::session(bytes, name, runtime, 1)?,
             name: name.to_owned(),
-            metadata,
+            metadata: metadata.to_owned(),
         })
     }
 

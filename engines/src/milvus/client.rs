@@ -3,7 +3,7 @@
 //! Owns the time limits, and when something is asked again. Everything that a collection does may be repeated, so
 //! whatever fails because a connection broke is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,10 +18,8 @@ use tonic_prost::ProstCodec;
 
 use super::proto::{Answer, Status};
 use crate::Options;
+use crate::again::until_answered;
 use crate::url::CollectionUrl;
-
-/// The longest time between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The largest answer, in bytes: what servers send at most unless configured otherwise.
 const MAX_ANSWER: usize = 512 << 20;
@@ -209,20 +207,12 @@ impl Client {
         M: prost::Message + Clone + 'static,
         A: prost::Message + Default + Answer + 'static,
     {
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(20);
-        loop {
-            let failure = match self.call(method, message) {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            if !passes(&failure) || started.elapsed() + pause >= self.options.reconnect {
-                return Err(failure);
-            }
-            tracing::debug!("{}: {method}: {failure:?}; trying again", self.place);
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        until_answered(
+            self.options.reconnect,
+            || self.call(method, message),
+            passes,
+            |failure| tracing::debug!("{}: {method}: {failure:?}; trying again", self.place),
+        )
     }
 
     fn call<M, A>(&self, method: &str, message: &M) -> Result<A, Failure>

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use imgsearch_index::{Error, Result};
 use tokio::runtime::Runtime;
@@ -15,9 +15,7 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Options;
-
-/// The longest time between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+use crate::again::until_answered;
 
 /// Prepared statements that a connection keeps. Filters make more.
 const MAX_STATEMENTS: usize = 64;
@@ -147,20 +145,13 @@ impl Pool {
         passes: impl Fn(&Failure) -> bool,
         work: &impl AsyncFn(&mut Session) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T> {
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(20);
-        loop {
-            let failure = match self.attempt(limit, work) {
-                Ok(done) => return Ok(done),
-                Err(failure) => failure,
-            };
-            if !passes(&failure) || started.elapsed() + pause >= self.options.reconnect {
-                return Err(self.error(failure));
-            }
-            tracing::debug!("{}: the connection broke; trying again", self.place);
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        until_answered(
+            self.options.reconnect,
+            || self.attempt(limit, work),
+            passes,
+            |_| tracing::debug!("{}: the connection broke; trying again", self.place),
+        )
+        .map_err(|failure| self.error(failure))
     }
 
     /// Runs something on an idle connection, or on a new one.

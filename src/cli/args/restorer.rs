@@ -103,7 +103,7 @@ pub struct RestoringArgs {
     pub rect: Option<Vec<u32>>,
 
     /// How strongly to restore, in percent. Of a noisy picture: of the noise that it seems to have
-    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=300))]
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, requires = "model", value_parser = clap::value_parser!(u32).range(1..=300))]
     #[arg(help_heading = PICTURES)]
     pub strength: u32,
 

@@ -1,11 +1,12 @@
 //! Pictures that are read and written with their colours as they are: upright, with alpha and profile.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder as _, ImageEncoder as _, ImageFormat, ImageReader};
-use imgsearch::decode::{Decoder, Limits, Source};
+use imgsearch::decode::{DecodeError, Decoder, Limits};
 
 use crate::cli::Result;
 
@@ -39,16 +40,27 @@ pub fn is_jpeg(path: &Path) -> bool {
 }
 
 impl Picture {
-    /// Reads a picture upright. Formats without a reader that knows their profile come in sRGB.
+    /// Reads a picture upright, in the colours of its file. One that can be read in sRGB only comes in sRGB: such as of
+    /// inks, with a profile of greys, damaged, or in a format without a reader that knows its profile.
     pub fn read(path: &Path, limits: &Limits) -> Result<Self> {
-        let source = Source::open(path, limits)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let failed =
+            |error: &dyn std::fmt::Display| format!("cannot read {}: {error}", path.display());
+        let file = File::open(path).map_err(|error| failed(&error))?;
+        // Both decoders see the same bytes, whatever happens to the file meanwhile.
+        let mut bytes = Vec::new();
+        file.take(limits.max_file_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed(&error))?;
+        let (length, limit) = (bytes.len() as u64, limits.max_file_bytes);
+        if length > limit {
+            return Err(failed(&DecodeError::TooManyBytes { length, limit }).into());
+        }
         // This decoder is safe against hostile files. What it refuses is not read again.
         let whole = Decoder::new(*limits)
-            .decode_whole(&source, u32::MAX)
+            .decode_whole(&bytes, u32::MAX)
             .map_err(|error| format!("{}: {error}", path.display()))?
             .into_rgb();
-        if let Some(own) = own_colours(path)
+        if let Some(own) = own_colours(&bytes, limits)
             && (own.width, own.height) == (whole.width as usize, whole.height as usize)
         {
             return Ok(own);
@@ -135,9 +147,14 @@ impl Picture {
     }
 }
 
-/// Reads a picture in its own colours, if they are RGB or grey.
-fn own_colours(path: &Path) -> Option<Picture> {
-    let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+/// Reads a picture in its own colours, if they are RGB or have no profile, and it is intact.
+fn own_colours(bytes: &[u8], limits: &Limits) -> Option<Picture> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .ok()?;
+    let mut bounds = image::Limits::default();
+    bounds.max_alloc = Some(limits.max_memory);
+    reader.limits(bounds);
     let mut decoder = reader.into_decoder().ok()?;
     let orientation = decoder.orientation().ok()?;
     let profile = decoder.icc_profile().ok()?;

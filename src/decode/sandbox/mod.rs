@@ -120,6 +120,9 @@ impl Remote {
             let status = self.killer.end();
             Err(match lost {
                 Lost::File(error) => DecodeError::Unreadable(error.to_string()),
+                Lost::Ended(_) if status.is_some_and(is_from_outside) => DecodeError::NoSandbox(
+                    "another program ended the one that decoded it".to_owned(),
+                ),
                 Lost::Ended(error) => DecodeError::Crashed(match status {
                     Some(status) => how(status),
                     None => error.to_string(),
@@ -153,6 +156,9 @@ impl Remote {
         if let Some(bytes) = std::env::var_os(confine::BYTES) {
             command.env(confine::BYTES, bytes);
         }
+        // Ctrl-C at a terminal reaches the whole group, and is for this process to decide about.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
         let pipes = (child.stdin.take(), child.stdout.take());
         *self.killer.lock() = Some(child);
@@ -265,6 +271,21 @@ fn send(data: Data<'_>, to: &mut BufWriter<ChildStdin>) -> Result<(), Lost> {
     Ok(())
 }
 
+/// Returns whether a process was ended by a signal that no decoder raises: hang-up, interrupt, kill, alarm or termination.
+/// That says nothing of the image.
+fn is_from_outside(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return matches!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(1 | 2 | 9 | 14 | 15)
+    );
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        false
+    }
+}
+
 /// Says how a process ended.
 fn how(status: ExitStatus) -> String {
     #[cfg(unix)]
@@ -274,7 +295,6 @@ fn how(status: ExitStatus) -> String {
             6 => ", an abort, for example because it wanted more memory than it may have",
             7 => ", a bus error",
             8 => ", an arithmetic error",
-            9 => ", ended from outside",
             11 => ", a wrong address",
             _ => "",
         };

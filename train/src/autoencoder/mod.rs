@@ -20,6 +20,7 @@ mod design;
 mod epoch;
 mod export;
 mod fit;
+mod hash;
 mod idx;
 mod network;
 mod objective;

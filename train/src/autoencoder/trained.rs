@@ -11,23 +11,18 @@ use super::design::{Design, Loss, Recipe, Schedule};
 use super::epoch::Epoch;
 use super::export::{self, HashLayer};
 use super::fit::{self, Fitted};
+use super::hash;
 use super::network::Network;
 use super::objective;
 use super::samples::{AT_ONCE, Samples, Scaling};
-use crate::baseline::Pca;
 use crate::error::{Error, Result};
-use crate::hashing::hash_layer;
 use crate::head::Identity;
-use crate::linear::{Normal, product};
 
 /// The minimum number of samples to train an autoencoder on.
 pub const MIN_IMAGES: usize = 16;
 
 /// The maximum number of codes that the hash is made from. More change nothing.
 const MAX_FOR_HASH: usize = 50_000;
-
-/// Pairs of codes whose distances determine the weight of the hash.
-const PAIRS: usize = 10_000;
 
 /// A trained autoencoder.
 #[derive(Debug)]
@@ -153,28 +148,11 @@ impl Autoencoder {
         let code_len = self.design().code_len;
         let evenly: Vec<usize> = (0..n).map(|i| i * samples.len() / n).collect();
         let codes = self.codes_of(samples, &evenly)?;
-        let mut random = Normal::new(seed);
-        let apart: f64 = (0..PAIRS)
-            .map(|_| {
-                let [a, b] = [random.below(n), random.below(n)].map(|i| i * code_len);
-                let pairs = codes[a..a + code_len].iter().zip(&codes[b..b + code_len]);
-                pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
-            })
-            .sum();
-        // Half of the bits of two images differ on average, so that both count alike.
-        self.hash_weight = (2.0 * apart / PAIRS as f64) as f32;
+        self.hash_weight = hash::weight(&codes, code_len, seed);
         if self.design().twin_bits > 0 {
             return Ok(());
         }
-        let directions = code_len.min(n - 1);
-        let pca = Pca::fit(&codes, n, code_len, directions)?;
-        let along = pca.project(&codes, n);
-        let (hash, medians) = hash_layer(&along, (n, directions), (bits, seed))?;
-        let weight = product(&pca.directions, &hash, code_len, directions, bits);
-        let shift = product(&pca.mean, &weight, 1, code_len, bits);
-        let bias = shift.iter().zip(&medians);
-        let bias = bias.map(|(shift, median)| -shift - median).collect();
-        self.hash = Some(HashLayer { weight, bias });
+        self.hash = Some(hash::layer(&codes, code_len, (bits, seed))?);
         Ok(())
     }
 

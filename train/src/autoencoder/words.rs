@@ -1,19 +1,15 @@
 //! Autoencoders of documents, as files that encode them.
 
 use super::design::Loss;
-use super::export::{self, HashLayer};
+use super::export;
+use super::hash;
 use super::samples::Samples;
 use super::trained::Autoencoder;
-use crate::baseline::Pca;
 use crate::error::{Error, Result};
-use crate::hashing::hash_layer;
-use crate::linear::{Normal, centre, mean, normalise, product};
+use crate::linear::{centre, mean, normalise};
 
 /// The maximum number of codes that the hash is made from. More change nothing.
 const MAX_FOR_HASH: usize = 50_000;
-
-/// Pairs of codes whose distances determine the weight of the hash.
-const PAIRS: usize = 10_000;
 
 /// The encoder half of an autoencoder of documents.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,29 +49,10 @@ impl Autoencoder {
         let middle = mean(&codes, code_len);
         centre(&mut codes, &middle);
         normalise(&mut codes, code_len);
-        let directions = code_len.min(n.saturating_sub(1));
-        let pca = Pca::fit(&codes, n, code_len, directions)?;
-        let along = pca.project(&codes, n);
-        let (hash, medians) = hash_layer(&along, (n, directions), (bits, seed))?;
-        let weight = product(&pca.directions, &hash, code_len, directions, bits);
-        let shift = product(&pca.mean, &weight, 1, code_len, bits);
-        let bias = shift.iter().zip(&medians);
-        let hash = HashLayer {
-            bias: bias.map(|(shift, median)| -shift - median).collect(),
-            weight,
-        };
-        let mut random = Normal::new(seed);
-        let apart: f64 = (0..PAIRS)
-            .map(|_| {
-                let [a, b] = [random.below(n), random.below(n)].map(|i| i * code_len);
-                let pairs = codes[a..a + code_len].iter().zip(&codes[b..b + code_len]);
-                pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
-            })
-            .sum();
+        let layer = hash::layer(&codes, code_len, (bits, seed))?;
         Ok(WordsFile {
-            bytes: export::words_model(&self.network, &middle, &hash, metadata)?,
-            // Half of the bits of two documents differ on average, so that both count alike.
-            hash_weight: (2.0 * apart / PAIRS as f64) as f32,
+            bytes: export::words_model(&self.network, &middle, &layer, metadata)?,
+            hash_weight: hash::weight(&codes, code_len, seed),
         })
     }
 }
